@@ -1,0 +1,114 @@
+# `make` alone prints what there is. Everything a developer or CI does is a target here, so that
+# red there is red here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+# Twice quiet: a registry's notices would bury the lines that say what takes long.
+PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
+PYTEST := $(PY) -m pytest
+# Options for pytest, for example: make test ARGS="-k webhook -x"
+ARGS ?=
+
+# The first interpreter that is new enough and can make a virtual environment.
+define FIND_PYTHON
+find_python() { \
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+    if command -v $$candidate >/dev/null 2>&1 && $$candidate -c \
+      'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+    then echo $$candidate; return 0; fi; \
+  done; return 1; }; \
+if ! python=$$(find_python); then \
+  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+    echo "no Python 3.11 or newer with venv: installing python3 and python3-venv"; \
+    apt-get update -qq && apt-get install -y -qq python3 python3-venv >/dev/null; \
+  fi; \
+  python=$$(find_python) || { \
+    echo "Python 3.11 or newer with its venv module is needed (on Debian: python3-venv)" >&2; \
+    exit 1; }; \
+fi
+endef
+
+.PHONY: help setup runtime run test check unit acceptance bench docs lock format wheel clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev $(VENV)/.project ## Make .venv with everything for development
+
+runtime: $(VENV)/.runtime $(VENV)/.project ## Make .venv with what the daemon needs, no more
+
+$(PY):
+	@$(FIND_PYTHON); \
+	echo "making $(VENV) with $$($$python --version)"; \
+	$$python -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock requirements-build.lock | $(PY)
+	@echo "installing the pinned runtime packages (about a minute the first time)"
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/.runtime
+	@echo "installing the pinned development tools"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.project: pyproject.toml | $(VENV)/.runtime
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: runtime ## Serve ./workspace, made from automations.example/ the first time
+	@if [ -d workspace ]; then echo "environment ready."; else \
+	  cp -R automations.example workspace; \
+	  echo "environment ready. First start: copied automations.example/ to workspace/ (git-ignored, yours to edit)"; \
+	fi
+	@exec $(BIN)/amodal-rt up --workspace workspace
+
+test: setup ## Run every test
+	@$(PYTEST) $(ARGS)
+
+unit: setup ## Run the quick tests: units, contracts, the shape of the tree
+	@$(PYTEST) $(wildcard tests/unit tests/contracts tests/architecture) $(ARGS)
+
+acceptance: setup ## Run the tests that drive the built wheel from outside
+	@$(PYTEST) tests/acceptance $(ARGS)
+
+check: setup ## Lint, format, types, import directions, shape of the tree
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(PYTEST) -q tests/architecture
+
+format: setup ## Rewrite the code in the house's layout
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Measure, each figure as a ratio to a baseline of the same run
+	@$(PY) -m bench
+
+docs: setup ## Write the generated pages of docs/reference anew
+	@$(PY) docs/generate.py
+
+wheel: setup ## Build the wheel into dist/
+	@$(PY) -m build --wheel --no-isolation --outdir dist .
+
+# No index, link or path may stand in a lock: whoever installs brings their own registry, and the
+# hashes say that it served the right thing.
+COMPILE := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)
+
+lock: setup ## Write the three locks anew (UPGRADE=--upgrade for newer versions)
+	@$(COMPILE) pyproject.toml --extra dev --output-file requirements-dev.lock
+	@$(COMPILE) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
+	@echo 'hatchling' | $(COMPILE) - --constraints requirements-dev.lock --output-file requirements-build.lock
+
+clean: ## Remove what was built; leaves workspace/ alone
+	@rm -rf $(VENV) dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
