@@ -1,0 +1,75 @@
+"""Time. The only module that reads a clock or sleeps."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from time import monotonic as _monotonic
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time, elapsed time, sleeping and deadlines, as one thing that a test can hold."""
+
+    def now(self) -> datetime:
+        """The wall clock: aware, UTC. It may jump in either direction."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start. Never goes backwards; not comparable across processes."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` of elapsed time; zero or less yields once."""
+        ...
+
+    def deadline(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """Cancel the body after `seconds` and raise `TimeoutError` from the block; None never does.
+
+        A body that swallows its cancellation is not bounded by this: runs have a supervisor.
+        """
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return _monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(seconds, 0))
+
+    def deadline(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
+
+
+def iso(instant: datetime | None) -> str | None:
+    """`2026-03-02T09:00:00Z` (milliseconds kept when not zero), as every JSON document shows time."""
+    if instant is None:
+        return None
+    text = instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return text.replace(".000Z", "Z")
+
+
+def parse_iso(text: str) -> datetime:
+    """The inverse of `iso`. Raises ValueError for a text without zone."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return instant.astimezone(UTC)
+
+
+def to_millis(instant: datetime) -> int:
+    """Whole milliseconds since the Unix epoch: how the ledger stores instants."""
+    return round((instant - _EPOCH) / timedelta(milliseconds=1))
+
+
+def from_millis(millis: int) -> datetime:
+    """The inverse of `to_millis`: aware, UTC."""
+    return _EPOCH + timedelta(milliseconds=millis)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

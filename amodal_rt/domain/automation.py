@@ -1,0 +1,162 @@
+"""An automation: what runs, when, with which powers and where the result goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from amodal_rt.domain.delivery import Delivery, FailureAlert
+from amodal_rt.domain.trigger import CronTrigger, Trigger, TriggerKind, WebhookTrigger
+
+
+class Lifecycle(StrEnum):
+    """What the file says; the ledger may be stricter. `invalid` is only ever shown."""
+
+    ACTIVE = "active"
+    DRAFT = "draft"
+    PAUSED = "paused"
+
+
+class OnLimit(StrEnum):
+    """What a start over the automation's own limit does."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+
+
+class CatchUpPolicy(StrEnum):
+    """Which of the slots missed while the daemon was down are run."""
+
+    LAST = "last"
+    ALL = "all"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """Slots older than `within` are never caught up."""
+
+    policy: CatchUpPolicy = CatchUpPolicy.LAST
+    within: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLimits:
+    """How many writes may leave, per run and per rolling hour of the automation."""
+
+    per_run: int = 20
+    per_hour: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one automation. `on_limit` None: by kind of start (specification §3)."""
+
+    concurrency: int = 3
+    on_limit: OnLimit | None = None
+    timeout: timedelta = timedelta(seconds=300)
+    max_turns: int = 50
+    max_tokens: int | None = None
+    starts_per_hour: int | None = None
+    webhook_bytes: int = 1_048_576
+    writes: WriteLimits = field(default_factory=WriteLimits)
+
+    def over(self, kind: TriggerKind) -> OnLimit:
+        """What a start of this kind does when `concurrency` is reached."""
+        if self.on_limit is not None:
+            return self.on_limit
+        skips = kind in (TriggerKind.CRON, TriggerKind.EVENT)
+        return OnLimit.SKIP if skips else OnLimit.QUEUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a failed run is tried again, and when; never after a write unless allowed."""
+
+    attempts: int = 0
+    backoff: timedelta = timedelta(seconds=30)
+    after_writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a `messages` list; `role` is user, assistant or system."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentWork:
+    """An agent session. The last of `messages` is from the user and is the prompt."""
+
+    messages: tuple[ChatMessage, ...]
+
+
+Work = AgentWork
+"""What runs. Workflows and commands join this union."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automation:
+    """One automation file, parsed and checked, defaults applied, secrets still references.
+
+    `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
+    or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
+    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only.
+    """
+
+    name: str
+    title: str
+    work: Work
+    triggers: tuple[Trigger, ...]
+    description: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    lookup_key: str | None = None
+    timezone: str = "UTC"
+    agent: str = "main"
+    models: tuple[str, ...] = ()
+    temperature: float | None = None
+    connections: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    write_enabled: bool = False
+    delivery: Delivery | None = None
+    failure_alert: FailureAlert | None = None
+    limits: Limits = field(default_factory=Limits)
+    catch_up: CatchUp = field(default_factory=CatchUp)
+    retry: Retry = field(default_factory=Retry)
+    status: Lifecycle = Lifecycle.ACTIVE
+
+    @property
+    def crons(self) -> tuple[CronTrigger, ...]:
+        """Its schedules, in file order."""
+        return tuple(each for each in self.triggers if isinstance(each, CronTrigger))
+
+    @property
+    def webhook(self) -> WebhookTrigger | None:
+        """Its webhook trigger, if it has one; there is at most one."""
+        return next((each for each in self.triggers if isinstance(each, WebhookTrigger)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One version of an automation, as a run names it.
+
+    `hash` is the SHA-256 (hex) of `document`, the canonical JSON of the file after
+    defaults and without secrets. `secrets` names every environment variable that it, its
+    targets and its webhook proof need. `lines` gives the line of each key by JSON
+    pointer (`/delivery/targets/0`), for messages that point at the file.
+    """
+
+    automation: Automation
+    hash: str
+    document: str
+    file: str
+    secrets: tuple[str, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    loaded_at: datetime | None = None
+
+    def place(self, pointer: str) -> str:
+        """`automations/x.json:7`, or without the line where it is unknown."""
+        line = self.lines.get(pointer)
+        return f"{self.file}:{line}" if line else self.file

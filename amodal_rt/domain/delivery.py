@@ -1,0 +1,144 @@
+"""Outbound messages: where they go, what is owed, what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from amodal_rt.domain.secret import Text
+
+
+class TargetType(StrEnum):
+    """How a message leaves."""
+
+    WEBHOOK = "webhook"
+    CALLBACK = "callback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One receiver. `webhook` has `url`; `callback` has an optional `name`.
+
+    `label` is what people read in history; it is never a secret: a URL that came from
+    the environment is shown by its variable's name.
+    """
+
+    type: TargetType
+    label: str
+    url: Text | None = None
+    name: str | None = None
+    format: str = "json"
+    secret: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Where the result of a completed run goes. `template` is Liquid."""
+
+    targets: tuple[Target, ...]
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureAlert:
+    """After how many consecutive failures whom to tell, and how long to stay quiet then."""
+
+    targets: tuple[Target, ...]
+    after: int = 1
+    cooldown: timedelta = timedelta(minutes=60)
+
+
+class MessageKind(StrEnum):
+    """Why a message is owed."""
+
+    RESULT = "result"
+    FAILURE_ALERT = "failure_alert"
+    RECOVERY = "recovery"
+
+
+class DeliveryStatus(StrEnum):
+    """What became of a message. `dead` and `suppressed` are listed until someone looks."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxMessage:
+    """One message owed to one target; committed with the outcome that owes it.
+
+    `delivery_id` is also the `webhook-id` of all its attempts. `body` is the JSON document
+    to send. `target` is stored without secrets: its URL stays a reference where it was one.
+    After `expires_at` an unsent message is dropped as `expired`. `status` is PENDING, or
+    SUPPRESSED when it is only kept for the record.
+    """
+
+    delivery_id: str
+    run_id: str
+    automation: str
+    kind: MessageKind
+    target: Target
+    body: Mapping[str, object]
+    created_at: datetime
+    expires_at: datetime
+    status: DeliveryStatus = DeliveryStatus.PENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """A message together with what was tried so far."""
+
+    message: OutboxMessage
+    status: DeliveryStatus
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    last_error: str | None = None
+    finished_at: datetime | None = None
+
+
+class AttemptResult(StrEnum):
+    """What one attempt to send says about the next."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The end of one attempt. `retry_at` is set exactly when `result` is RETRY."""
+
+    delivery_id: str
+    result: AttemptResult
+    at: datetime
+    retry_at: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureState:
+    """An automation's failure counter as the ledger holds it; survives restarts.
+
+    `consecutive` counts `failed` runs and dead letters since the last `completed` run.
+    `alerted_at` is when an alert was last *delivered*; `alert_open` says that an alert is
+    owed and not yet delivered; `alerting` says that an alert went out since the last
+    recovery, so that a recovery notice is due.
+    """
+
+    consecutive: int = 0
+    alerted_at: datetime | None = None
+    alert_open: bool = False
+    alerting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an outcome owes: messages to commit with it, and remarks for the run's journal."""
+
+    messages: tuple[OutboxMessage, ...] = ()
+    notes: tuple[str, ...] = field(default=())

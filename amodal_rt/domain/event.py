@@ -1,0 +1,51 @@
+"""An event: a verified fact, past tense."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """CloudEvents 1.0 in our words.
+
+    `data` is what the sender said, parsed if it was JSON or a form, else its text, None
+    when the body was empty. `address` is the automation that an own webhook is addressed
+    to; None for what goes over the bus. `depth` counts from the causing run. `headers`
+    holds what may be kept of the request (no signature, token or authorization).
+    """
+
+    id: str
+    type: str
+    source: str
+    data: object
+    time: datetime
+    received_at: datetime
+    subject: str | None = None
+    actor: str | None = None
+    depth: int = 0
+    address: str | None = None
+    delivery_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DedupKey:
+    """What makes two deliveries the same one: unique per endpoint for seven days.
+
+    Each of `keys` alone is enough (GitHub: the delivery id, and the body's digest).
+    Empty: every request is new.
+    """
+
+    endpoint: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A request on a known endpoint that was refused, for `ops events list --rejected`."""
+
+    endpoint: str
+    automation: str | None
+    reason: str
+    at: datetime

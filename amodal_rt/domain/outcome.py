@@ -1,0 +1,47 @@
+"""How a run ended, as its executor and its supervisor say it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from amodal_rt.domain.run import FailedReason, RunStatus, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one attempt.
+
+    `status` is COMPLETED, FAILED or CANCELLED. `text` is the last assistant message;
+    `payload` is that text parsed, if it is JSON (an object or a list). `model` is what
+    served, `rehearsal` included. `wrote` says that at least one write was attempted, which
+    forbids an automatic retry.
+    """
+
+    status: RunStatus
+    reason: str | None = None
+    error: str | None = None
+    text: str | None = None
+    payload: object = None
+    output: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    wrote: bool = False
+    notes: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether the built-in rehearsal model served."""
+        return self.model == "rehearsal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An executor's word that the run must wait outside a slot (`waiting`, `awaiting_approval`)."""
+
+    reason: str
+
+
+def failed(reason: FailedReason, error: str, *, usage: Usage | None = None) -> Outcome:
+    """A failed outcome; `error` is one line for people, free of secrets."""
+    return Outcome(
+        status=RunStatus.FAILED, reason=reason, error=error, usage=usage or Usage()
+    )

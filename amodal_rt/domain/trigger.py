@@ -1,0 +1,80 @@
+"""What may start a run."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from amodal_rt.domain.secret import Text
+
+
+class TriggerKind(StrEnum):
+    """How a run was, or may be, started. `catch_up` and `retry` only appear on runs."""
+
+    CRON = "cron"
+    WEBHOOK = "webhook"
+    EVENT = "event"
+    MANUAL = "manual"
+    INVOKED = "invoked"
+    CATCH_UP = "catch_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Exactly one of `cron`, `every`, `at`; due instants `t` satisfy `start_at <= t < end_at`.
+
+    `timezone` is an IANA name and matters to `cron` alone.
+    """
+
+    cron: str | None = None
+    every: timedelta | None = None
+    at: datetime | None = None
+    timezone: str = "UTC"
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+
+
+class SignatureScheme(StrEnum):
+    """How a sender proves that it knows the secret."""
+
+    HMAC_SHA256 = "hmac-sha256"
+    GITHUB = "github"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookAuth:
+    """The proof that a webhook must carry. Any one of `secrets` may have signed (rotation).
+
+    `header` is None for presets, which know theirs.
+    """
+
+    scheme: SignatureScheme
+    secrets: tuple[Text, ...]
+    header: str | None = None
+    dedupe_header: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronTrigger:
+    """Due by the clock. `key` tells several schedules of one automation apart across reloads."""
+
+    schedule: Schedule
+    key: str
+    kind: TriggerKind = field(default=TriggerKind.CRON, init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookTrigger:
+    """Due by a POST to the automation's own URL; `auth` None means unsigned."""
+
+    auth: WebhookAuth | None = None
+    kind: TriggerKind = field(default=TriggerKind.WEBHOOK, init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualTrigger:
+    """Started by a person only. Every automation may also be started by hand."""
+
+    kind: TriggerKind = field(default=TriggerKind.MANUAL, init=False)
+
+
+Trigger = CronTrigger | WebhookTrigger | ManualTrigger

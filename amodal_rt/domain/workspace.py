@@ -1,0 +1,107 @@
+"""One consistent reading of a workspace."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
+from amodal_rt.domain.delivery import Target
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.secret import Text
+
+
+class ProviderType(StrEnum):
+    """Whose wire format a model provider speaks."""
+
+    ANTHROPIC = "anthropic"
+    OPENAI = "openai"
+    OPENAI_COMPATIBLE = "openai-compatible"
+    GOOGLE = "google"
+    OLLAMA = "ollama"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A named model provider of `amodal.json`; a built-in name needs no entry."""
+
+    name: str
+    type: ProviderType
+    base_url: Text | None = None
+    api_key: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceLimits:
+    """Bounds of the whole workspace."""
+
+    concurrency: int = 10
+    queue: int = 10_000
+    start_within: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSettings:
+    """`amodal.json`, parsed. `models` maps a tier to the models to try in order."""
+
+    name: str | None = None
+    model: tuple[str, ...] = ()
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    providers: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
+    targets: Mapping[str, Target] = field(default_factory=dict[str, Target])
+    defaults: Mapping[str, object] = field(default_factory=dict[str, object])
+    listen: str = "127.0.0.1:3847"
+    public_url: str | None = None
+    limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)
+    allow_private: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutomationState:
+    """One stem as it stands: the live version, and what is wrong with the file now.
+
+    `definition` is the version that runs: the file's own, or the last good one when the
+    file is broken (`stale`), or None when nothing can run. `blocked` names what stops
+    even a good version: unset environment variables, a configured model without its key.
+    """
+
+    name: str
+    file: str
+    definition: Definition | None = None
+    problems: tuple[Problem, ...] = ()
+    stale: bool = False
+    blocked: tuple[Problem, ...] = ()
+
+    @property
+    def runnable(self) -> bool:
+        """Whether a run may start."""
+        return self.definition is not None and not self.blocked
+
+    @property
+    def invalid(self) -> bool:
+        """Whether the file, as it is now, cannot run."""
+        errors = any(problem.severity == "error" for problem in self.problems)
+        return errors or bool(self.blocked) or self.definition is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything the files said at one moment. Never changed; a reload makes a new one.
+
+    `problems` holds what concerns no automation (settings, connections, agents …).
+    """
+
+    version: int
+    settings: WorkspaceSettings = field(default_factory=WorkspaceSettings)
+    automations: Mapping[str, AutomationState] = field(default_factory=dict[str, AutomationState])
+    agents: Mapping[str, Agent] = field(default_factory=dict[str, Agent])
+    connections: Mapping[str, Connection] = field(default_factory=dict[str, Connection])
+    knowledge: Mapping[str, Knowledge] = field(default_factory=dict[str, Knowledge])
+    stores: Mapping[str, Store] = field(default_factory=dict[str, Store])
+    problems: tuple[Problem, ...] = ()
+
+    def find(self, name: str) -> Definition | None:
+        """The version of `name` that may run now, or None."""
+        state = self.automations.get(name)
+        return state.definition if state and state.runnable else None

@@ -1,0 +1,104 @@
+"""Identifiers and randomness. The only module that draws random bytes.
+
+Run ids are `run_` and 16 lower-case Crockford base32 characters: 42 bits of milliseconds,
+then 38 random bits, so that they sort by creation and are safe in URLs and file names.
+"""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+from typing import Protocol
+
+from amodal_rt.clock import Clock, to_millis
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_BITS = 42
+_RANDOM_BITS = 38
+
+
+class Ids(Protocol):
+    """Fresh identifiers; a test gives a seeded source."""
+
+    def run(self) -> str:
+        """`run_` + 16 characters."""
+        ...
+
+    def event(self) -> str:
+        """`evt_` + 16 characters."""
+        ...
+
+    def delivery(self) -> str:
+        """`msg_` + 16 characters: also the stable `webhook-id` of all its attempts."""
+        ...
+
+    def token(self, size: int = 16) -> str:
+        """`size` random bytes as lower-case base32: delimiters and secrets."""
+        ...
+
+    def fraction(self) -> float:
+        """A number in [0, 1), for jitter."""
+        ...
+
+
+class SystemIds:
+    """Identifiers from the operating system's randomness."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def run(self) -> str:
+        return "run_" + self._sortable()
+
+    def event(self) -> str:
+        return "evt_" + self._sortable()
+
+    def delivery(self) -> str:
+        return "msg_" + self._sortable()
+
+    def token(self, size: int = 16) -> str:
+        return base32(secrets.token_bytes(size))
+
+    def fraction(self) -> float:
+        return secrets.randbits(53) / (1 << 53)
+
+    def _sortable(self) -> str:
+        return sortable(self._clock.now(), secrets.randbits(_RANDOM_BITS))
+
+
+def sortable(instant: datetime, randomness: int) -> str:
+    """16 Crockford base32 characters that sort by `instant`."""
+    millis = to_millis(instant) & ((1 << _TIME_BITS) - 1)
+    value = (millis << _RANDOM_BITS) | (randomness & ((1 << _RANDOM_BITS) - 1))
+    return _encode(value, 16)
+
+
+def base32(raw: bytes) -> str:
+    """Crockford base32, lower case, no padding, most significant bit first."""
+    length = -(-len(raw) * 8 // 5)
+    return _encode(int.from_bytes(raw, "big") << (length * 5 - len(raw) * 8), length)
+
+
+def session(run_id: str) -> str:
+    """The session of a run: `auto_run_…` for `run_…`."""
+    return "auto_" + run_id
+
+
+def automation(stem: str) -> str:
+    """`aut_` + hash of the stem: the same on every machine, unlike the webhook id."""
+    return "aut_" + base32(hashlib.sha256(stem.encode()).digest())[:16]
+
+
+def webhook(key: bytes, stem: str, rotation: int) -> str:
+    """`auto_` + 16 characters: HMAC of the name under the workspace's key.
+
+    Stable across deployments of one key and not guessable without it; `rotation`
+    counts how often `rotate-url` was asked for.
+    """
+    text = stem if rotation == 0 else f"{stem}#{rotation}"
+    digest = hmac.new(key, text.encode(), hashlib.sha256).digest()
+    return "auto_" + base32(digest)[:16]
+
+
+def _encode(value: int, length: int) -> str:
+    return "".join(_ALPHABET[(value >> (5 * place)) & 31] for place in range(length - 1, -1, -1))

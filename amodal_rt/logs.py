@@ -1,0 +1,90 @@
+"""Logging: one line an event, named as the journal and the event catalogue name it.
+
+`log.info("run.started", run=run_id)`. Text for people, JSON lines for machines. Values of
+untrusted origin cannot forge a line: control characters are escaped in both forms.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Literal
+
+Format = Literal["text", "json"]
+Mask = Callable[[str], str]
+
+_ROOT = "amodal_rt"
+
+
+class Log:
+    """A named source of log lines."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(f"{_ROOT}.{name}")
+
+    def debug(self, event: str, **fields: object) -> None:
+        """For a developer who follows one run."""
+        self._write(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Ordinary life: started, finished, reloaded."""
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Something a person should look at some time."""
+        self._write(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Something that was lost or refused because of a fault."""
+        self._write(logging.ERROR, event, fields)
+
+    def exception(self, event: str, error: BaseException, **fields: object) -> None:
+        """A defect, with its traceback."""
+        self._logger.error(
+            event, exc_info=(type(error), error, error.__traceback__), extra={"fields": fields}
+        )
+
+    def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, extra={"fields": fields})
+
+
+def configure(form: Format, *, mask: Mask, level: int = logging.INFO) -> None:
+    """Send the package's log lines to stderr; `mask` sees each finished line and hides secrets."""
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(_Lines(form, mask))
+    logger = logging.getLogger(_ROOT)
+    logger.handlers[:] = [stream]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _Lines(logging.Formatter):
+    def __init__(self, form: Format, mask: Mask) -> None:
+        super().__init__()
+        self._form = form
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = getattr(record, "fields", {})
+        at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        trace = self.formatException(record.exc_info) if record.exc_info else None
+        if self._form == "json":
+            document: dict[str, object] = {
+                "at": at,
+                "level": record.levelname.lower(),
+                "event": record.getMessage(),
+                **fields,
+            }
+            if trace:
+                document["trace"] = trace
+            return self._mask(json.dumps(document, default=str))
+        pairs = " ".join(f"{key}={_shown(value)}" for key, value in fields.items())
+        line = f"{at} {record.levelname.lower():7} {record.getMessage()} {pairs}".rstrip()
+        return self._mask(f"{line}\n{trace}" if trace else line)
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    # A value with a line break would read as a second log line.
+    return text if text.isprintable() and " " not in text and text else json.dumps(text)

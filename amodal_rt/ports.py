@@ -1,0 +1,582 @@
+"""What the rooms need from outside their walls, with full contracts.
+
+The middle rooms never import each other: they meet here and in the ledger. Every sentence
+below is tested by the contract suite on every implementation. All ledger methods are
+durable when they return: what was acknowledged survives a crash of the process.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.delivery import (
+    Attempt,
+    DeliveryRecord,
+    DeliveryStatus,
+    FailureState,
+    MessageKind,
+    Plan,
+)
+from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.settings import Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, and through which door (`cli`, `webhook`, `cron`, `api`, `mcp`, `dashboard`)."""
+
+    actor: str
+    door: str
+
+
+class Signals(Protocol):
+    """Wake-ups inside one process. A lost or spurious wake-up never loses a fact:
+    every waiter looks at the ledger again."""
+
+    def notify(self, topic: str) -> None:
+        """Wake everything that waits for `topic` now. Callable from the event loop only."""
+        ...
+
+    def listen(self, topic: str) -> "AbstractContextManager[Callable[[], Awaitable[None]]]":
+        """Begin to listen; the value waits for the next notification since the last wait.
+
+        A notification between entering the block and waiting is not lost.
+        """
+        ...
+
+
+RUNS_PENDING = "runs.pending"
+"""Topic: a run may have become claimable."""
+OUTBOX = "outbox"
+"""Topic: a message may have become due."""
+SNAPSHOT = "workspace.snapshot"
+"""Topic: the workspace was read again."""
+FACTS = "facts"
+"""Topic: an automation was paused, resumed or rotated."""
+
+
+def journal_topic(run_id: str) -> str:
+    """Topic: the journal of `run_id` grew, or the run ended."""
+    return f"journal.{run_id}"
+
+
+class Catalogue(Protocol):
+    """The current reading of the workspace."""
+
+    def snapshot(self) -> Snapshot:
+        """The newest complete snapshot; never half of a reload."""
+        ...
+
+    def environment(self) -> Environment:
+        """The variables that definitions may use, as last read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRef:
+    """What the ledger ruled about one wish for a run."""
+
+    run_id: str
+    automation: str
+    status: RunStatus
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The ledger's answer to an event. For a duplicate: the first one's event and runs."""
+
+    event_id: str
+    duplicate: bool
+    runs: tuple[RunRef, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """A stored event with the runs that it led to. `missed` counts automations that it
+    did not match."""
+
+    event: Event
+    missed: int
+    runs: tuple[RunRef, ...]
+
+
+class EventLedger(Protocol):
+    """Events, their duplicates and what was refused."""
+
+    async def accept(
+        self,
+        event: Event,
+        *,
+        dedup: DedupKey | None,
+        starts: Sequence[Start],
+        missed: int = 0,
+        queue_limit: int,
+    ) -> Receipt:
+        """Store the event and rule on its starts, in one transaction.
+
+        When any key of `dedup` was seen on that endpoint within seven days, nothing is
+        written and the receipt names the first event and its runs. Two concurrent
+        deliveries of one key yield one event. Raises UnavailableError: `queue_full` when
+        `queue_limit` runs are pending, `ledger` when nothing can be made durable.
+        """
+        ...
+
+    async def reject(self, rejection: Rejection) -> None:
+        """Count and remember a refused request; the newest hundred per endpoint are kept."""
+        ...
+
+    async def find_event(self, event_id: str) -> EventRecord | None:
+        """One event, or None."""
+        ...
+
+    async def list_events(self, *, limit: int, automation: str | None = None) -> list[EventRecord]:
+        """Newest first."""
+        ...
+
+    async def list_rejections(self, *, limit: int) -> list[Rejection]:
+        """Newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; None does not filter. `at` keeps runs whose slot, creation or
+    execution covers that instant."""
+
+    automation: str | None = None
+    status: RunStatus | None = None
+    event_id: str | None = None
+    at: datetime | None = None
+    since: datetime | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The last completed run that may be told to the next one: untrusted text, its finish."""
+
+    run_id: str
+    summary: str
+    finished_at: datetime
+
+
+class RunLedger(Protocol):
+    """Runs from acceptance to outcome."""
+
+    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
+        """Rule on each start, in order, in one transaction; one ref per new row.
+
+        A start with `skip` becomes a skipped row. A start whose automation has
+        `concurrency` open runs and `on_limit` SKIP becomes `skipped/concurrency_limit`;
+        one over `starts_per_hour` becomes `skipped/rate_limit`; any other is pending.
+        A start with `scheduled_for` takes the slot (automation, scheduled_for): a slot
+        already taken adds no row and gives no ref. A skipped slot that directly follows a
+        skipped row of the same automation and reason extends that row (`scheduled_until`,
+        `count`) instead of adding one, and the ref names that row.
+        """
+        ...
+
+    async def claim(self, *, limit: int, now: datetime) -> list[Run]:
+        """Turn up to `limit` pending runs into running ones, oldest first, and return them.
+
+        No run is claimed twice. Skips runs whose automation has `concurrency` running
+        runs, whose `not_before` is in the future, or whose conversation key has a running
+        run. Sets `started_at` on the first attempt and raises `term`.
+        """
+        ...
+
+    async def next_claimable_at(self) -> datetime | None:
+        """The earliest `not_before` of a pending run that waits for time alone, or None."""
+        ...
+
+    async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
+        """Skip as `global_limit` the pending runs created before `before` that only the
+        global limit holds back (their automation is below its own)."""
+        ...
+
+    async def bind(self, run_id: str, *, term: int, definition: str) -> None:
+        """Name the definition version that a claimed run executes."""
+        ...
+
+    async def finish(
+        self,
+        run: Run,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        plan: Callable[[FailureState], Plan],
+        retry_at: datetime | None = None,
+    ) -> bool:
+        """Write the outcome, what it owes and a `run.finished` entry, in one transaction.
+
+        `plan` is pure and is called with the automation's failure state *after* this
+        outcome was counted. With `retry_at` the run goes back to pending with `attempt`
+        raised, owes nothing and counts no failure. False, and nothing written, when the
+        run is no longer running under `run.term`.
+        """
+        ...
+
+    async def park(self, run: Run, waiting: Waiting, *, at: datetime) -> bool:
+        """Back to pending with a reason, outside any slot. False as for `finish`."""
+        ...
+
+    async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
+        """End a pending run as cancelled. Returns the status found before.
+
+        A running run is left as it is: its supervisor ends it. Raises NotFoundError.
+        """
+        ...
+
+    async def cancel_pending(
+        self, automation: str, *, rule: str, caller: Caller, at: datetime
+    ) -> list[str]:
+        """End all pending runs of an automation as cancelled; returns their ids."""
+        ...
+
+    async def skip_pending(self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime) -> bool:
+        """End one pending run as skipped; False when it is no longer pending."""
+        ...
+
+    async def running(self) -> list[Run]:
+        """Runs that the ledger holds for running: at start, those that a crash left behind."""
+        ...
+
+    async def requeue(self, run: Run, *, at: datetime) -> bool:
+        """A running run that did nothing yet goes back to pending with `attempt` raised."""
+        ...
+
+    async def find_run(self, run_id: str) -> Run | None:
+        """One run, or None."""
+        ...
+
+    async def list_runs(self, wanted: RunFilter) -> list[Run]:
+        """Newest first, with everything but the journal."""
+        ...
+
+    async def last_runs(self) -> Mapping[str, Run]:
+        """The newest run of each automation that is not skipped."""
+        ...
+
+    async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:
+        """The last completed run whose model was not the rehearsal."""
+        ...
+
+    async def writes_since(self, automation: str, since: datetime) -> int:
+        """How many writes the automation's runs have started since then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleState:
+    """Where a schedule stands. Slots count from `counted_from`; `last_slot` is the newest
+    slot that was ruled on. `fingerprint` changes when the schedule's text does."""
+
+    automation: str
+    key: str
+    fingerprint: str
+    counted_from: datetime
+    last_slot: datetime | None = None
+
+
+class ScheduleLedger(Protocol):
+    """The truth about slots; the clock library only wakes us."""
+
+    async def schedule_states(self) -> list[ScheduleState]:
+        """All of them."""
+        ...
+
+    async def set_schedule_states(self, states: Sequence[ScheduleState]) -> None:
+        """Insert or replace by (automation, key)."""
+        ...
+
+    async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:
+        """Forget the schedules of an automation other than `keep`."""
+        ...
+
+
+class JournalLedger(Protocol):
+    """The steps of runs."""
+
+    async def record(
+        self,
+        run_id: str,
+        type: EntryType,
+        *,
+        at: datetime,
+        attempt: int = 1,
+        step: str | None = None,
+        parent: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> int:
+        """Append one entry; returns its sequence: 1, 2, 3 … without a gap within the run."""
+        ...
+
+    async def entries(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """Entries with a greater sequence, in order."""
+        ...
+
+
+class Outbox(Protocol):
+    """Messages owed."""
+
+    async def claim_messages(self, *, limit: int, now: datetime) -> list[DeliveryRecord]:
+        """Take up to `limit` due messages for sending, oldest due first; none twice.
+
+        Messages past `expires_at` become `expired` and are not returned.
+        """
+        ...
+
+    async def next_due_at(self) -> datetime | None:
+        """When the next pending message is due, or None."""
+        ...
+
+    async def record_attempt(self, attempt: Attempt) -> None:
+        """Count the attempt and set what follows.
+
+        A delivered failure alert sets the automation's `alerted_at`; a delivered recovery
+        clears `alerting`; a dead *result* message counts one failure on the automation.
+        """
+        ...
+
+    async def release_claims(self) -> int:
+        """At start: messages left `sending` by a crash are due again. Returns how many."""
+        ...
+
+    async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
+        """Make a dead, expired or suppressed message due now.
+
+        Raises NotFoundError, or ConflictError (`delivered`) for one that arrived.
+        """
+        ...
+
+    async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
+        """One message, or None."""
+        ...
+
+    async def list_messages(
+        self,
+        *,
+        limit: int,
+        status: DeliveryStatus | None = None,
+        run_ids: Sequence[str] | None = None,
+        kind: MessageKind | None = None,
+    ) -> list[DeliveryRecord]:
+        """Newest first."""
+        ...
+
+    async def failure_state(self, automation: str) -> FailureState:
+        """The counter as it stands."""
+        ...
+
+    async def owe(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
+        """Commit what `plan` says the current state owes (after a dead letter)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutomationFacts:
+    """What the ledger knows of an automation beside its file."""
+
+    name: str
+    paused: bool = False
+    paused_reason: str | None = None
+    paused_at: datetime | None = None
+    resumed_at: datetime | None = None
+    rotation: int = 0
+
+
+class FactLedger(Protocol):
+    """Small facts, and who changed them."""
+
+    async def automation_facts(self) -> Mapping[str, AutomationFacts]:
+        """By stem; automations without facts are absent."""
+        ...
+
+    async def set_paused(
+        self, name: str, *, paused: bool, reason: str | None, caller: Caller, at: datetime
+    ) -> AutomationFacts:
+        """Pause or resume, with an audit row, and cancel pending runs when pausing."""
+        ...
+
+    async def rotate(self, name: str, *, caller: Caller, at: datetime) -> AutomationFacts:
+        """Count one more rotation of its webhook URL, with an audit row."""
+        ...
+
+    async def fact(self, key: str) -> str | None:
+        """A single value (`webhook_key` …)."""
+        ...
+
+    async def set_fact(self, key: str, value: str) -> str:
+        """Keep `value` unless one is there; returns the one that stands."""
+        ...
+
+    async def audit(
+        self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
+    ) -> None:
+        """Append to the audit trail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedDefinition:
+    """A version that was live once."""
+
+    kind: str
+    name: str
+    hash: str
+    document: str
+    file: str
+    recorded_at: datetime
+
+
+class DefinitionArchive(Protocol):
+    """Every version of a definition that was ever live, by hash."""
+
+    async def record_live(self, versions: Sequence[ArchivedDefinition]) -> None:
+        """Keep the versions and mark each as the live one of its kind and name."""
+        ...
+
+    async def live(self) -> list[ArchivedDefinition]:
+        """The version of each kind and name that was live last."""
+        ...
+
+    async def forget_live(self, kind: str, name: str) -> None:
+        """The file is gone: keep the version, but nothing is live under that name."""
+        ...
+
+    async def find_definition(self, hash: str) -> ArchivedDefinition | None:
+        """One version, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreItem:
+    """One value of a store."""
+
+    key: str
+    value: object
+    updated_at: datetime
+    run_id: str | None = None
+
+
+class StoreLedger(Protocol):
+    """Typed collections that outlive a run."""
+
+    async def put(
+        self, store: str, item: StoreItem, *, expires_at: datetime | None, step: str | None
+    ) -> None:
+        """Insert or replace by key, together with a `store.written` entry in the run's journal."""
+        ...
+
+    async def query(
+        self,
+        store: str,
+        *,
+        now: datetime,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[StoreItem]:
+        """Newest first; expired values are left out. `where` compares top-level keys for equality."""
+        ...
+
+    async def count_items(self) -> Mapping[str, int]:
+        """How many values each store holds."""
+        ...
+
+
+class Journal(Protocol):
+    """One run's own journal, as an executor sees it. Secrets are masked on the way in."""
+
+    async def record(
+        self,
+        type: EntryType,
+        *,
+        step: str | None = None,
+        parent: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        """Append; durable when it returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """All that an executor may know of a run. The snapshot is the one the run started with."""
+
+    run: Run
+    definition: Definition
+    snapshot: Snapshot
+    environment: Environment
+    journal: Journal
+    event: Event | None = None
+    previous: Previous | None = None
+    extras: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class Executor(Protocol):
+    """How a run does its work."""
+
+    async def execute(self, context: RunContext) -> Outcome | Waiting:
+        """Do the work and say how it ended.
+
+        May raise: any exception is a failed run. May be cancelled at any await: the
+        deadline or a person ends the run; what was journaled stays.
+        """
+        ...
+
+
+class OutcomePlanner(Protocol):
+    """What an outcome owes to whom. Pure: called inside the ledger's transaction."""
+
+    def plan(
+        self, run: Run, outcome: Outcome, definition: Definition, state: FailureState, now: datetime
+    ) -> Plan:
+        """The messages of this outcome, rendered, unsent."""
+        ...
+
+
+class RuntimeView(Protocol):
+    """The runtime as its own read-only connection: `GET /automations`, `/runs`, `/deliveries`."""
+
+    async def get(self, path: str, params: Mapping[str, str]) -> tuple[int, object]:
+        """HTTP status and JSON document."""
+        ...
+
+
+class RunControl(Protocol):
+    """What the engine does for the doors beside the ledger."""
+
+    def cancel_running(self, run_id: str) -> bool:
+        """Ask a running run to end as cancelled; False when it does not run here."""
+        ...
+
+
+class Ledger(
+    EventLedger,
+    RunLedger,
+    ScheduleLedger,
+    JournalLedger,
+    Outbox,
+    FactLedger,
+    DefinitionArchive,
+    StoreLedger,
+    Protocol,
+):
+    """All of the above over one database."""
+
+
+MINIMUM_INTERVAL = timedelta(seconds=60)
+"""Schedules are at least this far apart (specification §3)."""
+MAXIMUM_DEPTH = 3
+"""How deep a chain of events may go (specification §3)."""
+DEDUP_RETENTION = timedelta(days=7)
+"""How long a delivery is remembered (specification §4.2)."""

@@ -1,0 +1,91 @@
+"""The process's environment: the only module that reads `os.environ`."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amodal_rt.errors import UnavailableError
+
+STATE_FOLDER = ".amodal-rt"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables as the definitions see them: the real environment over the `.env` file.
+
+    `NAME` falls back to the content of the file that `NAME_FILE` names (trailing line
+    break dropped), as container secrets are mounted. An empty value counts as unset.
+    """
+
+    process: Mapping[str, str] = field(default_factory=dict[str, str])
+    dotenv: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def find(self, name: str) -> str | None:
+        """The value, or None when unset, empty or unreadable."""
+        value = self._direct(name)
+        if value:
+            return value
+        path = self._direct(f"{name}_FILE")
+        if not path:
+            return None
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n") or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def get(self, name: str) -> str:
+        """The value. Raises UnavailableError (`env_missing`) naming the variable."""
+        value = self.find(name)
+        if value is None:
+            raise UnavailableError(
+                f"the environment variable {name} is not set",
+                code="env_missing",
+                hint=f"set {name} in the environment or in .env",
+            )
+        return value
+
+    def missing(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of `names` that have no value, in order."""
+        return tuple(name for name in names if self.find(name) is None)
+
+    def _direct(self, name: str) -> str | None:
+        return self.process.get(name) or self.dotenv.get(name)
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's variables."""
+    return dict(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What `AMODAL_RT_…` variables say; None where unset. Flags of a command win over them."""
+
+    workspace: Path | None
+    state_dir: Path | None
+    listen: str | None
+    log_format: str | None
+    webhook_key: str | None
+    url: str | None
+    token: str | None
+
+
+def load_process_settings() -> ProcessSettings:
+    """Read the variables now."""
+    env = os.environ.get
+    workspace, state_dir = env("AMODAL_RT_WORKSPACE"), env("AMODAL_RT_STATE_DIR")
+    return ProcessSettings(
+        workspace=Path(workspace) if workspace else None,
+        state_dir=Path(state_dir) if state_dir else None,
+        listen=env("AMODAL_RT_LISTEN") or None,
+        log_format=env("AMODAL_RT_LOG") or None,
+        webhook_key=env("AMODAL_RT_WEBHOOK_KEY") or None,
+        url=env("AMODAL_RT_URL") or None,
+        token=env("AMODAL_RT_TOKEN") or None,
+    )
+
+
+def state_folder(workspace: Path, settings: ProcessSettings) -> Path:
+    """Where ledger, socket, lock and logs of `workspace` live."""
+    return (settings.state_dir or workspace / STATE_FOLDER).absolute()
