@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Two pips in one environment undo each other.
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
