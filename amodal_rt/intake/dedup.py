@@ -1,0 +1,76 @@
+"""What makes two deliveries the same one (specification §4.2)."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import cast
+
+from amodal_rt.domain.event import DedupKey
+from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
+from amodal_rt.intake.headers import Headers
+
+GITHUB_DELIVERY = "X-GitHub-Delivery"
+ID_HEADERS = ("webhook-id", "Idempotency-Key", "X-Webhook-Id", GITHUB_DELIVERY)
+_LONGEST = 256
+
+
+def delivery_id(auth: WebhookAuth | None, headers: Headers) -> str | None:
+    """What the sender calls this delivery: 1 to 256 printable ASCII characters, or None."""
+    if auth and auth.dedupe_header:
+        return _printable(headers.first(auth.dedupe_header))
+    if auth and auth.scheme is SignatureScheme.GITHUB:
+        return _printable(headers.first(GITHUB_DELIVERY))
+    found = (_printable(headers.first(name)) for name in ID_HEADERS)
+    return next((each for each in found if each), None)
+
+
+def key_for(
+    endpoint: str, auth: WebhookAuth | None, headers: Headers, body: bytes, data: object
+) -> DedupKey | None:
+    """The keys of this delivery on `endpoint`; None when every such request is new."""
+    name = delivery_id(auth, headers)
+    if auth and auth.dedupe_header:
+        keys = [f"header:{_digest(name.encode())}"] if name else []
+    elif auth and auth.scheme is SignatureScheme.GITHUB:
+        keys = [f"delivery:{_digest(name.encode())}"] if name else []
+        # The delivery id is not signed: a replay may carry a fresh one, but the same body.
+        if not may_repeat(headers.first("X-GitHub-Event"), data):
+            keys.append(f"body:{_digest(body)}")
+    else:
+        # Neither is proof alone: ids are reused by other bodies, bodies repeat by nature.
+        both = _digest(name.encode() + b"\n" + body) if name else None
+        keys = [f"request:{both}"] if both else []
+    return DedupKey(endpoint=endpoint, keys=tuple(keys)) if keys else None
+
+
+def may_repeat(event: str | None, data: object) -> bool:
+    """Whether GitHub sends such an event again with the same bytes, rightly.
+
+    The header that names the event is not signed, so the signed body must look like it:
+    otherwise a replay would rename itself and pass.
+    """
+    if not isinstance(data, Mapping):
+        return False
+    keys = cast("Mapping[str, object]", data).keys()
+    match event:
+        case "ping":
+            return {"zen", "hook_id"} <= keys
+        case "repository_dispatch":
+            return {"client_payload", "branch"} <= keys
+        case "workflow_dispatch":
+            return {"workflow", "inputs", "ref"} <= keys
+        case "watch":
+            return keys <= {
+                "action", "enterprise", "installation", "organization", "repository", "sender"
+            }  # fmt: skip
+        case _:
+            return False
+
+
+def _printable(value: str | None) -> str | None:
+    if value and len(value) <= _LONGEST and value.isascii() and value.isprintable():
+        return value
+    return None
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
