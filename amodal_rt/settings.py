@@ -1,6 +1,7 @@
 """The process's environment: the only module that reads `os.environ`."""
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,3 +90,23 @@ def load_process_settings() -> ProcessSettings:
 def state_folder(workspace: Path, settings: ProcessSettings) -> Path:
     """Where ledger, socket, lock and logs of `workspace` live."""
     return (settings.state_dir or workspace / STATE_FOLDER).absolute()
+
+
+def runtime_folder() -> Path | None:
+    """A private folder (0700) for what lives as long as this user's daemons, made when missing.
+
+    Under `XDG_RUNTIME_DIR`, else `/run/user/<uid>`, else `/tmp/amodal-rt-<uid>`. None when
+    somebody else owns it or may enter it: a socket there would not be ours alone.
+    """
+    user = os.getuid()
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    parent = Path(given) if given else Path(f"/run/user/{user}")
+    # No other folder will do: one user's daemon and commands must agree without asking.
+    folder = parent / "amodal-rt" if parent.is_dir() else Path(f"/tmp/amodal-rt-{user}")  # noqa: S108
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    return folder if private and found.st_uid == user else None

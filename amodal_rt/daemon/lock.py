@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def prepare_state(folder: Path) -> None:
 
 
 @contextmanager
-def daemon_lock(folder: Path) -> Iterator[None]:
+def daemon_lock(folder: Path) -> Generator[None, None, None]:
     """Hold the state folder for as long as the block lasts.
 
     Raises ConflictError (`daemon_running`) while another process holds it. The kernel lets

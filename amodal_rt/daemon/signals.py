@@ -1,7 +1,7 @@
 """Wake-ups between the services of one process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 
@@ -20,7 +20,7 @@ class ProcessSignals:
             flag.set()
 
     @contextmanager
-    def listen(self, topic: str) -> Iterator[Callable[[], Awaitable[None]]]:
+    def listen(self, topic: str) -> Generator[Callable[[], Awaitable[None]], None, None]:
         flag = asyncio.Event()
 
         async def wait() -> None:

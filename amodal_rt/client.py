@@ -1,0 +1,230 @@
+"""The one client of the control socket: stdlib only, synchronous, one request a connection.
+
+Importing it costs a few milliseconds, because every everyday command pays for it.
+"""
+
+import json
+import socket
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from amodal_rt.errors import (
+    AmodalError,
+    ConflictError,
+    DeniedError,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    TimedOutError,
+    UnavailableError,
+)
+from amodal_rt.settings import runtime_folder
+
+SOCKET_FILE = "control.sock"
+RECORD_FILE = "daemon.json"
+
+_KINDS: Mapping[str, type[AmodalError]] = {
+    each.kind: each
+    for each in (
+        InvalidError,
+        NotFoundError,
+        ConflictError,
+        DeniedError,
+        UnavailableError,
+        TimedOutError,
+        InternalError,
+    )
+}
+
+
+class DaemonRecord(NamedTuple):
+    """What a running daemon says of itself in a file that only its user may read."""
+
+    pid: int
+    socket: Path
+    workspace: Path
+    state_dir: Path
+    url: str | None
+
+
+class Client:
+    """Speaks to one daemon over its socket.
+
+    Every call may raise what the daemon answered, as the same kind of `AmodalError`, and
+    UnavailableError (`daemon_unreachable`) when nobody answers. `timeout` (seconds) bounds
+    each wait for bytes; None waits for ever.
+    """
+
+    def __init__(self, path: Path, *, actor: str, timeout: float | None = 60) -> None:
+        self.path = path
+        self._actor = "".join(each for each in actor if each.isprintable()) or "unknown"
+        self._timeout = timeout
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """The JSON document at `path`."""
+        return self._document("GET", _with_params(path, params), None)
+
+    def post(self, path: str, body: object = None) -> Any:
+        """The JSON document that the daemon answers to `body`."""
+        return self._document("POST", _with_params(path, None), body)
+
+    def lines(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """JSON Lines as they arrive, until the daemon ends the answer.
+
+        Waits between two lines for as long as it takes.
+        """
+        connection = self._send("GET", _with_params(path, params), None)
+        with connection, connection.makefile("rb") as stream:
+            answer = self._head(stream)
+            if answer.status >= 400:
+                raise _raised(answer.status, b"".join(answer.chunks(stream)))
+            connection.settimeout(None)
+            pending = b""
+            try:
+                for chunk in answer.chunks(stream):
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    for line in lines:
+                        yield json.loads(line)
+            except OSError as error:
+                raise self._unreachable(error) from None
+
+    def _document(self, method: str, path: str, body: object) -> Any:
+        connection = self._send(method, path, body)
+        with connection, connection.makefile("rb") as stream:
+            answer = self._head(stream)
+            try:
+                content = b"".join(answer.chunks(stream))
+            except OSError as error:
+                raise self._unreachable(error) from None
+        if answer.status >= 400:
+            raise _raised(answer.status, content)
+        return json.loads(content)
+
+    def _send(self, method: str, path: str, body: object) -> socket.socket:
+        content = b"" if body is None else json.dumps(body).encode()
+        head = [
+            f"{method} {path} HTTP/1.1",
+            "Host: localhost",
+            f"X-Actor: {urllib.parse.quote(self._actor)}",
+            "Connection: close",
+        ]
+        if method == "POST":
+            head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self._timeout)
+            connection.connect(str(self.path))
+            connection.sendall("\r\n".join([*head, "", ""]).encode() + content)
+        except OSError as error:
+            connection.close()
+            raise self._unreachable(error) from None
+        return connection
+
+    def _head(self, stream: BinaryIO) -> "_Answer":
+        try:
+            return _Answer(stream)
+        except (OSError, ValueError, IndexError) as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> AmodalError:
+        if isinstance(error, TimeoutError):
+            return TimedOutError(f"the daemon did not answer within {self._timeout:g} s")
+        return _unreachable(str(self.path), str(error) or "it closed the connection")
+
+
+def find_client(state: Path, *, actor: str) -> Client:
+    """The daemon that serves the state folder `state`; whether it lives shows on first use."""
+    record = _read_record(state / RECORD_FILE)
+    return Client(record.socket if record else state / SOCKET_FILE, actor=actor)
+
+
+def running_daemons() -> Sequence[DaemonRecord]:
+    """The daemons of this user that accept connections now, by workspace."""
+    folder = runtime_folder()
+    records = (_read_record(path) for path in sorted(folder.glob("*.json"))) if folder else ()
+    living = [record for record in records if record and _accepts(record.socket)]
+    return sorted(living, key=lambda record: record.workspace)
+
+
+class _Answer:
+    """Status and framing of one HTTP answer; the body is read by `chunks`."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        line = stream.readline(65_536)
+        self.status = int(line.split(maxsplit=2)[1])
+        self._length: int | None = None
+        self._chunked = False
+        while (line := stream.readline(65_536)) not in (b"\r\n", b""):
+            name, _, value = line.decode("latin-1").partition(":")
+            if name.lower() == "content-length":
+                self._length = int(value)
+            elif name.lower() == "transfer-encoding":
+                self._chunked = value.strip().lower() == "chunked"
+
+    def chunks(self, stream: BinaryIO) -> Iterator[bytes]:
+        """The body as it comes. Raises ConnectionError when it ends too early."""
+        if not self._chunked:
+            yield _exactly(stream, self._length) if self._length is not None else stream.read()
+            return
+        while (size := int(stream.readline(100) or b"-1", 16)) > 0:
+            yield _exactly(stream, size)
+            stream.readline(2)
+        if size < 0:
+            raise ConnectionError("the daemon went away in the middle of its answer")
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) < size:
+        raise ConnectionError("the daemon went away in the middle of its answer")
+    return content
+
+
+def _with_params(path: str, params: Mapping[str, str] | None) -> str:
+    quoted = urllib.parse.quote(path)
+    return f"{quoted}?{urllib.parse.urlencode(params)}" if params else quoted
+
+
+def _raised(status: int, content: bytes) -> AmodalError:
+    try:
+        error: dict[str, Any] = json.loads(content)["error"]
+        kind = _KINDS[error["kind"]]
+        return kind(error["message"], code=error["code"], hint=error.get("hint"))
+    except (ValueError, KeyError, TypeError):
+        return InternalError(
+            f"the daemon answered {status} in words that this version does not know"
+        )
+
+
+def _unreachable(where: str, why: str) -> AmodalError:
+    return UnavailableError(
+        f"no daemon answers at {where}: {why}",
+        code="daemon_unreachable",
+        hint="run `amodal-rt up`",
+    )
+
+
+def _read_record(path: Path) -> DaemonRecord | None:
+    try:
+        content = json.loads(path.read_bytes())
+        return DaemonRecord(
+            pid=int(content["pid"]),
+            socket=Path(content["socket"]),
+            workspace=Path(content["workspace"]),
+            state_dir=Path(content["state_dir"]),
+            url=content.get("url"),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
