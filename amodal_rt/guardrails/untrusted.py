@@ -1,0 +1,102 @@
+"""Text of untrusted origin, made harmless for prompts and for terminals.
+
+Imports nothing but the standard library's smallest modules: the command line starts with it.
+"""
+
+import json
+import re
+import unicodedata
+
+EVENT_BYTES = 10_240
+"""How much of an event enters a prompt (specification §6.3)."""
+
+_SEQUENCES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]).*?(?:\x07|\x1b\\|\x9c|\Z)"  # OSC, DCS and kin
+    r"|\x9b[0-?]*[ -/]*[@-~]?"  # CSI in one byte
+    r"|\x1b[ -/]*[0-~]?",
+    re.DOTALL,
+)
+_KEPT = frozenset("\n\t")
+# Format characters, surrogates, private use and unassigned ones, beside the controls:
+# bidi overrides, zero-width marks and tag characters hide one text inside another.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def plain(text: str) -> str:
+    """`text` as a terminal may print it: no escape sequence, no control or invisible character.
+
+    Line feeds and tabs stay; everything else is taken away without a trace, whole sequences
+    with their parameters.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        for character in _SEQUENCES.sub("", text)
+        if character in _KEPT or unicodedata.category(character) not in _HIDDEN
+    )
+
+
+def plain_line(text: str, limit: int | None = None) -> str:
+    """`plain`, on one line, runs of white space folded; longer than `limit` ends in `…`."""
+    line = " ".join(plain(text).split())
+    return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def event_block(data: object, token: str) -> str:
+    """The event's data as the one untrusted block of a prompt.
+
+    `<event_data id="TOKEN">`, then a single JSON string that holds the data (JSON text, or
+    the text itself where the sender sent text), then the closing tag. No payload can hold
+    the tag: `<`, `>`, `&` and every invisible character are written as `\\u….`. The string is
+    cut at 10,240 bytes, with a note that names `read_event`.
+    """
+    return data_block("event_data", event_text(data), token, more="read_event returns the whole")
+
+
+def data_block(tag: str, text: str, token: str, *, more: str | None = None) -> str:
+    """`text` as one escaped JSON string between `<tag id="token">` and `</tag>`, then a note
+    when it was cut at 10,240 bytes."""
+    literal, kept = _literal(text, EVENT_BYTES)
+    block = f'<{tag} id="{token}">\n{literal}\n</{tag}>'
+    if kept == len(text):
+        return block
+    shown, whole = (len(part.encode("utf-8", "replace")) for part in (text[:kept], text))
+    note = f"(cut: the first {shown:,} of {whole:,} bytes are shown"
+    return f"{block}\n{note}; {more})" if more else f"{block}\n{note})"
+
+
+def event_text(data: object) -> str:
+    """What the sender said, as text: a text itself, anything else as compact JSON."""
+    if isinstance(data, str):
+        return data
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def json_literal(text: str) -> str:
+    """`text` as a JSON string that cannot close a tag or hide a character."""
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _literal(text: str, limit: int) -> tuple[str, int]:
+    """The JSON string of the longest beginning of `text` that fits, and its length."""
+    room = limit - 2
+    parts: list[str] = []
+    for index, character in enumerate(text):
+        part = _escaped(character)
+        room -= len(part) if part.isascii() else len(part.encode())
+        if room < 0:
+            return '"' + "".join(parts) + '"', index
+        parts.append(part)
+    return '"' + "".join(parts) + '"', len(text)
+
+
+def _escaped(character: str) -> str:
+    if character in "<>&":
+        return f"\\u{ord(character):04x}"
+    if character.isascii():
+        return json.dumps(character)[1:-1]
+    if unicodedata.category(character) in _HIDDEN:
+        return json.dumps(character)[1:-1]
+    return character

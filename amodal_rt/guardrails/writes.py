@@ -1,0 +1,272 @@
+"""Whether a call may leave: read or write, allowed, denied or parked, and by which line.
+
+The one judgement for REST calls and MCP tools, of agents and everything else. It looks at
+what the call is, never at what a model says that it is: a model's word can only restrict.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Literal
+from urllib.parse import unquote
+
+from amodal_rt.domain.connection import Access, AccessRule, Confirm, Connection, Intent
+from amodal_rt.guardrails.disguise import graphql_changes, override
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Stated = Literal["read", "write", "confirmed_write"]
+
+
+class Verdict(StrEnum):
+    """What becomes of a call. PARK keeps it for a person, outside the run."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    PARK = "park"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestCall:
+    """A request as it would leave. `path` is the endpoint without query, already checked."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, object], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    data: object = None
+    stated: Stated | None = None
+
+    @property
+    def label(self) -> str:
+        """`POST /search`."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call of an MCP tool. `read_only_hint` is what its server says of it."""
+
+    tool: str
+    read_only_hint: bool | None = None
+
+    @property
+    def label(self) -> str:
+        """The tool's name."""
+        return self.tool
+
+
+Call = RestCall | ToolCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Powers:
+    """What the automation grants. `place` is where its `writeEnabled` stands or would stand."""
+
+    write_enabled: bool
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a call is, by which rule of `access.json`, and why in words."""
+
+    intent: Intent
+    why: str
+    rule: AccessRule | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The verdict; `reason` is a sentence for model and person, naming the line that would
+    allow a refused call; `rule` names what decided."""
+
+    verdict: Verdict
+    intent: Intent
+    reason: str
+    rule: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may leave now."""
+        return self.verdict is Verdict.ALLOW
+
+
+def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
+    """Judge one call of one connection under an automation's powers."""
+    judged = judge(call, connection)
+    confirm = judged.rule.confirm if judged.rule else None
+    if judged.intent is Intent.READ and confirm is None:
+        return Decision(
+            verdict=Verdict.ALLOW, intent=Intent.READ, reason=judged.why, rule=_rule_name(judged)
+        )
+    if isinstance(call, RestCall) and call.stated == "read":
+        return _deny(judged, f"{call.label} is a write, and the call says `intent: read`", "intent")
+    if not powers.write_enabled:
+        return _deny(
+            judged,
+            f"{call.label} is a write ({judged.why}) and this automation is read-only: "
+            f'"writeEnabled": true in {powers.place} would allow it'
+            + _exception(call, connection, judged),
+            "writeEnabled",
+        )
+    if confirm is not None:
+        reason = f" ({judged.rule.reason})" if judged.rule and judged.rule.reason else ""
+        return _deny(
+            judged,
+            f"{call.label} needs a person's approval{reason}: connections/{connection.name}/"
+            f'access.json says "confirm": "{confirm}", and approvals are not built yet'
+            if confirm is not Confirm.NEVER
+            else f"{call.label} is never allowed{reason}: connections/{connection.name}/"
+            f'access.json says "confirm": "never"',
+            "confirm",
+        )
+    return Decision(
+        verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=judged.why, rule=_rule_name(judged)
+    )
+
+
+def judge(call: Call, connection: Connection) -> Judgement:
+    """What a call is: read or write."""
+    if isinstance(call, ToolCall):
+        return _judge_tool(call, connection)
+    judged = _judge_request(call, connection.access)
+    if judged.intent is Intent.READ and call.stated in {"write", "confirmed_write"}:
+        # Taken at its word: whoever says write means one, whatever the method looks like.
+        return Judgement(
+            intent=Intent.WRITE, why="the call itself says `intent: write`", rule=judged.rule
+        )
+    return judged
+
+
+def _judge_request(call: RestCall, access: Access) -> Judgement:
+    asked = override(call.headers, call.params, call.data)
+    if graphql_changes(call.params, call.data):
+        rule = _restricting(access, call.method, call.path)
+        return Judgement(intent=Intent.WRITE, why="a GraphQL mutation or subscription", rule=rule)
+    judged = _judge_method(call.method, call.path, access)
+    if asked is None or asked == call.method:
+        return judged
+    effective = _judge_method(asked, call.path, access)
+    if judged.intent is Intent.WRITE:
+        return judged
+    if effective.intent is Intent.READ and asked in READING:
+        return judged
+    why = f"a method override asks for {asked}" if asked != "?" else "method overrides differ"
+    return Judgement(intent=Intent.WRITE, why=why, rule=effective.rule)
+
+
+def _judge_method(method: str, path: str, access: Access) -> Judgement:
+    restricting = _restricting(access, method, path)
+    reading = _best(
+        [rule for rule in access.endpoints if rule.intent is Intent.READ], method, path, exact=True
+    )
+    if reading and (restricting is None or _weight(reading) > _weight(restricting)):
+        return Judgement(
+            intent=Intent.READ, why=f"access.json says {reading.match} is a read", rule=reading
+        )
+    if restricting:
+        why = f"access.json names {restricting.match}"
+        return Judgement(intent=Intent.WRITE, why=why, rule=restricting)
+    if method in READING:
+        return Judgement(intent=Intent.READ, why=f"{method} reads")
+    return Judgement(intent=Intent.WRITE, why=f"{method} is a write unless access.json says read")
+
+
+def _judge_tool(call: ToolCall, connection: Connection) -> Judgement:
+    rules = [rule for rule in connection.access.tools if fnmatchcase(call.tool, rule.match)]
+    # An exact name says more than a glob; among equals the stricter word counts.
+    rules.sort(key=lambda rule: (-_literal(rule.match), rule.intent is Intent.READ))
+    confirm = next((rule for rule in rules if rule.confirm), None)
+    said = next((rule for rule in rules if rule.intent), None)
+    if confirm and not (said and _literal(said.match) > _literal(confirm.match)):
+        return Judgement(
+            intent=Intent.WRITE, why=f"access.json names {confirm.match}", rule=confirm
+        )
+    if said and said.intent:
+        why = f"access.json says {said.match} is a {said.intent}"
+        return Judgement(intent=said.intent, why=why, rule=said)
+    if connection.trust_annotations and call.read_only_hint is True:
+        return Judgement(intent=Intent.READ, why="its server says so and is trusted")
+    if connection.trust_annotations and call.read_only_hint is False:
+        return Judgement(intent=Intent.WRITE, why="its server says so")
+    return Judgement(intent=Intent.WRITE, why="unknown: no rule of access.json names this tool")
+
+
+def unknown(judged: Judgement) -> bool:
+    """Whether a tool counts as a write only because nothing says what it is."""
+    return judged.rule is None and judged.why.startswith("unknown")
+
+
+def _restricting(access: Access, method: str, path: str) -> AccessRule | None:
+    """The most specific rule that makes this a write; HEAD is as restricted as GET."""
+    rules = [rule for rule in access.endpoints if rule.intent is Intent.WRITE or rule.confirm]
+    methods = ("HEAD", "GET") if method == "HEAD" else (method,)
+    found = [_best(rules, each, path, exact=False) for each in methods]
+    return max(filter(None, found), key=_weight, default=None)
+
+
+def _best(rules: list[AccessRule], method: str, path: str, *, exact: bool) -> AccessRule | None:
+    matching = [rule for rule in rules if endpoint_matches(rule.match, method, path, exact=exact)]
+    return max(matching, key=_weight, default=None)
+
+
+def endpoint_matches(match: str, method: str, path: str, *, exact: bool) -> bool:
+    """Whether `METHOD /path/{id}` covers a call; `*` is any method or part, a last `**` any rest.
+
+    What restricts also holds for other capitals, percent-encoding and a trailing slash
+    (`exact` False): many servers do not tell these apart.
+    """
+    wanted_method, _, wanted_path = match.strip().partition(" ")
+    if wanted_method not in {method, "*"}:
+        return False
+    wanted, given = _parts(wanted_path.strip(), exact), _parts(path, exact)
+    if wanted and wanted[-1] == "**":
+        wanted, given = wanted[:-1], given[: len(wanted) - 1]
+    return len(wanted) == len(given) and all(
+        part == other or (_open(part) and other != "")
+        for part, other in zip(wanted, given, strict=True)
+    )
+
+
+def _parts(path: str, exact: bool) -> list[str]:
+    if exact:
+        return path.split("/")
+    return unquote(path).rstrip("/").casefold().split("/")
+
+
+def _open(part: str) -> bool:
+    return part == "*" or (part.startswith("{") and part.endswith("}"))
+
+
+def _weight(rule: AccessRule) -> tuple[int, int]:
+    """How specific a rule is: fixed parts, then parts at all."""
+    parts = rule.match.partition(" ")[2].split("/")
+    return sum(not _open(part) and part != "**" for part in parts), len(parts)
+
+
+def _literal(glob: str) -> int:
+    return len(glob) + 1_000 if not any(sign in glob for sign in "*?[") else len(glob)
+
+
+def _rule_name(judged: Judgement) -> str:
+    return f"access.json {judged.rule.match}" if judged.rule else "default"
+
+
+def _deny(judged: Judgement, reason: str, rule: str) -> Decision:
+    return Decision(verdict=Verdict.DENY, intent=Intent.WRITE, reason=reason, rule=rule)
+
+
+def _exception(call: Call, connection: Connection, judged: Judgement) -> str:
+    """The line of access.json that would make it a read, where one could."""
+    if judged.rule is not None:
+        return ""
+    file = f"connections/{connection.name}/access.json"
+    if isinstance(call, ToolCall):
+        line = f'{{"tools": {{"{call.tool}": {{"intent": "read"}}}}}}'
+    elif judged.why.startswith(call.method):
+        line = f'{{"endpoints": {{"{call.label}": {{"intent": "read"}}}}}}'
+    else:
+        return ""
+    return f"; if it only reads, {line} in {file} says so"
