@@ -1,0 +1,94 @@
+"""`POST /webhooks/<id>`, `/healthz` and `/readyz`: open doors, translation only."""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from amodal_rt.clock import Clock
+from amodal_rt.errors import AmodalError, UnavailableError
+from amodal_rt.intake import answers
+from amodal_rt.intake.webhooks import Answer, RawRequest
+from amodal_rt.logs import Log
+from amodal_rt.servers.deadlines import Deadlines, SlowSenderError, read_body
+
+_log = Log("webhooks")
+
+Accept = Callable[[RawRequest], Awaitable[Answer]]
+"""Judges one request and makes it durable; the answer is sent as it is."""
+
+
+def webhook_routes(
+    accept: Accept,
+    ready: Callable[[], bool],
+    *,
+    clock: Clock,
+    deadlines: Deadlines | None = None,
+) -> list[web.RouteDef]:
+    """The routes that need no token: webhooks prove themselves, health says nothing."""
+    door = _Webhooks(accept, clock, deadlines or Deadlines())
+
+    async def healthz(request: web.Request) -> web.Response:
+        return _respond(Answer(status=200, document={"status": "ok"}))
+
+    async def readyz(request: web.Request) -> web.Response:
+        is_ready = ready()
+        document = {"status": "ready" if is_ready else "starting"}
+        return _respond(Answer(status=200 if is_ready else 503, document=document))
+
+    return [
+        web.route("*", "/webhooks/{endpoint}", door.receive),
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
+    ]
+
+
+class _Webhooks:
+    """The webhook door."""
+
+    def __init__(self, accept: Accept, clock: Clock, deadlines: Deadlines) -> None:
+        self._accept = accept
+        self._clock = clock
+        self._deadlines = deadlines
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer within the request's deadline, whatever comes and whatever fails behind."""
+        raw = RawRequest(
+            endpoint=request.match_info["endpoint"],
+            method=request.method,
+            headers=tuple(request.headers.items()),
+            read_body=functools.partial(self._read, request),
+        )
+        try:
+            async with self._clock.deadline(self._deadlines.request):
+                answer = await self._accept(raw)
+        except SlowSenderError:
+            late = {"error": {"code": "timed_out", "message": "the body did not come in time"}}
+            answer = Answer(status=408, document=late, headers={"Connection": "close"})
+        except AmodalError as error:
+            answer = answers.unavailable(error)
+        except TimeoutError:
+            answer = answers.unavailable(UnavailableError("no answer in time", code="timed_out"))
+        except web.RequestPayloadError:
+            # The sender broke off or sent a malformed chunk: nobody may be there to read this.
+            broken = {"error": {"code": "invalid", "message": "the body is incomplete"}}
+            answer = Answer(status=400, document=broken, headers={"Connection": "close"})
+        except Exception as error:  # noqa: BLE001 - a sender must come again, whatever broke here
+            _log.exception("webhook.failed", error)
+            answer = answers.unavailable(UnavailableError("failed", code="internal"))
+        return _respond(answer)
+
+    async def _read(self, request: web.Request, limit: int) -> bytes | None:
+        return await read_body(request, limit, seconds=self._deadlines.body, clock=self._clock)
+
+
+def _respond(answer: Answer) -> web.Response:
+    response = web.Response(
+        status=answer.status,
+        body=json.dumps(answer.document).encode(),
+        headers={"Content-Type": "application/json", **answer.headers},
+    )
+    if "Connection" in answer.headers:
+        response.force_close()
+    return response
