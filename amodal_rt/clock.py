@@ -15,7 +15,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start. Never goes backwards; not comparable across processes."""
+        """Seconds since an arbitrary start; never goes backwards, means nothing to other processes."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -47,7 +47,7 @@ class SystemClock:
 
 
 def iso(instant: datetime | None) -> str | None:
-    """`2026-03-02T09:00:00Z` (milliseconds kept when not zero), as every JSON document shows time."""
+    """`2026-03-02T09:00:00Z`, milliseconds only when not zero: time in every JSON document."""
     if instant is None:
         return None
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,9 +15,7 @@ a stable machine-readable `code` and, where a person can act, a `hint`.
 
 from typing import ClassVar, Literal
 
-Kind = Literal[
-    "invalid", "not_found", "conflict", "denied", "unavailable", "timed_out", "internal"
-]
+Kind = Literal["invalid", "not_found", "conflict", "denied", "unavailable", "timed_out", "internal"]
 
 
 class AmodalError(Exception):

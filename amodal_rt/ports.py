@@ -241,7 +241,9 @@ class RunLedger(Protocol):
         """End all pending runs of an automation as cancelled; returns their ids."""
         ...
 
-    async def skip_pending(self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime) -> bool:
+    async def skip_pending(
+        self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime
+    ) -> bool:
         """End one pending run as skipped; False when it is no longer pending."""
         ...
 

@@ -42,6 +42,4 @@ class Waiting:
 
 def failed(reason: FailedReason, error: str, *, usage: Usage | None = None) -> Outcome:
     """A failed outcome; `error` is one line for people, free of secrets."""
-    return Outcome(
-        status=RunStatus.FAILED, reason=reason, error=error, usage=usage or Usage()
-    )
+    return Outcome(status=RunStatus.FAILED, reason=reason, error=error, usage=usage or Usage())

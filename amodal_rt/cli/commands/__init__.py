@@ -1,0 +1,1 @@
+"""The typer commands: options and help texts; the verbs do the work."""

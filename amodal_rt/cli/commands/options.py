@@ -1,0 +1,32 @@
+"""Options and arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def stems(incomplete: str) -> list[str]:
+    """Names of automations for shell completion, read from the folder: no daemon is needed."""
+    from amodal_rt.errors import AmodalError
+    from amodal_rt.settings import load_process_settings
+    from amodal_rt.workspace.locate import find_workspace
+
+    try:
+        root = find_workspace(None, load_process_settings(), Path.cwd())
+    except AmodalError:
+        return []
+    names = {
+        each.stem for each in (root / "automations").glob("*") if each.suffix in (".json", ".md")
+    }
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+Name = Annotated[str, typer.Argument(help="The automation: its file's stem.", autocompletion=stems)]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Workspace = Annotated[
+    str | None, typer.Option("--workspace", metavar="DIR", help="The workspace of the daemon.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at the most.")]
+Status = Annotated[str | None, typer.Option("--status", help="Only those with this status.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run id: run_…")]

@@ -1,0 +1,53 @@
+"""From a command line to the daemon that it means."""
+
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+
+from amodal_rt.cli.output import Output
+from amodal_rt.cli.verbs.door import Door
+from amodal_rt.client import Client, find_client, running_daemons
+from amodal_rt.errors import AmodalError, NotFoundError
+from amodal_rt.settings import load_process_settings, state_folder
+from amodal_rt.workspace.locate import find_workspace
+
+
+def use(verb: Callable[[Door], int], *, as_json: bool = False, workspace: str | None = None) -> int:
+    """Run a verb against the daemon of the workspace; errors become words and an exit code."""
+    output = Output(as_json=as_json)
+    try:
+        return verb(Door(connect(workspace), output))
+    except AmodalError as error:
+        return output.error(error)
+
+
+def connect(workspace: str | None) -> Client:
+    """The daemon of `--workspace`, of the environment, of this folder, or the only running one.
+
+    Raises NotFoundError (`no_workspace`), saying where it looked. That nobody answers shows
+    at the first call.
+    """
+    settings = load_process_settings()
+    flag = Path(workspace) if workspace else None
+    try:
+        root = find_workspace(flag, settings, Path.cwd())
+    except NotFoundError as error:
+        running = running_daemons()
+        if flag is not None or len(running) != 1:
+            raise _lost(error, [str(each.workspace) for each in running]) from None
+        return find_client(running[0].state_dir, actor=user())
+    return find_client(state_folder(root, settings), actor=user())
+
+
+def _lost(error: NotFoundError, running: list[str]) -> NotFoundError:
+    served = f"running daemons serve {', '.join(running)}" if running else "no daemon is running"
+    return NotFoundError(f"{error.message}; {served}", code=error.code, hint=error.hint)
+
+
+def user() -> str:
+    """The login name that the audit trail keeps."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -1,0 +1,133 @@
+"""The everyday verbs without typer: a table of their plain forms.
+
+What is not recognised to the letter (help, abbreviations, unknown options) is left to
+typer, which knows how to explain. Imports nothing outside the standard library.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from amodal_rt.cli.connect import use
+from amodal_rt.cli.verbs import automations, outside, runs
+from amodal_rt.cli.verbs.door import Door
+
+Words = Mapping[str, str]
+Verb = Callable[[Door, Words], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A verb's plain form: its one argument, its options with a value, its flags."""
+
+    verb: Verb
+    argument: str | None = None
+    options: frozenset[str] = field(default_factory=frozenset[str])
+    flags: frozenset[str] = field(default_factory=frozenset[str])
+
+
+def run(argv: Sequence[str]) -> int | None:
+    """The exit code, or None when typer must read the line."""
+    if len(argv) < 3 or argv[0] != "ops":
+        return None
+    form = _FORMS.get((argv[1], argv[2]))
+    words = _read(argv[3:], form) if form else None
+    if form is None or words is None:
+        return None
+    return use(
+        lambda door: form.verb(door, words),
+        as_json="json" in words,
+        workspace=words.get("workspace"),
+    )
+
+
+def _read(argv: Sequence[str], form: Form) -> dict[str, str] | None:
+    words: dict[str, str] = {}
+    rest = iter(argv)
+    for word in rest:
+        if not word.startswith("-"):
+            if form.argument is None or form.argument in words:
+                return None
+            words[form.argument] = word
+            continue
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or name in words:
+            return None
+        if name in form.flags | {"json"} and not equals:
+            words[name] = "yes"
+        elif name in form.options | {"workspace"}:
+            given = value if equals else next(rest, None)
+            if given is None:
+                return None
+            words[name] = given
+        else:
+            return None
+    if form.argument is not None and form.argument not in words:
+        return None
+    if not words.get("limit", "1").isdigit():
+        return None
+    return words
+
+
+def _history(door: Door, words: Words) -> int:
+    return automations.history(
+        door, words["name"], status=words.get("status"), limit=int(words.get("limit", "20"))
+    )
+
+
+def _pause(door: Door, words: Words) -> int:
+    return automations.pause(door, words["name"], reason=words.get("reason"), everything=False)
+
+
+def _trigger(door: Door, words: Words) -> int:
+    payload = json.loads(words["payload"]) if "payload" in words else None
+    return automations.trigger(
+        door,
+        words["name"],
+        payload=payload,
+        wait="wait" in words,
+        rehearse="rehearse" in words,
+        detach="detach" in words,
+    )
+
+
+def _trigger_form(door: Door, words: Words) -> int:
+    try:
+        return _trigger(door, words)
+    except ValueError:
+        door.output.remark("error: --payload is not JSON")
+        return 2
+
+
+def _runs(door: Door, words: Words) -> int:
+    return runs.list_all(
+        door,
+        automation=words.get("automation"),
+        status=words.get("status"),
+        limit=int(words.get("limit", "20")),
+    )
+
+
+def _deliveries(door: Door, words: Words) -> int:
+    return outside.list_deliveries(
+        door, status=words.get("status"), limit=int(words.get("limit", "20"))
+    )
+
+
+_FORMS: Mapping[tuple[str, str], Form] = {
+    ("automations", "list"): Form(lambda door, _: automations.list_all(door)),
+    ("automations", "show"): Form(
+        lambda door, words: automations.show(door, words["name"]), "name"
+    ),
+    ("automations", "pause"): Form(_pause, "name", frozenset({"reason"})),
+    ("automations", "resume"): Form(
+        lambda door, words: automations.resume(door, words["name"]), "name"
+    ),
+    ("automations", "trigger"): Form(
+        _trigger_form, "name", frozenset({"payload"}), frozenset({"wait", "rehearse", "detach"})
+    ),
+    ("automations", "history"): Form(_history, "name", frozenset({"limit", "status"})),
+    ("runs", "list"): Form(_runs, options=frozenset({"automation", "status", "limit"})),
+    ("runs", "show"): Form(lambda door, words: runs.show(door, words["run"]), "run"),
+    ("deliveries", "list"): Form(_deliveries, options=frozenset({"status", "limit"})),
+}

@@ -1,0 +1,110 @@
+"""Tables and small words for people, from the standard library alone.
+
+Rich costs four empty interpreters to import; a listing is not worth that.
+"""
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from amodal_rt.guardrails.untrusted import plain
+
+_GAP = "  "
+_BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_COLOURS = {
+    "active": "\x1b[32m",
+    "completed": "\x1b[32m",
+    "delivered": "\x1b[32m",
+    "running": "\x1b[36m",
+    "pending": "\x1b[36m",
+    "paused": "\x1b[33m",
+    "draft": "\x1b[33m",
+    "skipped": "\x1b[33m",
+    "suppressed": "\x1b[33m",
+    "invalid": "\x1b[31m",
+    "failed": "\x1b[31m",
+    "dead": "\x1b[31m",
+    "cancelled": "\x1b[33m",
+}
+
+
+def render(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, styled: bool, width: int | None = None
+) -> str:
+    """A table with aligned columns. Cells are stripped of control and markup sequences.
+
+    With `styled`, lines are cut to the terminal's width (the last column gives way first)
+    and statuses are coloured; otherwise nothing is cut.
+    """
+    cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+    widths = [
+        max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)
+    ]
+    if styled:
+        widths = _fit(widths, width or shutil.get_terminal_size((120, 24)).columns)
+    lines = [_line(heads, widths, style=_BOLD if styled else "")]
+    lines += [_line(row, widths, coloured=styled) for row in cells]
+    return "\n".join(lines)
+
+
+def _fit(widths: list[int], room: int) -> list[int]:
+    over = sum(widths) + len(_GAP) * (len(widths) - 1) - room
+    fitted = list(widths)
+    while over > 0 and max(fitted) > 12:
+        place = max(range(len(fitted)), key=lambda each: (fitted[each], each))
+        step = min(over, fitted[place] - 12)
+        fitted[place] -= step
+        over -= step
+    return fitted
+
+
+def _line(
+    cells: Sequence[str], widths: Sequence[int], *, style: str = "", coloured: bool = False
+) -> str:
+    parts: list[str] = []
+    for place, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        shown = cell if len(cell) <= width else cell[: width - 1] + "…"
+        padded = shown if place == len(cells) - 1 else shown.ljust(width)
+        colour = _COLOURS.get(cell.split(" ")[0].split("/")[0], "") if coloured else ""
+        parts.append(f"{colour}{padded}{_RESET}" if colour else padded)
+    line = _GAP.join(parts).rstrip()
+    return f"{style}{line}{_RESET}" if style else line
+
+
+def instant(text: object, *, now: datetime | None = None) -> str:
+    """`2026-03-02 09:00:00` in the reader's zone for an ISO time; `-` for null."""
+    if not isinstance(text, str):
+        return "-"
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def upcoming(text: object, *, now: datetime | None = None) -> str:
+    """`Mon 2026-03-02 09:00 (in 14 h)` for an ISO time; `-` for null."""
+    if not isinstance(text, str):
+        return "-"
+    at = datetime.fromisoformat(text)
+    left = at - (now or datetime.now(UTC))
+    return f"{at.astimezone().strftime('%a %Y-%m-%d %H:%M')} (in {span(left)})"
+
+
+def span(length: timedelta) -> str:
+    """The coarsest unit that says enough: `45 s`, `14 min`, `3 h`, `12 d`."""
+    seconds = max(length.total_seconds(), 0)
+    for unit, size, upto in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 86400 * 2)):
+        if seconds < upto:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def seconds(value: object) -> str:
+    """`0.3 s`, `2 min 5 s`; `-` for null."""
+    if not isinstance(value, int | float):
+        return "-"
+    if value < 60:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def text(value: object) -> str:
+    """A cell for any JSON scalar; `-` for null and empty."""
+    return "-" if value is None or value == "" else str(value)

@@ -1,0 +1,216 @@
+"""`ops automations …`: the daemon's verbs."""
+
+from collections.abc import Mapping
+
+from amodal_rt.cli import output as codes
+from amodal_rt.cli import table
+from amodal_rt.cli.verbs import journal
+from amodal_rt.cli.verbs.door import Document, Door, wanted
+from amodal_rt.cli.verbs.runs import exit_code, labels, show_run
+
+_HEADS = ("Name", "Trigger", "Schedule", "Status", "Next Run or Webhook URL")
+_HISTORY = ("Run ID", "Started", "Duration", "Status", "Output")
+
+
+def list_all(door: Door) -> int:
+    """Every automation with its trigger, schedule, status and what comes next."""
+    rows = door.daemon.get("/v1/automations")
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    door.output.table(_HEADS, [_row(row) for row in rows], empty=_EMPTY)
+    return codes.OK
+
+
+_EMPTY = "No automations yet: put a JSON file into automations/, for example with `amodal-rt init`."
+
+
+def _row(row: Document) -> tuple[str, ...]:
+    status = str(row["status"]) + (" (last good version runs)" if row.get("stale") else "")
+    schedule = table.text(row["schedule"])
+    if row["schedule"] and row["timezone"] != "UTC":
+        schedule += f" {row['timezone']}"
+    return row["name"], ", ".join(row["triggers"]), schedule, status, _comes(row)
+
+
+def _comes(row: Document) -> str:
+    parts: list[str] = []
+    if row["next_run_at"]:
+        parts.append(table.upcoming(row["next_run_at"]))
+    if row["webhook_url"]:
+        parts.append(row["webhook_url"] + ("" if row["signed"] else " (unsigned)"))
+    return "  ".join(parts) or "-"
+
+
+def show(door: Door, name: str) -> int:
+    """One automation, whole."""
+    found = door.daemon.get(f"/v1/automations/{name}")
+    if door.output.as_json:
+        door.output.document(found)
+        return codes.OK
+    lines = [f"{found['title']}  ({found['name']}, {found['id']})"]
+    for problem in found.get("problems") or ():
+        place = ":".join(str(problem[key]) for key in ("file", "line") if problem.get(key))
+        lines.append(f"  {problem['severity']}: {place}: {problem['message']}")
+        if problem.get("hint"):
+            lines.append(f"    {problem['hint']}")
+    lines += [f"  {label:<12} {value}" for label, value in _facts(found)]
+    for line in lines:
+        door.output.say(line)
+    return codes.OK
+
+
+def _facts(found: Document) -> list[tuple[str, str]]:
+    last = found["last_run"] or {}
+    paused = found.get("paused") or {}
+    status = found["status"] + (f": {paused['reason']}" if paused.get("reason") else "")
+    facts = [
+        ("file", found.get("file")),
+        ("status", status),
+        ("reason", found["reason"]),
+        ("triggers", ", ".join(found["triggers"])),
+        ("schedule", found["schedule"] and f"{found['schedule']} {found['timezone']}"),
+        ("next", found["next_run_at"] and table.upcoming(found["next_run_at"])),
+        ("webhook", found["webhook_url"] and _comes({**found, "next_run_at": None})),
+        ("agent", found.get("agent")),
+        ("model", found.get("model")),
+        ("writes", found.get("writes")),
+        ("delivers to", ", ".join(found.get("delivery") or ())),
+        (
+            "last run",
+            last and f"{last['run_id']} {last['status']} {table.instant(last['started_at'])}",
+        ),
+        ("definition", (found.get("definition") or "")[:12]),
+        ("prompt", _first_line(found.get("prompt"))),
+    ]
+    return [(label, str(value)) for label, value in facts if value]
+
+
+def _first_line(prompt: str | None) -> str:
+    lines = (prompt or "").strip().splitlines()
+    return lines[0] + (" …" if len(lines) > 1 else "") if lines else ""
+
+
+def pause(door: Door, name: str | None, *, reason: str | None, everything: bool) -> int:
+    """Stop one automation, or all, until resumed."""
+    if everything:
+        rows = door.daemon.post("/v1/automations/pause", {"reason": reason})
+    else:
+        rows = [door.daemon.post(f"/v1/automations/{name}/pause", {"reason": reason})]
+    if door.output.as_json:
+        door.output.document(rows)
+    for row in rows:
+        door.output.say(f'Paused "{row["title"]}" will not run until resumed')
+    return codes.OK
+
+
+def resume(door: Door, name: str) -> int:
+    """Let a paused automation run again."""
+    row = door.daemon.post(f"/v1/automations/{name}/resume")
+    return _changed(door, row, f'Resumed "{row["title"]}"')
+
+
+def activate(door: Door, name: str) -> int:
+    """Write `status: active` into the file."""
+    row = door.daemon.post(f"/v1/automations/{name}/activate")
+    return _changed(door, row, f'Activated "{row["title"]}"')
+
+
+def reset(door: Door, name: str) -> int:
+    """Write `status: draft` into the file."""
+    row = door.daemon.post(f"/v1/automations/{name}/reset")
+    return _changed(door, row, f'"{row["title"]}" is a draft again and will not run')
+
+
+def rotate_url(door: Door, name: str) -> int:
+    """Give the automation a new webhook URL; the old one answers 404 from now on."""
+    row = door.daemon.post(f"/v1/automations/{name}/rotate-url")
+    return _changed(door, row, f'New webhook URL of "{row["title"]}": {row["webhook_url"]}')
+
+
+def _changed(door: Door, row: Document, sentence: str) -> int:
+    if door.output.as_json:
+        door.output.document([row])
+        return codes.OK
+    next_run = f"; next run {table.upcoming(row['next_run_at'])}" if row["next_run_at"] else ""
+    door.output.say(sentence + next_run)
+    return codes.OK
+
+
+def trigger(
+    door: Door, name: str, *, payload: object, wait: bool, rehearse: bool, detach: bool
+) -> int:
+    """Start a run by hand; follow it unless told otherwise, and exit by its outcome."""
+    body: dict[str, object] = {"rehearse": rehearse}
+    if payload is not None:
+        body["payload"] = payload
+    run = door.daemon.post(f"/v1/automations/{name}/trigger", body)
+    if door.output.as_json and not wait:
+        door.output.document(run)
+        return codes.OK
+    # The id is out before the work begins: who interrupts the command can find the run.
+    begun = f"{run['run_id']}  session {run['session_id']}"
+    (door.output.remark if door.output.as_json else door.output.say)(begun)
+    if detach and not wait:
+        return codes.OK
+    journal.follow(door, run["run_id"], quiet=door.output.as_json)
+    finished = door.daemon.get(f"/v1/runs/{run['run_id']}")
+    if door.output.as_json:
+        door.output.document(finished)
+    else:
+        show_run(door, finished, brief=True)
+    return exit_code(finished)
+
+
+def history(door: Door, name: str, *, status: str | None, limit: int) -> int:
+    """The automation's runs, newest first."""
+    # Asked first, so that a misspelt name is an error and not an empty history.
+    door.daemon.get(f"/v1/automations/{name}")
+    params = wanted(automation=name, status=status, limit=limit)
+    rows = door.daemon.get("/v1/runs", params)
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    door.output.table(_HISTORY, [_past(row) for row in rows], empty=f"No runs of {name} yet.")
+    return codes.OK
+
+
+def _past(row: Mapping[str, object]) -> tuple[str, ...]:
+    status = str(row["status"]) + (f"/{row['reason']}" if row["reason"] else "")
+    count = row["count"]
+    if isinstance(count, int) and count > 1:
+        status += f" ×{count}"
+    started = row["started_at"] or row["scheduled_for"] or row["created_at"]
+    return (
+        str(row["run_id"]),
+        table.instant(started),
+        table.seconds(row["duration_seconds"]),
+        status,
+        labels(row),
+    )
+
+
+_WHY = ("Slot or event", "Run", "Status", "Rule")
+
+
+def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
+    """What became of each slot and event, and which rule decided."""
+    rows = door.daemon.get(f"/v1/automations/{name}/why", wanted(at=at, limit=limit))
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    cells = [
+        (
+            table.instant(row["scheduled_for"])
+            if row["scheduled_for"]
+            else table.text(row["event_id"]),
+            table.text(row["run_id"]),
+            row["status"] + (f"/{row['reason']}" if row["reason"] else ""),
+            table.text(row["rule"]),
+        )
+        for row in rows
+    ]
+    door.output.table(
+        _WHY, cells, empty=f"Nothing is on record for {name}" + (f" at {at}." if at else ".")
+    )
+    return codes.OK

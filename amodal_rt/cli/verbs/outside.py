@@ -1,0 +1,187 @@
+"""`ops deliveries|events|connections|stores …`."""
+
+import json
+
+from amodal_rt.cli import output as codes
+from amodal_rt.cli import table
+from amodal_rt.cli.verbs.door import Document, Door, wanted
+
+_DELIVERIES = (
+    "Delivery",
+    "Run",
+    "Automation",
+    "Kind",
+    "Target",
+    "Status",
+    "Tries",
+    "Next",
+    "Error",
+)
+_EVENTS = ("Event", "Received", "Type", "Source", "Runs")
+_REJECTED = ("At", "Automation", "Endpoint", "Reason")
+_CONNECTIONS = ("Name", "Protocol", "Base URL", "State")
+_TOOLS = ("Tool", "Intent", "Rule", "Description")
+_STORES = ("Name", "Values", "Description")
+_ITEMS = ("Key", "Updated", "Run", "Value")
+
+
+def list_deliveries(door: Door, *, status: str | None, limit: int) -> int:
+    """Messages owed, sent and given up."""
+    rows = door.daemon.get("/v1/deliveries", wanted(status=status, limit=limit))
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    cells = [
+        (
+            row["delivery_id"],
+            row["run_id"],
+            row["automation"],
+            row["kind"],
+            row["target"],
+            row["status"],
+            str(row["attempts"]),
+            table.instant(row["next_attempt_at"]),
+            table.text(row["last_error"]),
+        )
+        for row in rows
+    ]
+    door.output.table(_DELIVERIES, cells, empty="No deliveries.")
+    return codes.OK
+
+
+def show_delivery(door: Door, delivery_id: str) -> int:
+    """One message with its body."""
+    found = door.daemon.get(f"/v1/deliveries/{delivery_id}")
+    return _document(door, found)
+
+
+def retry_delivery(door: Door, delivery_id: str) -> int:
+    """Send a dead, expired or suppressed message again, now."""
+    found = door.daemon.post(f"/v1/deliveries/{delivery_id}/retry")
+    if door.output.as_json:
+        door.output.document(found)
+    door.output.say(f"{found['delivery_id']} to {found['target']} is due now")
+    return codes.OK
+
+
+def list_events(door: Door, *, limit: int, rejected: bool, automation: str | None) -> int:
+    """Events with the runs that they led to, or the requests that were refused."""
+    params = wanted(limit=limit, automation=automation, rejected=1 if rejected else None)
+    rows = door.daemon.get("/v1/events", params)
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    if rejected:
+        refused = [
+            (
+                table.instant(row["at"]),
+                table.text(row["automation"]),
+                row["endpoint"],
+                row["reason"],
+            )
+            for row in rows
+        ]
+        door.output.table(_REJECTED, refused, empty="No request was refused.")
+        return codes.OK
+    cells = [
+        (row["event_id"], table.instant(row["received_at"]), row["type"], row["source"], _runs(row))
+        for row in rows
+    ]
+    door.output.table(_EVENTS, cells, empty="No events yet.")
+    return codes.OK
+
+
+def _runs(row: Document) -> str:
+    shown = [
+        f"{run['run_id']} {run['status']}" + (f"/{run['reason']}" if run["reason"] else "")
+        for run in row["runs"]
+    ]
+    return ", ".join(shown) or "-"
+
+
+def show_event(door: Door, event_id: str) -> int:
+    """One event with its data."""
+    return _document(door, door.daemon.get(f"/v1/events/{event_id}"))
+
+
+def list_connections(door: Door) -> int:
+    """The connections of the workspace."""
+    rows = door.daemon.get("/v1/connections")
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    cells = [
+        (
+            row["name"],
+            row["protocol"],
+            table.text(row.get("base_url")),
+            table.text(row.get("state")),
+        )
+        for row in rows
+    ]
+    door.output.table(_CONNECTIONS, cells, empty="No connections: see connections/ in the docs.")
+    return codes.OK
+
+
+def list_tools(door: Door, name: str) -> int:
+    """What a connection offers, each read, write or unknown, and the rule that says so."""
+    rows = door.daemon.get(f"/v1/connections/{name}/tools")
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    cells = [
+        (
+            row["name"],
+            row["intent"],
+            table.text(row.get("rule")),
+            table.text(row.get("description")),
+        )
+        for row in rows
+    ]
+    door.output.table(_TOOLS, cells, empty=f"{name} offers no tools.")
+    return codes.OK
+
+
+def test_connection(door: Door, name: str) -> int:
+    """One read through the connection; fails when it does not answer."""
+    found = door.daemon.post(f"/v1/connections/{name}/test")
+    if door.output.as_json:
+        door.output.document(found)
+    door.output.say(
+        f"{name}: {'ok' if found['ok'] else 'failed'}: {table.text(found.get('detail'))}"
+    )
+    return codes.OK if found["ok"] else codes.FAILED
+
+
+def list_stores(door: Door, name: str | None, *, limit: int) -> int:
+    """The stores, or the newest values of one."""
+    path = "/v1/stores" if name is None else f"/v1/stores/{name}"
+    rows = door.daemon.get(path, None if name is None else wanted(limit=limit))
+    if door.output.as_json:
+        door.output.document(rows)
+        return codes.OK
+    if name is None:
+        stores = [
+            (row["name"], str(row["count"]), table.text(row.get("description"))) for row in rows
+        ]
+        door.output.table(_STORES, stores, empty="No stores.")
+        return codes.OK
+    items = [
+        (
+            row["key"],
+            table.instant(row["updated_at"]),
+            table.text(row["run_id"]),
+            json.dumps(row["value"]),
+        )
+        for row in rows
+    ]
+    door.output.table(_ITEMS, items, empty=f"{name} is empty.")
+    return codes.OK
+
+
+def _document(door: Door, found: Document) -> int:
+    if door.output.as_json:
+        door.output.document(found)
+    else:
+        door.output.say(json.dumps(found, indent=2, ensure_ascii=False))
+    return codes.OK
