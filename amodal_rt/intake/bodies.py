@@ -95,7 +95,7 @@ def _refuse(name: str) -> object:
 
 def _check_depth(data: object) -> None:
     layer = [data]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         layer = [inner for outer in layer for inner in _children(outer)]
         if not layer:
             return

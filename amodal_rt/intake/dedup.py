@@ -11,6 +11,9 @@ from amodal_rt.intake.headers import Headers
 GITHUB_DELIVERY = "X-GitHub-Delivery"
 ID_HEADERS = ("webhook-id", "Idempotency-Key", "X-Webhook-Id", GITHUB_DELIVERY)
 _LONGEST = 256
+_OF_WATCH = frozenset(
+    ("action", "enterprise", "installation", "organization", "repository", "sender")
+)
 
 
 def delivery_id(auth: WebhookAuth | None, headers: Headers) -> str | None:
@@ -50,7 +53,8 @@ def may_repeat(event: str | None, data: object) -> bool:
     """
     if not isinstance(data, Mapping):
         return False
-    keys = cast("Mapping[str, object]", data).keys()
+    said = cast("Mapping[str, object]", data)
+    keys = said.keys()
     match event:
         case "ping":
             return {"zen", "hook_id"} <= keys
@@ -59,9 +63,7 @@ def may_repeat(event: str | None, data: object) -> bool:
         case "workflow_dispatch":
             return {"workflow", "inputs", "ref"} <= keys
         case "watch":
-            return keys <= {
-                "action", "enterprise", "installation", "organization", "repository", "sender"
-            }  # fmt: skip
+            return said.get("action") == "started" and keys <= _OF_WATCH
         case _:
             return False
 
