@@ -72,8 +72,9 @@ class DeliveryStatus(StrEnum):
 class OutboxMessage:
     """One message owed to one target; committed with the outcome that owes it.
 
-    `delivery_id` is also the `webhook-id` of all its attempts. `body` is the JSON document
-    to send. `target` is stored without secrets: its URL stays a reference where it was one.
+    `delivery_id` is also the `webhook-id` of all its attempts. `body` is the whole payload,
+    whatever the target's format sends of it (`slack`: its `text` alone); a rehearsal's
+    carries `"model": "rehearsal"`. `target` is stored without secrets: its URL stays a reference where it was one.
     After `expires_at` an unsent message is dropped as `expired`. `status` is PENDING, or
     SUPPRESSED when it is only kept for the record.
     """
@@ -102,11 +103,16 @@ class DeliveryRecord:
 
 
 class AttemptResult(StrEnum):
-    """What one attempt to send says about the next."""
+    """What one attempt to send says about the next.
+
+    SUPPRESSED ends a rehearsal's message without a failure: nothing was sent, or nobody
+    listened; it becomes `suppressed` and counts nowhere.
+    """
 
     DELIVERED = "delivered"
     RETRY = "retry"
     DEAD = "dead"
+    SUPPRESSED = "suppressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
