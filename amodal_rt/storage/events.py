@@ -1,0 +1,158 @@
+"""Events, their duplicates and what was refused: `ports.EventLedger`."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, or_, select
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.run import RunStatus, Start
+from amodal_rt.errors import UnavailableError
+from amodal_rt.ports import DEDUP_RETENTION, EventRecord, Receipt, RunRef
+from amodal_rt.storage import tables
+from amodal_rt.storage.admission import wishes
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import (
+    Row,
+    driver_sql,
+    event_columns,
+    maybe_storable,
+    storable,
+    to_event,
+)
+from amodal_rt.storage.writer import driver
+
+# fmt: off
+_EVENT_COLUMNS = (
+    "id", "type", "source", "subject", "actor", "address", "delivery_id", "depth", "missed",
+    "headers", "data", "time", "received_at",
+)
+# fmt: on
+_INSERT_EVENT = driver_sql(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)))
+_SEEN = "SELECT event_id FROM dedup_keys WHERE endpoint = ? AND key = ? AND seen_at > ?"
+_REMEMBER = "INSERT OR REPLACE INTO dedup_keys (endpoint, key, event_id, seen_at) VALUES (?,?,?,?)"
+_RUNS_OF = "SELECT id, automation, status, reason FROM runs WHERE event_id = ? ORDER BY number"
+_COUNT_REJECTION = (
+    "INSERT INTO rejection_counts (endpoint, reason, count) VALUES (?, ?, 1)"
+    " ON CONFLICT DO UPDATE SET count = count + 1"
+)
+_KEEP_NEWEST = (
+    "DELETE FROM rejections WHERE endpoint = ?1 AND number <="
+    " (SELECT number FROM rejections WHERE endpoint = ?1 ORDER BY number DESC LIMIT 1 OFFSET 100)"
+)
+_RETENTION = to_millis(from_millis(0) + DEDUP_RETENTION)
+
+
+class EventRows(Part):
+    """`ports.EventLedger` over SQLite."""
+
+    async def accept(
+        self,
+        event: Event,
+        *,
+        dedup: DedupKey | None,
+        starts: Sequence[Start],
+        missed: int = 0,
+        queue_limit: int,
+    ) -> Receipt:
+        columns, wanted = event_columns(event, missed), wishes(starts)
+        received_at = to_millis(event.received_at)
+        keys = _keys(dedup, event.id, received_at)
+        queues = any(start.skip is None for start in starts)
+
+        def work(connection: Connection) -> Receipt:
+            raw = driver(connection)
+            for endpoint, key, _, _ in keys:
+                seen = raw.execute(_SEEN, (endpoint, key, received_at - _RETENTION)).fetchone()
+                if seen is not None:
+                    return _duplicate(raw, seen[0])
+            if queues and self._admission.is_full(raw, queue_limit):
+                raise UnavailableError(
+                    f"{queue_limit} runs are pending already",
+                    code="queue_full",
+                    hint="limits.queue of amodal.json; `ops runs list` shows what waits",
+                )
+            raw.execute(_INSERT_EVENT, columns)
+            if keys:
+                raw.executemany(_REMEMBER, keys)
+            refs = self._admission.rule(raw, wanted)
+            return Receipt(event_id=event.id, duplicate=False, runs=tuple(refs))
+
+        return await self._database.write(work)
+
+    async def reject(self, rejection: Rejection) -> None:
+        endpoint, reason = storable(rejection.endpoint), storable(rejection.reason)
+        row = insert(tables.rejections).values(
+            endpoint=endpoint,
+            automation=maybe_storable(rejection.automation),
+            reason=reason,
+            at=to_millis(rejection.at),
+        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(row)
+            raw = driver(connection)
+            raw.execute(_COUNT_REJECTION, (endpoint, reason))
+            raw.execute(_KEEP_NEWEST, (endpoint,))
+
+        await self._database.write(work)
+
+    async def find_event(self, event_id: str) -> EventRecord | None:
+        query = select(tables.events).where(tables.events.c.id == event_id)
+        found = await self._database.read(lambda connection: _records(connection, query))
+        return found[0] if found else None
+
+    async def list_events(self, *, limit: int, automation: str | None = None) -> list[EventRecord]:
+        events, runs = tables.events.c, tables.runs.c
+        query = select(tables.events).order_by(events.number.desc()).limit(limit)
+        if automation is not None:
+            led_to = select(runs.event_id).where(
+                runs.automation == automation, runs.event_id.is_not(None)
+            )
+            query = query.where(or_(events.address == automation, events.id.in_(led_to)))
+        return await self._database.read(lambda connection: _records(connection, query))
+
+    async def list_rejections(self, *, limit: int) -> list[Rejection]:
+        query = select(tables.rejections).order_by(tables.rejections.c.number.desc()).limit(limit)
+
+        def work(connection: Connection) -> list[Rejection]:
+            return [
+                Rejection(
+                    endpoint=row["endpoint"],
+                    automation=row["automation"],
+                    reason=row["reason"],
+                    at=from_millis(row["at"]),
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+        return await self._database.read(work)
+
+
+def _keys(dedup: DedupKey | None, event_id: str, seen_at: int) -> list[tuple[str, str, str, int]]:
+    if dedup is None:
+        return []
+    endpoint = storable(dedup.endpoint)
+    return [(endpoint, storable(key), event_id, seen_at) for key in dedup.keys]
+
+
+def _duplicate(raw: sqlite3.Connection, event_id: str) -> Receipt:
+    return Receipt(event_id=event_id, duplicate=True, runs=tuple(_refs(raw, event_id)))
+
+
+def _refs(raw: sqlite3.Connection, event_id: str) -> Iterable[RunRef]:
+    for run_id, automation, status, reason in raw.execute(_RUNS_OF, (event_id,)):
+        yield RunRef(run_id=run_id, automation=automation, status=RunStatus(status), reason=reason)
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[EventRecord]:
+    raw = driver(connection)
+
+    def record(row: Row) -> EventRecord:
+        return EventRecord(
+            event=to_event(row), missed=row["missed"], runs=tuple(_refs(raw, row["id"]))
+        )
+
+    return [record(row) for row in connection.execute(query).mappings().all()]

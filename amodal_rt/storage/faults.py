@@ -1,0 +1,62 @@
+"""What a failing database says, in the words of the one error tree."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+from amodal_rt.errors import AmodalError, InternalError, NotFoundError, UnavailableError
+
+CODE = "ledger"
+
+_FULL = sqlite3.SQLITE_FULL
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BEYOND_TRUST = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_HINTS = {
+    _FULL: "free space on the disk that holds the ledger",
+    sqlite3.SQLITE_IOERR: "look at the disk that holds the ledger, then start the daemon again",
+    sqlite3.SQLITE_READONLY: "make the ledger and its folder writable for this user",
+    sqlite3.SQLITE_CORRUPT: "restore the ledger from a backup",
+    sqlite3.SQLITE_NOTADB: "this file is no ledger: move it away or restore a backup",
+}
+
+
+def primary_code(error: BaseException) -> int | None:
+    """SQLite's primary result code behind `error`, or None where none is known."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a failed commit may be followed by more work: a full disk, a locked file."""
+    code = primary_code(error)
+    return code == _FULL or code in _BUSY
+
+
+def is_beyond_trust(error: BaseException) -> bool:
+    """Whether what the disk holds is unknown after this error."""
+    return primary_code(error) in _BEYOND_TRUST
+
+
+def translated(error: BaseException) -> BaseException:
+    """The error that a caller sees: no SQL, no parameters. Unknown errors pass as they are."""
+    if isinstance(error, AmodalError):
+        return error
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error):
+        return error
+    name = getattr(cause, "sqlite_errorname", type(cause).__name__)
+    if name == "SQLITE_CONSTRAINT_FOREIGNKEY":
+        return NotFoundError("the ledger holds no such run", code="run_not_found")
+    if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return InternalError(f"the ledger refused a row ({name})", code="ledger_row")
+    return unavailable(name, primary_code(cause))
+
+
+def unavailable(what: str, code: int | None = None) -> UnavailableError:
+    """Nothing can be made durable; `what` is SQLite's name for it or a few words."""
+    return UnavailableError(
+        f"the ledger cannot be used right now ({what})",
+        code=CODE,
+        hint=_HINTS.get(code) if code is not None else None,
+    )

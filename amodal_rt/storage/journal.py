@@ -1,0 +1,97 @@
+"""The steps of runs: `ports.JournalLedger`."""
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.storage import tables
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import Row, dumped, loaded, maybe_storable
+from amodal_rt.storage.writer import driver
+
+_APPEND = (
+    "INSERT INTO journal (run_id, sequence, type, step, parent, attempt, at, data)"
+    " SELECT ?1, COALESCE(MAX(sequence), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7"
+    " FROM journal WHERE run_id = ?1 RETURNING sequence"
+)
+
+
+class JournalRows(Part):
+    """`ports.JournalLedger` over SQLite."""
+
+    async def record(
+        self,
+        run_id: str,
+        type: EntryType,
+        *,
+        at: datetime,
+        attempt: int = 1,
+        step: str | None = None,
+        parent: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> int:
+        row = (
+            run_id,
+            type.value,
+            maybe_storable(step),
+            maybe_storable(parent),
+            attempt,
+            to_millis(at),
+            dumped(dict(data)) if data else None,
+        )
+        return await self._database.write(lambda connection: _append(driver(connection), row))
+
+    async def entries(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        columns = tables.journal.c
+        query = (
+            select(tables.journal)
+            .where(columns.run_id == run_id, columns.sequence > after)
+            .order_by(columns.sequence)
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> list[Entry]:
+            return [_to_entry(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+
+def append(
+    connection: Connection,
+    run_id: str,
+    type: EntryType,
+    *,
+    at: datetime,
+    attempt: int,
+    step: str | None = None,
+    data: Mapping[str, object],
+) -> int:
+    """Write an entry as part of a larger work; returns its sequence."""
+    text = dumped(dict(data))
+    row = (run_id, type.value, maybe_storable(step), None, attempt, to_millis(at), text)
+    return _append(driver(connection), row)
+
+
+def _append(raw: sqlite3.Connection, row: tuple[str | int | None, ...]) -> int:
+    cursor = raw.execute(_APPEND, row)
+    sequence = int(cursor.fetchone()[0])
+    # RETURNING ends only when its cursor is done; an open one would hold up the commit.
+    cursor.close()
+    return sequence
+
+
+def _to_entry(row: Row) -> Entry:
+    return Entry(
+        run_id=row["run_id"],
+        sequence=row["sequence"],
+        type=EntryType(row["type"]),
+        at=from_millis(row["at"]),
+        attempt=row["attempt"],
+        step=row["step"],
+        parent=row["parent"],
+        data=loaded(row["data"]) or {},
+    )

@@ -1,0 +1,209 @@
+"""Messages owed: `ports.Outbox`."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, text, update
+
+from amodal_rt.clock import to_millis
+from amodal_rt.domain.delivery import (
+    Attempt,
+    AttemptResult,
+    DeliveryRecord,
+    DeliveryStatus,
+    FailureState,
+    MessageKind,
+    Plan,
+)
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.errors import ConflictError, NotFoundError
+from amodal_rt.storage import failures, journal, tables
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import Columns, Row, instant, maybe_storable, millis, to_delivery
+
+_OUTBOX = tables.outbox.c
+_UNSETTLED = (DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value)
+
+
+class OutboxRows(Part):
+    """`ports.Outbox` over SQLite."""
+
+    async def claim_messages(self, *, limit: int, now: datetime) -> list[DeliveryRecord]:
+        at = to_millis(now)
+        expire = (
+            update(tables.outbox)
+            .where(text(tables.PENDING), _OUTBOX.expires_at <= at)
+            .values(status=DeliveryStatus.EXPIRED.value, finished_at=at, next_attempt_at=None)
+        )
+        due = (
+            select(_OUTBOX.number)
+            .where(text(tables.PENDING), _OUTBOX.next_attempt_at <= at)
+            .order_by(_OUTBOX.next_attempt_at, _OUTBOX.number)
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> list[DeliveryRecord]:
+            connection.execute(expire)
+            numbers = list(connection.execute(due).scalars())
+            if not numbers:
+                return []
+            connection.execute(
+                update(tables.outbox)
+                .where(_OUTBOX.number.in_(numbers))
+                .values(status=DeliveryStatus.SENDING.value)
+            )
+            query = select(tables.outbox).where(_OUTBOX.number.in_(numbers))
+            query = query.order_by(_OUTBOX.next_attempt_at, _OUTBOX.number)
+            return [to_delivery(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.write(work)
+
+    async def next_due_at(self) -> datetime | None:
+        query = select(func.min(_OUTBOX.next_attempt_at)).where(text(tables.PENDING))
+        return await self._database.read(
+            lambda connection: instant(connection.execute(query).scalar())
+        )
+
+    async def record_attempt(self, attempt: Attempt) -> None:
+        changed = _after(attempt)
+
+        def work(connection: Connection) -> None:
+            row = _get(connection, attempt.delivery_id)
+            if row["status"] not in _UNSETTLED:
+                return
+            connection.execute(
+                update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**changed)
+            )
+            _follow(connection, row, attempt)
+
+        await self._database.write(work)
+
+    async def release_claims(self) -> int:
+        statement = (
+            update(tables.outbox)
+            .where(text(tables.SENDING))
+            .values(status=DeliveryStatus.PENDING.value)
+        )
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
+        due: Columns = {
+            "status": DeliveryStatus.PENDING.value,
+            "next_attempt_at": to_millis(at),
+            "expires_at": to_millis(expires_at),
+            "finished_at": None,
+        }
+
+        def work(connection: Connection) -> None:
+            row = _get(connection, delivery_id)
+            if row["status"] == DeliveryStatus.DELIVERED.value:
+                raise ConflictError(f"{delivery_id} was delivered", code="delivered")
+            if row["status"] == DeliveryStatus.SENDING.value:
+                raise ConflictError(f"{delivery_id} is being sent", code="sending")
+            connection.execute(
+                update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**due)
+            )
+
+        await self._database.write(work)
+
+    async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
+        query = select(tables.outbox).where(_OUTBOX.id == delivery_id)
+
+        def work(connection: Connection) -> DeliveryRecord | None:
+            row = connection.execute(query).mappings().first()
+            return None if row is None else to_delivery(row)
+
+        return await self._database.read(work)
+
+    async def list_messages(
+        self,
+        *,
+        limit: int,
+        status: DeliveryStatus | None = None,
+        run_ids: Sequence[str] | None = None,
+        kind: MessageKind | None = None,
+    ) -> list[DeliveryRecord]:
+        query = select(tables.outbox).order_by(_OUTBOX.number.desc()).limit(limit)
+        if status is not None:
+            query = query.where(_OUTBOX.status == status.value)
+        if run_ids is not None:
+            query = query.where(_OUTBOX.run_id.in_(list(run_ids)))
+        if kind is not None:
+            query = query.where(_OUTBOX.kind == kind.value)
+
+        def work(connection: Connection) -> list[DeliveryRecord]:
+            return [to_delivery(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    async def failure_state(self, automation: str) -> FailureState:
+        return await self._database.read(
+            lambda connection: failures.state_of(connection, automation)
+        )
+
+    async def owe(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
+        def work(connection: Connection) -> Plan:
+            planned = failures.commit_plan(connection, automation, plan)
+            for note in planned.notes:
+                _note(connection, planned, note)
+            return planned
+
+        return await self._database.write(work)
+
+
+def _get(connection: Connection, delivery_id: str) -> Row:
+    row = (
+        connection.execute(select(tables.outbox).where(_OUTBOX.id == delivery_id))
+        .mappings()
+        .first()
+    )
+    if row is None:
+        raise NotFoundError(f"no delivery {delivery_id}", code="delivery_not_found")
+    return row
+
+
+def _after(attempt: Attempt) -> Columns:
+    """The columns of a message once `attempt` was made."""
+    changed: Columns = {
+        "attempts": _OUTBOX.attempts + 1,
+        "last_error": maybe_storable(attempt.error),
+        "next_attempt_at": None,
+        "finished_at": to_millis(attempt.at),
+    }
+    if attempt.result is AttemptResult.RETRY:
+        again: Columns = {
+            "status": DeliveryStatus.PENDING.value,
+            "next_attempt_at": millis(attempt.retry_at or attempt.at),
+            "finished_at": None,
+        }
+        return changed | again
+    delivered = attempt.result is AttemptResult.DELIVERED
+    status = DeliveryStatus.DELIVERED if delivered else DeliveryStatus.DEAD
+    return changed | {"status": status.value}
+
+
+def _follow(connection: Connection, row: Row, attempt: Attempt) -> None:
+    """What a settled message says about its automation."""
+    automation, kind = row["automation"], MessageKind(row["kind"])
+    if attempt.result is AttemptResult.DELIVERED:
+        if kind is MessageKind.FAILURE_ALERT:
+            failures.note_alert(connection, automation, attempt.at)
+        elif kind is MessageKind.RECOVERY:
+            failures.note_recovery(connection, automation)
+    elif attempt.result is AttemptResult.DEAD and kind is MessageKind.RESULT:
+        failures.count_failure(connection, automation)
+
+
+def _note(connection: Connection, planned: Plan, note: str) -> None:
+    """Remarks of a plan belong to the run that its messages speak of."""
+    if planned.messages:
+        first = planned.messages[0]
+        query = select(tables.runs.c.attempt).where(tables.runs.c.id == first.run_id)
+        journal.append(
+            connection,
+            first.run_id,
+            EntryType.RUN_NOTE,
+            at=first.created_at,
+            attempt=connection.execute(query).scalar_one(),
+            data={"note": note},
+        )

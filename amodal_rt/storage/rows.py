@@ -1,0 +1,265 @@
+"""Values to columns and back."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Executable, RowMapping
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.domain.delivery import (
+    DeliveryRecord,
+    DeliveryStatus,
+    MessageKind,
+    OutboxMessage,
+    Target,
+    TargetType,
+)
+from amodal_rt.domain.event import Event
+from amodal_rt.domain.run import Run, RunStatus, Start, Usage
+from amodal_rt.domain.secret import PREFIX, SecretRef, Text
+from amodal_rt.domain.trigger import TriggerKind
+
+Row = RowMapping | Mapping[str, Any]
+Columns = dict[str, object]
+
+_NAMED = sqlite.dialect(paramstyle="named")
+
+
+def driver_sql(statement: Executable) -> str:
+    """The text of a Core statement with `:name` parameters, to be built once and sent often."""
+    return str(cast(ClauseElement, statement).compile(dialect=_NAMED))
+
+
+def storable(text: str) -> str:
+    """Text that SQLite can hold: lone surrogates (headers, models) become `\\udcXX` escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def maybe_storable(text: str | None) -> str | None:
+    """`storable`, None staying None."""
+    return None if text is None else storable(text)
+
+
+def dumped(document: object) -> str:
+    """JSON text, ASCII only, so that no string in it can be refused."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def maybe_dumped(document: object) -> str | None:
+    """`dumped`, None becoming NULL."""
+    return None if document is None else dumped(document)
+
+
+def loaded(text: str | None) -> Any:
+    """The inverse of `maybe_dumped`."""
+    return None if text is None else json.loads(text)
+
+
+def millis(instant: datetime | None) -> int | None:
+    """`to_millis`, None staying None."""
+    return None if instant is None else to_millis(instant)
+
+
+def instant(value: int | None) -> datetime | None:
+    """`from_millis`, None staying None."""
+    return None if value is None else from_millis(value)
+
+
+def event_columns(event: Event, missed: int) -> Columns:
+    """A row of `events`."""
+    return {
+        "id": event.id,
+        "type": storable(event.type),
+        "source": storable(event.source),
+        "subject": maybe_storable(event.subject),
+        "actor": maybe_storable(event.actor),
+        "address": event.address,
+        "delivery_id": maybe_storable(event.delivery_id),
+        "depth": event.depth,
+        "missed": missed,
+        "headers": dumped(dict(event.headers)),
+        "data": maybe_dumped(event.data),
+        "time": to_millis(event.time),
+        "received_at": to_millis(event.received_at),
+    }
+
+
+def to_event(row: Row) -> Event:
+    """The inverse of `event_columns`."""
+    return Event(
+        id=row["id"],
+        type=row["type"],
+        source=row["source"],
+        data=loaded(row["data"]),
+        time=from_millis(row["time"]),
+        received_at=from_millis(row["received_at"]),
+        subject=row["subject"],
+        actor=row["actor"],
+        depth=row["depth"],
+        address=row["address"],
+        delivery_id=row["delivery_id"],
+        headers=loaded(row["headers"]),
+    )
+
+
+def start_columns(start: Start) -> Columns:
+    """A row of `runs` as it is before the ledger has ruled on it."""
+    return {
+        "id": start.run_id,
+        "automation": start.automation,
+        "title": storable(start.title),
+        "trigger": start.trigger.value,
+        "definition": start.definition,
+        "event_id": start.event_id,
+        "payload": maybe_dumped(start.payload),
+        "scheduled_for": millis(start.scheduled_for),
+        "scheduled_until": millis(start.scheduled_until),
+        "schedule_key": start.schedule_key,
+        "count": start.count,
+        "depth": start.depth,
+        "requester": maybe_storable(start.requester),
+        "actor": maybe_storable(start.actor),
+        "door": start.door,
+        "conversation_key": maybe_storable(start.conversation_key),
+        "idempotency_key": maybe_storable(start.idempotency_key),
+        "rehearse": int(start.rehearse),
+        "concurrency": start.concurrency,
+        "on_limit": start.on_limit.value,
+        "starts_per_hour": start.starts_per_hour,
+        "created_at": to_millis(start.created_at),
+        "status": RunStatus.PENDING.value if start.skip is None else RunStatus.SKIPPED.value,
+        "reason": None if start.skip is None else start.skip.value,
+        "rule": maybe_storable(start.rule),
+    }
+
+
+def to_run(row: Row) -> Run:
+    """A run as its row stands."""
+    return Run(
+        run_id=row["id"],
+        automation=row["automation"],
+        title=row["title"],
+        trigger=TriggerKind(row["trigger"]),
+        status=RunStatus(row["status"]),
+        definition=row["definition"],
+        created_at=from_millis(row["created_at"]),
+        reason=row["reason"],
+        rule=row["rule"],
+        error=row["error"],
+        event_id=row["event_id"],
+        payload=loaded(row["payload"]),
+        scheduled_for=instant(row["scheduled_for"]),
+        scheduled_until=instant(row["scheduled_until"]),
+        schedule_key=row["schedule_key"],
+        count=row["count"],
+        depth=row["depth"],
+        attempt=row["attempt"],
+        term=row["term"],
+        requester=row["requester"],
+        actor=row["actor"],
+        door=row["door"],
+        conversation_key=row["conversation_key"],
+        idempotency_key=row["idempotency_key"],
+        rehearse=bool(row["rehearse"]),
+        not_before=instant(row["not_before"]),
+        started_at=instant(row["started_at"]),
+        finished_at=instant(row["finished_at"]),
+        usage=to_usage(row),
+        model=row["model"],
+        result_text=row["result_text"],
+        result_payload=loaded(row["result_payload"]),
+        output=tuple(loaded(row["output"]) or ()),
+    )
+
+
+def to_usage(row: Row) -> Usage:
+    """What the attempts so far consumed."""
+    return Usage(
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        turns=row["turns"],
+        cost_usd=row["cost_usd"],
+    )
+
+
+def message_columns(message: OutboxMessage) -> Columns:
+    """A row of `outbox`: due at once, or kept for the record."""
+    due = message.status is DeliveryStatus.PENDING
+    created_at = to_millis(message.created_at)
+    return {
+        "id": message.delivery_id,
+        "run_id": message.run_id,
+        "automation": message.automation,
+        "kind": message.kind.value,
+        "target": dumped(_target_document(message.target)),
+        "body": dumped(dict(message.body)),
+        "owed_as": message.status.value,
+        "status": message.status.value,
+        "created_at": created_at,
+        "expires_at": to_millis(message.expires_at),
+        "next_attempt_at": created_at if due else None,
+        "finished_at": None if due else created_at,
+    }
+
+
+def to_delivery(row: Row) -> DeliveryRecord:
+    """A message as its row stands."""
+    message = OutboxMessage(
+        delivery_id=row["id"],
+        run_id=row["run_id"],
+        automation=row["automation"],
+        kind=MessageKind(row["kind"]),
+        target=_to_target(loaded(row["target"])),
+        body=loaded(row["body"]),
+        created_at=from_millis(row["created_at"]),
+        expires_at=from_millis(row["expires_at"]),
+        status=DeliveryStatus(row["owed_as"]),
+    )
+    return DeliveryRecord(
+        message=message,
+        status=DeliveryStatus(row["status"]),
+        attempts=row["attempts"],
+        next_attempt_at=instant(row["next_attempt_at"]),
+        last_error=row["last_error"],
+        finished_at=instant(row["finished_at"]),
+    )
+
+
+def _target_document(target: Target) -> Mapping[str, object]:
+    return {
+        "type": target.type.value,
+        "label": target.label,
+        "url": _text_document(target.url),
+        "name": target.name,
+        "format": target.format,
+        "secret": _text_document(target.secret),
+    }
+
+
+def _to_target(document: Mapping[str, Any]) -> Target:
+    return Target(
+        type=TargetType(document["type"]),
+        label=document["label"],
+        url=_to_text(document["url"]),
+        name=document["name"],
+        format=document["format"],
+        secret=_to_text(document["secret"]),
+    )
+
+
+def _text_document(text: Text | None) -> str | None:
+    return None if text is None else str(text)
+
+
+def _to_text(text: str | None) -> Text | None:
+    if text is not None and text.startswith(PREFIX):
+        return SecretRef(text.removeprefix(PREFIX))
+    return text

@@ -1,0 +1,121 @@
+"""Questions about runs: the reading half of `ports.RunLedger`."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.domain.run import Run
+from amodal_rt.ports import Previous, RunFilter
+from amodal_rt.storage import tables
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import Row, to_run
+
+_RUNS = tables.runs.c
+# Jumps from name to name along the index: a million runs of ten automations are ten steps.
+_LAST_RUNS = text(
+    f"""
+    WITH RECURSIVE names(name) AS (
+        SELECT MIN(automation) FROM runs WHERE {tables.NOT_SKIPPED}
+        UNION ALL
+        SELECT (SELECT MIN(automation) FROM runs WHERE {tables.NOT_SKIPPED} AND automation > name)
+        FROM names WHERE name IS NOT NULL
+    )
+    SELECT runs.* FROM names JOIN runs ON runs.number = (
+        SELECT MAX(number) FROM runs WHERE {tables.NOT_SKIPPED} AND automation = name
+    )
+    """  # noqa: S608  a constant
+)
+
+
+class RunQueries(Part):
+    """Runs as their rows stand."""
+
+    async def running(self) -> list[Run]:
+        return await self._runs(
+            select(tables.runs).where(text(tables.RUNNING)).order_by(_RUNS.number)
+        )
+
+    async def find_run(self, run_id: str) -> Run | None:
+        found = await self._runs(select(tables.runs).where(_RUNS.id == run_id))
+        return found[0] if found else None
+
+    async def list_runs(self, wanted: RunFilter) -> list[Run]:
+        query = select(tables.runs).order_by(_RUNS.number.desc()).limit(wanted.limit)
+        if wanted.automation is not None:
+            query = query.where(_RUNS.automation == wanted.automation)
+        if wanted.status is not None:
+            query = query.where(_RUNS.status == wanted.status.value)
+        if wanted.event_id is not None:
+            query = query.where(_RUNS.event_id == wanted.event_id)
+        if wanted.since is not None:
+            query = query.where(_RUNS.created_at >= to_millis(wanted.since))
+        if wanted.at is not None:
+            query = query.where(_covers(wanted.at))
+        return await self._runs(query)
+
+    async def last_runs(self) -> Mapping[str, Run]:
+        def work(connection: Connection) -> Mapping[str, Run]:
+            rows = connection.execute(_LAST_RUNS).mappings()
+            return {row["automation"]: to_run(row) for row in rows}
+
+        return await self._database.read(work)
+
+    async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:
+        query = (
+            select(_RUNS.id, _RUNS.result_text, _RUNS.finished_at)
+            .where(_RUNS.automation == automation, text(tables.TELLABLE))
+            .order_by(_RUNS.finished_at.desc(), _RUNS.number.desc())
+            .limit(1)
+        )
+        if conversation_key is not None:
+            query = query.where(_RUNS.conversation_key == conversation_key)
+
+        def work(connection: Connection) -> Previous | None:
+            row: Row | None = connection.execute(query).mappings().first()
+            if row is None:
+                return None
+            return Previous(
+                run_id=row["id"],
+                summary=row["result_text"] or "",
+                finished_at=from_millis(row["finished_at"]),
+            )
+
+        return await self._database.read(work)
+
+    async def writes_since(self, automation: str, since: datetime) -> int:
+        entries = tables.journal.c
+        query = (
+            select(func.count())
+            .select_from(tables.journal)
+            .join(tables.runs, _RUNS.id == entries.run_id)
+            .where(text(tables.WRITE), entries.at >= to_millis(since))
+            .where(_RUNS.automation == automation)
+        )
+        return await self._database.read(lambda connection: connection.execute(query).scalar_one())
+
+    async def _runs(self, query: Select[tuple[object, ...]]) -> list[Run]:
+        def work(connection: Connection) -> list[Run]:
+            return [to_run(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+
+def _covers(at: datetime) -> ColumnElement[bool]:
+    """Whether a run's slots, or its life from creation to finish, touch `at`.
+
+    People name instants by the minute: one without seconds stands for that minute, any
+    other for its second.
+    """
+    start = at.replace(microsecond=0)
+    span = timedelta(seconds=1) if start.second else timedelta(minutes=1)
+    begin, end = to_millis(start), to_millis(start + span)
+    slots = and_(
+        _RUNS.scheduled_for < end,
+        func.coalesce(_RUNS.scheduled_until, _RUNS.scheduled_for) >= begin,
+    )
+    # A row that was skipped on arrival has no finish: its life is the instant it was made.
+    last = func.coalesce(_RUNS.finished_at, _RUNS.created_at)
+    life = and_(_RUNS.created_at < end, or_(text(tables.OPEN), last >= begin))
+    return or_(slots, life)

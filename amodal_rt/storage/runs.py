@@ -1,0 +1,277 @@
+"""Runs from acceptance to their start or their early end: half of `ports.RunLedger`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, text, update
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.errors import NotFoundError
+from amodal_rt.ports import Caller, RunRef
+from amodal_rt.storage import journal, tables
+from amodal_rt.storage.admission import wishes
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import Row, to_run
+from amodal_rt.storage.writer import driver
+
+_PAGE = 200
+_RUNS = tables.runs.c
+
+
+class _Occupancy:
+    """What runs right now, and so who must wait."""
+
+    def __init__(self, connection: Connection) -> None:
+        query = select(_RUNS.automation, _RUNS.conversation_key).where(text(tables.RUNNING))
+        rows = connection.execute(query).all()
+        self._running = Counter[str](row.automation for row in rows)
+        self._keys = {(row.automation, row.conversation_key) for row in rows}
+
+    def has_room(self, row: Row) -> bool:
+        """Whether the run's own automation and conversation let it start."""
+        return self._running[row["automation"]] < row["concurrency"] and not self._is_spoken(row)
+
+    def is_saturated(self, row: Row) -> bool:
+        """Whether no run of this automation can start."""
+        return self._running[row["automation"]] >= row["concurrency"]
+
+    def take(self, row: Row) -> None:
+        """Count one more running run."""
+        self._running[row["automation"]] += 1
+        self._keys.add((row["automation"], row["conversation_key"]))
+
+    def _is_spoken(self, row: Row) -> bool:
+        key = row["conversation_key"]
+        return key is not None and (row["automation"], key) in self._keys
+
+
+class RunRows(Part):
+    """Admission, claims and the ends that need no outcome."""
+
+    _claimed_at = 0
+
+    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
+        wanted = wishes(starts)
+        if not wanted:
+            return []
+        return await self._database.write(
+            lambda connection: self._admission.rule(driver(connection), wanted)
+        )
+
+    async def claim(self, *, limit: int, now: datetime) -> list[Run]:
+        at = to_millis(now)
+
+        def work(connection: Connection) -> list[Run]:
+            self._claimed_at = at
+            numbers = _claimable(connection, limit, at)
+            if not numbers:
+                return []
+            connection.execute(
+                update(tables.runs)
+                .where(_RUNS.number.in_(numbers))
+                .values(
+                    status=RunStatus.RUNNING.value,
+                    term=_RUNS.term + 1,
+                    not_before=None,
+                    started_at=func.coalesce(_RUNS.started_at, at),
+                )
+            )
+            query = select(tables.runs).where(_RUNS.number.in_(numbers)).order_by(_RUNS.number)
+            return [to_run(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.write(work)
+
+    async def next_claimable_at(self) -> datetime | None:
+        def work(connection: Connection) -> datetime | None:
+            occupancy = _Occupancy(connection)
+            query = (
+                select(tables.runs)
+                # What was due at the last claim and is pending still waits for a slot: its
+                # time would wake the engine again and again.
+                .where(text(tables.PENDING), _RUNS.reason.is_(None))
+                .where(_RUNS.not_before > self._claimed_at)
+                .order_by(_RUNS.not_before)
+            )
+            for row in connection.execute(query).mappings():
+                if occupancy.has_room(row):
+                    return from_millis(row["not_before"])
+            return None
+
+        return await self._database.read(work)
+
+    async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
+        query = (
+            select(tables.runs)
+            .where(text(tables.PENDING), _RUNS.reason.is_(None), _is_due(to_millis(now)))
+            .where(_RUNS.created_at < to_millis(before))
+            .order_by(_RUNS.number)
+        )
+
+        def work(connection: Connection) -> list[RunRef]:
+            occupancy = _Occupancy(connection)
+            rows = connection.execute(query).mappings().all()
+            reason = SkippedReason.GLOBAL_LIMIT
+            refs: list[RunRef] = []
+            for row in rows:
+                if occupancy.has_room(row):
+                    _skip(connection, row["id"], reason, "limits.startWithin", now)
+                    refs.append(_ref(row, RunStatus.SKIPPED, reason.value))
+            return refs
+
+        return await self._database.write(work)
+
+    async def bind(self, run_id: str, *, term: int, definition: str) -> None:
+        statement = (
+            update(tables.runs)
+            .where(_RUNS.id == run_id, _RUNS.term == term, text(tables.RUNNING))
+            .values(definition=definition)
+        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await self._database.write(work)
+
+    async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
+        query = select(_RUNS.status).where(_RUNS.id == run_id)
+        rule = f"cancelled by {caller.actor} ({caller.door})"
+
+        def work(connection: Connection) -> RunStatus:
+            found = connection.execute(query).scalar()
+            if found is None:
+                raise NotFoundError(f"no run {run_id}", code="run_not_found")
+            if found == RunStatus.PENDING.value:
+                _end(connection, run_id, RunStatus.CANCELLED, None, rule, at)
+            return RunStatus(found)
+
+        return await self._database.write(work)
+
+    async def cancel_pending(
+        self, automation: str, *, rule: str, caller: Caller, at: datetime
+    ) -> list[str]:
+        told = f"{rule} ({caller.actor}, {caller.door})"
+        return await self._database.write(
+            lambda connection: cancel_pending(connection, automation, rule=told, at=at)
+        )
+
+    async def skip_pending(
+        self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime
+    ) -> bool:
+        return await self._database.write(
+            lambda connection: _skip(connection, run_id, reason, rule, at)
+        )
+
+    async def requeue(self, run: Run, *, at: datetime) -> bool:
+        statement = (
+            update(tables.runs)
+            .where(_RUNS.id == run.run_id, _RUNS.term == run.term, text(tables.RUNNING))
+            .values(status=RunStatus.PENDING.value, attempt=_RUNS.attempt + 1, not_before=None)
+        )
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(statement).rowcount == 0:
+                return False
+            self._admission.grew()
+            journal.append(
+                connection,
+                run.run_id,
+                EntryType.RUN_RETRIED,
+                at=at,
+                attempt=run.attempt,
+                data={"reason": "requeued"},
+            )
+            return True
+
+        return await self._database.write(work)
+
+
+def cancel_pending(
+    connection: Connection, automation: str, *, rule: str, at: datetime
+) -> list[str]:
+    """End all pending runs of `automation` as cancelled, oldest first; returns their ids."""
+    query = (
+        select(_RUNS.id)
+        .where(_RUNS.automation == automation, text(tables.OPEN), text(tables.PENDING))
+        .order_by(_RUNS.number)
+    )
+    ids = list(connection.execute(query).scalars())
+    return [
+        run_id for run_id in ids if _end(connection, run_id, RunStatus.CANCELLED, None, rule, at)
+    ]
+
+
+def _claimable(connection: Connection, limit: int, now: int) -> list[int]:
+    """The numbers of the runs to start, oldest first.
+
+    Read in pages, each without the automations already found to be full: ten thousand
+    waiting runs of one automation must not be looked at one by one.
+    """
+    occupancy = _Occupancy(connection)
+    found: list[int] = []
+    saturated: set[str] = set()
+    last = 0
+    while len(found) < limit:
+        query = (
+            select(_RUNS.number, _RUNS.automation, _RUNS.concurrency, _RUNS.conversation_key)
+            .where(text(tables.PENDING), _RUNS.reason.is_(None), _is_due(now))
+            .where(_RUNS.number > last, _RUNS.automation.not_in(saturated))
+            .order_by(_RUNS.number)
+            .limit(_PAGE)
+        )
+        page = connection.execute(query).mappings().all()
+        for row in page:
+            last = row["number"]
+            if len(found) < limit and occupancy.has_room(row):
+                occupancy.take(row)
+                found.append(last)
+            if occupancy.is_saturated(row):
+                saturated.add(row["automation"])
+        if len(page) < _PAGE:
+            break
+    return found
+
+
+def _is_due(now: int) -> ColumnElement[bool]:
+    return or_(_RUNS.not_before.is_(None), _RUNS.not_before <= now)
+
+
+def _skip(
+    connection: Connection, run_id: str, reason: SkippedReason, rule: str, at: datetime
+) -> bool:
+    return _end(connection, run_id, RunStatus.SKIPPED, reason.value, rule, at)
+
+
+def _end(
+    connection: Connection,
+    run_id: str,
+    status: RunStatus,
+    reason: str | None,
+    rule: str,
+    at: datetime,
+) -> bool:
+    """End a pending run without an outcome, with the entry that tells its readers so."""
+    statement = (
+        update(tables.runs)
+        .where(_RUNS.id == run_id, text(tables.PENDING))
+        .values(status=status.value, reason=reason, rule=rule, finished_at=to_millis(at))
+        .returning(_RUNS.attempt)
+    )
+    attempt = connection.execute(statement).scalar()
+    if attempt is None:
+        return False
+    journal.append(
+        connection,
+        run_id,
+        EntryType.RUN_FINISHED,
+        at=at,
+        attempt=attempt,
+        data={"status": status.value, "reason": reason, "rule": rule},
+    )
+    return True
+
+
+def _ref(row: Row, status: RunStatus, reason: str | None) -> RunRef:
+    return RunRef(run_id=row["id"], automation=row["automation"], status=status, reason=reason)

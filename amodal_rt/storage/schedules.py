@@ -1,0 +1,68 @@
+"""Where schedules stand: `ports.ScheduleLedger`."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, select
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.ports import ScheduleState
+from amodal_rt.storage import tables
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import instant, millis
+from amodal_rt.storage.writer import driver
+
+_REPLACE = (
+    "INSERT OR REPLACE INTO schedule_states"
+    " (automation, key, fingerprint, counted_from, last_slot) VALUES (?, ?, ?, ?, ?)"
+)
+
+
+class ScheduleRows(Part):
+    """`ports.ScheduleLedger` over SQLite."""
+
+    async def schedule_states(self) -> list[ScheduleState]:
+        columns = tables.schedule_states.c
+        query = select(tables.schedule_states).order_by(columns.automation, columns.key)
+
+        def work(connection: Connection) -> list[ScheduleState]:
+            return [
+                ScheduleState(
+                    automation=row["automation"],
+                    key=row["key"],
+                    fingerprint=row["fingerprint"],
+                    counted_from=from_millis(row["counted_from"]),
+                    last_slot=instant(row["last_slot"]),
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+        return await self._database.read(work)
+
+    async def set_schedule_states(self, states: Sequence[ScheduleState]) -> None:
+        rows = [
+            (
+                state.automation,
+                state.key,
+                state.fingerprint,
+                to_millis(state.counted_from),
+                millis(state.last_slot),
+            )
+            for state in states
+        ]
+
+        def work(connection: Connection) -> None:
+            driver(connection).executemany(_REPLACE, rows)
+
+        if rows:
+            await self._database.write(work)
+
+    async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:
+        columns = tables.schedule_states.c
+        statement = delete(tables.schedule_states).where(
+            columns.automation == automation, columns.key.not_in(list(keep))
+        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await self._database.write(work)
