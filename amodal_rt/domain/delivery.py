@@ -74,7 +74,8 @@ class OutboxMessage:
 
     `delivery_id` is also the `webhook-id` of all its attempts. `body` is the whole payload,
     whatever the target's format sends of it (`slack`: its `text` alone); a rehearsal's
-    carries `"model": "rehearsal"`. `target` is stored without secrets: its URL stays a reference where it was one.
+    carries `"model": "rehearsal"`. `target` is stored without secrets: its URL stays a
+    reference where it was one.
     After `expires_at` an unsent message is dropped as `expired`. `status` is PENDING, or
     SUPPRESSED when it is only kept for the record.
     """
