@@ -22,6 +22,11 @@ from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Columns, Row, instant, maybe_storable, millis, to_delivery
 
 _OUTBOX = tables.outbox.c
+_FINAL = {
+    AttemptResult.DELIVERED: DeliveryStatus.DELIVERED,
+    AttemptResult.DEAD: DeliveryStatus.DEAD,
+    AttemptResult.SUPPRESSED: DeliveryStatus.SUPPRESSED,
+}
 _UNSETTLED = (DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value)
 
 
@@ -177,9 +182,7 @@ def _after(attempt: Attempt) -> Columns:
             "finished_at": None,
         }
         return changed | again
-    delivered = attempt.result is AttemptResult.DELIVERED
-    status = DeliveryStatus.DELIVERED if delivered else DeliveryStatus.DEAD
-    return changed | {"status": status.value}
+    return changed | {"status": _FINAL[attempt.result].value}
 
 
 def _follow(connection: Connection, row: Row, attempt: Attempt) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from amodal_rt.errors import ConflictError
+from amodal_rt.storage.tables import metadata
 from amodal_rt.storage.writer import driver
 
 
@@ -21,6 +22,14 @@ class Scripts:
 
 SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0001")
 
+# Word for word what alembic makes, so that a new file and an upgraded one are alike.
+_VERSION_TABLE = """
+CREATE TABLE alembic_version (
+\tversion_num VARCHAR(32) NOT NULL,
+\tCONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
+
 
 def bring_up_to_date(connection: Connection, path: Path, scripts: Scripts = SCRIPTS) -> None:
     """Give the file at `path` the tables of `scripts.head`, in one transaction.
@@ -33,13 +42,36 @@ def bring_up_to_date(connection: Connection, path: Path, scripts: Scripts = SCRI
     found = _stored(raw)
     if found == scripts.head:
         return
-    if found is None and _tables(raw):
+    if found is None:
+        if _tables(raw):
+            raise ConflictError(
+                f"{path} is a database, but not a ledger",
+                code="ledger_foreign",
+                hint="choose another state folder",
+            )
+        create(connection, scripts.head)
+        return
+    # Alembic takes a quarter of a second to import and is needed once per version.
+    from amodal_rt.storage import upgrade  # noqa: PLC0415
+
+    if found not in upgrade.known_revisions(scripts.folder):
         raise ConflictError(
-            f"{path} is a database, but not a ledger",
-            code="ledger_foreign",
-            hint="choose another state folder",
+            f"the ledger was written by a newer version (its tables are {found})",
+            code="ledger_newer",
+            hint="install the version that wrote it, or restore a backup made before it",
         )
-    _migrate(connection, path, scripts, found)
+    _keep_copy(raw, path.with_name(f"{path.name}.before-{found}"))
+    upgrade.upgrade(connection, scripts.folder, scripts.head)
+
+
+def create(connection: Connection, head: str) -> None:
+    """Make the newest tables in an empty file: what all revisions together make."""
+    raw = driver(connection)
+    raw.execute("BEGIN IMMEDIATE")
+    metadata.create_all(connection, checkfirst=False)
+    raw.execute(_VERSION_TABLE)
+    raw.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (head,))
+    raw.execute("COMMIT")
 
 
 def _stored(raw: sqlite3.Connection) -> str | None:
@@ -51,31 +83,6 @@ def _stored(raw: sqlite3.Connection) -> str | None:
 
 def _tables(raw: sqlite3.Connection) -> set[str]:
     return {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
-def _migrate(connection: Connection, path: Path, scripts: Scripts, found: str | None) -> None:
-    # Alembic takes a quarter of a second to import and is needed once per version.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(scripts.folder).replace("%", "%%"))
-    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None:
-        if found not in known:
-            raise ConflictError(
-                f"the ledger was written by a newer version (its tables are {found})",
-                code="ledger_newer",
-                hint="install the version that wrote it, or restore a backup made before it",
-            )
-        _keep_copy(driver(connection), path.with_name(f"{path.name}.before-{found}"))
-    raw = driver(connection)
-    # SQLite rolls table changes back too, so that a crash here leaves the old version whole.
-    raw.execute("BEGIN IMMEDIATE")
-    config.attributes["connection"] = connection
-    command.upgrade(config, scripts.head)
-    raw.execute("COMMIT")
 
 
 def _keep_copy(raw: sqlite3.Connection, target: Path) -> None:

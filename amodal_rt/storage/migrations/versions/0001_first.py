@@ -18,6 +18,8 @@ def upgrade() -> None:
     _schedules()
     _journal()
     _outbox()
+    _outbox_indexes()
+    _failure_states()
     _facts()
     _stores()
 
@@ -261,6 +263,9 @@ def _outbox() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("number"),
     )
+
+
+def _outbox_indexes() -> None:
     op.create_index(
         "outbox_by_automation", "outbox", ["automation", "kind", "status"], unique=False
     )
@@ -281,6 +286,9 @@ def _outbox() -> None:
         unique=False,
         sqlite_where=sa.text("status = 'sending'"),
     )
+
+
+def _failure_states() -> None:
     op.create_table(
         "failure_states",
         sa.Column("automation", sa.Text(), nullable=False),
