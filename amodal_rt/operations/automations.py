@@ -1,0 +1,193 @@
+"""The verbs of automations."""
+
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.run import Run
+from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.errors import ConflictError, NotFoundError
+from amodal_rt.operations import shapes
+from amodal_rt.operations.address import Address
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.shapes import Document, Standing
+from amodal_rt.operations.starting import Starting
+from amodal_rt.operations.upcoming import Upcoming
+from amodal_rt.ports import SNAPSHOT, Caller, Catalogue, Ledger, Signals
+
+RELOAD_SECONDS = 3
+"""How long `activate` waits to see its own change: a saved file is live within 500 ms."""
+
+
+class StatusWriter(Protocol):
+    """Writes definitions."""
+
+    async def set_status(self, name: str, status: Lifecycle) -> None:
+        """Write `status` into the automation's file, everything else kept as it was.
+
+        Raises UnavailableError or DeniedError (`read_only`) where files cannot be written.
+        """
+        ...
+
+
+class Automations:
+    """What the files define, joined with what the ledger knows."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        facts: KnownFacts,
+        starting: Starting,
+        *,
+        address: Address,
+        writer: StatusWriter,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._facts = facts
+        self._starting = starting
+        self._address = address
+        self._writer = writer
+        self._signals = signals
+        self._clock = clock
+        self._upcoming = Upcoming(clock)
+
+    async def list_all(self, caller: Caller) -> list[Document]:
+        """All automations, by name."""
+        return [shapes.automation(each) for each in await self._standings()]
+
+    async def show(self, caller: Caller, name: str) -> Document:
+        """One automation, whole. Raises NotFoundError with the nearest name."""
+        state = self._starting.state(name)
+        standing = await self._standing(state)
+        return shapes.automation_in_full(standing, local_only=self._address.local_only)
+
+    async def pause(self, caller: Caller, name: str, *, reason: str | None = None) -> Document:
+        """Nothing of it starts until resumed; its pending runs are cancelled."""
+        state = self._starting.state(name)
+        await self._set_paused(caller, state, paused=True, reason=reason)
+        await self._facts.refresh()
+        return await self.show(caller, name)
+
+    async def pause_all(self, caller: Caller, *, reason: str | None = None) -> list[Document]:
+        """Pause every automation that is not paused yet; returns all of them."""
+        for state in self._catalogue.snapshot().automations.values():
+            if not self._facts.of(state.name).paused:
+                await self._set_paused(caller, state, paused=True, reason=reason)
+        await self._facts.refresh()
+        return await self.list_all(caller)
+
+    async def resume(self, caller: Caller, name: str) -> Document:
+        """Let it run again. Raises ConflictError (`paused_by_file`), naming file and line."""
+        state = self._starting.state(name)
+        definition = state.definition
+        if definition and definition.automation.status is Lifecycle.PAUSED:
+            raise ConflictError(
+                f'"{definition.automation.title}" is paused by its file: '
+                f"{definition.place('/status')}",
+                code="paused_by_file",
+                hint=f"change it there, or run: ops automations activate {name}",
+            )
+        if self._facts.of(name).paused:
+            await self._set_paused(caller, state, paused=False, reason=None)
+            await self._facts.refresh()
+        return await self.show(caller, name)
+
+    async def activate(self, caller: Caller, name: str) -> Document:
+        """Write `status: active` into its file. Raises ConflictError, UnavailableError."""
+        return await self._write(caller, name, Lifecycle.ACTIVE, "automation.activated")
+
+    async def reset(self, caller: Caller, name: str) -> Document:
+        """Write `status: draft` into its file."""
+        return await self._write(caller, name, Lifecycle.DRAFT, "automation.reset")
+
+    async def rotate_url(self, caller: Caller, name: str) -> Document:
+        """Give it a new webhook URL; the old one is unknown from now on.
+
+        Raises ConflictError (`no_webhook`) for an automation that has none.
+        """
+        state = self._starting.state(name)
+        if state.definition is None or state.definition.automation.webhook is None:
+            raise ConflictError(f"{name} has no webhook trigger", code="no_webhook")
+        await self._ledger.rotate(name, caller=caller, at=self._clock.now())
+        await self._address.refresh()
+        await self._facts.refresh()
+        return await self.show(caller, name)
+
+    async def trigger(
+        self, caller: Caller, name: str, *, payload: object = None, rehearse: bool = False
+    ) -> Document:
+        """Start a run by hand; returns at once with its document."""
+        return await self._starting.start(name, caller=caller, payload=payload, rehearse=rehearse)
+
+    def require(self, name: str) -> None:
+        """Raise NotFoundError unless there is an automation of that name."""
+        self._starting.state(name)
+
+    async def require_known(self, name: str) -> None:
+        """Raise NotFoundError unless there is such an automation, or ever was a run of it."""
+        try:
+            self.require(name)
+        except NotFoundError:
+            if name not in await self._ledger.last_runs():
+                raise
+
+    async def _write(self, caller: Caller, name: str, status: Lifecycle, action: str) -> Document:
+        self._starting.state(name)
+        with self._signals.listen(SNAPSHOT) as reloaded:
+            await self._writer.set_status(name, status)
+            now = self._clock.now()
+            data = {"status": status.value}
+            await self._ledger.audit(action, subject=name, caller=caller, at=now, data=data)
+            try:
+                async with self._clock.deadline(RELOAD_SECONDS):
+                    while not self._says(name, status):
+                        await reloaded()
+            except TimeoutError:
+                # The file says so; what is shown is what is live, and follows when it is read.
+                pass
+        return await self.show(caller, name)
+
+    def _says(self, name: str, status: Lifecycle) -> bool:
+        state = self._catalogue.snapshot().automations.get(name)
+        return bool(
+            state
+            and not state.stale
+            and state.definition
+            and state.definition.automation.status is status
+        )
+
+    async def _set_paused(
+        self, caller: Caller, state: AutomationState, *, paused: bool, reason: str | None
+    ) -> None:
+        now = self._clock.now()
+        await self._ledger.set_paused(
+            state.name, paused=paused, reason=reason, caller=caller, at=now
+        )
+
+    async def _standings(self) -> list[Standing]:
+        runs = await self._ledger.last_runs()
+        automations = self._catalogue.snapshot().automations
+        return [self._stand(state, runs.get(name)) for name, state in sorted(automations.items())]
+
+    async def _standing(self, state: AutomationState) -> Standing:
+        runs = await self._ledger.last_runs()
+        return self._stand(state, runs.get(state.name))
+
+    def _stand(self, state: AutomationState, last_run: Run | None) -> Standing:
+        facts = self._facts.of(state.name)
+        definition = state.definition
+        runs = state.runnable and definition and shapes.effective(definition, facts)
+        has_webhook = definition is not None and definition.automation.webhook is not None
+        return Standing(
+            state=state,
+            facts=facts,
+            last_run=last_run,
+            next_run_at=self._upcoming.next_run_at(definition)
+            if definition and runs is Lifecycle.ACTIVE
+            else None,
+            webhook_url=self._address.webhook(state.name) if has_webhook else None,
+        )

@@ -1,0 +1,77 @@
+"""The verbs of connections and stores: what the workspace's agents may reach."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.connection import Connection
+from amodal_rt.operations import asked, shapes
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import Caller, Catalogue, Ledger
+
+
+class Probe(Protocol):
+    """Looks through a connection as a run would."""
+
+    async def tools(self, connection: Connection) -> list[dict[str, object]]:
+        """`{name, intent, description, rule}` of each tool or known endpoint."""
+        ...
+
+    async def test(self, connection: Connection) -> Mapping[str, object]:
+        """`{ok, status, detail}` of one read."""
+        ...
+
+
+class Connections:
+    """Answers from the newest snapshot, and by asking the other end."""
+
+    def __init__(self, catalogue: Catalogue, probe: Probe) -> None:
+        self._catalogue = catalogue
+        self._probe = probe
+
+    async def list_all(self, caller: Caller) -> list[Document]:
+        """All, by name, with what each still needs."""
+        environment = self._catalogue.environment()
+        found = sorted(self._catalogue.snapshot().connections.items())
+        return [
+            shapes.connection(each, missing=environment.missing(each.secrets)) for _, each in found
+        ]
+
+    async def tools(self, caller: Caller, name: str) -> list[Document]:
+        """What it offers, each read, write or unknown, and the rule that says so."""
+        return await self._probe.tools(self._get(name))
+
+    async def test(self, caller: Caller, name: str) -> Document:
+        """One read through it."""
+        return dict(await self._probe.test(self._get(name)))
+
+    def _get(self, name: str) -> Connection:
+        connections = self._catalogue.snapshot().connections
+        if name not in connections:
+            raise asked.unknown("connection", name, connections)
+        return connections[name]
+
+
+class Stores:
+    """What runs have kept."""
+
+    def __init__(self, catalogue: Catalogue, ledger: Ledger, *, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._clock = clock
+
+    async def list_all(self, caller: Caller) -> list[Document]:
+        """The stores of the workspace with how many values each holds."""
+        counts = await self._ledger.count_items()
+        return [
+            {"name": name, "count": counts.get(name, 0), "description": store.description}
+            for name, store in sorted(self._catalogue.snapshot().stores.items())
+        ]
+
+    async def show(self, caller: Caller, name: str, *, limit: int = 100) -> list[Document]:
+        """The newest values of one store. Raises NotFoundError."""
+        stores = self._catalogue.snapshot().stores
+        if name not in stores:
+            raise asked.unknown("store", name, stores)
+        items = await self._ledger.query(name, now=self._clock.now(), limit=limit)
+        return [shapes.store_item(each) for each in items]

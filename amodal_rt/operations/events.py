@@ -1,0 +1,100 @@
+"""Events: how webhooks become runs, and what is on record of them."""
+
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.event import Rejection
+from amodal_rt.errors import AmodalError
+from amodal_rt.ids import Ids
+from amodal_rt.intake import answers
+from amodal_rt.intake.webhooks import Answer, RawRequest, Refusal, Verified
+from amodal_rt.logs import Log
+from amodal_rt.operations import asked, shapes
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import RUNS_PENDING, Caller, Ledger, Signals
+from amodal_rt.triggers.matching import starts_for
+
+_log = Log("webhooks")
+
+
+class Intake(Protocol):
+    """Judges raw requests."""
+
+    async def verify(self, request: RawRequest) -> Verified | Refusal:
+        """The event to commit, or the refusal to answer."""
+        ...
+
+
+class Events:
+    """Commits before it answers: what was acknowledged is on disk."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        ledger: Ledger,
+        facts: KnownFacts,
+        *,
+        signals: Signals,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._intake = intake
+        self._ledger = ledger
+        self._facts = facts
+        self._signals = signals
+        self._clock = clock
+        self._ids = ids
+
+    async def accept_webhook(self, request: RawRequest) -> Answer:
+        """The answer of specification §4.2. Raises UnavailableError when nothing is durable."""
+        judged = await self._intake.verify(request)
+        if isinstance(judged, Refusal):
+            if judged.rejection:
+                await self._remember(judged.rejection)
+            return answers.refused(judged)
+        return await self._commit(judged)
+
+    async def list_all(
+        self, caller: Caller, *, automation: str | None = None, limit: int = 50
+    ) -> list[Document]:
+        """Events with the runs that they led to, newest first."""
+        found = await self._ledger.list_events(limit=limit, automation=automation)
+        return [shapes.event(each) for each in found]
+
+    async def rejections(self, caller: Caller, *, limit: int = 50) -> list[Document]:
+        """Requests on known endpoints that were refused, newest first."""
+        return [shapes.rejection(each) for each in await self._ledger.list_rejections(limit=limit)]
+
+    async def show(self, caller: Caller, event_id: str) -> Document:
+        """One event with its data. Raises NotFoundError."""
+        found = await self._ledger.find_event(event_id)
+        if found is None:
+            raise asked.missing("event", event_id)
+        return shapes.event_in_full(found)
+
+    async def _commit(self, verified: Verified) -> Answer:
+        starts, missed = starts_for(
+            verified.event,
+            verified.snapshot,
+            self._facts.current,
+            ids=self._ids,
+            now=self._clock.now(),
+        )
+        receipt = await self._ledger.accept(
+            verified.event,
+            dedup=verified.dedup,
+            starts=starts,
+            missed=missed,
+            queue_limit=verified.snapshot.settings.limits.queue,
+        )
+        if not receipt.duplicate:
+            self._signals.notify(RUNS_PENDING)
+        return answers.received(receipt)
+
+    async def _remember(self, rejection: Rejection) -> None:
+        try:
+            await self._ledger.reject(rejection)
+        except AmodalError as error:
+            # The sender is refused either way, and must not be told to come again.
+            _log.warning("webhook.rejection_lost", code=error.code, reason=rejection.reason)

@@ -1,0 +1,165 @@
+"""The verbs of runs: list, show, follow, cancel, replay, why."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.delivery import DeliveryRecord
+from amodal_rt.domain.run import OPEN, Run, RunStatus
+from amodal_rt.errors import ConflictError, TimedOutError
+from amodal_rt.operations import asked, shapes
+from amodal_rt.operations.shapes import Document
+from amodal_rt.operations.starting import Starting
+from amodal_rt.ports import (
+    RUNS_PENDING,
+    Caller,
+    Ledger,
+    RunControl,
+    RunFilter,
+    Signals,
+    journal_topic,
+)
+
+FOLLOW_POLL_SECONDS = 5
+"""A follower looks again after this long even when nobody woke it."""
+CANCEL_SECONDS = 10
+"""How long `cancel` waits for a running run to end: its supervisor abandons it after 5 s."""
+_PAGE = 500
+_DELIVERIES = 10_000
+
+
+class Runs:
+    """Answers from the ledger; a running run is ended through the engine."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        control: RunControl,
+        starting: Starting,
+        *,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._control = control
+        self._starting = starting
+        self._signals = signals
+        self._clock = clock
+
+    async def list_all(
+        self,
+        caller: Caller,
+        *,
+        automation: str | None = None,
+        status: RunStatus | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+    ) -> list[Document]:
+        """Runs with their deliveries, newest first."""
+        wanted = RunFilter(automation=automation, status=status, since=since, limit=limit)
+        return await self._documents(await self._ledger.list_runs(wanted))
+
+    async def show(self, caller: Caller, run_id: str) -> Document:
+        """One run with its result. Raises NotFoundError."""
+        found = await self._get(run_id)
+        deliveries = await self._deliveries([found])
+        return shapes.run_in_full(found, deliveries.get(run_id, ()))
+
+    async def why(
+        self, caller: Caller, automation: str, *, at: datetime | None = None, limit: int = 20
+    ) -> list[Document]:
+        """What became of each slot and event, by which rule; newest first."""
+        wanted = RunFilter(automation=automation, at=at, limit=limit)
+        return [shapes.ruling(each) for each in await self._ledger.list_runs(wanted)]
+
+    async def cancel(self, caller: Caller, run_id: str) -> Document:
+        """End a run that has not ended. Raises NotFoundError, ConflictError (`run_ended`).
+
+        Returns when it has ended; TimedOutError when it still runs after ten seconds.
+        """
+        with self._signals.listen(journal_topic(run_id)) as wait:
+            before = await self._ledger.cancel(run_id, caller=caller, at=self._clock.now())
+            if before not in OPEN:
+                raise ConflictError(f"{run_id} has already {_ended(before)}", code="run_ended")
+            if before is RunStatus.RUNNING:
+                self._control.cancel_running(run_id)
+            else:
+                self._signals.notify(journal_topic(run_id))
+                self._signals.notify(RUNS_PENDING)
+            try:
+                async with self._clock.deadline(CANCEL_SECONDS):
+                    while (await self._get(run_id)).status in OPEN:
+                        await wait()
+            except TimeoutError:
+                raise TimedOutError(
+                    f"{run_id} was asked to end and still runs", hint=f"ops runs show {run_id}"
+                ) from None
+        return await self.show(caller, run_id)
+
+    async def replay(self, caller: Caller, run_id: str) -> Document:
+        """Start a new run from the same event or payload, on the version that is live now."""
+        before = await self._get(run_id)
+        return await self._starting.start(
+            before.automation,
+            caller=caller,
+            payload=before.payload,
+            event_id=before.event_id,
+            rehearse=before.rehearse,
+        )
+
+    async def journal(
+        self, caller: Caller, run_id: str, *, after: int = 0, follow: bool = False
+    ) -> AsyncIterator[list[Document]]:
+        """The entries in order, in batches; with `follow`, until the run has ended.
+
+        Raises NotFoundError before the first batch.
+        """
+        await self._get(run_id)
+        with self._signals.listen(journal_topic(run_id)) as wait:
+            while True:
+                # Asked before the entries: a run that ends in between still shows its last ones.
+                ended = (await self._get(run_id)).status not in OPEN
+                while entries := await self._ledger.entries(run_id, after=after, limit=_PAGE):
+                    after = entries[-1].sequence
+                    yield [shapes.entry(each) for each in entries]
+                if ended or not follow:
+                    return
+                try:
+                    async with self._clock.deadline(FOLLOW_POLL_SECONDS):
+                        await wait()
+                except TimeoutError:
+                    continue
+
+    async def wait(self, run_id: str) -> Run:
+        """The run, once it has ended."""
+        with self._signals.listen(journal_topic(run_id)) as wait:
+            while (found := await self._get(run_id)).status in OPEN:
+                try:
+                    async with self._clock.deadline(FOLLOW_POLL_SECONDS):
+                        await wait()
+                except TimeoutError:
+                    continue
+            return found
+
+    async def _get(self, run_id: str) -> Run:
+        found = await self._ledger.find_run(run_id)
+        if found is None:
+            raise asked.missing("run", run_id)
+        return found
+
+    async def _documents(self, found: Sequence[Run]) -> list[Document]:
+        deliveries = await self._deliveries(found)
+        return [shapes.run(each, deliveries.get(each.run_id, ())) for each in found]
+
+    async def _deliveries(self, found: Sequence[Run]) -> dict[str, list[DeliveryRecord]]:
+        by_run: dict[str, list[DeliveryRecord]] = {}
+        if found:
+            run_ids = [each.run_id for each in found]
+            records = await self._ledger.list_messages(limit=_DELIVERIES, run_ids=run_ids)
+            for record in reversed(records):
+                by_run.setdefault(record.message.run_id, []).append(record)
+        return by_run
+
+
+def _ended(status: RunStatus) -> str:
+    return "been skipped" if status is RunStatus.SKIPPED else f"ended as {status.value}"

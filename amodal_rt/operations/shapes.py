@@ -1,0 +1,356 @@
+"""The JSON documents that programs rely on (specification §9), in one place.
+
+snake_case; instants ISO 8601 UTC with `Z`; what is not known is None, never left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from amodal_rt import ids
+from amodal_rt.clock import iso
+from amodal_rt.domain import schedule
+from amodal_rt.domain.automation import Automation, Definition, Lifecycle
+from amodal_rt.domain.connection import Connection
+from amodal_rt.domain.delivery import DeliveryRecord, Target
+from amodal_rt.domain.event import Rejection
+from amodal_rt.domain.journal import Entry
+from amodal_rt.domain.run import Run
+from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.ports import AutomationFacts, EventRecord, RunRef, StoreItem
+
+Document = dict[str, object]
+
+INVALID = "invalid"
+"""The status of an automation whose file cannot run as it is."""
+
+_STRICTNESS = (Lifecycle.ACTIVE, Lifecycle.DRAFT, Lifecycle.PAUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Everything about one automation that its document is made of."""
+
+    state: AutomationState
+    facts: AutomationFacts
+    next_run_at: datetime | None = None
+    webhook_url: str | None = None
+    last_run: Run | None = None
+
+
+def effective(definition: Definition, facts: AutomationFacts) -> Lifecycle:
+    """The stricter of what the file and the ledger say."""
+    ledger = Lifecycle.PAUSED if facts.paused else Lifecycle.ACTIVE
+    return max(definition.automation.status, ledger, key=_STRICTNESS.index)
+
+
+def automation(standing: Standing) -> Document:
+    """One row of `ops automations list`."""
+    state = standing.state
+    parsed = state.definition.automation if state.definition else None
+    webhook = parsed.webhook if parsed else None
+    status, reason = _status(standing)
+    return {
+        "name": state.name,
+        "title": parsed.title if parsed else state.name,
+        "id": ids.automation(state.name),
+        "triggers": [each.kind.value for each in parsed.triggers] if parsed else [],
+        "schedule": _schedule(parsed),
+        "timezone": _timezone(parsed),
+        "status": status,
+        "reason": reason,
+        "stale": state.stale,
+        "signed": None if webhook is None else webhook.auth is not None,
+        "next_run_at": iso(standing.next_run_at),
+        "webhook_url": standing.webhook_url if webhook else None,
+        "last_run": _last_run(standing.last_run),
+    }
+
+
+def automation_in_full(standing: Standing, *, local_only: bool) -> Document:
+    """`ops automations show`: the row, and what a person asks next."""
+    state, facts = standing.state, standing.facts
+    definition = state.definition
+    return {
+        **automation(standing),
+        "file": state.file,
+        "definition": definition.hash if definition else None,
+        "problems": [each.document() for each in (*state.problems, *state.blocked)],
+        "paused": {"reason": facts.paused_reason, "at": iso(facts.paused_at)}
+        if facts.paused
+        else None,
+        "local_only": local_only if definition and definition.automation.webhook else None,
+        **_content(definition.automation if definition else None),
+    }
+
+
+def run(found: Run, deliveries: Sequence[DeliveryRecord] = ()) -> Document:
+    """One row of `ops runs list` and `ops automations history`."""
+    duration = found.duration
+    return {
+        "run_id": found.run_id,
+        "session_id": ids.session(found.run_id),
+        "automation": found.automation,
+        "title": found.title,
+        "trigger": found.trigger.value,
+        "status": found.status.value,
+        "reason": found.reason,
+        "error": found.error,
+        "requester": found.requester,
+        "depth": found.depth,
+        "attempt": found.attempt,
+        "created_at": iso(found.created_at),
+        "scheduled_for": iso(found.scheduled_for),
+        "scheduled_until": iso(found.scheduled_until),
+        "count": found.count,
+        "started_at": iso(found.started_at),
+        "finished_at": iso(found.finished_at),
+        "duration_seconds": None if duration is None else round(duration.total_seconds(), 3),
+        "deliveries": [
+            {
+                "target": each.message.target.label,
+                "status": each.status.value,
+                "attempts": each.attempts,
+            }
+            for each in deliveries
+        ],
+        "usage": found.usage.document(),
+        "model": found.model,
+    }
+
+
+def run_in_full(found: Run, deliveries: Sequence[DeliveryRecord]) -> Document:
+    """`ops runs show`."""
+    return {
+        **run(found, deliveries),
+        "result": {
+            "text": found.result_text,
+            "payload": found.result_payload,
+            "output": list(found.output),
+        },
+        "event_id": found.event_id,
+        "definition": found.definition,
+    }
+
+
+def ruling(found: Run) -> Document:
+    """One row of `ops automations why`."""
+    return {
+        "scheduled_for": iso(found.scheduled_for),
+        "event_id": found.event_id,
+        "run_id": found.run_id,
+        "status": found.status.value,
+        "reason": found.reason,
+        "rule": found.rule,
+        "definition": found.definition,
+    }
+
+
+def entry(found: Entry) -> Document:
+    """One line of `ops runs logs`."""
+    return {
+        "sequence": found.sequence,
+        "type": found.type.value,
+        "at": iso(found.at),
+        "step": found.step,
+        "parent": found.parent,
+        "attempt": found.attempt,
+        "data": dict(found.data),
+    }
+
+
+def event(found: EventRecord) -> Document:
+    """One row of `ops events list`."""
+    return {
+        "event_id": found.event.id,
+        "type": found.event.type,
+        "source": found.event.source,
+        "received_at": iso(found.event.received_at),
+        "delivery_id": found.event.delivery_id,
+        "missed": found.missed,
+        "runs": [_ref(each) for each in found.runs],
+    }
+
+
+def event_in_full(found: EventRecord) -> Document:
+    """`ops events show`."""
+    told = found.event
+    return {
+        **event(found),
+        "subject": told.subject,
+        "actor": told.actor,
+        "time": iso(told.time),
+        "depth": told.depth,
+        "automation": told.address,
+        "headers": dict(told.headers),
+        "data": told.data,
+    }
+
+
+def rejection(found: Rejection) -> Document:
+    """One row of `ops events list --rejected`."""
+    return {
+        "endpoint": found.endpoint,
+        "automation": found.automation,
+        "reason": found.reason,
+        "at": iso(found.at),
+    }
+
+
+def delivery(found: DeliveryRecord) -> Document:
+    """One row of `ops deliveries list`."""
+    message = found.message
+    return {
+        "delivery_id": message.delivery_id,
+        "run_id": message.run_id,
+        "automation": message.automation,
+        "kind": message.kind.value,
+        "target": message.target.label,
+        "status": found.status.value,
+        "attempts": found.attempts,
+        "next_attempt_at": iso(found.next_attempt_at),
+        "last_error": found.last_error,
+    }
+
+
+def delivery_in_full(found: DeliveryRecord) -> Document:
+    """`ops deliveries show`."""
+    return {
+        **delivery(found),
+        "created_at": iso(found.message.created_at),
+        "expires_at": iso(found.message.expires_at),
+        "finished_at": iso(found.finished_at),
+        "body": dict(found.message.body),
+    }
+
+
+def connection(found: Connection, *, missing: Sequence[str]) -> Document:
+    """One row of `ops connections list`; `missing` names its unset variables."""
+    address = found.base_url if found.mcp is None else found.mcp.url or found.mcp.command
+    return {
+        "name": found.name,
+        "protocol": found.protocol.value,
+        "base_url": None if address is None else str(address),
+        "auth": found.auth.type.value,
+        "state": f"needs {', '.join(missing)}" if missing else "ready",
+        "definition": found.hash,
+    }
+
+
+def store_item(found: StoreItem) -> Document:
+    """One value of `ops stores NAME`."""
+    return {
+        "key": found.key,
+        "value": found.value,
+        "updated_at": iso(found.updated_at),
+        "run_id": found.run_id,
+    }
+
+
+def _status(standing: Standing) -> tuple[str, str | None]:
+    state, facts = standing.state, standing.facts
+    if state.invalid:
+        wrong = [each for each in state.problems if each.severity == "error"]
+        first = next(iter([*wrong, *state.blocked, *state.problems]), None)
+        return INVALID, first.sentence() if first else None
+    assert state.definition is not None
+    status = effective(state.definition, facts)
+    if status is not Lifecycle.PAUSED:
+        return status.value, None
+    said = state.definition.automation.status is Lifecycle.PAUSED
+    reason = f"the file says so: {state.definition.place('/status')}" if said else None
+    return status.value, facts.paused_reason or reason
+
+
+def _schedule(parsed: Automation | None) -> str | None:
+    texts = [schedule.describe(each.schedule) for each in parsed.crons] if parsed else []
+    return "; ".join(texts) or None
+
+
+def _timezone(parsed: Automation | None) -> str | None:
+    if parsed is None:
+        return None
+    return parsed.crons[0].schedule.timezone if parsed.crons else parsed.timezone
+
+
+def _last_run(found: Run | None) -> Document | None:
+    if found is None:
+        return None
+    return {
+        "run_id": found.run_id,
+        "status": found.status.value,
+        "started_at": iso(found.started_at),
+    }
+
+
+def _ref(found: RunRef) -> Document:
+    return {
+        "run_id": found.run_id,
+        "automation": found.automation,
+        "status": found.status.value,
+        "reason": found.reason,
+    }
+
+
+def _content(parsed: Automation | None) -> Document:
+    if parsed is None:
+        empty: Document = dict.fromkeys(_CONTENT, None)
+        return empty
+    alert = parsed.failure_alert
+    return {
+        "description": parsed.description,
+        "metadata": dict(parsed.metadata),
+        "lookup_key": parsed.lookup_key,
+        "prompt": parsed.work.messages[-1].content,
+        "agent": parsed.agent,
+        "model": ", ".join(parsed.models) or None,
+        "temperature": parsed.temperature,
+        "connections": _listed(parsed.connections),
+        "tools": _listed(parsed.tools),
+        "writes": writes(parsed),
+        "limits": _limits(parsed),
+        "delivery": _labels(parsed.delivery.targets if parsed.delivery else ()),
+        "failure_alert": None
+        if alert is None
+        else {
+            "after": alert.after,
+            "cooldown_minutes": alert.cooldown.total_seconds() / 60,
+            "targets": _labels(alert.targets),
+        },
+    }
+
+
+_CONTENT: tuple[str, ...] = (
+    "description", "metadata", "lookup_key", "prompt", "agent", "model", "temperature",
+    "connections", "tools", "writes", "limits", "delivery", "failure_alert",
+)  # fmt: skip
+
+
+def _limits(parsed: Automation) -> Mapping[str, object]:
+    limits = parsed.limits
+    return {
+        "concurrency": limits.concurrency,
+        "on_limit": limits.on_limit.value if limits.on_limit else None,
+        "timeout_seconds": limits.timeout.total_seconds(),
+        "max_turns": limits.max_turns,
+        "max_tokens": limits.max_tokens,
+        "starts_per_hour": limits.starts_per_hour,
+        "webhook_bytes": limits.webhook_bytes,
+        "writes": {"per_run": limits.writes.per_run, "per_hour": limits.writes.per_hour},
+    }
+
+
+def writes(parsed: Automation) -> str:
+    """Its power to write, in words."""
+    if not parsed.write_enabled:
+        return "read-only"
+    bounds = parsed.limits.writes
+    return f"may write, up to {bounds.per_run} a run and {bounds.per_hour} an hour"
+
+
+def _labels(targets: Sequence[Target]) -> list[str]:
+    return [each.label for each in targets]
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)

@@ -1,0 +1,75 @@
+"""Runs that a person or a program asks for."""
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.errors import InvalidError
+from amodal_rt.ids import Ids
+from amodal_rt.operations import asked, shapes
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import RUNS_PENDING, Caller, Catalogue, Ledger, Signals
+from amodal_rt.triggers.starts import start_for
+
+
+class Starting:
+    """Turns a wish for a run into a row of the ledger."""
+
+    def __init__(
+        self, catalogue: Catalogue, ledger: Ledger, *, signals: Signals, clock: Clock, ids: Ids
+    ) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._signals = signals
+        self._clock = clock
+        self._ids = ids
+
+    async def start(
+        self,
+        name: str,
+        *,
+        caller: Caller,
+        payload: object = None,
+        event_id: str | None = None,
+        rehearse: bool = False,
+    ) -> Document:
+        """The new run's document, at once; paused and draft automations start too.
+
+        Raises NotFoundError, InvalidError (nothing of the file can run), UnavailableError.
+        """
+        definition = runnable(self.state(name))
+        start = start_for(
+            definition,
+            TriggerKind.MANUAL,
+            ids=self._ids,
+            now=self._clock.now(),
+            payload=payload,
+            event_id=event_id,
+            caller=caller,
+            rehearse=rehearse,
+        )
+        (ref,) = await self._ledger.admit([start])
+        self._signals.notify(RUNS_PENDING)
+        found = await self._ledger.find_run(ref.run_id)
+        assert found is not None, "a row that was just committed"
+        return shapes.run_in_full(found, ())
+
+    def state(self, name: str) -> AutomationState:
+        """The automation as it stands. Raises NotFoundError with the nearest name."""
+        automations = self._catalogue.snapshot().automations
+        if name not in automations:
+            raise asked.unknown("automation", name, automations)
+        return automations[name]
+
+
+def runnable(state: AutomationState) -> Definition:
+    """The version that may run now. Raises InvalidError with what stands in its way."""
+    if state.definition is not None and not state.blocked:
+        return state.definition
+    wrong = [each for each in (*state.blocked, *state.problems) if each.severity == "error"]
+    first = next(iter(wrong or state.blocked), None)
+    if first is None:
+        raise InvalidError(f"{state.name} has no version that can run")
+    raise InvalidError(
+        f"{state.name} cannot run: {first.sentence()}", code=first.code, hint=first.hint
+    )

@@ -1,0 +1,326 @@
+"""The control socket: every verb of `operations` over HTTP/1.1 on a unix socket.
+
+Errors are `{"error": {code, kind, message, hint}}` with a status by kind. Only this user
+and root are let in, by the socket's mode, its folder's mode and the peer's credentials.
+"""
+
+import json
+import os
+import socket
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.delivery import DeliveryStatus
+from amodal_rt.errors import AmodalError, DeniedError, InternalError, InvalidError, NotFoundError
+from amodal_rt.logs import Log
+from amodal_rt.operations import asked
+from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.connections import Connections, Stores
+from amodal_rt.operations.deliveries import Deliveries
+from amodal_rt.operations.events import Events
+from amodal_rt.operations.runs import Runs
+from amodal_rt.ports import Caller
+from amodal_rt.servers.peers import may_control, peer_uid, user_name
+
+_log = Log("control")
+
+LONGEST_PATH = 107
+"""Bytes of a unix socket's path on Linux; 103 elsewhere, where this module binds shorter ones."""
+LARGEST_BODY = 4 * 1024 * 1024
+
+_STATUS: Mapping[str, int] = {
+    "invalid": 422,
+    "not_found": 404,
+    "conflict": 409,
+    "denied": 403,
+    "unavailable": 503,
+    "timed_out": 504,
+    "internal": 500,
+}
+_UID: web.RequestKey[int] = web.RequestKey("uid", int)
+_Answer = Callable[[web.Request], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verbs:
+    """What the control socket offers. `status` describes the daemon itself."""
+
+    automations: Automations
+    runs: Runs
+    events: Events
+    deliveries: Deliveries
+    connections: Connections
+    stores: Stores
+    status: Callable[[], Mapping[str, object]]
+    clock: Clock
+
+
+class ControlSocket:
+    """Listens at `path` for as long as it is open. The caller holds the daemon's lock."""
+
+    def __init__(self, path: Path, verbs: Verbs) -> None:
+        self.path = path
+        self._runner = web.AppRunner(
+            control_app(verbs), handle_signals=False, access_log=None, shutdown_timeout=2
+        )
+
+    async def open(self) -> None:
+        """Bind privately and listen. Raises OSError."""
+        await self._runner.setup()
+        listener = bind_private(self.path)
+        await web.SockSite(self._runner, listener, backlog=128).start()
+
+    async def close(self) -> None:
+        """Hang up and take the socket's file away."""
+        self.path.unlink(missing_ok=True)
+        await self._runner.cleanup()
+
+
+def bind_private(path: Path) -> socket.socket:
+    """A bound unix socket with mode 0600 from its first moment.
+
+    Whoever holds the daemon's lock may replace what lies at `path`: nobody else listens.
+    """
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o077)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    return listener
+
+
+def control_app(verbs: Verbs) -> web.Application:
+    """The routes; peers are judged before anything is read."""
+    app = web.Application(middlewares=[_guard], client_max_size=LARGEST_BODY)
+    door = _Door(verbs)
+    app.add_routes(
+        [web.get(path, _json(answer)) for path, answer in door.reads().items()]
+        + [web.post(path, _json(answer)) for path, answer in door.changes().items()]
+        + [web.get("/v1/runs/{id}/journal", door.journal)]
+    )
+    return app
+
+
+class _Door:
+    """One method a route: arguments in, document out."""
+
+    def __init__(self, verbs: Verbs) -> None:
+        self._verbs = verbs
+
+    def reads(self) -> Mapping[str, _Answer]:
+        return {
+            "/v1/status": self._status,
+            "/v1/automations": lambda r: self._verbs.automations.list_all(_caller(r)),
+            "/v1/automations/{name}": lambda r: self._verbs.automations.show(_caller(r), _name(r)),
+            "/v1/automations/{name}/why": self._why,
+            "/v1/runs": self._runs,
+            "/v1/runs/{id}": lambda r: self._verbs.runs.show(_caller(r), _id(r)),
+            "/v1/events": self._events,
+            "/v1/events/{id}": lambda r: self._verbs.events.show(_caller(r), _id(r)),
+            "/v1/deliveries": self._deliveries,
+            "/v1/deliveries/{id}": lambda r: self._verbs.deliveries.show(_caller(r), _id(r)),
+            "/v1/connections": lambda r: self._verbs.connections.list_all(_caller(r)),
+            "/v1/connections/{name}/tools": lambda r: self._verbs.connections.tools(
+                _caller(r), _name(r)
+            ),
+            "/v1/stores": lambda r: self._verbs.stores.list_all(_caller(r)),
+            "/v1/stores/{name}": lambda r: self._verbs.stores.show(
+                _caller(r), _name(r), limit=_limit(r, 100)
+            ),
+        }
+
+    def changes(self) -> Mapping[str, _Answer]:
+        automations, runs = self._verbs.automations, self._verbs.runs
+        return {
+            "/v1/automations/pause": self._pause_all,
+            "/v1/automations/{name}/pause": self._pause,
+            "/v1/automations/{name}/resume": lambda r: automations.resume(_caller(r), _name(r)),
+            "/v1/automations/{name}/activate": lambda r: automations.activate(_caller(r), _name(r)),
+            "/v1/automations/{name}/reset": lambda r: automations.reset(_caller(r), _name(r)),
+            "/v1/automations/{name}/rotate-url": lambda r: automations.rotate_url(
+                _caller(r), _name(r)
+            ),
+            "/v1/automations/{name}/trigger": self._trigger,
+            "/v1/runs/{id}/cancel": lambda r: runs.cancel(_caller(r), _id(r)),
+            "/v1/runs/{id}/replay": lambda r: runs.replay(_caller(r), _id(r)),
+            "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(_caller(r), _id(r)),
+            "/v1/connections/{name}/test": lambda r: self._verbs.connections.test(
+                _caller(r), _name(r)
+            ),
+        }
+
+    async def journal(self, request: web.Request) -> web.StreamResponse:
+        """JSON Lines as they are written; with `follow=1` until the run has ended."""
+        query = request.query
+        batches = self._verbs.runs.journal(
+            _caller(request),
+            _id(request),
+            after=_number(query.get("after")),
+            follow=query.get("follow") in ("1", "true"),
+        )
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        async for batch in batches:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(b"".join(json.dumps(line).encode() + b"\n" for line in batch))
+        if not response.prepared:
+            await response.prepare(request)
+        await response.write_eof()
+        return response
+
+    async def _status(self, request: web.Request) -> object:
+        return self._verbs.status()
+
+    async def _runs(self, request: web.Request) -> object:
+        return await self._verbs.runs.list_all(
+            _caller(request),
+            automation=request.query.get("automation"),
+            status=asked.run_status(request.query.get("status")),
+            since=asked.instant(request.query.get("since"), now=self._verbs.clock.now()),
+            limit=_limit(request),
+        )
+
+    async def _events(self, request: web.Request) -> object:
+        caller, limit = _caller(request), _limit(request)
+        if request.query.get("rejected") in ("1", "true"):
+            return await self._verbs.events.rejections(caller, limit=limit)
+        automation = request.query.get("automation")
+        return await self._verbs.events.list_all(caller, automation=automation, limit=limit)
+
+    async def _deliveries(self, request: web.Request) -> object:
+        status = asked.choice(DeliveryStatus, request.query.get("status"), what="status")
+        return await self._verbs.deliveries.list_all(
+            _caller(request), status=status, limit=_limit(request)
+        )
+
+    async def _why(self, request: web.Request) -> object:
+        await self._verbs.automations.require_known(_name(request))
+        at = asked.instant(request.query.get("at"), now=self._verbs.clock.now())
+        return await self._verbs.runs.why(
+            _caller(request), _name(request), at=at, limit=_limit(request, 20)
+        )
+
+    async def _pause(self, request: web.Request) -> object:
+        reason = _text(await _body(request), "reason")
+        return await self._verbs.automations.pause(_caller(request), _name(request), reason=reason)
+
+    async def _pause_all(self, request: web.Request) -> object:
+        reason = _text(await _body(request), "reason")
+        return await self._verbs.automations.pause_all(_caller(request), reason=reason)
+
+    async def _trigger(self, request: web.Request) -> object:
+        body = await _body(request)
+        return await self._verbs.automations.trigger(
+            _caller(request),
+            _name(request),
+            payload=body.get("payload"),
+            rehearse=body.get("rehearse") is True,
+        )
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Judge the peer, and turn errors into documents."""
+    try:
+        transport = request.transport
+        peer = transport.get_extra_info("socket") if transport else None
+        uid = peer_uid(peer) if peer else None
+        if uid is None or not may_control(uid):
+            raise DeniedError(
+                "the control socket answers its own user and root alone", code="not_your_daemon"
+            )
+        request[_UID] = uid
+        return await handler(request)
+    except AmodalError as error:
+        return _refused(error)
+    except web.HTTPNotFound:
+        return _refused(NotFoundError(f"no such path: {request.path}", code="no_such_path"))
+    except web.HTTPRequestEntityTooLarge:
+        return _refused(InvalidError("the body is too large", code="too_large"))
+    except web.HTTPException as error:
+        return _refused(InvalidError(error.reason, code="bad_request"))
+    except ConnectionError:
+        raise  # a follower who went away is no defect
+    except Exception as error:  # noqa: BLE001 - the caller gets an answer, the log gets the defect
+        _log.exception("control.defect", error, path=request.path)
+        return _refused(InternalError("a defect of this program; the daemon's log has it"))
+
+
+def _refused(error: AmodalError) -> web.Response:
+    return _respond({"error": error.document()}, _STATUS[error.kind])
+
+
+def _respond(document: object, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=json.dumps(document).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+
+
+def _json(answer: _Answer) -> Handler:
+    async def respond(request: web.Request) -> web.StreamResponse:
+        return _respond(await answer(request))
+
+    return respond
+
+
+def _caller(request: web.Request) -> Caller:
+    # Root may say for whom it asks (`sudo`); anybody else here is this daemon's own user.
+    said = urllib.parse.unquote(request.headers.get("X-Actor", ""))
+    actor = "".join(each for each in said if each.isprintable())[:64]
+    return Caller(actor=actor or user_name(request[_UID]), door="cli")
+
+
+def _name(request: web.Request) -> str:
+    return request.match_info["name"]
+
+
+def _id(request: web.Request) -> str:
+    return request.match_info["id"]
+
+
+def _limit(request: web.Request, default: int = 50) -> int:
+    return asked.limit(request.query.get("limit"), default=default)
+
+
+def _number(text: str | None) -> int:
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit():
+        raise InvalidError(f"{text!r} is no sequence", code="bad_sequence")
+    return int(text)
+
+
+async def _body(request: web.Request) -> Mapping[str, object]:
+    content = await request.read()
+    if not content:
+        return {}
+    try:
+        body = json.loads(content)
+    except ValueError:
+        raise InvalidError("the body is not JSON", code="bad_body") from None
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise InvalidError("the body is not a JSON object", code="bad_body")
+    return body  # pyright: ignore[reportUnknownVariableType]
+
+
+def _text(body: Mapping[str, object], key: str) -> str | None:
+    value = body.get(key)
+    if value is not None and not isinstance(value, str):
+        raise InvalidError(f"{key} is not a text", code="bad_body")
+    return value or None

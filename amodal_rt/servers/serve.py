@@ -1,0 +1,71 @@
+"""The TCP door: webhooks and health, and nothing else that needs no token."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from amodal_rt.clock import Clock
+from amodal_rt.errors import InvalidError, UnavailableError
+from amodal_rt.servers.deadlines import Deadlines, Listener
+from amodal_rt.servers.webhooks import Accept, webhook_routes
+
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - spellings, nothing is bound here
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, with brackets round an IPv6 address; port 0 takes a free one.
+
+    Raises InvalidError (`bad_listen`).
+    """
+    host, colon, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise InvalidError(
+            f"cannot listen on {text!r}",
+            code="bad_listen",
+            hint='write HOST:PORT, for example "127.0.0.1:3847" or "[::1]:3847"',
+        )
+    return host, int(port)
+
+
+class TcpDoor:
+    """Open from `open` to `close`; `url` is how this machine reaches it."""
+
+    def __init__(
+        self,
+        accept: Accept,
+        ready: Callable[[], bool],
+        *,
+        clock: Clock,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        app = web.Application()
+        app.add_routes(webhook_routes(accept, ready, clock=clock, deadlines=deadlines))
+        self._listener = Listener(app, deadlines=deadlines)
+        self.address = ""
+        self.url = ""
+
+    async def open(self, listen: str) -> None:
+        """Listen. Raises InvalidError, UnavailableError (`address_in_use`)."""
+        host, wanted = parse_listen(listen)
+        try:
+            bound, port = await self._listener.open(host, wanted)
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot listen on {listen}: {error.strerror or error}",
+                code="address_in_use",
+                hint="stop what listens there, or choose another with --listen HOST:PORT",
+            ) from None
+        self.address = _joined(bound, port)
+        self.url = f"http://{_joined(_ANYWHERE.get(bound, bound), port)}"
+
+    async def close(self) -> None:
+        """Take no more, answer what is in hand, hang up the rest."""
+        await self._listener.close()
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
