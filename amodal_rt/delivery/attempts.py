@@ -1,0 +1,168 @@
+"""One attempt to deliver one message: everything between claiming and settling."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from aiohttp import ClientError, ClientResponseError
+from yarl import URL
+
+from amodal_rt import failpoints
+from amodal_rt.clock import Clock
+from amodal_rt.delivery.backoff import FEW, Verdict, next_try, parse_retry_after, verdict
+from amodal_rt.delivery.callbacks import Callbacks
+from amodal_rt.delivery.planner import REHEARSAL
+from amodal_rt.delivery.request import SECONDS, build_request, hide_url, post
+from amodal_rt.domain.delivery import (
+    Attempt,
+    AttemptResult,
+    DeliveryRecord,
+    OutboxMessage,
+    TargetType,
+)
+from amodal_rt.domain.secret import SecretRef, Text
+from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
+from amodal_rt.guardrails.egress import Egress, is_loopback_host, refusal
+from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
+from amodal_rt.ports import Catalogue
+
+Mask = Callable[[str], str]
+
+_log = Log("delivery")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    verdict: Verdict | None
+    error: str | None = None
+    retry_after: timedelta | None = None
+
+
+_ONLY_LOOPBACK = _Answer(None, "a rehearsal is delivered to loopback only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """Tries messages. URL and secret are resolved at each attempt, never before.
+
+    `mask` hides secrets in what a server or a callback says.
+    """
+
+    catalogue: Catalogue
+    egress: Egress
+    callbacks: Callbacks
+    clock: Clock
+    ids: Ids
+    mask: Mask
+
+    async def make(self, record: DeliveryRecord) -> Attempt:
+        """Try once and say what follows. Raises nothing but cancellation."""
+        message = record.message
+        try:
+            failpoints.hit("delivery.before_send")
+            answer = await self._send(message)
+            failpoints.hit("delivery.after_send")
+        except (AmodalError, ClientError, OSError, TimeoutError) as error:
+            answer = _Answer(Verdict.PASSING, _describe(error))
+        # A callback may raise anything, and no message may be lost to a defect of ours.
+        except Exception as error:  # noqa: BLE001
+            _log.exception("delivery.failed", error, delivery=message.delivery_id)
+            answer = _Answer(Verdict.PASSING, f"{type(error).__name__}: {error}")
+        return self._conclude(record, answer)
+
+    async def _send(self, message: OutboxMessage) -> _Answer:
+        if message.target.type is TargetType.CALLBACK:
+            return await self._call(message)
+        url = self._resolve(message.target.url)
+        if _is_rehearsal(message) and not is_loopback_host(_host(url)):
+            return _ONLY_LOOPBACK
+        self.egress.permit(url, [url])
+        secret = message.target.secret
+        request = build_request(
+            message,
+            url=url,
+            secret=None if secret is None else self._resolve(secret),
+            timestamp=int(self.clock.now().timestamp()),
+        )
+        try:
+            answer = await post(self.egress.session(), request, self.clock)
+        except (ClientError, OSError, TimeoutError) as error:
+            return _Answer(Verdict.PASSING, hide_url(_describe(error), URL(url)))
+        found = verdict(answer.status)
+        if found is Verdict.DELIVERED:
+            return _Answer(found)
+        pause = parse_retry_after(answer.retry_after, self.clock.now())
+        passing = found is Verdict.PASSING
+        return _Answer(found, answer.sentence(), pause if passing else None)
+
+    async def _call(self, message: OutboxMessage) -> _Answer:
+        try:
+            self.callbacks.get(message.target.name)
+        except NotFoundError as error:
+            # Nobody will register one while this program runs: a retry would only hide it.
+            return _Answer(Verdict.GONE, error.message)
+        async with self.clock.deadline(SECONDS):
+            await self.callbacks.call(message.target.name, message.body)
+        return _Answer(Verdict.DELIVERED)
+
+    def _resolve(self, text: Text | None) -> str:
+        if isinstance(text, SecretRef):
+            return self.catalogue.environment().get(text.name)
+        if text is None:
+            raise InvalidError("the target has no URL", code="bad_url")
+        return text
+
+    def _conclude(self, record: DeliveryRecord, answer: _Answer) -> Attempt:
+        message, now = record.message, self.clock.now()
+        error = None if answer.error is None else self.mask(answer.error)
+        if answer.verdict is Verdict.DELIVERED:
+            result, retry_at = AttemptResult.DELIVERED, None
+        elif answer.verdict is None:
+            result, retry_at = AttemptResult.SUPPRESSED, None
+        else:
+            attempts = record.attempts + 1
+            hopeless = answer.verdict is Verdict.GONE or (
+                answer.verdict is Verdict.UNLIKELY and attempts >= FEW
+            )
+            retry_at = (
+                None
+                if hopeless
+                else next_try(
+                    attempts,
+                    now=now,
+                    expires_at=message.expires_at,
+                    fraction=self.ids.fraction(),
+                    retry_after=answer.retry_after,
+                )
+            )
+            # A rehearsal moves no failure counter, so that its letters do not die.
+            final = AttemptResult.SUPPRESSED if _is_rehearsal(message) else AttemptResult.DEAD
+            result = final if retry_at is None else AttemptResult.RETRY
+        return Attempt(
+            delivery_id=message.delivery_id, result=result, at=now, retry_at=retry_at, error=error
+        )
+
+
+def _is_rehearsal(message: OutboxMessage) -> bool:
+    return message.body.get("model") == REHEARSAL
+
+
+def _host(url: str) -> str:
+    try:
+        return URL(url).raw_host or ""
+    except ValueError:
+        return ""
+
+
+def _describe(error: BaseException) -> str:
+    denied = refusal(error)
+    if denied is not None:
+        return f"{denied.message}; {denied.hint}"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {SECONDS:.0f} s"
+    if isinstance(error, AmodalError):
+        return f"{error.message}; {error.hint}" if error.hint else error.message
+    if isinstance(error, ClientResponseError):
+        return f"no valid HTTP answer: {error.message}"
+    return f"{error}" or type(error).__name__

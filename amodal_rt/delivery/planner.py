@@ -1,0 +1,276 @@
+"""What an outcome owes to whom.
+
+Pure but for the ids it draws: it is called inside the ledger's transaction, so that outcome
+and messages commit together. Nothing here is sent, and no secret is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+from amodal_rt.clock import iso
+from amodal_rt.delivery.neutral import chat_text, slack_text
+from amodal_rt.delivery.payload import Result, cut_result, parse_data, plain_data
+from amodal_rt.delivery.template import Escape, render
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.delivery import (
+    Delivery,
+    FailureAlert,
+    FailureState,
+    MessageKind,
+    OutboxMessage,
+    Plan,
+    Target,
+)
+from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.run import Run, RunStatus
+from amodal_rt.errors import InvalidError
+from amodal_rt.ids import Ids
+
+KEPT_FOR = timedelta(hours=24)
+"""How long a message is tried before it is given up: a stale digest is worse than none."""
+REHEARSAL = "rehearsal"
+DELIVERY_FAILED = "delivery_failed"
+"""The `reason` of an alert about a result that could not be delivered."""
+
+
+class DeliveryPlanner:
+    """Implements `ports.OutcomePlanner`.
+
+    Completed runs owe their result to each target and, while an alert stands, a recovery
+    notice; failed runs owe an alert when the automation's `failureAlert` says so. Skipped
+    and cancelled runs owe nothing. Rehearsals owe their result alone.
+    """
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+
+    def plan(
+        self, run: Run, outcome: Outcome, definition: Definition, state: FailureState, now: datetime
+    ) -> Plan:
+        """The messages of this outcome. `state` is the counter with this outcome in it."""
+        rehearsed = run.rehearse or outcome.rehearsed
+        if outcome.status is RunStatus.COMPLETED:
+            results = self._results(run, outcome, definition.automation.delivery, now)
+            recovery = () if rehearsed else self._recovery(run, definition, state, now)
+            return Plan((*results.messages, *recovery), results.notes)
+        if outcome.status is RunStatus.FAILED and not rehearsed:
+            return Plan(
+                self._alert(
+                    run_id=run.run_id,
+                    title=run.title,
+                    definition=definition,
+                    state=state,
+                    now=now,
+                    reason=outcome.reason,
+                    error=outcome.error,
+                )
+            )
+        return Plan()
+
+    def plan_dead_letter(
+        self,
+        message: OutboxMessage,
+        error: str,
+        definition: Definition,
+        state: FailureState,
+        now: datetime,
+    ) -> Plan:
+        """The alert that a result owes which was given up; `state` counts it already."""
+        return Plan(
+            self._alert(
+                run_id=message.run_id,
+                title=definition.automation.title,
+                definition=definition,
+                state=state,
+                now=now,
+                reason=DELIVERY_FAILED,
+                error=f"delivery to {message.target.label} failed: {error}",
+            )
+        )
+
+    def _results(
+        self, run: Run, outcome: Outcome, delivery: Delivery | None, now: datetime
+    ) -> Plan:
+        if delivery is None:
+            return Plan()
+        result = cut_result(outcome.text)
+        data = plain_data(outcome.payload) or parse_data(outcome.text)
+        values = {
+            **_own_keys(data),
+            "automation": run.automation,
+            "timestamp": iso(now),
+            "result": result.text,
+            **({} if data is None else {"data": data}),
+        }
+        writer = _Writer(delivery.template, values, result)
+        body: dict[str, object] = {
+            "automation": run.automation,
+            "status": "success",
+            "timestamp": iso(now),
+            "run_id": run.run_id,
+            "result": result.text,
+            "truncated": result.truncated,
+        }
+        if writer.message is not None:
+            body["message"] = writer.message
+        if data is not None:
+            body["data"] = data
+        model = {"model": REHEARSAL} if run.rehearse or outcome.rehearsed else {}
+        messages = [
+            self._message(
+                run.run_id,
+                run.automation,
+                MessageKind.RESULT,
+                target,
+                {**body, "text": writer.text_for(target), **model},
+                now,
+            )
+            for target in delivery.targets
+        ]
+        return Plan(tuple(messages), writer.notes)
+
+    def _alert(
+        self,
+        *,
+        run_id: str,
+        title: str,
+        definition: Definition,
+        state: FailureState,
+        now: datetime,
+        reason: str | None,
+        error: str | None,
+    ) -> tuple[OutboxMessage, ...]:
+        alert = definition.automation.failure_alert
+        if alert is None or not _is_due(alert, state, now):
+            return ()
+        because = f" ({reason})" if reason else ""
+        said = f": {cut_result(error, 2_000).text}" if error else ""
+        row = "" if state.consecutive < 2 else f" {state.consecutive} failures in a row."
+        body: dict[str, object] = {
+            "automation": definition.automation.name,
+            "status": "failure",
+            "timestamp": iso(now),
+            "run_id": run_id,
+            "reason": reason,
+            "error": error,
+            "consecutive_failures": state.consecutive,
+        }
+        text = f"{title} failed{because}{said}.{row} Run {run_id}"
+        return self._to_each(alert.targets, MessageKind.FAILURE_ALERT, body, text, now)
+
+    def _recovery(
+        self, run: Run, definition: Definition, state: FailureState, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        alert = definition.automation.failure_alert
+        if alert is None or not state.alerting:
+            return ()
+        body: dict[str, object] = {
+            "automation": run.automation,
+            "status": "recovered",
+            "timestamp": iso(now),
+            "run_id": run.run_id,
+            "reason": None,
+            "error": None,
+            "consecutive_failures": 0,
+        }
+        text = f"{run.title} works again. Run {run.run_id}"
+        return self._to_each(alert.targets, MessageKind.RECOVERY, body, text, now)
+
+    def _to_each(
+        self,
+        targets: Sequence[Target],
+        kind: MessageKind,
+        body: Mapping[str, object],
+        text: str,
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
+        return tuple(
+            self._message(
+                str(body["run_id"]),
+                str(body["automation"]),
+                kind,
+                target,
+                {**body, "text": _neutral_for(target)(text)},
+                now,
+            )
+            for target in targets
+        )
+
+    def _message(
+        self,
+        run_id: str,
+        automation: str,
+        kind: MessageKind,
+        target: Target,
+        body: Mapping[str, object],
+        now: datetime,
+    ) -> OutboxMessage:
+        return OutboxMessage(
+            delivery_id=self._ids.delivery(),
+            run_id=run_id,
+            automation=automation,
+            kind=kind,
+            target=target,
+            body=body,
+            created_at=now,
+            expires_at=now + KEPT_FOR,
+        )
+
+
+class _Writer:
+    """The words of one result: rendered once as they are, and once per kind of chat."""
+
+    def __init__(self, template: str | None, values: Mapping[str, object], result: Result) -> None:
+        self._template = template
+        self._values = values
+        self._result = result
+        self._texts: dict[Escape, str] = {}
+        self.notes: tuple[str, ...] = ()
+        self.message = self._render_noting()
+
+    def text_for(self, target: Target) -> str:
+        """`message`, else `result`, safe to show where `target` shows it."""
+        escape = _neutral_for(target)
+        if escape not in self._texts:
+            self._texts[escape] = self._render(escape)
+        return self._texts[escape]
+
+    def _render_noting(self) -> str | None:
+        if self._template is None:
+            return None
+        try:
+            rendered = render(self._template, self._values)
+        except InvalidError as error:
+            self.notes = (f"delivery.template: {error.message}; the result is sent instead",)
+            return None
+        self.notes = tuple(
+            f"delivery.template: {name} is missing and prints empty"
+            for name in rendered.missing[:20]
+        )
+        return rendered.text
+
+    def _render(self, escape: Escape) -> str:
+        if self._template is None or self.message is None:
+            return escape(self._result.text)
+        try:
+            return render(self._template, self._values, escape=escape).text
+        except InvalidError:
+            # Escaping made it longer than a template may print.
+            return escape(self.message)
+
+
+def _own_keys(data: object) -> dict[str, object]:
+    # JSON, so its keys are text.
+    return cast("dict[str, object]", data) if isinstance(data, dict) else {}
+
+
+def _neutral_for(target: Target) -> Escape:
+    return slack_text if target.format == "slack" else chat_text
+
+
+def _is_due(alert: FailureAlert, state: FailureState, now: datetime) -> bool:
+    if state.consecutive < alert.after or state.alert_open:
+        return False
+    # A clock that was set back must not silence alerts until it has caught up.
+    return state.alerted_at is None or abs(now - state.alerted_at) >= alert.cooldown

@@ -1,0 +1,213 @@
+"""Carries the outbox's messages to their targets.
+
+At least once: a message is claimed, sent and settled in this order, so that a crash between
+sending and settling sends it again under the same `webhook-id`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+
+from amodal_rt.clock import Clock, iso
+from amodal_rt.delivery.attempts import Attempts, Mask
+from amodal_rt.delivery.callbacks import Callbacks
+from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
+from amodal_rt.delivery.request import SECONDS
+from amodal_rt.domain.delivery import (
+    Attempt,
+    AttemptResult,
+    DeliveryRecord,
+    DeliveryStatus,
+    FailureState,
+    MessageKind,
+    OutboxMessage,
+    Plan,
+)
+from amodal_rt.errors import NotFoundError, UnavailableError
+from amodal_rt.guardrails.egress import Egress
+from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
+from amodal_rt.ports import OUTBOX, Catalogue, Outbox, Signals
+
+PARALLEL = 8
+"""How many messages are under way at once."""
+GRACE_SECONDS = SECONDS + 2
+# The wall clock may be set while we sleep by the other one.
+_LONGEST_SLEEP = 60.0
+_LEDGER_PAUSE = 1.0
+_LEFTOVERS = 200
+
+_log = Log("delivery")
+
+
+class Sender:
+    """The worker of the outbox. One per ledger.
+
+    A target that fails harms no other: each message is tried on its own, until it arrives,
+    cannot arrive, or is a day old. A result that is given up counts as a failure of its
+    automation and may owe an alert.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        catalogue: Catalogue,
+        egress: Egress,
+        callbacks: Callbacks,
+        signals: Signals,
+        clock: Clock,
+        ids: Ids,
+        mask: Mask = str,
+    ) -> None:
+        self._outbox = outbox
+        self._catalogue = catalogue
+        self._signals = signals
+        self._clock = clock
+        self._planner = DeliveryPlanner(ids)
+        self._attempts = Attempts(
+            catalogue=catalogue,
+            egress=egress,
+            callbacks=callbacks,
+            clock=clock,
+            ids=ids,
+            mask=mask,
+        )
+        self._sending: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
+
+    async def run(self) -> None:
+        """Send what is due, and what becomes due, until `stop`; once per object.
+
+        Begins with what a crash left half sent. A ledger that is away is asked again.
+        """
+        self._ended.clear()
+        try:
+            with self._signals.listen(OUTBOX) as woken:
+                await self._patiently(self._take_over)
+                while not self._stopping.is_set():
+                    await self._patiently(self._claim)
+                    await self._rest(woken)
+            with suppress(TimeoutError):
+                async with self._clock.deadline(GRACE_SECONDS):
+                    await self._all_sent()
+        finally:
+            for task in self._sending:
+                task.cancel()
+            await self._all_sent()
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Claim nothing more, and return when the messages under way are settled.
+
+        After the grace period of 12 s they are let go; the next start sends them again.
+        """
+        self._stopping.set()
+        await self._ended.wait()
+
+    async def _take_over(self) -> None:
+        released = await self._outbox.release_claims()
+        if released:
+            _log.info("delivery.released", messages=released)
+        for record in await self._outbox.list_messages(
+            limit=_LEFTOVERS, status=DeliveryStatus.DEAD, kind=MessageKind.RESULT
+        ):
+            # A crash between giving up and owing the alert must not swallow the alert.
+            at = record.finished_at
+            if at is not None and self._clock.now() - at < KEPT_FOR:
+                await self._owe_alert(record.message, record.last_error or "", at)
+
+    async def _claim(self) -> None:
+        free = PARALLEL - len(self._sending)
+        if free <= 0:
+            return
+        for record in await self._outbox.claim_messages(limit=free, now=self._clock.now()):
+            task = asyncio.create_task(self._carry(record), name=record.message.delivery_id)
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _rest(self, woken: Callable[[], Awaitable[None]]) -> None:
+        """Until a message is due and a place is free for it, or a stop is asked for."""
+        waits = {asyncio.create_task(_wait(woken)), asyncio.create_task(_wait(self._stopping.wait))}
+        if len(self._sending) < PARALLEL:
+            waits.add(asyncio.create_task(self._patiently(self._sleep_until_due)))
+        try:
+            await asyncio.wait({*waits, *self._sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _sleep_until_due(self) -> None:
+        due = await self._outbox.next_due_at()
+        seconds = _LONGEST_SLEEP if due is None else (due - self._clock.now()).total_seconds()
+        await self._clock.sleep(min(seconds, _LONGEST_SLEEP))
+
+    async def _carry(self, record: DeliveryRecord) -> None:
+        attempt = await self._attempts.make(record)
+
+        async def settle() -> None:
+            with suppress(NotFoundError):
+                await self._outbox.record_attempt(attempt)
+
+        await self._patiently(settle)
+        _report(record, attempt)
+        if attempt.result is AttemptResult.DEAD and record.message.kind is MessageKind.RESULT:
+            error = attempt.error or ""
+            await self._patiently(lambda: self._owe_alert(record.message, error, attempt.at))
+
+    async def _owe_alert(self, message: OutboxMessage, error: str, at: datetime) -> None:
+        state = self._catalogue.snapshot().automations.get(message.automation)
+        definition = state.definition if state else None
+        if definition is None:
+            return
+        known = definition
+
+        def plan(failures: FailureState) -> Plan:
+            if failures.alerted_at is not None and failures.alerted_at >= at:
+                return Plan()
+            return self._planner.plan_dead_letter(message, error, known, failures, at)
+
+        if (await self._outbox.owe(message.automation, plan)).messages:
+            self._signals.notify(OUTBOX)
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`, again and again while the ledger is away; a stop does not wait for it."""
+        while True:
+            try:
+                await work()
+                return
+            except UnavailableError as error:
+                _log.warning("delivery.ledger_away", error=error.message)
+                if self._stopping.is_set():
+                    return
+                await self._clock.sleep(_LEDGER_PAUSE)
+
+    async def _all_sent(self) -> None:
+        if self._sending:
+            await asyncio.wait(self._sending)
+
+
+async def _wait(something: Callable[[], Awaitable[object]]) -> None:
+    await something()
+
+
+def _report(record: DeliveryRecord, attempt: Attempt) -> None:
+    fields: dict[str, object] = {
+        "delivery": attempt.delivery_id,
+        "run": record.message.run_id,
+        "kind": record.message.kind.value,
+        "target": record.message.target.label,
+        "attempt": record.attempts + 1,
+    }
+    if attempt.result is AttemptResult.DELIVERED:
+        _log.info("delivery.delivered", **fields)
+    elif attempt.result is AttemptResult.RETRY:
+        _log.warning("delivery.retried", **fields, error=attempt.error, next=iso(attempt.retry_at))
+    elif attempt.result is AttemptResult.DEAD:
+        _log.error("delivery.dead", **fields, error=attempt.error)
+    else:
+        _log.info("delivery.suppressed", **fields, error=attempt.error)
