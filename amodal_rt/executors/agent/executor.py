@@ -1,0 +1,115 @@
+"""Runs agents. Light to import: the agent library is loaded by the first run."""
+
+import asyncio
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.models import (
+    ModelChoice,
+    configured_models,
+    missing_requirements,
+    resolve_models,
+)
+from amodal_rt.domain.outcome import Outcome, failed
+from amodal_rt.domain.run import FailedReason
+from amodal_rt.errors import AmodalError, InvalidError
+from amodal_rt.executors.agent.mcp_pool import McpPool
+from amodal_rt.executors.agent.session import (
+    Services,
+    Session,
+    SessionLedger,
+    agent_of,
+    open_session,
+)
+from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
+from amodal_rt.ports import RunContext, RuntimeView
+
+_log = Log("executors.agent")
+
+
+class _Loop(Protocol):
+    async def run(self, session: Session, choices: tuple[ModelChoice, ...]) -> Outcome: ...
+
+    async def close(self) -> None: ...
+
+
+class AgentExecutor:
+    """Implements `ports.Executor` for agent sessions.
+
+    Two runs never share anything but connections: to model providers and, through `pool`,
+    to MCP servers. `pool` may be shared with a `ConnectionProbe`; whoever made it closes it.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: SessionLedger,
+        egress: Egress,
+        runtime_view: RuntimeView,
+        clock: Clock,
+        ids: Ids,
+        redactor: Redactor,
+        pool: McpPool,
+    ) -> None:
+        self._services = Services(
+            ledger=ledger,
+            egress=egress,
+            runtime_view=runtime_view,
+            clock=clock,
+            ids=ids,
+            redactor=redactor,
+            pool=pool,
+        )
+        self._loop: _Loop | None = None
+        self._loading = asyncio.Lock()
+
+    async def execute(self, context: RunContext) -> Outcome:
+        """As `ports.Executor.execute`; never waits for a person."""
+        try:
+            choices = choose_models(context)
+        except AmodalError as error:
+            return failed(FailedReason.ERROR, self._services.redactor.mask(error.message))
+        loop = await self._load()
+        session = await open_session(context, self._services)
+        outcome = await loop.run(session, choices)
+        _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
+        return outcome
+
+    async def warm(self) -> None:
+        """Load the agent library now, so that the first run need not."""
+        await self._load()
+
+    async def close(self) -> None:
+        """Close the connections to model providers."""
+        if self._loop is not None:
+            await self._loop.close()
+            self._loop = None
+
+    async def _load(self) -> _Loop:
+        async with self._loading:
+            if self._loop is None:
+                # In a thread: the import takes up to three seconds, and webhooks go on.
+                self._loop = await asyncio.to_thread(_loop)
+            return self._loop
+
+
+def choose_models(context: RunContext) -> tuple[ModelChoice, ...]:
+    """The models to try; empty where the rehearsal serves: none is configured, or it was asked
+    for. Raises InvalidError (`model_key_missing`, `unknown_model`)."""
+    if context.run.rehearse:
+        return ()
+    settings = context.snapshot.settings
+    references = configured_models(context.definition.automation, agent_of(context), settings)
+    missing = missing_requirements(references, settings, context.environment.find)
+    if missing:
+        raise InvalidError(missing[0].sentence(), code="model_key_missing")
+    return resolve_models(references, settings)
+
+
+def _loop() -> _Loop:
+    from amodal_rt.executors.agent.loop import AgentLoop
+
+    return AgentLoop()

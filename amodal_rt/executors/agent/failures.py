@@ -1,0 +1,77 @@
+"""Why a model did not answer, in one line that repeats nothing secret."""
+
+import json
+from collections.abc import Mapping
+from typing import cast
+
+from pydantic_ai.exceptions import (
+    FallbackExceptionGroup,
+    ModelAPIError,
+    ModelHTTPError,
+    UnexpectedModelBehavior,
+)
+
+from amodal_rt.errors import AmodalError
+from amodal_rt.guardrails.untrusted import plain_line
+
+_WORDS = {
+    400: "refused the request",
+    401: "refused the key",
+    403: "refused the key",
+    404: "does not know the model or the path",
+    408: "timed out",
+    413: "found the request too large",
+    429: "is over its rate limit or quota",
+}
+
+
+def describe(error: BaseException) -> str:
+    """One line for people. The caller masks it."""
+    if isinstance(error, FallbackExceptionGroup):
+        inner: tuple[BaseException, ...] = error.exceptions
+        return "no model answered: " + "; ".join(describe(each) for each in inner)
+    if isinstance(error, ModelHTTPError):
+        return _http(error)
+    if isinstance(error, ModelAPIError):
+        return f"the model {error.model_name} did not answer: {_root(error)}"
+    if isinstance(error, AmodalError):
+        return error.message
+    if isinstance(error, UnexpectedModelBehavior):
+        return plain_line(f"the model misbehaved: {error.message}", 400)
+    return plain_line(f"{type(error).__name__}: {error}".rstrip(": "), 400)
+
+
+def _http(error: ModelHTTPError) -> str:
+    status = error.status_code
+    words = _WORDS.get(status, "failed" if status >= 500 else "refused the request")
+    line = f"the model {error.model_name}'s provider {words} (HTTP {status})"
+    # Providers quote the key, in part, in what they say of a wrong one.
+    detail = "" if status in {401, 403} else _detail(error.body)
+    return f"{line}: {detail}" if detail else line
+
+
+def _detail(body: object) -> str:
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return ""
+    if isinstance(body, list) and body:
+        body = cast("list[object]", body)[0]
+    if not isinstance(body, Mapping):
+        return ""
+    fields = cast("Mapping[str, object]", body)
+    inner = fields.get("error", fields)
+    message = (
+        cast("Mapping[str, object]", inner).get("message") if isinstance(inner, Mapping) else inner
+    )
+    return plain_line(message, 300) if isinstance(message, str) else ""
+
+
+def _root(error: BaseException) -> str:
+    seen: list[BaseException] = [error]
+    while (cause := seen[-1].__cause__ or seen[-1].__context__) and cause not in seen:
+        seen.append(cause)
+    name = type(seen[-1]).__name__
+    text = plain_line(str(seen[-1]), 200)
+    return f"{name}: {text}" if text else name

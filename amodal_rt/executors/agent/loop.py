@@ -1,0 +1,206 @@
+"""One agent run on the agent library, from prompt to outcome. Loaded by the first run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic_ai import Agent as LibraryAgent
+from pydantic_ai.exceptions import (
+    AgentRunError,
+    FallbackExceptionGroup,
+    UsageLimitExceeded,
+    UserError,
+)
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RunUsage, UsageLimits
+
+from amodal_rt.domain.automation import ChatMessage
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.models import REHEARSAL, ModelChoice
+from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.run import FailedReason, RunStatus, Usage
+from amodal_rt.errors import AmodalError
+from amodal_rt.executors.agent.failures import describe
+from amodal_rt.executors.agent.gate import Answer
+from amodal_rt.executors.agent.journaled import JournaledModel
+from amodal_rt.executors.agent.models import ModelShelf
+from amodal_rt.executors.agent.payload import parse_payload
+from amodal_rt.executors.agent.prompt import Prompt, build_prompt, build_task_prompt
+from amodal_rt.executors.agent.rehearsal import RehearsalModel
+from amodal_rt.executors.agent.session import Session, Tally, agent_of
+from amodal_rt.executors.agent.tools import DispatchArguments
+from amodal_rt.executors.agent.toolset import GatedToolset
+from amodal_rt.guardrails.untrusted import plain_line
+
+DEFAULT_TEMPERATURE = 0.5
+
+_FAILURES = (AgentRunError, UserError, FallbackExceptionGroup, AmodalError)
+
+
+class _CutOffError(AgentRunError):
+    """The provider ended the last message; the model did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What a run and its sub-agents share inside the library."""
+
+    choices: tuple[ModelChoice, ...]
+    usage: RunUsage
+    limits: UsageLimits
+
+
+class AgentLoop:
+    """The library's agent, built once: all that differs between runs is given to each run."""
+
+    def __init__(self) -> None:
+        self._shelf = ModelShelf()
+        self._running: dict[str, _Running] = {}
+        self._agent = LibraryAgent[Session, str](
+            None,
+            output_type=str,
+            deps_type=Session,
+            name="amodal-rt",
+            retries={"tools": 5, "output": 2},
+            toolsets=[GatedToolset(self._dispatch)],
+        )
+
+    async def close(self) -> None:
+        """Close the connections to providers."""
+        await self._shelf.close()
+
+    async def run(self, session: Session, choices: Sequence[ModelChoice]) -> Outcome:
+        """Carry the session to its outcome. No choice: the rehearsal serves."""
+        run_id = session.context.run.run_id
+        self._running[run_id] = _Running(tuple(choices), RunUsage(), _limits(session))
+        try:
+            text = await self._converse(session, build_prompt(session))
+        except _FAILURES as error:
+            return _failure(session, error)
+        finally:
+            del self._running[run_id]
+        masked = session.mask(text)
+        return Outcome(
+            status=RunStatus.COMPLETED,
+            text=masked,
+            payload=parse_payload(masked),
+            usage=_usage(session.tally),
+            model=session.tally.served,
+            wrote=session.tally.writes > 0,
+        )
+
+    async def _converse(self, session: Session, prompt: Prompt) -> str:
+        running = self._running[session.context.run.run_id]
+        models = self._models(session, running.choices)
+        await session.context.journal.record(
+            EntryType.PROMPT,
+            step=session.parent,
+            data={
+                "models": [reference for reference, _ in models],
+                "system": prompt.system,
+                "user": prompt.user,
+            },
+        )
+        result = await self._agent.run(
+            prompt.user,
+            model=_chain([JournaledModel(each, name, session) for name, each in models]),
+            instructions=prompt.system,
+            message_history=_history(prompt.history),
+            deps=session,
+            model_settings=_settings(session),
+            usage_limits=running.limits,
+            usage=running.usage,
+            infer_name=False,
+        )
+        finish = result.response.finish_reason
+        if finish in {"length", "content_filter", "error"}:
+            what = "was cut off at its length limit" if finish == "length" else "was stopped"
+            raise _CutOffError(f"the model's answer {what} ({finish})")
+        return result.output
+
+    async def _dispatch(self, session: Session, given: DispatchArguments, step: str) -> Answer:
+        tools = tuple(given.tools) if given.tools is not None else None
+        child = session.child(step, tools)
+        try:
+            return Answer(text=await self._converse(child, build_task_prompt(child, given.task)))
+        except UsageLimitExceeded:
+            # The limits are the run's, so no part of it may go on.
+            raise
+        except _FAILURES as error:
+            return Answer(text=describe(error), ok=False)
+
+    def _models(self, session: Session, choices: Sequence[ModelChoice]) -> list[tuple[str, Model]]:
+        if not choices:
+            return [(REHEARSAL, RehearsalModel(session))]
+        return self._shelf.find(choices, session.context.environment)
+
+
+def _chain(models: Sequence[Model]) -> Model:
+    return models[0] if len(models) == 1 else FallbackModel(models[0], *models[1:])
+
+
+def _history(messages: Sequence[ChatMessage]) -> list[ModelMessage] | None:
+    history: list[ModelMessage] = [
+        ModelResponse(parts=[TextPart(each.content)])
+        if each.role == "assistant"
+        else ModelRequest(parts=[UserPromptPart(each.content)])
+        for each in messages
+    ]
+    return history or None
+
+
+def _settings(session: Session) -> ModelSettings:
+    agent = agent_of(session.context)
+    own = session.context.definition.automation.temperature
+    inherited = agent.temperature if agent else None
+    chosen = own if own is not None else inherited
+    return ModelSettings(temperature=DEFAULT_TEMPERATURE if chosen is None else chosen)
+
+
+def _limits(session: Session) -> UsageLimits:
+    limits = session.context.definition.automation.limits
+    agent = agent_of(session.context)
+    turns = limits.max_turns
+    if agent is not None and agent.max_turns is not None:
+        turns = min(turns, agent.max_turns)
+    return UsageLimits(request_limit=turns, total_tokens_limit=limits.max_tokens)
+
+
+def _usage(tally: Tally) -> Usage:
+    return Usage(
+        input_tokens=tally.input_tokens,
+        output_tokens=tally.output_tokens,
+        turns=tally.answered,
+        cost_usd=0.0 if tally.served == REHEARSAL else tally.cost_usd,
+    )
+
+
+def _failure(session: Session, error: BaseException) -> Outcome:
+    reason = FailedReason.ERROR
+    line = describe(error)
+    limits = session.context.definition.automation.limits
+    if isinstance(error, UsageLimitExceeded):
+        turns = "request_limit" in str(error)
+        reason = FailedReason.MAX_TURNS if turns else FailedReason.BUDGET_EXCEEDED
+        used = session.tally.input_tokens + session.tally.output_tokens
+        line = (
+            f"the run used its {session.tally.answered} turns without finishing (limits.maxTurns)"
+            if turns
+            else f"the run used {used:,} tokens of {limits.max_tokens or 0:,} (limits.maxTokens)"
+        )
+    return Outcome(
+        status=RunStatus.FAILED,
+        reason=reason,
+        error=plain_line(session.mask(line), 500),
+        usage=_usage(session.tally),
+        model=session.tally.served,
+        wrote=session.tally.writes > 0,
+    )

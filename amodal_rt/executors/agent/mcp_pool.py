@@ -1,0 +1,107 @@
+"""MCP servers, started when first needed and kept warm between runs."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.connection import Connection
+from amodal_rt.errors import UnavailableError
+from amodal_rt.executors.agent.mcp_opening import McpServer, Opening, opening_of
+from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.settings import Environment
+
+START_SECONDS = 30.0
+"""How long a server may take to start and list its tools."""
+
+
+class McpPool:
+    """One server a connection and set of secrets, shared by all runs.
+
+    A server that died is started anew by the next run; one whose connection changed is
+    replaced, and the old one ends once no newer run can ask for it.
+    """
+
+    def __init__(self, egress: Egress, clock: Clock, redactor: Redactor) -> None:
+        self._egress = egress
+        self._clock = clock
+        self._redactor = redactor
+        self._servers: dict[str, tuple[str, McpServer]] = {}
+        self._retired: list[McpServer] = []
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def open_all(
+        self, connections: Sequence[Connection], environment: Environment
+    ) -> tuple[dict[str, McpServer], dict[str, str]]:
+        """The servers of these connections, started where needed, and why others failed."""
+        if not connections:
+            return {}, {}
+        answers = await asyncio.gather(*(self._try(each, environment) for each in connections))
+        names = [each.name for each in connections]
+        pairs = list(zip(names, answers, strict=True))
+        return (
+            {name: each for name, each in pairs if not isinstance(each, str)},
+            {name: each for name, each in pairs if isinstance(each, str)},
+        )
+
+    async def open(self, connection: Connection, environment: Environment) -> McpServer:
+        """The server of one connection. Raises UnavailableError (`mcp_unavailable`)."""
+        opening = opening_of(connection, environment)
+        lock = self._locks.setdefault(connection.name, asyncio.Lock())
+        async with lock:
+            key, server = self._servers.get(connection.name, ("", None))
+            if server is not None and key == opening.key and server.alive:
+                return server
+            if server is not None:
+                await self._retire(server)
+            fresh = await self._start(opening)
+            self._servers[connection.name] = (opening.key, fresh)
+            return fresh
+
+    async def close(self) -> None:
+        """End every server."""
+        servers = [server for _, server in self._servers.values()] + self._retired
+        self._servers, self._retired = {}, []
+        await asyncio.gather(*(server.close() for server in servers), return_exceptions=True)
+
+    async def _try(self, connection: Connection, environment: Environment) -> McpServer | str:
+        try:
+            return await self.open(connection, environment)
+        except UnavailableError as error:
+            return error.message
+
+    async def _retire(self, server: McpServer) -> None:
+        if not server.alive:
+            await server.close()
+            return
+        # A run that began before the change may be in the middle of a call. One generation
+        # is kept; the one before it had its time.
+        for older in self._retired:
+            await older.close()
+        self._retired = [server]
+
+    async def _start(self, opening: Opening) -> McpServer:
+        # The library takes most of a second to import, which must not stop the event loop.
+        serve = await asyncio.to_thread(_load)
+        try:
+            async with self._clock.deadline(START_SECONDS):
+                return await serve(opening, self._egress, self._clock)
+        except TimeoutError:
+            reason = f"did not start within {START_SECONDS:g} seconds"
+        except UnavailableError as error:
+            reason = plain_line(self._redactor.mask(error.message), 300)
+        raise UnavailableError(
+            f"the MCP server of {opening.name} is not available: {reason}", code="mcp_unavailable"
+        )
+
+
+class _Serve(Protocol):
+    async def __call__(self, opening: Opening, egress: Egress, clock: Clock) -> McpServer: ...
+
+
+def _load() -> _Serve:
+    from amodal_rt.executors.agent.mcp_server import serve
+
+    return serve

@@ -1,0 +1,211 @@
+"""How bytes reach an MCP server: a child process of ours, or HTTP through the egress guard.
+
+The library's own process transport gives the child this process's standard error, where its
+words could carry secrets into the log, and reads lines without a limit.
+"""
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import httpx2
+import mcp_types
+from aiohttp import ClientError, ClientResponse, ClientTimeout
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+
+from amodal_rt.clock import Clock
+from amodal_rt.guardrails.egress import Egress, refusal
+
+LINE_BYTES = 16 * 1_048_576
+"""The longest message that a child may send."""
+
+_GRACE_SECONDS = 2.0
+_TAIL_BYTES = 4_096
+
+Incoming = SessionMessage | Exception
+Streams = tuple[MemoryObjectReceiveStream[Incoming], MemoryObjectSendStream[SessionMessage]]
+
+
+class Child:
+    """A server process: `tail` holds the last of what it said on standard error."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], clock: Clock) -> None:
+        self._argv = argv
+        self._env = env
+        self._clock = clock
+        self._tail = bytearray()
+        self._gone = asyncio.Event()
+
+    async def ended(self) -> None:
+        """Return once it says no more: it has exited, or closed its output."""
+        await self._gone.wait()
+
+    @property
+    def tail(self) -> str:
+        """Untrusted text, for the reason why a server did not start."""
+        return self._tail.decode("utf-8", "replace").strip()
+
+    @asynccontextmanager
+    async def transport(self) -> AsyncGenerator[Streams]:
+        """Start the process in a session of its own; leave no process of that group behind."""
+        process = await asyncio.create_subprocess_exec(
+            *self._argv,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=dict(self._env),
+            start_new_session=True,
+            limit=LINE_BYTES,
+        )
+        incoming_in, incoming = anyio.create_memory_object_stream[Incoming](0)
+        outgoing, outgoing_out = anyio.create_memory_object_stream[SessionMessage](0)
+        tasks = [
+            asyncio.ensure_future(self._read(process, incoming_in)),
+            asyncio.ensure_future(self._write(process, outgoing_out)),
+            asyncio.ensure_future(self._listen(process)),
+        ]
+        try:
+            yield incoming, outgoing
+        finally:
+            incoming.close()
+            outgoing.close()
+            await asyncio.shield(self._end(process))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, process: Process, into: MemoryObjectSendStream[Incoming]) -> None:
+        assert process.stdout
+        try:
+            async with into:
+                # Longer than LINE_BYTES is a ValueError: what follows such a line cannot be
+                # told from a new message, so the server is given up.
+                while line := await process.stdout.readline():
+                    if line.strip():
+                        await into.send(_parse(line))
+        except (ValueError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        finally:
+            self._gone.set()
+
+    async def _write(
+        self, process: Process, messages: MemoryObjectReceiveStream[SessionMessage]
+    ) -> None:
+        assert process.stdin
+        with suppress(OSError, anyio.ClosedResourceError):
+            async with messages:
+                async for message in messages:
+                    text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                    process.stdin.write(text.encode() + b"\n")
+                    await process.stdin.drain()
+
+    async def _listen(self, process: Process) -> None:
+        assert process.stderr
+        while chunk := await process.stderr.read(_TAIL_BYTES):
+            self._tail += chunk
+            del self._tail[:-_TAIL_BYTES]
+
+    async def _end(self, process: Process) -> None:
+        """Close its input, then ask the group to go, then make it go; each within two seconds."""
+        if process.stdin:
+            process.stdin.close()
+        for step in (None, signal.SIGTERM, signal.SIGKILL):
+            if step is not None:
+                # The group, because a server may have started servers of its own.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, step)
+            with suppress(TimeoutError):
+                async with self._clock.deadline(_GRACE_SECONDS):
+                    await process.wait()
+                    break
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _parse(line: bytes) -> Incoming:
+    try:
+        return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError:
+        # A stray print on standard output is no reason to give the server up, and its text
+        # is not ours to log.
+        return ValueError("not a JSON-RPC message")
+
+
+@asynccontextmanager
+async def http_transport(
+    egress: Egress, url: str, headers: Mapping[str, str]
+) -> AsyncGenerator[Streams]:
+    """Streamable HTTP to `url` alone; every connection is judged by the egress guard."""
+    egress.permit(url, [url])
+    async with (
+        httpx2.AsyncClient(
+            transport=_EgressTransport(egress, url),
+            headers=dict(headers),
+            timeout=None,
+            follow_redirects=False,
+            trust_env=False,
+        ) as client,
+        streamable_http_client(url, http_client=client) as (incoming, outgoing),
+    ):
+        yield incoming, outgoing  # pyright: ignore[reportReturnType]
+
+
+class _EgressTransport(httpx2.AsyncBaseTransport):
+    """Carries the library's requests over the one outbound session."""
+
+    def __init__(self, egress: Egress, url: str) -> None:
+        self._egress = egress
+        self._url = url
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._egress.permit(str(request.url), [self._url])
+        body = await request.aread()
+        try:
+            response = await self._egress.session().request(
+                request.method,
+                str(request.url),
+                headers=[
+                    (name, value)
+                    for name, value in request.headers.multi_items()
+                    if name.lower() not in {"host", "content-length", "accept-encoding"}
+                ],
+                data=body or None,
+                allow_redirects=False,
+                timeout=ClientTimeout(total=None, sock_connect=10),
+            )
+        except (ClientError, OSError) as error:
+            denied = refusal(error)
+            text = denied.message if denied else type(error).__name__
+            raise httpx2.ConnectError(text, request=request) from None
+        dropped = {"content-encoding", "content-length", "transfer-encoding"}
+        return httpx2.Response(
+            response.status,
+            headers=[
+                (name, value)
+                for name, value in response.headers.items()
+                if name.lower() not in dropped
+            ],
+            stream=_Body(response),
+            request=request,
+        )
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, response: ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (ClientError, OSError) as error:
+            raise httpx2.ReadError(type(error).__name__) from None
+
+    async def aclose(self) -> None:
+        self._response.close()

@@ -1,0 +1,262 @@
+"""`request`: one HTTP request over a connection, with the connection's own proof of identity."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+from aiohttp import BasicAuth, ClientError, ClientTimeout
+from pydantic import BaseModel, ConfigDict, Field
+from yarl import URL
+
+from amodal_rt.domain.connection import AuthType, Connection, Intent, Protocol
+from amodal_rt.domain.secret import SecretRef, Text
+from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
+from amodal_rt.executors.agent.gate import Answer, CallKey, Wish
+from amodal_rt.executors.agent.session import Session
+from amodal_rt.guardrails.egress import Egress, read_limited, refusal
+from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint
+from amodal_rt.guardrails.grants import REQUEST
+from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.guardrails.writes import RestCall, decide
+from amodal_rt.settings import Environment
+
+SECONDS = 30.0
+"""How long one request may take."""
+BODY_BYTES = 1_048_576
+"""How much of a response is read."""
+
+_SHOWN_HEADERS = ("link", "location", "retry-after", "x-total-count", "x-next-page", "etag")
+
+Scalar = str | int | float | bool | None
+
+
+class RequestArguments(BaseModel):
+    """What a model says of a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str = Field(description="the connection's name")
+    method: str = Field(default="GET", description="GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")
+    endpoint: str = Field(description="path below the connection's base URL, such as /v1/items")
+    params: dict[str, Scalar | list[Scalar]] | None = Field(
+        default=None, description="query parameters"
+    )
+    data: dict[str, object] | list[object] | str | None = Field(
+        default=None, description="JSON body, or text"
+    )
+    headers: dict[str, str] | None = Field(
+        default=None, description="extra headers; authentication is added by itself"
+    )
+    intent: Literal["read", "write", "confirmed_write"] | None = Field(
+        default=None, description="write for anything that changes data"
+    )
+
+
+def prepare_request(session: Session, given: RequestArguments) -> Wish:
+    """Judge a request. Raises DeniedError for what may not even be asked."""
+    connection = find_connection(session, given.connection)
+    if connection.protocol is Protocol.MCP:
+        raise DeniedError(
+            f"{connection.name} is an MCP connection", hint=f"use its tools {connection.name}__…"
+        )
+    if not session.grants.tool(connection.name, REQUEST):
+        raise DeniedError(
+            f"requests over {connection.name} are not among this automation's tools",
+            hint=f'"{connection.name}.{REQUEST}" in "tools" would allow them',
+        )
+    method = check_method(given.method)
+    endpoint = parse_endpoint(given.endpoint)
+    headers = given.headers or {}
+    check_headers(headers, _reserved(connection))
+    params = (*endpoint.params, *_pairs(given.params))
+    auth = connection.auth
+    if auth.type is AuthType.QUERY and any(name == auth.parameter for name, _ in params):
+        raise DeniedError(f"the parameter {auth.parameter} is set by the runtime alone")
+    call = RestCall(
+        method=method,
+        path=endpoint.path,
+        params=params,
+        headers=headers,
+        data=given.data,
+        stated=given.intent,
+    )
+    decision = decide(call, connection, session.powers)
+    if connection.protocol is Protocol.RUNTIME and (
+        method not in {"GET", "HEAD"} or decision.intent is Intent.WRITE
+    ):
+        raise DeniedError(f"the connection {connection.name} only reads")
+
+    async def perform(key: CallKey) -> Answer:
+        if connection.protocol is Protocol.RUNTIME:
+            return await _ask_runtime(session, call)
+        writing = key if decision.intent is Intent.WRITE else None
+        return await send(
+            session.services.egress, connection, call, session.context.environment, key=writing
+        )
+
+    return Wish(
+        decision=decision,
+        perform=perform,
+        seconds=SECONDS,
+        facts={
+            "connection": connection.name,
+            "request": call.label,
+            "intent": decision.intent.value,
+            "rule": decision.rule,
+        },
+    )
+
+
+def find_connection(session: Session, name: str) -> Connection:
+    """A connection that the run may use. Raises DeniedError saying why there is none."""
+    connection = session.connections.get(name)
+    if connection is not None:
+        return connection
+    if name in session.unavailable:
+        raise DeniedError(f"the connection {name} cannot be used: {session.unavailable[name]}")
+    known = ", ".join(sorted(session.connections)) or "none"
+    if name in session.context.snapshot.connections:
+        raise DeniedError(
+            f"the connection {name} is not among this automation's connections",
+            hint=f"it may use: {known}",
+        )
+    raise DeniedError(f"there is no connection {name[:60]!r}", hint=f"known: {known}")
+
+
+async def send(
+    egress: Egress,
+    connection: Connection,
+    call: RestCall,
+    environment: Environment,
+    *,
+    key: CallKey | None = None,
+) -> Answer:
+    """Send one judged request; secrets are looked up now and stand in no other place.
+
+    Raises UnavailableError when there was no answer, DeniedError when the egress guard
+    refused. A redirect is an answer like any other and is not followed.
+    """
+    base = _resolve(connection.base_url, environment) if connection.base_url else None
+    if not base:
+        raise InvalidError(f"the connection {connection.name} has no baseUrl")
+    url = URL(base.rstrip("/") + call.path)
+    egress.permit(str(url), [base])
+    params = [(name, _text(value)) for name, value in call.params]
+    headers = {
+        name: _resolve(value, environment) for name, value in connection.headers.items()
+    } | dict(call.headers)
+    _authenticate(connection, environment, headers, params)
+    if key is not None:
+        headers["Idempotency-Key"] = key.idempotency_key
+    body = _body(call.data, headers)
+    try:
+        async with egress.session().request(
+            call.method,
+            url.update_query(params) if params else url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=ClientTimeout(total=None, sock_connect=10),
+        ) as response:
+            raw, more = await read_limited(response, BODY_BYTES)
+            shown = {
+                name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers
+            }
+            kind = response.content_type
+            text = _readable(raw, response.charset, more=more)
+            return _answer(response.status, kind, shown, text)
+    except (ClientError, OSError) as error:
+        denied = refusal(error)
+        if denied is not None:
+            raise denied from None
+        # The client's message names the host and no more; a URL may hold a secret.
+        reason = plain_line(type(error).__name__, 80)
+        raise UnavailableError(
+            f"no answer from {connection.name} ({reason})", code="no_answer"
+        ) from None
+
+
+async def _ask_runtime(session: Session, call: RestCall) -> Answer:
+    params = {name: _text(value) for name, value in call.params}
+    status, document = await session.services.runtime_view.get(call.path, params)
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _answer(status, "application/json", {}, text)
+
+
+def _answer(status: int, kind: str, headers: Mapping[str, str], text: str) -> Answer:
+    lines = [f"HTTP {status} {kind}"]
+    if 300 <= status < 400:
+        lines.append("(redirects are not followed)")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return Answer(text="\n".join(lines) + f"\n\n{text}", ok=status < 400, facts={"status": status})
+
+
+def _reserved(connection: Connection) -> frozenset[str]:
+    """Header names, lower case, that carry the connection's identity or are fixed by its file."""
+    names = {name.lower().replace("_", "-") for name in connection.headers}
+    if connection.auth.type is not AuthType.NONE:
+        names.add(connection.auth.header.lower().replace("_", "-"))
+    return frozenset(names)
+
+
+def _authenticate(
+    connection: Connection,
+    environment: Environment,
+    headers: dict[str, str],
+    params: list[tuple[str, str]],
+) -> None:
+    auth = connection.auth
+    token = _resolve(auth.token, environment) if auth.token else ""
+    if auth.type in {AuthType.BEARER, AuthType.HEADER}:
+        headers[auth.header] = f"{auth.prefix} {token}".strip()
+    elif auth.type is AuthType.QUERY:
+        params.append((auth.parameter or "token", token))
+    elif auth.type is AuthType.BASIC and auth.username is not None:
+        password = _resolve(auth.password, environment) if auth.password else ""
+        name = _resolve(auth.username, environment)
+        headers[auth.header] = BasicAuth(name, password, "utf-8").encode()
+    elif auth.type is AuthType.BASIC:
+        headers[auth.header] = "Basic " + base64.b64encode(token.encode()).decode()
+
+
+def _resolve(text: Text | None, environment: Environment) -> str:
+    if text is None:
+        return ""
+    return environment.get(text.name) if isinstance(text, SecretRef) else text
+
+
+def _body(data: object, headers: dict[str, str]) -> bytes | None:
+    if data is None:
+        return None
+    named = any(name.lower() == "content-type" for name in headers)
+    if isinstance(data, str):
+        if not named:
+            json_like = data.lstrip().startswith(("{", "["))
+            headers["Content-Type"] = "application/json" if json_like else "text/plain"
+        return data.encode("utf-8", "replace")
+    if not named:
+        headers["Content-Type"] = "application/json"
+    return json.dumps(data).encode()
+
+
+def _readable(raw: bytes, charset: str | None, *, more: bool) -> str:
+    if b"\0" in raw[:4096]:
+        return f"(binary, {len(raw):,} bytes{' or more' if more else ''}, not shown)"
+    try:
+        text = raw.decode(charset or "utf-8", "replace")
+    except LookupError:
+        text = raw.decode("utf-8", "replace")
+    return text + (f"\n(cut: more than {BODY_BYTES:,} bytes)" if more else "")
+
+
+def _pairs(params: Mapping[str, Scalar | list[Scalar]] | None) -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for name, value in (params or {}).items():
+        values = value if isinstance(value, list) else [value]
+        pairs += [(name, each) for each in values if each is not None]
+    return pairs
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

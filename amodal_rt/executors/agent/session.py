@@ -1,0 +1,137 @@
+"""What one run, and each of its sub-agents, carries from call to call."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol as Contract
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.connection import Agent, Connection
+from amodal_rt.executors.agent.mcp_opening import McpServer
+from amodal_rt.executors.agent.mcp_pool import McpPool
+from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
+from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.guardrails.writes import Powers
+from amodal_rt.ids import Ids
+from amodal_rt.ports import RunContext, RuntimeView, StoreLedger
+
+
+class SessionLedger(StoreLedger, Contract):
+    """The part of the ledger that an agent session uses."""
+
+    async def writes_since(self, automation: str, since: datetime) -> int:
+        """As `ports.RunLedger`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the sessions of all runs share."""
+
+    ledger: SessionLedger
+    egress: Egress
+    runtime_view: RuntimeView
+    clock: Clock
+    ids: Ids
+    redactor: Redactor
+    pool: McpPool
+    write_locks: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a run has done so far, its sub-agents included."""
+
+    turns: int = 0
+    answered: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    served: str | None = None
+    writes: int = 0
+    calls: Counter[str] = field(default_factory=Counter[str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One agent at work. `parent` is the call that dispatched a sub-agent, None for the first.
+
+    `connections` are those that may be used and can be; `unavailable` says why others of the
+    granted ones cannot. `servers` holds the MCP servers that are up.
+    """
+
+    context: RunContext
+    services: Services
+    grants: Grants | NarrowedGrants
+    powers: Powers
+    connections: Mapping[str, Connection]
+    unavailable: Mapping[str, str]
+    servers: Mapping[str, McpServer]
+    tally: Tally
+    parent: str | None = None
+    turn: list[str] = field(default_factory=list[str])
+
+    def step(self, call_id: str) -> str:
+        """The step of a tool call. A model that repeats its ids still gets one step a call."""
+        self.tally.calls[call_id] += 1
+        count = self.tally.calls[call_id]
+        return call_id if count == 1 else f"{call_id}#{count}"
+
+    def next_turn(self) -> str:
+        """The step of the next request to a model, `turn:1` onwards, below the own parent."""
+        self.tally.turns += 1
+        step = f"turn:{self.tally.turns}"
+        self.turn[:] = [step]
+        return step
+
+    def mask(self, text: str) -> str:
+        """`text` without secrets."""
+        return self.services.redactor.mask(text)
+
+    def child(self, parent: str, tools: tuple[str, ...] | None) -> "Session":
+        """For a sub-agent: the same powers or fewer, the same tally."""
+        own = self.grants.outer if isinstance(self.grants, NarrowedGrants) else self.grants
+        return replace(self, grants=own.narrowed(tools), parent=parent, turn=[])
+
+
+def agent_of(context: RunContext) -> Agent | None:
+    """The agent that the automation names, if there is one."""
+    return context.snapshot.agents.get(context.definition.automation.agent)
+
+
+async def open_session(context: RunContext, services: Services) -> Session:
+    """Find out what the run may use and start the MCP servers that it may need."""
+    automation = context.definition.automation
+    grants = grants_of(automation, agent_of(context))
+    usable: dict[str, Connection] = {}
+    unavailable: dict[str, str] = {}
+    for name, connection in context.snapshot.connections.items():
+        if not grants.connection(name):
+            continue
+        missing = context.environment.missing(connection.secrets)
+        if missing:
+            unavailable[name] = f"the environment variable {missing[0]} is not set"
+        else:
+            usable[name] = connection
+    servers, failed = await services.pool.open_all(
+        [each for each in usable.values() if each.mcp is not None], context.environment
+    )
+    unavailable |= failed
+    return Session(
+        context=context,
+        services=services,
+        grants=grants,
+        powers=Powers(
+            write_enabled=automation.write_enabled,
+            place=context.definition.place("/writeEnabled"),
+        ),
+        connections={name: each for name, each in usable.items() if name not in failed},
+        unavailable=unavailable,
+        servers=servers,
+        tally=Tally(),
+    )

@@ -1,0 +1,94 @@
+"""The one set of tools that agents are given: every call goes through the gate."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic_ai.tools import RunContext as AgentContext
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from pydantic_core import SchemaValidator, core_schema
+
+from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed, pass_gate
+from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.agent.tools import (
+    DISPATCH,
+    DispatchArguments,
+    ToolSpec,
+    dispatch_offered,
+    specs_of,
+)
+
+Dispatch = Callable[[Session, DispatchArguments, str], Awaitable[Answer]]
+
+_RETRIES = 5
+# Arguments are checked behind the gate, where a fault is journaled and answered; here they
+# only have to be an object.
+_ANY_OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema()))
+
+
+class GatedToolset(AbstractToolset[Session]):
+    """Tools as the session in the call's context has them; holds nothing of any run itself."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+
+    @property
+    def id(self) -> str | None:
+        return "amodal-rt"
+
+    async def get_tools(self, ctx: AgentContext[Session]) -> dict[str, ToolsetTool[Session]]:
+        session = ctx.deps
+        tools = {name: self._tool(spec) for name, spec in specs_of(session).items()}
+        if dispatch_offered(session):
+            tools[DISPATCH] = self._tool_of(_dispatch_definition())
+        return tools
+
+    async def call_tool(
+        self,
+        name: str,
+        tool_args: dict[str, Any],
+        ctx: AgentContext[Session],
+        tool: ToolsetTool[Session],
+    ) -> str:
+        session = ctx.deps
+        call_id = ctx.tool_call_id or name
+
+        def prepare() -> Wish:
+            if name == DISPATCH:
+                return self._prepare_dispatch(session, tool_args)
+            return specs_of(session)[name].prepare(session, tool_args)
+
+        return await pass_gate(session, name, tool_args, call_id, prepare)
+
+    def _prepare_dispatch(self, session: Session, arguments: Mapping[str, object]) -> Wish:
+        given = DispatchArguments.model_validate(arguments)
+
+        async def perform(key: CallKey) -> Answer:
+            return await self._dispatch(session, given, key.step)
+
+        return Wish(decision=allowed("inherits this run's powers"), perform=perform)
+
+    def _tool(self, spec: ToolSpec) -> ToolsetTool[Session]:
+        return self._tool_of(
+            ToolDefinition(
+                name=spec.name,
+                description=spec.description,
+                parameters_json_schema=dict(spec.schema),
+            )
+        )
+
+    def _tool_of(self, definition: ToolDefinition) -> ToolsetTool[Session]:
+        return ToolsetTool(
+            toolset=self, tool_def=definition, max_retries=_RETRIES, args_validator=_ANY_OBJECT
+        )
+
+
+@lru_cache(maxsize=1)
+def _dispatch_definition() -> ToolDefinition:
+    return ToolDefinition(
+        name=DISPATCH,
+        description="Give a task to a sub-agent with your tools or fewer. Call it several times "
+        "in one turn to have tasks done side by side. Returns its answer.",
+        parameters_json_schema=DispatchArguments.model_json_schema(),
+    )
