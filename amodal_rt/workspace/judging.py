@@ -1,0 +1,226 @@
+"""Whether a good file can run among the others: the names it uses, the secrets it needs."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.connection import Agent, Connection
+from amodal_rt.domain.models import configured_models, missing_requirements
+from amodal_rt.domain.problem import Problem, Severity
+from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.errors import InvalidError
+from amodal_rt.settings import Environment
+
+DEFAULT_AGENT = "main"
+"""The agent that needs no file."""
+SHORTEST_SECRET = 16
+"""Bytes below which a webhook's secret can be guessed."""
+OWN_TOOLS = frozenset(
+    {
+        "request",
+        "read_connection",
+        "dispatch_task",
+        "query_store",
+        "write_store",
+        "read_knowledge",
+        "read_event",
+        "emit_event",
+        "propose_write",
+    }
+)
+"""Tools of the runtime itself (specification §6.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What stands beside the automations. `broken_…` have files, but never had good ones.
+    `secret_files` tells whether a file that some `NAME_FILE` names was changed."""
+
+    settings: WorkspaceSettings
+    agents: Mapping[str, Agent]
+    connections: Mapping[str, Connection]
+    environment: Environment
+    broken_agents: frozenset[str] = frozenset()
+    broken_connections: frozenset[str] = frozenset()
+    secret_files: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`errors`: this version cannot run here, an older one may. `blocked`: no version can
+    until the environment changes. `warnings` stop nothing."""
+
+    errors: tuple[Problem, ...] = ()
+    blocked: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def judge(definition: Definition, world: World) -> Verdict:
+    """Look at one version among everything else."""
+    automation = definition.automation
+    agent = world.agents.get(automation.agent)
+    allowed = automation.connections
+    if allowed is None and agent:
+        allowed = agent.connections
+    errors = [
+        *_agent_errors(definition, world),
+        *_connection_errors(definition, world),
+        *_tool_errors(definition, world),
+    ]
+    blocked = _unset(definition, definition.secrets, world.environment)
+    warnings: list[Problem] = []
+    for name in world.connections if allowed is None else allowed:
+        connection = world.connections.get(name)
+        if connection is None:
+            continue
+        unset = world.environment.missing(connection.secrets)
+        if unset and allowed is None:
+            warnings.append(_without(definition, name, unset))
+        else:
+            blocked += _unset(definition, unset, world.environment)
+    model_errors, keys = _models(definition, agent, world)
+    warnings += _weak_secrets(definition, world.environment)
+    return Verdict(
+        errors=(*errors, *model_errors),
+        blocked=tuple(dict.fromkeys((*blocked, *keys))),
+        warnings=tuple(warnings),
+    )
+
+
+def _problem(
+    definition: Definition,
+    code: str,
+    message: str,
+    *,
+    pointer: str = "",
+    hint: str | None = None,
+    severity: Severity = "error",
+) -> Problem:
+    return Problem(
+        file=definition.file,
+        code=code,
+        message=message,
+        line=definition.lines.get(pointer),
+        hint=hint,
+        severity=severity,
+    )
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    close = difflib.get_close_matches(name, known, 1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(sorted(known))}" if known else None
+
+
+def _agent_errors(definition: Definition, world: World) -> Iterable[Problem]:
+    name = definition.automation.agent
+    if name in world.agents or (name == DEFAULT_AGENT and name not in world.broken_agents):
+        return
+    if name in world.broken_agents:
+        yield _problem(definition, "broken_agent", f"agents/{name}.md is invalid", pointer="/agent")
+        return
+    yield _problem(
+        definition,
+        "unknown_agent",
+        f"there is no agent {name!r}",
+        pointer="/agent",
+        hint=_nearest(name, {DEFAULT_AGENT, *world.agents}) or f"add agents/{name}.md",
+    )
+
+
+def _connection_errors(definition: Definition, world: World) -> Iterable[Problem]:
+    for index, name in enumerate(definition.automation.connections or ()):
+        if name in world.connections:
+            continue
+        pointer = f"/connections/{index}"
+        if name in world.broken_connections:
+            yield _problem(
+                definition, "broken_connection", f"connections/{name} is invalid", pointer=pointer
+            )
+            continue
+        yield _problem(
+            definition,
+            "unknown_connection",
+            f"there is no connection {name!r}",
+            pointer=pointer,
+            hint=_nearest(name, world.connections) or f"add connections/{name}/spec.json",
+        )
+
+
+def _tool_errors(definition: Definition, world: World) -> Iterable[Problem]:
+    known = {*world.connections, *world.broken_connections}
+    for index, tool in enumerate(definition.automation.tools or ()):
+        name = tool.partition(".")[0] if "." in tool else tool.partition("__")[0]
+        if any(mark in name for mark in "*?[") or tool in OWN_TOOLS or name in known:
+            continue
+        yield _problem(
+            definition,
+            "unknown_tool",
+            f"no connection and no tool of the runtime is called {name!r}",
+            pointer=f"/tools/{index}",
+            hint=_nearest(name, known | OWN_TOOLS),
+        )
+
+
+def _models(
+    definition: Definition, agent: Agent | None, world: World
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """Errors in the names of models, and keys that are missing for good names."""
+    automation: Automation = definition.automation
+    models = configured_models(automation, agent, world.settings)
+    try:
+        missing = missing_requirements(models, world.settings, world.environment.find)
+    except InvalidError as error:
+        wrong = _problem(definition, error.code, error.message, pointer="/model", hint=error.hint)
+        return (wrong,), ()
+    keys = (
+        _problem(
+            definition,
+            "model_key_missing",
+            each.sentence(),
+            pointer="/model",
+            hint=f"set {' or '.join(each.variables)} in the environment or in .env",
+        )
+        for each in missing
+    )
+    return (), tuple(keys)
+
+
+def _unset(definition: Definition, names: Iterable[str], environment: Environment) -> list[Problem]:
+    return [
+        _problem(
+            definition,
+            "env_missing",
+            f"the environment variable {name} is not set",
+            hint=f"set {name} in the environment or in .env",
+        )
+        for name in environment.missing(names)
+    ]
+
+
+def _without(definition: Definition, connection: str, unset: tuple[str, ...]) -> Problem:
+    return _problem(
+        definition,
+        "connection_disabled",
+        f"runs without the connection {connection}: {', '.join(unset)} is not set",
+        hint="set it, or list the connections that this automation may use",
+        severity="warning",
+    )
+
+
+def _weak_secrets(definition: Definition, environment: Environment) -> Iterable[Problem]:
+    webhook = definition.automation.webhook
+    for secret in webhook.auth.secrets if webhook and webhook.auth else ():
+        value = environment.find(secret.name) if isinstance(secret, SecretRef) else secret
+        if value and len(value.encode("utf-8", "surrogateescape")) < SHORTEST_SECRET:
+            yield _problem(
+                definition,
+                "short_secret",
+                f"the webhook's secret is shorter than {SHORTEST_SECRET} bytes",
+                pointer="/webhookAuth/secret",
+                hint="make one with: openssl rand -hex 32",
+                severity="warning",
+            )

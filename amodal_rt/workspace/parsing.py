@@ -1,0 +1,97 @@
+"""Hands the bytes of each kind of file to `definitions`, and what these need beside them."""
+
+import posixpath
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+
+from amodal_rt.definitions.agent import parse_agent
+from amodal_rt.definitions.automation import parse_automation
+from amodal_rt.definitions.connection import parse_connection
+from amodal_rt.definitions.knowledge import parse_knowledge
+from amodal_rt.definitions.settings import parse_settings
+from amodal_rt.definitions.store import parse_store
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
+from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.errors import InvalidError
+from amodal_rt.workspace.dotenv import parse_dotenv
+from amodal_rt.workspace.reading import Found, UnreadableError, read
+from amodal_rt.workspace.shelf import Find, Need, Parsed, digest_of
+
+Files = Mapping[str, bytes]
+
+
+def stem(file: str) -> str:
+    """`daily` for `automations/daily.json`."""
+    return PurePosixPath(file).stem
+
+
+def automation(
+    file: str, files: Files, *, settings: Callable[[], WorkspaceSettings], find: Find
+) -> Parsed[Definition]:
+    """One automation, with the prompt files that it names as needs."""
+    needs: list[Need] = []
+
+    def read_prompt(path: str) -> str:
+        return _read_prompt(path, find, needs)
+
+    parsed = parse_automation(files[file], file=file, settings=settings(), read_prompt=read_prompt)
+    return Parsed(parsed.definition, parsed.problems, tuple(needs))
+
+
+def settings(file: str, files: Files) -> Parsed[WorkspaceSettings]:
+    """`amodal.json`."""
+    return Parsed(*parse_settings(files[file], file))
+
+
+def dotenv(file: str, files: Files) -> Parsed[dict[str, str]]:
+    """`.env`."""
+    return Parsed(*parse_dotenv(files[file], file=file))
+
+
+def connection(name: str, files: Files) -> Parsed[Connection]:
+    """One folder of `connections/`."""
+    return Parsed(*parse_connection(name, {posixpath.basename(k): v for k, v in files.items()}))
+
+
+def agent(file: str, files: Files) -> Parsed[Agent]:
+    """One file of `agents/`."""
+    return Parsed(*parse_agent(files[file], file=file))
+
+
+def knowledge(file: str, files: Files) -> Parsed[Knowledge]:
+    """One file of `knowledge/`."""
+    return Parsed(*parse_knowledge(files[file], file=file))
+
+
+def store(file: str, files: Files) -> Parsed[Store]:
+    """One file of `stores/`."""
+    return Parsed(*parse_store(files[file], file=file))
+
+
+def _read_prompt(path: str, find: Find, needs: list[Need]) -> str:
+    """The text of a prompt file, its path counted from the workspace.
+
+    Raises InvalidError. A hidden file is none of an agent's business: `.env` is one.
+    """
+    file = posixpath.normpath(path)
+    parts = PurePosixPath(file).parts
+    if file.startswith("/") or any(part.startswith(".") for part in parts) or "\0" in file:
+        raise InvalidError(
+            f"promptFile {path!r} is not a visible file inside the workspace",
+            code="outside",
+            hint="the path counts from the workspace's folder",
+        )
+    found: Found | None = find(file)
+    needs.append(Need(file, found, digest_of(found) if found else b""))
+    if found is None:
+        raise InvalidError(
+            f"promptFile {path!r} does not exist",
+            code="no_such_file",
+            hint="the path counts from the workspace's folder",
+        )
+    try:
+        return read(found).decode("utf-8-sig")
+    except UnreadableError as error:
+        problem = error.problem
+        raise InvalidError(f"promptFile {path!r}: {problem.message}", code=problem.code) from error

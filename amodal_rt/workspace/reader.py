@@ -1,0 +1,290 @@
+"""From one look at the disk to one complete reading, at the cost of what changed.
+
+Synchronous, so that it can run in a thread; one look at a time.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from amodal_rt.clock import to_millis
+from amodal_rt.definitions.automation import reparse
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSettings
+from amodal_rt.settings import Environment
+from amodal_rt.workspace import parsing
+from amodal_rt.workspace.dotenv import readable_problem
+from amodal_rt.workspace.judging import Verdict, World, judge
+from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
+from amodal_rt.workspace.shelf import Need, Parsed, Shelf
+from amodal_rt.workspace.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """The version of an automation that was live when the last process ended."""
+
+    document: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One reading. `settings_broken`: `amodal.json` is wrong and never was right.
+
+    `folders` are the paths to watch, with their identity.
+    """
+
+    snapshot: Snapshot
+    environment: Environment
+    folders: Mapping[str, tuple[int, int]]
+    settings_broken: tuple[Problem, ...] = ()
+
+
+class Reader:
+    """Remembers the last reading, to read only what changed since.
+
+    `remembered` gives, by stem, what to run for a file that is broken at the first look.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        process_env: Mapping[str, str],
+        remembered: Mapping[str, Remembered] | None = None,
+    ) -> None:
+        self._root = root
+        self._process = dict(process_env)
+        self._remembered = dict(remembered or {})
+        self._real = ""
+        self._settings = Standing(Shelf(parsing.settings, self._find))
+        self._dotenv = Standing(Shelf(parsing.dotenv, self._find))
+        self._agents = Standing(Shelf(parsing.agent, self._find))
+        self._knowledge = Standing(Shelf(parsing.knowledge, self._find))
+        self._stores = Standing(Shelf(parsing.store, self._find))
+        self._connections = Standing(Shelf(parsing.connection, self._find))
+        parse = partial(parsing.automation, settings=self._current_settings, find=self._find)
+        self._automations: Shelf[Definition] = Shelf(parse, self._find)
+        self._good: dict[str, Definition] = {}
+        self._states: dict[str, AutomationState] = {}
+        self._judged: dict[str, tuple[Parsed[Definition], ...]] = {}
+        self._world: World | None = None
+        self._last: Reading | None = None
+
+    def read(self, now: datetime) -> Reading:
+        """Look again. The same object as before when nothing is different."""
+        self._real = os.path.realpath(self._root)
+        found = scan(self._root)
+        stamp = to_millis(now) * 1_000_000
+        settings_before = self._current_settings()
+        self._settings.update(_single(found.settings), now=stamp)
+        self._dotenv.update(_single(found.dotenv), now=stamp)
+        self._agents.update(_each(found, "agents"), now=stamp)
+        self._knowledge.update(_each(found, "knowledge"), now=stamp)
+        self._stores.update(_each(found, "stores"), now=stamp)
+        folders = {name: list(files.values()) for name, files in found.connections.items()}
+        self._connections.update(folders, now=stamp)
+        afresh = self._last is not None and self._current_settings() != settings_before
+        self._automations.update(_each(found, AUTOMATIONS), now=stamp, afresh=afresh)
+        world = self._make_world()
+        states = self._make_states(world, now)
+        snapshot = self._make_snapshot(world, states, found)
+        broken = self._settings.problems if self._settings.broken else ()
+        reading = Reading(
+            snapshot=snapshot,
+            environment=world.environment,
+            folders=self._watched(found),
+            settings_broken=tuple(each for each in broken if each.severity == "error"),
+        )
+        if self._last is None or reading != self._last:
+            self._last = reading
+        return self._last
+
+    @property
+    def good(self) -> Mapping[str, Definition]:
+        """By stem, the newest version of each automation that could run here."""
+        return self._good
+
+    def _find(self, file: str) -> Found | None:
+        return find(self._real, file)
+
+    def _current_settings(self) -> WorkspaceSettings:
+        return next(iter(self._settings.values.values()), WorkspaceSettings())
+
+    def _make_world(self) -> World:
+        dotenv = next(iter(self._dotenv.values.values()), dict[str, str]())
+        environment = Environment(process=self._process, dotenv=dotenv)
+        world = World(
+            settings=self._current_settings(),
+            agents={parsing.stem(file): each for file, each in self._agents.values.items()},
+            connections=dict(self._connections.values),
+            environment=environment,
+            broken_agents=frozenset(parsing.stem(file) for file in self._agents.broken),
+            broken_connections=self._connections.broken,
+            secret_files=_secret_files(environment),
+        )
+        # The same object for an equal world: states are only judged again for another one.
+        return self._world if self._world and world == self._world else world
+
+    def _make_states(self, world: World, now: datetime) -> dict[str, AutomationState]:
+        files: dict[str, list[str]] = {}
+        for file in sorted(self._automations.names()):
+            files.setdefault(parsing.stem(file), []).append(file)
+        states: dict[str, AutomationState] = {}
+        for name, twins in files.items():
+            parsed = tuple(self._automations.get(file) for file in twins)
+            before = self._states.get(name)
+            judged = self._judged.get(name, ())
+            same = len(judged) == len(parsed) and all(map(_is, judged, parsed))
+            if before and same and world is self._world:
+                states[name] = before
+                continue
+            self._judged[name] = parsed
+            state = self._judge(name, twins, parsed, world, now)
+            states[name] = before if before and before == state else state
+        for name in self._states.keys() - states.keys():
+            # A file that is gone takes its last good version with it.
+            self._good.pop(name, None)
+            self._judged.pop(name, None)
+        self._remembered = {}
+        self._states, self._world = states, world
+        return states
+
+    def _judge(
+        self,
+        name: str,
+        files: list[str],
+        parsed: tuple[Parsed[Definition], ...],
+        world: World,
+        now: datetime,
+    ) -> AutomationState:
+        problems = [problem for each in parsed for problem in each.problems]
+        candidate = parsed[0].value if len(parsed) == 1 else None
+        problems += _twin_problems(name, files)
+        if candidate is not None:
+            candidate = self._stamped(name, candidate, now)
+            verdict = judge(candidate, world)
+            if not verdict.errors:
+                self._good[name] = candidate
+                return _state(name, candidate, problems, verdict)
+            problems += verdict.errors
+        else:
+            verdict = Verdict()
+        good = self._good.get(name) or self._recall(name, world, now)
+        if good is None or good is candidate:
+            if candidate is None:
+                return AutomationState(name=name, file=files[0], problems=tuple(problems))
+            problems = [each for each in problems if each not in verdict.errors]
+            return _state(name, candidate, problems, verdict)
+        self._good[name] = good
+        still = judge(good, world)
+        return AutomationState(
+            name=name,
+            file=files[0],
+            definition=good,
+            problems=tuple(dict.fromkeys(problems)),
+            stale=True,
+            blocked=(*still.errors, *still.blocked),
+        )
+
+    def _stamped(self, name: str, candidate: Definition, now: datetime) -> Definition:
+        """The version with the time it was first seen; the very same object if it stands."""
+        good = self._good.get(name)
+        if good and replace(candidate, loaded_at=good.loaded_at) == good:
+            return good
+        return replace(candidate, loaded_at=now)
+
+    def _recall(self, name: str, world: World, now: datetime) -> Definition | None:
+        remembered = self._remembered.get(name)
+        if remembered is None:
+            return None
+        parsed = reparse(remembered.document, file=remembered.file, settings=world.settings)
+        return replace(parsed.definition, loaded_at=now) if parsed.definition else None
+
+    def _make_snapshot(
+        self, world: World, states: Mapping[str, AutomationState], found: Scan
+    ) -> Snapshot:
+        shelves = (self._settings, self._dotenv, self._agents, self._knowledge, self._stores)
+        problems = [problem for each in (*shelves, self._connections) for problem in each.problems]
+        if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
+            problems.append(warning)
+        knowledge = {each.name: each for each in self._knowledge.values.values()}
+        return Snapshot(
+            version=0,
+            settings=world.settings,
+            automations=states,
+            agents=world.agents,
+            connections=world.connections,
+            knowledge=knowledge,
+            stores={each.name: each for each in self._stores.values.values()},
+            problems=(*problems, *found.problems),
+        )
+
+    def _watched(self, found: Scan) -> dict[str, tuple[int, int]]:
+        """The folders of the scan, and those of further files that automations name."""
+        folders = dict(found.folders)
+        needs: set[Need] = set()
+        for file in self._automations.names():
+            needs.update(self._automations.get(file).needs)
+        for need in needs:
+            path = Path(need.found.path if need.found else f"{self._real}/{need.file}").parent
+            while not path.is_dir():
+                path = path.parent
+            status = path.stat()
+            folders[str(path)] = (status.st_dev, status.st_ino)
+        return folders
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _single(found: Found | None) -> dict[str, list[Found]]:
+    return {found.file: [found]} if found else {}
+
+
+def _each(found: Scan, folder: str) -> dict[str, list[Found]]:
+    return {file: [each] for file, each in found.singles[folder].items()}
+
+
+def _secret_files(environment: Environment) -> tuple[tuple[str, int, int], ...]:
+    """Each file that a `NAME_FILE` names, with what tells that it was changed."""
+    found: list[tuple[str, int, int]] = []
+    for name, path in (*environment.process.items(), *environment.dotenv.items()):
+        if name.endswith("_FILE"):
+            try:
+                status = Path(path).stat()
+            except (OSError, ValueError):
+                continue
+            found.append((name, status.st_mtime_ns, status.st_ino))
+    return tuple(found)
+
+
+def _state(
+    name: str, definition: Definition, problems: list[Problem], verdict: Verdict
+) -> AutomationState:
+    return AutomationState(
+        name=name,
+        file=definition.file,
+        definition=definition,
+        problems=(*problems, *verdict.warnings),
+        blocked=(*verdict.errors, *verdict.blocked),
+    )
+
+
+def _twin_problems(name: str, files: list[str]) -> list[Problem]:
+    if len(files) == 1:
+        return []
+    return [
+        Problem(
+            file=file,
+            code="duplicate_stem",
+            message=f"{' and '.join(files)} are both called {name!r}",
+            hint="rename or delete one of them",
+        )
+        for file in files
+    ]

@@ -1,0 +1,127 @@
+"""Writes a definition, whole or not at all."""
+
+import errno
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from amodal_rt.definitions.rewrite import set_key
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.errors import (
+    AmodalError,
+    ConflictError,
+    DeniedError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
+from amodal_rt.failpoints import hit
+from amodal_rt.workspace.reading import AUTOMATIONS, SINGLES, Found, UnreadableError, find, read
+
+
+def set_status(root: Path, name: str, status: Lifecycle) -> None:
+    """Write `status` into the automation's file; every other byte stays as it was.
+
+    A link inside the workspace is kept, and what it leads to is written. Raises
+    NotFoundError, InvalidError, ConflictError (`changed` by somebody meanwhile,
+    `duplicate_stem`), DeniedError (`read_only`) or UnavailableError (`disk_full`).
+    """
+    found = _find_automation(root, name)
+    try:
+        text = read(found)
+    except UnreadableError as error:
+        problem = error.problem
+        raise InvalidError(problem.sentence(), code=problem.code, hint=problem.hint) from error
+    changed = set_key(text, found.file, "status", status.value)
+    if changed != text:
+        write_file(found, changed)
+
+
+def write_file(found: Found, text: bytes) -> None:
+    """Put `text` in the place of the file, keeping its mode and owner.
+
+    Whoever reads meanwhile sees the old file or the new one. Raises as `set_status`.
+    """
+    path = Path(found.path)
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+        )
+        with os.fdopen(handle, "wb") as stream:
+            _take_after(stream.fileno(), path)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _require_unchanged(found, path)
+        hit("file.before_rename")
+        Path(temporary).replace(path)
+        temporary = None
+        hit("file.after_rename")
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _refused(found.file, error) from error
+    finally:
+        if temporary:
+            with suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _find_automation(root: Path, name: str) -> Found:
+    real = os.path.realpath(root)
+    files = [f"{AUTOMATIONS}/{name}{suffix}" for suffix in SINGLES[AUTOMATIONS]]
+    found = [each for each in (find(real, file) for file in files) if each]
+    if not found:
+        raise NotFoundError(f"there is no automation {name!r}", code="automation_not_found")
+    if len(found) > 1:
+        raise ConflictError(
+            f"{found[0].file} and {found[1].file} have one name",
+            code="duplicate_stem",
+            hint="rename or delete one of them",
+        )
+    return found[0]
+
+
+def _take_after(handle: int, path: Path) -> None:
+    """Give the new file mode and owner of the old one, as far as this user may."""
+    old = path.stat()
+    with suppress(PermissionError):
+        os.fchown(handle, old.st_uid, old.st_gid)
+    os.fchmod(handle, stat.S_IMODE(old.st_mode))
+
+
+def _require_unchanged(found: Found, path: Path) -> None:
+    now = path.lstat()
+    if (now.st_mtime_ns, now.st_size, now.st_ino) != (
+        found.stamp.modified,
+        found.stamp.size,
+        found.stamp.inode,
+    ):
+        raise ConflictError(
+            f"{found.file} was changed by somebody else just now",
+            code="changed",
+            hint="look at it and try again",
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(file: str, error: OSError) -> AmodalError:
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return DeniedError(
+            f"{file} cannot be written: {os.strerror(error.errno).lower()}",
+            code="read_only",
+            hint="change the file where it comes from",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UnavailableError(f"{file} cannot be written: the disk is full", code="disk_full")
+    reason = (error.strerror or "unknown").lower()
+    return UnavailableError(f"{file} cannot be written: {reason}", code="not_written")

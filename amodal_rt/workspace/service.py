@@ -1,0 +1,171 @@
+"""The workspace as the other rooms see it: one snapshot at a time, never half of a reload."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.errors import AmodalError, InvalidError
+from amodal_rt.logs import Log
+from amodal_rt.ports import SNAPSHOT, ArchivedDefinition, DefinitionArchive, Signals
+from amodal_rt.settings import Environment
+from amodal_rt.workspace.reader import Reader, Reading, Remembered
+from amodal_rt.workspace.watching import watch_folders
+
+_log = Log("workspace")
+
+AUTOMATION = "automation"
+"""The kind under which the archive keeps automations."""
+
+
+class Workspace:
+    """Implements `ports.Catalogue` over a folder that may change at any moment.
+
+    `archive` keeps every version that was ever live, and gives back the last good one of a
+    file that is broken when the process starts.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        archive: DefinitionArchive | None,
+        signals: Signals,
+        clock: Clock,
+        process_env: Mapping[str, str],
+    ) -> None:
+        self._root = root
+        self._archive = archive
+        self._signals = signals
+        self._clock = clock
+        self._process_env = process_env
+        self._reader = Reader(root, process_env)
+        self._reading: Reading | None = None
+        self._snapshot = Snapshot(version=0)
+        self._environment = Environment(process=process_env)
+        self._recorded: dict[tuple[str, str], str] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def environment(self) -> Environment:
+        return self._environment
+
+    async def load(self) -> None:
+        """Read everything for the first time.
+
+        Raises InvalidError when `amodal.json` is wrong: there are no settings to go on with.
+        Every other wrong file is a problem in the snapshot.
+        """
+        remembered: dict[str, Remembered] = {}
+        if self._archive:
+            for version in await self._archive.live():
+                self._recorded[version.kind, version.name] = version.hash
+                if version.kind == AUTOMATION:
+                    remembered[version.name] = Remembered(
+                        document=version.document, file=version.file
+                    )
+        self._reader = Reader(self._root, self._process_env, remembered)
+        await self.reload()
+        assert self._reading is not None
+        if wrong := self._reading.settings_broken:
+            raise InvalidError(wrong[0].sentence(), code=wrong[0].code, hint=wrong[0].hint)
+
+    async def reload(self) -> bool:
+        """Read what changed; True when there is a new snapshot or environment."""
+        async with self._one_at_a_time:
+            before = self._reading
+            reading = await asyncio.to_thread(self._reader.read, self._clock.now())
+            await self._record(reading.snapshot)
+            self._reading = reading
+            if before is not None and _alike(before, reading):
+                return False
+            version = self._snapshot.version + 1
+            self._snapshot = replace(reading.snapshot, version=version)
+            self._environment = reading.environment
+        self._signals.notify(SNAPSHOT)
+        _log.info(
+            "workspace.reloaded",
+            version=version,
+            automations=len(self._snapshot.automations),
+            invalid=sum(state.invalid for state in self._snapshot.automations.values()),
+        )
+        return True
+
+    async def watch(self) -> None:
+        """Reload after every change, until cancelled. Call `load` before."""
+        await watch_folders(self._folders, self._look, clock=self._clock)
+
+    def _folders(self) -> Mapping[str, tuple[int, int]]:
+        return self._reading.folders if self._reading else {}
+
+    async def _look(self) -> None:
+        try:
+            await self.reload()
+        except Exception as error:  # noqa: BLE001 - whatever a folder holds, the next look may do better
+            _log.exception("workspace.reload_failed", error)
+
+    async def _record(self, snapshot: Snapshot) -> None:
+        """Keep the versions that are live now, before anything can run them."""
+        if self._archive is None:
+            return
+        versions = self._versions(snapshot)
+        fresh = [
+            version
+            for version in versions
+            if self._recorded.get((version.kind, version.name)) != version.hash
+        ]
+        there = {(version.kind, version.name) for version in versions}
+        there |= {(AUTOMATION, name) for name in snapshot.automations}
+        gone = [each for each in self._recorded if each not in there]
+        try:
+            if fresh:
+                await self._archive.record_live(fresh)
+                self._recorded |= {(each.kind, each.name): each.hash for each in fresh}
+            for kind, name in gone:
+                await self._archive.forget_live(kind, name)
+                del self._recorded[kind, name]
+        except AmodalError as error:
+            # The files are good even when the ledger is not; the next look tries again.
+            _log.warning("workspace.not_archived", code=error.code, versions=len(fresh))
+
+    def _versions(self, snapshot: Snapshot) -> list[ArchivedDefinition]:
+        now = self._clock.now()
+
+        def version(
+            kind: str, name: str, hash: str, document: str, file: str
+        ) -> ArchivedDefinition:
+            return ArchivedDefinition(
+                kind=kind, name=name, hash=hash, document=document, file=file, recorded_at=now
+            )
+
+        return [
+            *(
+                version(AUTOMATION, name, good.hash, good.document, good.file)
+                for name, good in self._reader.good.items()
+            ),
+            *(
+                version("connection", name, each.hash, each.document, f"connections/{name}")
+                for name, each in snapshot.connections.items()
+            ),
+            *(
+                version("agent", name, each.hash, _document(asdict(each)), f"agents/{name}.md")
+                for name, each in snapshot.agents.items()
+            ),
+            *(
+                version("store", name, each.hash, _document(asdict(each)), f"stores/{name}.json")
+                for name, each in snapshot.stores.items()
+            ),
+        ]
+
+
+def _alike(one: Reading, other: Reading) -> bool:
+    return one.snapshot == other.snapshot and one.environment == other.environment
+
+
+def _document(fields: dict[str, object]) -> str:
+    return json.dumps(fields, sort_keys=True, default=str)

@@ -1,0 +1,145 @@
+"""Parsed files, kept until the file changes; the last good version kept until there is a better.
+
+One shelf holds one kind of definition. Sync and free of clocks: it runs in a thread.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from amodal_rt.domain.problem import Problem
+from amodal_rt.workspace.reading import Found, Stamp, UnreadableError, read
+
+T = TypeVar("T")
+
+RACY = 100_000_000
+"""Nanoseconds within which two saves may bear one time: such a file is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A further file that an item was parsed with; `found` is None while it is missing."""
+
+    file: str
+    found: Found | None
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[T]):
+    """What the files of one item say now. `needs` are further files that were read for it."""
+
+    value: T | None
+    problems: tuple[Problem, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+Parse = Callable[[str, Mapping[str, bytes]], Parsed[T]]
+"""From an item's name and the bytes of its files."""
+Find = Callable[[str], Found | None]
+"""Looks at one file again."""
+
+
+@dataclass(slots=True)
+class _Item(Generic[T]):
+    stamps: tuple[tuple[str, Stamp, bool], ...]
+    digest: bytes
+    parsed: Parsed[T]
+    racy: bool
+
+
+class Shelf(Generic[T]):
+    """Items by name, each made of one or several files."""
+
+    def __init__(self, parse: Parse[T], find: Find) -> None:
+        self._parse = parse
+        self._find = find
+        self._items: dict[str, _Item[T]] = {}
+
+    def names(self) -> Iterable[str]:
+        """The items that have files now."""
+        return self._items.keys()
+
+    def get(self, name: str) -> Parsed[T]:
+        """What an item's files say now."""
+        return self._items[name].parsed
+
+    def update(
+        self, found: Mapping[str, Sequence[Found]], *, now: int, afresh: bool = False
+    ) -> set[str]:
+        """Read what changed, parse what differs; returns the names that are not as before.
+
+        `now` is nanoseconds since the Unix epoch, as files bear them. `afresh` parses
+        everything again, because what it is parsed by has changed.
+        """
+        changed = self._items.keys() - found.keys()
+        for name in changed:
+            del self._items[name]
+        for name, files in found.items():
+            before = self._items.get(name)
+            # Pairs of path and stamp: a link that leads to another, equal file is no change.
+            stamps = tuple((each.path, each.stamp, each.problem is None) for each in files)
+            kept = before is not None and before.stamps == stamps and not before.racy
+            if kept and before and not afresh and self._still(before.parsed.needs):
+                continue
+            if self._read(name, files, stamps, before, now=now, afresh=afresh):
+                changed.add(name)
+        return changed
+
+    def _read(
+        self,
+        name: str,
+        files: Sequence[Found],
+        stamps: tuple[tuple[str, Stamp, bool], ...],
+        before: _Item[T] | None,
+        *,
+        now: int,
+        afresh: bool,
+    ) -> bool:
+        """Read one item; False when it says what it said before."""
+        racy = any(now - each.stamp.modified < RACY for each in files)
+        texts: dict[str, bytes] = {}
+        problems: list[Problem] = []
+        for each in files:
+            try:
+                texts[each.file] = read(each)
+            except UnreadableError as error:
+                problems.append(error.problem)
+                # What cannot be read for want of a handle may be readable the next time.
+                racy |= error.problem.code == "unreadable"
+        digest = _digest(texts, problems)
+        same = before and before.digest == digest and not afresh
+        if before and same and self._still(before.parsed.needs, deep=before.racy):
+            before.stamps, before.racy = stamps, racy
+            return False
+        parsed: Parsed[T] = Parsed(None, tuple(problems)) if problems else self._parse(name, texts)
+        racy = racy or any(
+            need.found and now - need.found.stamp.modified < RACY for need in parsed.needs
+        )
+        self._items[name] = _Item(stamps, digest, parsed, racy)
+        return before is None or before.parsed != parsed
+
+    def _still(self, needs: Sequence[Need], *, deep: bool = False) -> bool:
+        """Whether the further files are as they were; `deep` reads them instead of believing."""
+        for need in needs:
+            found = self._find(need.file)
+            if found != need.found or (deep and found and digest_of(found) != need.digest):
+                return False
+        return True
+
+
+def digest_of(found: Found) -> bytes:
+    """What tells two contents of one file apart; empty for one that cannot be read."""
+    try:
+        return hashlib.sha256(read(found)).digest()
+    except UnreadableError:
+        return b""
+
+
+def _digest(texts: Mapping[str, bytes], problems: Sequence[Problem]) -> bytes:
+    digest = hashlib.sha256(repr(problems).encode("utf-8", "surrogateescape"))
+    for file, text in texts.items():
+        digest.update(f"\0{file}\0{len(text)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(text)
+    return digest.digest()

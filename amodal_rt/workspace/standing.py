@@ -1,0 +1,35 @@
+"""What stands of a kind of file: what the file says, else the last good version."""
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+from amodal_rt.domain.problem import Problem
+from amodal_rt.workspace.reading import Found
+from amodal_rt.workspace.shelf import Shelf
+
+T = TypeVar("T")
+
+
+class Standing(Generic[T]):
+    """Values by item name; a broken file leaves its last good value standing, in memory."""
+
+    def __init__(self, shelf: Shelf[T]) -> None:
+        self._shelf = shelf
+        self.values: dict[str, T] = {}
+        self.problems: tuple[Problem, ...] = ()
+        self.broken: frozenset[str] = frozenset()
+
+    def update(self, found: Mapping[str, Sequence[Found]], *, now: int) -> None:
+        """Look at the files again; `broken` is then what has files and no value."""
+        if not self._shelf.update(found, now=now):
+            return
+        values: dict[str, T] = {}
+        problems: list[Problem] = []
+        for name in sorted(self._shelf.names()):
+            parsed = self._shelf.get(name)
+            problems += parsed.problems
+            value = self.values.get(name) if parsed.value is None else parsed.value
+            if value is not None:
+                values[name] = value
+        self.values, self.problems = values, tuple(problems)
+        self.broken = frozenset(self._shelf.names()) - values.keys()

@@ -1,0 +1,93 @@
+"""Notices that something in the workspace changed, not what."""
+
+import asyncio
+import posixpath
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+
+from watchfiles import (
+    Change,
+    awatch,  # pyright: ignore[reportUnknownVariableType]
+)
+
+from amodal_rt.clock import Clock
+from amodal_rt.logs import Log
+from amodal_rt.workspace.reading import DOTENV, ignored
+
+_log = Log("workspace")
+
+SWEEP_SECONDS = 2.0
+"""How long a change may hide that the operating system does not report."""
+
+Folders = Mapping[str, tuple[int, int]]
+"""Absolute paths with device and inode: a folder that was made again is another one."""
+
+
+async def watch_folders(
+    folders: Callable[[], Folders],
+    look: Callable[[], Awaitable[None]],
+    *,
+    clock: Clock,
+    sweep_seconds: float = SWEEP_SECONDS,
+) -> None:
+    """Call `look` after every change in `folders()`, and every `sweep_seconds` at least.
+
+    `folders()` is asked again after each look, and watched anew when it differs. Each folder
+    is watched for itself: watching the tree from its root would report every write to the
+    ledger. Runs until cancelled.
+    """
+    while True:
+        watched = dict(folders())
+        try:
+            if watched:
+                await _watch(watched, folders, look, clock, sweep_seconds)
+                continue
+        except (OSError, RuntimeError) as error:
+            # A folder vanished just now, or the system has no watch left: sweep instead.
+            _log.warning("workspace.not_watched", reason=str(error))
+        await clock.sleep(sweep_seconds)
+        await look()
+
+
+async def _watch(
+    watched: Folders,
+    folders: Callable[[], Folders],
+    look: Callable[[], Awaitable[None]],
+    clock: Clock,
+    sweep_seconds: float,
+) -> None:
+    """Watch until `folders()` is no longer what is watched."""
+    batches = awatch(
+        *watched,
+        recursive=False,
+        debounce=100,
+        step=20,
+        rust_timeout=round(sweep_seconds * 1000),
+        yield_on_timeout=True,
+        watch_filter=_matters,
+        ignore_permission_denied=True,
+    )
+    async with aclosing(batches):
+        upcoming = asyncio.ensure_future(anext(batches))
+        try:
+            # The watch stands once the task has run up to its first wait. What changed
+            # between the last look and now was reported to nobody.
+            await clock.sleep(0)
+            while True:
+                await look()
+                if folders() != watched:
+                    return
+                await upcoming
+                upcoming = asyncio.ensure_future(anext(batches))
+        finally:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+
+
+def _matters(change: Change, path: str) -> bool:
+    """Whether a look may find anything new: editors' own files are none of ours.
+
+    Names with two dots are the folders that Kubernetes swaps.
+    """
+    name = posixpath.basename(path)
+    return name == DOTENV or name.startswith("..") or not ignored(name)
