@@ -13,7 +13,7 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT, ArchivedDefinition, DefinitionArchive, Signals
 from amodal_rt.settings import Environment
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
-from amodal_rt.workspace.watching import watch_folders
+from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
 _log = Log("workspace")
 
@@ -96,9 +96,14 @@ class Workspace:
         )
         return True
 
-    async def watch(self) -> None:
-        """Reload after every change, until cancelled. Call `load` before."""
-        await watch_folders(self._folders, self._look, clock=self._clock)
+    async def watch(self, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
+        """Reload after every change, until cancelled. Call `load` before.
+
+        Every `sweep_seconds` it looks without having been told to.
+        """
+        await watch_folders(
+            self._folders, self._look, clock=self._clock, sweep_seconds=sweep_seconds
+        )
 
     def _folders(self) -> Mapping[str, tuple[int, int]]:
         return self._reading.folders if self._reading else {}

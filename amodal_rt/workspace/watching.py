@@ -19,6 +19,9 @@ _log = Log("workspace")
 SWEEP_SECONDS = 2.0
 """How long a change may hide that the operating system does not report."""
 
+MISSING_SECONDS = 0.2
+"""How long a workspace that was missing may stay unnoticed."""
+
 Folders = Mapping[str, tuple[int, int]]
 """Absolute paths with device and inode: a folder that was made again is another one."""
 
@@ -45,7 +48,8 @@ async def watch_folders(
         except (OSError, RuntimeError) as error:
             # A folder vanished just now, or the system has no watch left: sweep instead.
             _log.warning("workspace.not_watched", reason=str(error))
-        await clock.sleep(sweep_seconds)
+        # Where there is no folder at all, looking costs nothing.
+        await clock.sleep(sweep_seconds if watched else min(sweep_seconds, MISSING_SECONDS))
         await look()
 
 
@@ -77,7 +81,11 @@ async def _watch(
                 await look()
                 if folders() != watched:
                     return
-                await upcoming
+                batch = await upcoming
+                if any(path in watched for _, path in batch):
+                    # Gone, or made again, perhaps with the very same inode: this watch is deaf.
+                    await look()
+                    return
                 upcoming = asyncio.ensure_future(anext(batches))
         finally:
             upcoming.cancel()
