@@ -4,15 +4,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-
-from sqlalchemy import insert
+from operator import itemgetter
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
 from amodal_rt.storage import tables
-from amodal_rt.storage.rows import Columns, driver_sql, start_columns
+from amodal_rt.storage.rows import Columns, inserting, start_columns
 
 # fmt: off
 _COLUMNS = (
@@ -22,7 +21,8 @@ _COLUMNS = (
     "concurrency", "on_limit", "starts_per_hour", "created_at",
 )
 # fmt: on
-_INSERT_RUN = driver_sql(insert(tables.runs).values(dict.fromkeys(_COLUMNS)))
+_INSERT_RUN = inserting(tables.runs, _COLUMNS)
+_in_order = itemgetter(*_COLUMNS)
 _TAKE_SLOT = (
     "INSERT INTO occurrences (automation, scheduled_for, run_id) VALUES (?, ?, ?)"
     " ON CONFLICT DO NOTHING"
@@ -142,7 +142,7 @@ class _Sitting:
 
     def write(self) -> None:
         if self.rows:
-            self.raw.executemany(_INSERT_RUN, self.rows)
+            self.raw.executemany(_INSERT_RUN, map(_in_order, self.rows))
             self.rows = []
 
     def _take_slot(self, columns: Columns) -> bool:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, or_, select
@@ -16,8 +17,8 @@ from amodal_rt.storage.admission import wishes
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import (
     Row,
-    driver_sql,
     event_columns,
+    inserting,
     maybe_storable,
     storable,
     to_event,
@@ -30,9 +31,14 @@ _EVENT_COLUMNS = (
     "headers", "data", "time", "received_at",
 )
 # fmt: on
-_INSERT_EVENT = driver_sql(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)))
-_SEEN = "SELECT event_id FROM dedup_keys WHERE endpoint = ? AND key = ? AND seen_at > ?"
-_REMEMBER = "INSERT OR REPLACE INTO dedup_keys (endpoint, key, event_id, seen_at) VALUES (?,?,?,?)"
+_INSERT_EVENT = inserting(tables.events, _EVENT_COLUMNS)
+_in_order = itemgetter(*_EVENT_COLUMNS)
+_REMEMBER = (
+    "INSERT INTO dedup_keys (endpoint, key, event_id, seen_at) VALUES (?1, ?2, ?3, ?4)"
+    " ON CONFLICT DO UPDATE SET event_id = ?3, seen_at = ?4 WHERE seen_at <= ?5"
+)
+_SEEN = "SELECT event_id FROM dedup_keys WHERE endpoint = ? AND key = ?"
+_FORGET = "DELETE FROM dedup_keys WHERE endpoint = ? AND key = ? AND event_id = ?"
 _RUNS_OF = "SELECT id, automation, status, reason FROM runs WHERE event_id = ? ORDER BY number"
 _COUNT_REJECTION = (
     "INSERT INTO rejection_counts (endpoint, reason, count) VALUES (?, ?, 1)"
@@ -57,26 +63,22 @@ class EventRows(Part):
         missed: int = 0,
         queue_limit: int,
     ) -> Receipt:
-        columns, wanted = event_columns(event, missed), wishes(starts)
-        received_at = to_millis(event.received_at)
-        keys = _keys(dedup, event.id, received_at)
+        row, wanted = _in_order(event_columns(event, missed)), wishes(starts)
+        keys = _keys(dedup, event)
         queues = any(start.skip is None for start in starts)
 
         def work(connection: Connection) -> Receipt:
             raw = driver(connection)
-            for endpoint, key, _, _ in keys:
-                seen = raw.execute(_SEEN, (endpoint, key, received_at - _RETENTION)).fetchone()
-                if seen is not None:
-                    return _duplicate(raw, seen[0])
+            first = _remember(raw, keys) if keys else None
+            if first is not None:
+                return Receipt(event_id=first, duplicate=True, runs=tuple(_refs(raw, first)))
             if queues and self._admission.is_full(raw, queue_limit):
                 raise UnavailableError(
                     f"{queue_limit} runs are pending already",
                     code="queue_full",
                     hint="limits.queue of amodal.json; `ops runs list` shows what waits",
                 )
-            raw.execute(_INSERT_EVENT, columns)
-            if keys:
-                raw.executemany(_REMEMBER, keys)
+            raw.execute(_INSERT_EVENT, row)
             refs = self._admission.rule(raw, wanted)
             return Receipt(event_id=event.id, duplicate=False, runs=tuple(refs))
 
@@ -131,15 +133,28 @@ class EventRows(Part):
         return await self._database.read(work)
 
 
-def _keys(dedup: DedupKey | None, event_id: str, seen_at: int) -> list[tuple[str, str, str, int]]:
+_Key = tuple[str, str, str, int, int]
+"""Endpoint, key, the event that has it, when, and the age at which another may take it."""
+
+
+def _keys(dedup: DedupKey | None, event: Event) -> list[_Key]:
     if dedup is None:
         return []
-    endpoint = storable(dedup.endpoint)
-    return [(endpoint, storable(key), event_id, seen_at) for key in dedup.keys]
+    endpoint, seen_at = storable(dedup.endpoint), to_millis(event.received_at)
+    # A key that is named twice would make the event a duplicate of itself.
+    return [
+        (endpoint, storable(key), event.id, seen_at, seen_at - _RETENTION)
+        for key in dict.fromkeys(dedup.keys)
+    ]
 
 
-def _duplicate(raw: sqlite3.Connection, event_id: str) -> Receipt:
-    return Receipt(event_id=event_id, duplicate=True, runs=tuple(_refs(raw, event_id)))
+def _remember(raw: sqlite3.Connection, keys: Sequence[_Key]) -> str | None:
+    """Take all keys, or none and name the event that has one of them."""
+    for count, key in enumerate(keys):
+        if raw.execute(_REMEMBER, key).rowcount == 0:
+            raw.executemany(_FORGET, [taken[:3] for taken in keys[:count]])
+            return str(raw.execute(_SEEN, key[:2]).fetchone()[0])
+    return None
 
 
 def _refs(raw: sqlite3.Connection, event_id: str) -> Iterable[RunRef]:

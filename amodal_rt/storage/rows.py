@@ -1,13 +1,11 @@
 """Values to columns and back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Executable, RowMapping
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy import RowMapping, Table
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.delivery import (
@@ -26,12 +24,17 @@ from amodal_rt.domain.trigger import TriggerKind
 Row = RowMapping | Mapping[str, Any]
 Columns = dict[str, object]
 
-_NAMED = sqlite.dialect(paramstyle="named")
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
-def driver_sql(statement: Executable) -> str:
-    """The text of a Core statement with `:name` parameters, to be built once and sent often."""
-    return str(cast(ClauseElement, statement).compile(dialect=_NAMED))
+def inserting(table: Table, names: Sequence[str]) -> str:
+    """The driver's text of an insert, to be built once and sent often.
+
+    Its parameters are the columns `names`, in that order: the driver takes twice as long
+    to bind them by name.
+    """
+    columns, places = ", ".join(table.c[name].name for name in names), ", ".join("?" * len(names))
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({places})"  # noqa: S608  ours alone
 
 
 def storable(text: str) -> str:
@@ -50,7 +53,7 @@ def maybe_storable(text: str | None) -> str | None:
 
 def dumped(document: object) -> str:
     """JSON text, ASCII only, so that no string in it can be refused."""
-    return json.dumps(document, separators=(",", ":"))
+    return _JSON.encode(document)
 
 
 def maybe_dumped(document: object) -> str | None:

@@ -99,23 +99,32 @@ class Writer:
                 self._resolve(batch)
 
     def _carry(self, batch: Sequence[_Job[Any]]) -> None:
-        if not self._commit(batch):
-            # One work can have broken the transaction for all: alone, it breaks its own.
-            for job in batch:
-                self._commit([job])
+        # Savepoints cost as much as a row: the first try does without, and one failing work
+        # sends its neighbours through again with them.
+        if self._commit(batch, self._perform) or self._commit(batch, self._perform_guarded):
+            return
+        # One work broke the transaction for all: alone, it breaks its own.
+        for job in batch:
+            self._commit([job], self._perform_guarded, last=True)
 
-    def _commit(self, batch: Sequence[_Job[Any]]) -> bool:
-        """One transaction. False when it was lost and its works should be run one by one."""
+    def _commit(
+        self,
+        batch: Sequence[_Job[Any]],
+        perform: Callable[[_Job[Any]], None],
+        *,
+        last: bool = False,
+    ) -> bool:
+        """One transaction. False when it was rolled back and its works should be run again."""
         if self.broken:
             return _fail(batch, self._refusal())
         try:
             self._raw.execute("BEGIN IMMEDIATE")
             for job in batch:
-                self._perform(job)
-        except (sqlite3.Error, _Lost) as error:
-            cause = error.__cause__ or error
+                perform(job)
+        except Exception as error:  # noqa: BLE001  handed to those who wait, or tried again
+            cause = error.__cause__ if isinstance(error, _Lost) and error.__cause__ else error
             self._roll_back(cause)
-            if len(batch) > 1 and not self.broken:
+            if not last and not self.broken:
                 return False
             return _fail(batch, faults.translated(cause))
         try:
@@ -126,13 +135,16 @@ class Writer:
             passing = faults.is_passing(error)
             self.broken = self.broken or not passing
             self._roll_back(error)
-            if passing and not self.broken and len(batch) > 1:
+            if passing and not last and not self.broken:
                 return False
             told = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError("commit")
             return _fail(batch, faults.translated(told))
         return True
 
     def _perform(self, job: _Job[Any]) -> None:
+        job.value = job.work(self._connection)
+
+    def _perform_guarded(self, job: _Job[Any]) -> None:
         """Run one work; its failure undoes what it wrote and nothing else."""
         job.value = job.error = None
         self._raw.execute("SAVEPOINT work")
