@@ -72,12 +72,12 @@ class Receiver:
         self._script: deque[Scripted] = deque()
         self._arrived = asyncio.Condition()
         self._closing = asyncio.Event()
-        self._runner = web.ServerRunner(web.Server(self._answer))
+        self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=1)
         self._port = 0
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self._port = int(self._runner.addresses[0][1])
         return self
