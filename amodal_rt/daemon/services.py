@@ -1,7 +1,7 @@
 """The long-running parts of the daemon, watched: none may die unnoticed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from amodal_rt.logs import Log
@@ -28,18 +28,25 @@ class Services:
 
     @asynccontextmanager
     async def running(
-        self, name: str, work: Coroutine[object, object, None]
+        self,
+        name: str,
+        work: Coroutine[object, object, None],
+        stop: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[None, None]:
-        """Run `work` beside the block; cancel it at the end of the block and wait for it."""
+        """Run `work` beside the block. At its end ask it to `stop`, then cancel it, and wait."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         try:
             yield
         finally:
             self._leaving.add(task)
-            task.cancel()
-            await asyncio.wait([task])
-            self._leaving.discard(task)
+            try:
+                if stop is not None and not task.done():
+                    await stop()
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+                self._leaving.discard(task)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()

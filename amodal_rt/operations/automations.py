@@ -1,6 +1,6 @@
 """The verbs of automations."""
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Lifecycle
@@ -13,21 +13,13 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document, Standing
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.upcoming import Upcoming
-from amodal_rt.ports import SNAPSHOT, Caller, Catalogue, Ledger, Signals
+from amodal_rt.ports import Caller, Catalogue, Ledger
 
-RELOAD_SECONDS = 3
-"""How long `activate` waits to see its own change: a saved file is live within 500 ms."""
+WriteStatus = Callable[[str, Lifecycle], Awaitable[None]]
+"""Writes `status` into an automation's file, everything else kept as it was; live on return.
 
-
-class StatusWriter(Protocol):
-    """Writes definitions."""
-
-    async def set_status(self, name: str, status: Lifecycle) -> None:
-        """Write `status` into the automation's file, everything else kept as it was.
-
-        Raises UnavailableError or DeniedError (`read_only`) where files cannot be written.
-        """
-        ...
+Raises DeniedError (`read_only`), ConflictError, InvalidError or UnavailableError.
+"""
 
 
 class Automations:
@@ -41,8 +33,7 @@ class Automations:
         starting: Starting,
         *,
         address: Address,
-        writer: StatusWriter,
-        signals: Signals,
+        write_status: WriteStatus,
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
@@ -50,14 +41,13 @@ class Automations:
         self._facts = facts
         self._starting = starting
         self._address = address
-        self._writer = writer
-        self._signals = signals
+        self._write_status = write_status
         self._clock = clock
         self._upcoming = Upcoming(clock)
 
     async def list_all(self, caller: Caller) -> list[Document]:
         """All automations, by name."""
-        return [shapes.automation(each) for each in await self._standings()]
+        return [shapes.automation(each) for each in await self.standings()]
 
     async def show(self, caller: Caller, name: str) -> Document:
         """One automation, whole. Raises NotFoundError with the nearest name."""
@@ -137,28 +127,10 @@ class Automations:
 
     async def _write(self, caller: Caller, name: str, status: Lifecycle, action: str) -> Document:
         self._starting.state(name)
-        with self._signals.listen(SNAPSHOT) as reloaded:
-            await self._writer.set_status(name, status)
-            now = self._clock.now()
-            data = {"status": status.value}
-            await self._ledger.audit(action, subject=name, caller=caller, at=now, data=data)
-            try:
-                async with self._clock.deadline(RELOAD_SECONDS):
-                    while not self._says(name, status):
-                        await reloaded()
-            except TimeoutError:
-                # The file says so; what is shown is what is live, and follows when it is read.
-                pass
+        await self._write_status(name, status)
+        now, data = self._clock.now(), {"status": status.value}
+        await self._ledger.audit(action, subject=name, caller=caller, at=now, data=data)
         return await self.show(caller, name)
-
-    def _says(self, name: str, status: Lifecycle) -> bool:
-        state = self._catalogue.snapshot().automations.get(name)
-        return bool(
-            state
-            and not state.stale
-            and state.definition
-            and state.definition.automation.status is status
-        )
 
     async def _set_paused(
         self, caller: Caller, state: AutomationState, *, paused: bool, reason: str | None
@@ -168,7 +140,8 @@ class Automations:
             state.name, paused=paused, reason=reason, caller=caller, at=now
         )
 
-    async def _standings(self) -> list[Standing]:
+    async def standings(self) -> list[Standing]:
+        """What the documents of all automations are made of, by name."""
         runs = await self._ledger.last_runs()
         automations = self._catalogue.snapshot().automations
         return [self._stand(state, runs.get(name)) for name, state in sorted(automations.items())]

@@ -1,6 +1,6 @@
 """The verbs of connections and stores: what the workspace's agents may reach."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from amodal_rt.clock import Clock
@@ -13,7 +13,7 @@ from amodal_rt.ports import Caller, Catalogue, Ledger
 class Probe(Protocol):
     """Looks through a connection as a run would."""
 
-    async def tools(self, connection: Connection) -> list[dict[str, object]]:
+    async def tools(self, connection: Connection) -> Sequence[Mapping[str, object]]:
         """`{name, intent, description, rule}` of each tool or known endpoint."""
         ...
 
@@ -39,7 +39,7 @@ class Connections:
 
     async def tools(self, caller: Caller, name: str) -> list[Document]:
         """What it offers, each read, write or unknown, and the rule that says so."""
-        return await self._probe.tools(self._get(name))
+        return [dict(each) for each in await self._probe.tools(self._get(name))]
 
     async def test(self, caller: Caller, name: str) -> Document:
         """One read through it."""

@@ -294,8 +294,7 @@ def _ref(found: RunRef) -> Document:
 
 def _content(parsed: Automation | None) -> Document:
     if parsed is None:
-        empty: Document = dict.fromkeys(_CONTENT, None)
-        return empty
+        return {**dict.fromkeys(_CONTENT)}
     alert = parsed.failure_alert
     return {
         "description": parsed.description,

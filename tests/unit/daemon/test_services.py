@@ -49,10 +49,13 @@ async def test_a_service_that_fails_while_stopped_does_not_hide_the_block_s_own_
         finally:
             raise RuntimeError("late")
 
-    with pytest.raises(KeyError):
+    async def block() -> None:
         async with services.running("work", work()):
             await asyncio.sleep(0)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await block()
 
     assert not services.fault.done()
 
@@ -79,3 +82,24 @@ async def test_the_first_fault_counts() -> None:
     services.fail("something else")
 
     assert await services.fault == "the ledger is broken"
+
+
+async def test_a_service_is_asked_to_stop_before_it_is_cancelled() -> None:
+    services = Services()
+    asked = asyncio.Event()
+    order: list[str] = []
+
+    async def work() -> None:
+        await asked.wait()
+        order.append("finished its work")
+
+    async def stop() -> None:
+        asked.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async with services.running("work", work(), stop):
+        await asyncio.sleep(0)
+
+    assert order == ["finished its work"]
+    assert not services.fault.done()

@@ -1,0 +1,206 @@
+"""Which class stands behind which port: the only file that names the concrete ones."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from amodal_rt.clock import Clock
+from amodal_rt.daemon.known_secrets import KnownSecrets
+from amodal_rt.daemon.signals import ProcessSignals
+from amodal_rt.delivery.callbacks import Callbacks
+from amodal_rt.delivery.planner import DeliveryPlanner
+from amodal_rt.delivery.sender import Sender
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.engine.runner import Engine
+from amodal_rt.executors.agent.connections import ConnectionProbe
+from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.agent.mcp_pool import McpPool
+from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.redaction import Redactor, secret_values
+from amodal_rt.ids import Ids
+from amodal_rt.intake.endpoints import Endpoints
+from amodal_rt.intake.webhooks import WebhookIntake
+from amodal_rt.operations.address import Address
+from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.connections import Connections, Stores
+from amodal_rt.operations.deliveries import Deliveries
+from amodal_rt.operations.events import Events
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.runtime_view import LedgerRuntimeView
+from amodal_rt.operations.starting import Starting
+from amodal_rt.servers.control import Verbs
+from amodal_rt.storage.sqlite import SqliteLedger
+from amodal_rt.triggers.cron import Scheduler
+from amodal_rt.workspace.rewrite import set_status
+from amodal_rt.workspace.service import Workspace
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything else stands on; built at once, opened by the lifecycle."""
+
+    root: Path
+    clock: Clock
+    ids: Ids
+    signals: ProcessSignals
+    callbacks: Callbacks
+    ledger: SqliteLedger
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Every room, wired together, none of them running."""
+
+    ground: Ground
+    redactor: Redactor
+    egress: Egress
+    endpoints: Endpoints
+    facts: KnownFacts
+    address: Address
+    pool: McpPool
+    executor: AgentExecutor
+    engine: Engine
+    scheduler: Scheduler
+    sender: Sender
+    automations: Automations
+    runs: Runs
+    events: Events
+    deliveries: Deliveries
+    connections: Connections
+    stores: Stores
+
+    def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
+        """What the control socket offers."""
+        return Verbs(
+            automations=self.automations,
+            runs=self.runs,
+            events=self.events,
+            deliveries=self.deliveries,
+            connections=self.connections,
+            stores=self.stores,
+            status=status,
+            clock=self.ground.clock,
+        )
+
+
+def lay_ground(
+    root: Path, state: Path, *, variables: Mapping[str, str], clock: Clock, ids: Ids
+) -> Ground:
+    """The ledger and the workspace of `root`, neither of them open."""
+    signals = ProcessSignals()
+    ledger = SqliteLedger(state / LEDGER_FILE, clock=clock, ids=ids)
+    workspace = Workspace(root, archive=ledger, signals=signals, clock=clock, process_env=variables)
+    return Ground(
+        root=root,
+        clock=clock,
+        ids=ids,
+        signals=signals,
+        callbacks=Callbacks(),
+        ledger=ledger,
+        workspace=workspace,
+    )
+
+
+def build_house(ground: Ground, *, webhook_key: str) -> House:
+    """Wire the rooms over an open ledger and a loaded workspace."""
+    clock, ids, signals = ground.clock, ground.ids, ground.signals
+    ledger, workspace = ground.ledger, ground.workspace
+    redactor = Redactor(KnownSecrets(workspace, secret_values, (webhook_key,), clock))
+    egress = Egress(workspace.snapshot().settings.allow_private)
+    endpoints = Endpoints(webhook_key.encode(), workspace, ledger)
+    facts = KnownFacts(ledger, signals)
+    address = Address(workspace, endpoints)
+    control = _Control()
+    starting = Starting(workspace, ledger, signals=signals, clock=clock, ids=ids)
+    automations = Automations(
+        workspace,
+        ledger,
+        facts,
+        starting,
+        address=address,
+        write_status=partial(_write_status, ground),
+        clock=clock,
+    )
+    runs = Runs(ledger, control, starting, signals=signals, clock=clock)
+    deliveries = Deliveries(ledger, signals=signals, clock=clock)
+    view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
+    pool = McpPool(egress, clock, redactor)
+    executor = AgentExecutor(
+        ledger=ledger,
+        egress=egress,
+        runtime_view=view,
+        clock=clock,
+        ids=ids,
+        redactor=redactor,
+        pool=pool,
+    )
+    probe = ConnectionProbe(
+        pool=pool,
+        egress=egress,
+        runtime_view=view,
+        catalogue=workspace,
+        clock=clock,
+        redactor=redactor,
+    )
+    engine = Engine(
+        ledger=ledger,
+        catalogue=workspace,
+        executor=executor,
+        planner=DeliveryPlanner(ids),
+        signals=signals,
+        clock=clock,
+        ids=ids,
+        mask=redactor.mask,
+    )
+    control.engine = engine
+    intake = WebhookIntake(workspace, endpoints, clock=clock, ids=ids)
+    return House(
+        ground=ground,
+        redactor=redactor,
+        egress=egress,
+        endpoints=endpoints,
+        facts=facts,
+        address=address,
+        pool=pool,
+        executor=executor,
+        engine=engine,
+        scheduler=Scheduler(
+            catalogue=workspace, ledger=ledger, facts=ledger, signals=signals, clock=clock, ids=ids
+        ),
+        sender=Sender(
+            outbox=ledger,
+            catalogue=workspace,
+            egress=egress,
+            callbacks=ground.callbacks,
+            signals=signals,
+            clock=clock,
+            ids=ids,
+            mask=redactor.mask,
+        ),
+        automations=automations,
+        runs=runs,
+        events=Events(intake, ledger, facts, signals=signals, clock=clock, ids=ids),
+        deliveries=deliveries,
+        connections=Connections(workspace, probe),
+        stores=Stores(workspace, ledger, clock=clock),
+    )
+
+
+async def _write_status(ground: Ground, name: str, status: Lifecycle) -> None:
+    await asyncio.to_thread(set_status, ground.root, name, status)
+    await ground.workspace.reload()
+
+
+class _Control:
+    """The engine runs agents that may look at the runtime, whose verbs end runs of the engine."""
+
+    engine: Engine | None = None
+
+    def cancel_running(self, run_id: str) -> bool:
+        return self.engine is not None and self.engine.cancel_running(run_id)

@@ -1,0 +1,214 @@
+"""From a folder to a running daemon and back: the order of starting, and its reverse.
+
+Lock, ledger, workspace, endpoints, recovery, control socket, sender, engine, scheduler,
+watcher, TCP door, ready. The control socket opens early and closes late, so that a person
+can look at a daemon that starts or stops.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from amodal_rt import __version__
+from amodal_rt.clock import Clock, SystemClock, iso
+from amodal_rt.daemon.assembly import Ground, House, build_house, lay_ground
+from amodal_rt.daemon.lock import daemon_lock, prepare_state
+from amodal_rt.daemon.record import Record, socket_path
+from amodal_rt.daemon.services import Services
+from amodal_rt.daemon.stopping import GRACE_SECONDS, Stopping
+from amodal_rt.delivery.callbacks import Callback
+from amodal_rt.domain.models import REHEARSAL
+from amodal_rt.engine.runner import Engine
+from amodal_rt.errors import InvalidError, UnavailableError
+from amodal_rt.ids import Ids, SystemIds
+from amodal_rt.logs import Log
+from amodal_rt.ports import SNAPSHOT
+from amodal_rt.servers.control import ControlSocket
+from amodal_rt.servers.serve import TcpDoor
+from amodal_rt.settings import ProcessSettings, process_environment, state_folder
+
+WEBHOOK_KEY = "webhook_key"
+"""The fact that all webhook ids are made with; 256 random bits, drawn once."""
+LEDGER_LOOK_SECONDS = 0.2
+BROKEN_SECONDS = 0.6
+"""How long closing may take when nothing of it can be recorded."""
+PRUNE_SECONDS = 6 * 3600.0
+
+_log = Log("daemon")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to serve and where. `listen` None: what `amodal.json` says; "" opens no TCP door."""
+
+    root: Path
+    settings: ProcessSettings
+    listen: str | None = None
+    callback: Callback | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    variables: Mapping[str, str] = field(default_factory=process_environment)
+
+
+class Daemon:
+    """One workspace, served for as long as `serving` lasts."""
+
+    def __init__(self, plan: Plan, stopping: Stopping) -> None:
+        self._plan = plan
+        self._stopping = stopping
+        self.services = Services()
+        self._ready = False
+        self._started_at = plan.clock.now()
+        self._tcp: TcpDoor | None = None
+        self.state = state_folder(plan.root, plan.settings)
+        self._socket = socket_path(self.state)
+        self._record = Record(self.state)
+        self.ids: Ids = SystemIds(plan.clock)
+
+    @property
+    def url(self) -> str | None:
+        """How this machine reaches the TCP door; None where there is none."""
+        return self._tcp.url if self._tcp else None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[House, None]:
+        """Start in order, yield when ready, stop in reverse.
+
+        Raises ConflictError (`daemon_running`, `ledger_newer`) and UnavailableError.
+        """
+        prepare_state(self.state)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(daemon_lock(self.state))
+            stack.callback(self._record.remove)
+            ground = lay_ground(
+                self._plan.root,
+                self.state,
+                variables=self._plan.variables,
+                clock=self._plan.clock,
+                ids=self.ids,
+            )
+            if self._plan.callback:
+                ground.callbacks.register(self._plan.callback)
+            await stack.enter_async_context(ground.ledger)
+            await ground.workspace.load()
+            house = build_house(ground, webhook_key=await self._webhook_key(ground))
+            await house.facts.refresh()
+            await house.endpoints.refresh()
+            await house.engine.recover()
+            await self._open(stack, house)
+            yield house
+
+    def status(self, house: House) -> dict[str, object]:
+        """`GET /v1/status`, and what the record of a running daemon holds."""
+        settings = house.ground.workspace.snapshot().settings
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "workspace": str(self._plan.root),
+            "state_dir": str(self.state),
+            "socket": str(self._socket),
+            "listen": self._tcp.address if self._tcp else None,
+            "url": self.url,
+            "public_url": house.address.public,
+            "ready": self._is_ready(house.ground),
+            "model": ", ".join(settings.model) or REHEARSAL,
+            "started_at": iso(self._started_at),
+        }
+
+    async def _open(self, stack: AsyncExitStack, house: House) -> None:
+        """Everything that runs; nothing is announced before all of it does."""
+        ground = house.ground
+        stack.push_async_callback(house.egress.close)
+        stack.push_async_callback(house.pool.close)
+        stack.push_async_callback(house.executor.close)
+        control = ControlSocket(self._socket, house.verbs(lambda: self.status(house)))
+        await control.open()
+        stack.push_async_callback(control.close)
+        run = self.services.running
+        stop_engine = partial(self._stop_engine, house.engine)
+        for service in (
+            run("ledger watch", self._watch_ledger(ground)),
+            run("pruning", _prune(ground)),
+            run("settings", _follow_settings(house)),
+            run("sender", house.sender.run(), house.sender.stop),
+            run("engine", house.engine.run(), stop_engine),
+            run("scheduler", house.scheduler.run()),
+            run("watcher", ground.workspace.watch()),
+        ):
+            await stack.enter_async_context(service)
+        await self._open_tcp(stack, house)
+        self._ready = True
+        stack.callback(self._not_ready)
+        self._record.write(self.status(house))
+
+    async def _open_tcp(self, stack: AsyncExitStack, house: House) -> None:
+        said = house.ground.workspace.snapshot().settings.listen
+        asked = self._plan.listen
+        listen = asked if asked is not None else self._plan.settings.listen or said
+        if not listen:
+            return
+        tcp = TcpDoor(
+            house.events.accept_webhook,
+            lambda: self._is_ready(house.ground),
+            clock=self._plan.clock,
+        )
+        await tcp.open(listen)
+        stack.push_async_callback(tcp.close)
+        self._tcp = tcp
+        house.address.bound = tcp.url
+
+    async def _stop_engine(self, engine: Engine) -> None:
+        urgent = self._stopping.urgent
+        stopped = asyncio.create_task(engine.stop(0 if urgent.is_set() else GRACE_SECONDS))
+        urged = asyncio.create_task(urgent.wait())
+        await asyncio.wait({stopped, urged}, return_when=asyncio.FIRST_COMPLETED)
+        urged.cancel()
+        if not stopped.done():
+            await engine.stop(0)
+        await stopped
+
+    async def _webhook_key(self, ground: Ground) -> str:
+        given = self._plan.settings.webhook_key
+        return given or await ground.ledger.set_fact(WEBHOOK_KEY, self.ids.token(32))
+
+    async def _watch_ledger(self, ground: Ground) -> None:
+        """Nothing is durable any more once a commit failed midway: only a restart reads the
+        disk again."""
+        while not ground.ledger.broken:
+            await self._plan.clock.sleep(LEDGER_LOOK_SECONDS)
+        _log.error("daemon.ledger_broken")
+        self._stopping.urge("the ledger is broken", seconds=BROKEN_SECONDS)
+        self.services.fail("the ledger is broken")
+        await asyncio.Event().wait()
+
+    def _is_ready(self, ground: Ground) -> bool:
+        return self._ready and not ground.ledger.broken
+
+    def _not_ready(self) -> None:
+        self._ready = False
+
+
+async def _follow_settings(house: House) -> None:
+    """What a new snapshot changes outside the rooms that read it at every use."""
+    workspace, signals = house.ground.workspace, house.ground.signals
+    with signals.listen(SNAPSHOT) as changed:
+        while True:
+            try:
+                house.egress.configure(workspace.snapshot().settings.allow_private)
+            except InvalidError as error:
+                _log.error("daemon.egress_kept", error=error.message)
+            await changed()
+
+
+async def _prune(ground: Ground) -> None:
+    """Forget what is past its retention, a few times a day."""
+    while True:
+        try:
+            rows = await ground.ledger.prune(ground.clock.now())
+            _log.debug("ledger.pruned", rows=rows)
+        except UnavailableError as error:
+            _log.warning("ledger.prune_failed", error=error.message)
+        await ground.clock.sleep(PRUNE_SECONDS)
