@@ -40,7 +40,7 @@ class AgentExecutor:
     """Implements `ports.Executor` for agent sessions.
 
     Two runs never share anything but connections: to model providers and, through `pool`,
-    to MCP servers. `pool` may be shared with a `ConnectionProbe`; whoever made it closes it.
+    to MCP servers. `close` ends both.
     """
 
     def __init__(
@@ -52,16 +52,15 @@ class AgentExecutor:
         clock: Clock,
         ids: Ids,
         redactor: Redactor,
-        pool: McpPool,
     ) -> None:
-        self._services = Services(
+        self.services = Services(
             ledger=ledger,
             egress=egress,
             runtime_view=runtime_view,
             clock=clock,
             ids=ids,
             redactor=redactor,
-            pool=pool,
+            pool=McpPool(egress, clock, redactor),
         )
         self._loop: _Loop | None = None
         self._loading = asyncio.Lock()
@@ -71,9 +70,9 @@ class AgentExecutor:
         try:
             choices = choose_models(context)
         except AmodalError as error:
-            return failed(FailedReason.ERROR, self._services.redactor.mask(error.message))
+            return failed(FailedReason.ERROR, self.services.redactor.mask(error.message))
         loop = await self._load()
-        session = await open_session(context, self._services)
+        session = await open_session(context, self.services)
         outcome = await loop.run(session, choices)
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
@@ -83,7 +82,8 @@ class AgentExecutor:
         await self._load()
 
     async def close(self) -> None:
-        """Close the connections to model providers."""
+        """End every MCP server and every connection to a model provider."""
+        await self.services.pool.close()
         if self._loop is not None:
             await self._loop.close()
             self._loop = None
