@@ -1,0 +1,64 @@
+"""The workspace that newcomers copy runs as it is, with no key and no network."""
+
+import pytest
+from installed import ROOT
+from outside import Site, post_json
+
+EXAMPLES = ROOT / "automations.example"
+NAMES = sorted(path.stem for path in (EXAMPLES / "automations").iterdir())
+
+
+@pytest.fixture(scope="module")
+def example(shared_site: Site) -> Site:
+    made = shared_site.run("amodal-rt", "init", str(shared_site.workspace))
+    assert made.code == 0, made
+    shared_site.up()
+    return shared_site
+
+
+def test_the_wheel_carries_the_same_files(example: Site) -> None:
+    ours = {
+        path.relative_to(EXAMPLES): path.read_bytes()
+        for path in EXAMPLES.rglob("*")
+        if path.is_file()
+    }
+    copied = {
+        path.relative_to(example.workspace): path.read_bytes()
+        for path in example.workspace.rglob("*")
+        if path.is_file() and ".amodal-rt" not in path.parts
+    }
+
+    assert copied == ours
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_automation_completes_in_rehearsal(example: Site, name: str) -> None:
+    run = example.ask("automations", "trigger", name, "--wait")
+
+    assert (run["status"], run["model"]) == ("completed", "rehearsal")
+    assert run["result"]["text"].startswith("[rehearsal]")
+    assert run["usage"]["input_tokens"] == 0
+
+
+def test_the_webhook_responder_quotes_what_it_was_sent(example: Site) -> None:
+    answer = post_json(example.hook("echo-hook"), {"greeting": "good morning"})
+    run = example.finished(answer.json()["run_id"])
+
+    assert run["status"] == "completed"
+    assert "good morning" in run["result"]["text"]
+
+
+def test_a_rehearsal_is_not_remembered_as_a_last_run(example: Site) -> None:
+    example.ask("automations", "trigger", "daily-digest", "--wait")
+    run = example.ask("automations", "trigger", "daily-digest", "--wait")
+
+    assert "lastRunSummary" not in run["result"]["text"]
+    assert example.ask("deliveries", "list") == []
+
+
+def test_every_connection_of_it_answers(example: Site) -> None:
+    for row in example.ask("connections", "list"):
+        assert row["state"] == "ready"
+        assert example.ops("connections", "test", row["name"]).code == 0
+    tools = example.ask("connections", "tools", "runtime")
+    assert {each["intent"] for each in tools} == {"read"}
