@@ -7,6 +7,7 @@ that file alone.
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -202,9 +203,10 @@ def _judge(real: str, file: str, path: str, listed: os.stat_result, *, linked: b
             )
         else:
             path = target
-            try:
+            with suppress(OSError):
                 listed = os.lstat(target)
-            except OSError:
+            # Still a link: its end is missing, or it leads in a ring.
+            if stat.S_ISLNK(listed.st_mode):
                 problem = Problem(file=file, code="broken_link", message="the link leads nowhere")
     problem = problem or _kind_problem(file, listed)
     return Found(file, path, _stamp(listed), listed.st_mode, problem)
@@ -225,7 +227,6 @@ def _kind_problem(file: str, status: os.stat_result) -> Problem | None:
         stat.S_IFSOCK: "a socket",
         stat.S_IFCHR: "a device",
         stat.S_IFBLK: "a device",
-        stat.S_IFLNK: "a link",
     }
     kind = kinds.get(stat.S_IFMT(status.st_mode), "a special file")
     return Problem(file=file, code="not_a_file", message=f"{kind} stands where a file should")

@@ -1,0 +1,134 @@
+"""Whether a good file can run among the others."""
+
+from dataclasses import replace
+
+import pytest
+
+from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Definition
+from amodal_rt.domain.connection import Agent, Connection, Protocol
+from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.trigger import (
+    ManualTrigger,
+    SignatureScheme,
+    WebhookAuth,
+    WebhookTrigger,
+)
+from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.settings import Environment
+from amodal_rt.workspace.judging import World, judge
+
+WORLD = World(
+    settings=WorkspaceSettings(),
+    agents={"reviewer": Agent(name="reviewer", hash="0", instructions="Review.")},
+    connections={
+        "stripe": Connection(name="stripe", protocol=Protocol.REST, hash="0", secrets=("KEY",)),
+        "runtime": Connection(name="runtime", protocol=Protocol.RUNTIME, hash="0"),
+    },
+    environment=Environment(),
+    broken_agents=frozenset({"broken"}),
+    broken_connections=frozenset({"bad"}),
+)
+
+
+def _definition(*, secrets: tuple[str, ...] = (), **keys: object) -> Definition:
+    automation = Automation(
+        name="x",
+        title="X",
+        work=AgentWork(messages=(ChatMessage("user", "look"),)),
+        triggers=(ManualTrigger(),),
+    )
+    return Definition(
+        automation=replace(automation, **keys),
+        hash="0",
+        document="{}",
+        file="automations/x.json",
+        secrets=secrets,
+        lines={"/agent": 3, "/connections/1": 5, "/tools/0": 6, "/model": 7},
+    )
+
+
+def test_what_names_nothing_needs_nothing() -> None:
+    verdict = judge(_definition(connections=()), WORLD)
+
+    assert (verdict.errors, verdict.blocked, verdict.warnings) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "line", "word"),
+    [
+        ({"agent": "reviewr"}, "unknown_agent", 3, "reviewer"),
+        ({"agent": "broken"}, "broken_agent", 3, "agents/broken.md"),
+        ({"connections": ("runtime", "runtme")}, "unknown_connection", 5, "runtime"),
+        ({"connections": ("runtime", "bad")}, "broken_connection", 5, "connections/bad"),
+        ({"tools": ("strpe.request",)}, "unknown_tool", 6, "stripe"),
+        ({"tools": ("read_connecton",)}, "unknown_tool", 6, "read_connection"),
+        ({"models": ("opnai:gpt",)}, "unknown_model", 7, "opnai"),
+    ],
+)
+def test_a_name_that_nothing_bears_is_an_error_at_its_line(
+    keys: dict[str, object], code: str, line: int, word: str
+) -> None:
+    (problem,) = judge(_definition(**keys), WORLD).errors
+
+    assert (problem.code, problem.file, problem.line) == (code, "automations/x.json", line)
+    assert word in problem.sentence()
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [("stripe.request", "runtime.*"), ("request", "query_store"), ("*.read",), ("runtime__list",)],
+)
+def test_tools_of_connections_and_of_the_runtime_are_known(tools: tuple[str, ...]) -> None:
+    assert judge(_definition(tools=tools), WORLD).errors == ()
+
+
+def test_an_unset_secret_of_its_own_blocks() -> None:
+    verdict = judge(_definition(secrets=("HOOK",), connections=()), WORLD)
+
+    assert [problem.code for problem in verdict.blocked] == ["env_missing"]
+    assert "HOOK" in verdict.blocked[0].message
+
+
+def test_a_named_connections_unset_secret_blocks() -> None:
+    verdict = judge(_definition(connections=("stripe",)), WORLD)
+
+    assert [problem.code for problem in verdict.blocked] == ["env_missing"]
+
+
+def test_an_agents_named_connection_counts_as_named() -> None:
+    agent = Agent(name="reviewer", hash="0", instructions="x", connections=("stripe",))
+    world = replace(WORLD, agents={"reviewer": agent})
+
+    assert judge(_definition(agent="reviewer"), world).blocked != ()
+
+
+def test_a_connection_that_is_merely_there_is_disabled_with_a_warning() -> None:
+    verdict = judge(_definition(), WORLD)
+
+    assert verdict.blocked == ()
+    assert [problem.code for problem in verdict.warnings] == ["connection_disabled"]
+    assert "stripe" in verdict.warnings[0].message
+
+
+def test_a_configured_model_without_its_key_blocks_and_a_key_unblocks() -> None:
+    definition = _definition(models=("openai:gpt",), connections=())
+    world = replace(WORLD, environment=Environment(process={"OPENAI_API_KEY": "sk"}))
+
+    blocked = judge(definition, WORLD).blocked
+
+    assert [problem.code for problem in blocked] == ["model_key_missing"]
+    assert "OPENAI_API_KEY" in blocked[0].message
+    assert judge(definition, world).blocked == ()
+
+
+def test_a_short_webhook_secret_is_a_warning_that_does_not_show_it() -> None:
+    auth = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=(SecretRef("HOOK"),))
+    definition = _definition(triggers=(WebhookTrigger(auth=auth),), connections=())
+    short = replace(WORLD, environment=Environment(process={"HOOK": "planted"}))
+    long = replace(WORLD, environment=Environment(process={"HOOK": "planted" * 3}))
+
+    (problem,) = judge(definition, short).warnings
+
+    assert problem.code == "short_secret"
+    assert "planted" not in problem.sentence()
+    assert judge(definition, long).warnings == ()
