@@ -1,28 +1,19 @@
 """The ledger's ruling on wishes for runs. Frequent, so it speaks to the driver itself."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from operator import itemgetter
+from typing import Any
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
 from amodal_rt.storage import tables
-from amodal_rt.storage.rows import Columns, inserting, start_columns
+from amodal_rt.storage.rows import START_COLUMNS, inserting, maybe_storable, millis, start_row
 
-# fmt: off
-_COLUMNS = (
-    "id", "automation", "title", "trigger", "status", "reason", "rule", "definition",
-    "event_id", "payload", "scheduled_for", "scheduled_until", "schedule_key", "count", "depth",
-    "requester", "actor", "door", "conversation_key", "idempotency_key", "rehearse",
-    "concurrency", "on_limit", "starts_per_hour", "created_at",
-)
-# fmt: on
-_INSERT_RUN = inserting(tables.runs, _COLUMNS)
-_in_order = itemgetter(*_COLUMNS)
+_INSERT_RUN = inserting(tables.runs, ("status", "reason", "rule", *START_COLUMNS))
 _TAKE_SLOT = (
     "INSERT INTO occurrences (automation, scheduled_for, run_id) VALUES (?, ?, ?)"
     " ON CONFLICT DO NOTHING"
@@ -76,24 +67,33 @@ class Admission:
 
     def rule(self, raw: sqlite3.Connection, wishes: Sequence["Wish"]) -> list[RunRef]:
         """Write the rows that `RunLedger.admit` promises, and say what they are."""
-        sitting = _Sitting(raw, _open_runs(raw, wishes))
+        sitting = _Sitting(raw, _open_runs(raw, wishes), _take_all_slots(raw, wishes))
         refs = [ref for wish in wishes if (ref := sitting.rule(wish)) is not None]
         sitting.write()
+        raw.executemany(_RULED_ON, sitting.ruled_on)
         self.grew(sum(ref.status is RunStatus.PENDING for ref in refs))
         return refs
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A start with its columns, made outside the writer's thread."""
+    """A start with its row, made outside the writer's thread. `slot` is in milliseconds."""
 
     start: Start
-    columns: Columns
+    row: tuple[str | int | None, ...]
+    slot: int | None
+    until: int | None
 
 
 def wishes(starts: Sequence[Start]) -> list[Wish]:
     """The starts, ready for `Admission.rule`."""
-    return [Wish(start, start_columns(start)) for start in starts]
+    return [_wish(start) for start in starts]
+
+
+def _wish(start: Start) -> Wish:
+    slot = millis(start.scheduled_for)
+    until = slot if start.scheduled_until is None else to_millis(start.scheduled_until)
+    return Wish(start, start_row(start), slot, until)
 
 
 def _counted(start: Start) -> bool:
@@ -114,59 +114,76 @@ def _open_runs(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> dict[str, int
     }
 
 
+def _take_all_slots(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> bool:
+    """Take every slot at once, as when ten thousand are due; False when one was taken before."""
+    slots = [
+        (wish.start.automation, wish.slot, wish.start.run_id)
+        for wish in wishes
+        if wish.slot is not None
+    ]
+    if len(slots) <= _FEW:
+        return False
+    raw.execute("SAVEPOINT slots")
+    taken = raw.executemany(_TAKE_SLOT, slots).rowcount == len(slots)
+    if not taken:
+        raw.execute("ROLLBACK TO slots")
+    raw.execute("RELEASE slots")
+    return taken
+
+
 @dataclass(slots=True)
 class _Sitting:
     """One call of `rule`: rows wait to be written together until a question needs them."""
 
     raw: sqlite3.Connection
     open_runs: dict[str, int]
-    rows: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
+    has_slots: bool
+    rows: list[tuple[str | int | None, ...]] = field(default_factory=list[Any])
+    ruled_on: list[tuple[int, str, str]] = field(default_factory=list[Any])
 
     def rule(self, wish: Wish) -> RunRef | None:
-        start, columns = wish.start, wish.columns
-        if start.scheduled_for is not None and not self._take_slot(columns):
+        start = wish.start
+        if wish.slot is not None and not self._take_slot(wish):
             return None
         reason, rule = self._reason(start)
         if reason is None:
-            if start.scheduled_for is not None or _counted(start):
-                self.open_runs[start.automation] = self.open_runs.get(start.automation, 0) + 1
-            self.rows.append(columns)
+            self.open_runs[start.automation] = self.open_runs.get(start.automation, 0) + 1
+            self.rows.append((RunStatus.PENDING, None, rule, *wish.row))
             return RunRef(
                 run_id=start.run_id, automation=start.automation, status=RunStatus.PENDING
             )
-        if start.scheduled_for is not None and (extended := self._extend(columns, reason)):
+        if wish.slot is not None and (extended := self._extend(wish, reason)):
             return _skipped(extended, start.automation, reason)
-        # A copy: after a rollback the same wish is ruled on again, perhaps otherwise.
-        self.rows.append(columns | {"status": "skipped", "reason": reason.value, "rule": rule})
+        self.rows.append((RunStatus.SKIPPED, reason, rule, *wish.row))
         return _skipped(start.run_id, start.automation, reason)
 
     def write(self) -> None:
         if self.rows:
-            self.raw.executemany(_INSERT_RUN, map(_in_order, self.rows))
+            self.raw.executemany(_INSERT_RUN, self.rows)
             self.rows = []
 
-    def _take_slot(self, columns: Columns) -> bool:
-        slot = (columns["automation"], columns["scheduled_for"], columns["id"])
-        if self.raw.execute(_TAKE_SLOT, slot).rowcount == 0:
+    def _take_slot(self, wish: Wish) -> bool:
+        start, until = wish.start, wish.until
+        slot = (start.automation, wish.slot, start.run_id)
+        if not self.has_slots and self.raw.execute(_TAKE_SLOT, slot).rowcount == 0:
             return False
-        until = columns["scheduled_until"] or columns["scheduled_for"]
-        if until != columns["scheduled_for"]:
-            self.raw.execute(_TAKE_SLOT, (columns["automation"], until, columns["id"]))
+        if until != wish.slot:
+            self.raw.execute(_TAKE_SLOT, (start.automation, until, start.run_id))
         # A crash before the scheduler notes how far it came must not have it ask again
         # for a longer stretch that begins with a slot already taken.
-        key = columns["schedule_key"]
-        if key is not None:
-            self.raw.execute(_RULED_ON, (until, columns["automation"], key))
+        if start.schedule_key is not None and until is not None:
+            self.ruled_on.append((until, start.automation, start.schedule_key))
         return True
 
     def _reason(self, start: Start) -> tuple[SkippedReason | None, str | None]:
+        rule = maybe_storable(start.rule)
         if start.skip is not None:
-            return start.skip, start.rule
+            return start.skip, rule
         if _counted(start) and self.open_runs.get(start.automation, 0) >= start.concurrency:
             return SkippedReason.CONCURRENCY_LIMIT, f"limits.concurrency {start.concurrency}"
         if start.starts_per_hour is not None and self._is_too_often(start, start.starts_per_hour):
             return SkippedReason.RATE_LIMIT, f"limits.startsPerHour {start.starts_per_hour}"
-        return None, start.rule
+        return None, rule
 
     def _is_too_often(self, start: Start, limit: int) -> bool:
         """Whether the hour before this start already has `limit` others."""
@@ -176,17 +193,16 @@ class _Sitting:
         found = self.raw.execute(_NTH_NEWEST, (start.automation, limit - 1)).fetchone()
         return found is not None and found[0] > to_millis(start.created_at) - _HOUR
 
-    def _extend(self, columns: Columns, reason: SkippedReason) -> str | None:
+    def _extend(self, wish: Wish, reason: SkippedReason) -> str | None:
         """The id of the skipped row that this slot was added to, or None."""
         self.write()
-        automation, slot = columns["automation"], columns["scheduled_for"]
-        found = self.raw.execute(_LATEST_SLOT, (automation,)).fetchone()
-        if found is None or (found[1], found[2]) != ("skipped", reason.value) or found[3] >= slot:
+        start, slot = wish.start, wish.slot
+        found = self.raw.execute(_LATEST_SLOT, (start.automation,)).fetchone()
+        if found is None or (found[1], found[2]) != ("skipped", reason) or found[3] >= slot:
             return None
-        until = columns["scheduled_until"] or slot
-        self.raw.execute(_EXTEND, (until, columns["count"], found[0]))
-        self.raw.execute(_GIVE_SLOT, (found[0], automation, slot))
-        self.raw.execute(_GIVE_SLOT, (found[0], automation, until))
+        self.raw.execute(_EXTEND, (wish.until, start.count, found[0]))
+        self.raw.execute(_GIVE_SLOT, (found[0], start.automation, slot))
+        self.raw.execute(_GIVE_SLOT, (found[0], start.automation, wish.until))
         return str(found[0])
 
 

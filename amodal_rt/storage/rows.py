@@ -113,35 +113,41 @@ def to_event(row: Row) -> Event:
     )
 
 
-def start_columns(start: Start) -> Columns:
-    """A row of `runs` as it is before the ledger has ruled on it."""
-    return {
-        "id": start.run_id,
-        "automation": start.automation,
-        "title": storable(start.title),
-        "trigger": start.trigger.value,
-        "definition": start.definition,
-        "event_id": start.event_id,
-        "payload": maybe_dumped(start.payload),
-        "scheduled_for": millis(start.scheduled_for),
-        "scheduled_until": millis(start.scheduled_until),
-        "schedule_key": start.schedule_key,
-        "count": start.count,
-        "depth": start.depth,
-        "requester": maybe_storable(start.requester),
-        "actor": maybe_storable(start.actor),
-        "door": start.door,
-        "conversation_key": maybe_storable(start.conversation_key),
-        "idempotency_key": maybe_storable(start.idempotency_key),
-        "rehearse": int(start.rehearse),
-        "concurrency": start.concurrency,
-        "on_limit": start.on_limit.value,
-        "starts_per_hour": start.starts_per_hour,
-        "created_at": to_millis(start.created_at),
-        "status": RunStatus.PENDING.value if start.skip is None else RunStatus.SKIPPED.value,
-        "reason": None if start.skip is None else start.skip.value,
-        "rule": maybe_storable(start.rule),
-    }
+START_COLUMNS = (
+    "id", "automation", "title", "trigger", "definition", "event_id", "payload",
+    "scheduled_for", "scheduled_until", "schedule_key", "count", "depth", "requester", "actor",
+    "door", "conversation_key", "idempotency_key", "rehearse", "concurrency", "on_limit",
+    "starts_per_hour", "created_at",
+)  # fmt: skip
+"""What a start says of its row in `runs`, in the order of `start_row`."""
+
+
+def start_row(start: Start) -> tuple[str | int | None, ...]:
+    """The values of `START_COLUMNS`. Ten thousand are made at one instant, so in one go."""
+    return (
+        start.run_id,
+        start.automation,
+        storable(start.title),
+        start.trigger,
+        start.definition,
+        start.event_id,
+        maybe_dumped(start.payload),
+        millis(start.scheduled_for),
+        millis(start.scheduled_until),
+        start.schedule_key,
+        start.count,
+        start.depth,
+        maybe_storable(start.requester),
+        maybe_storable(start.actor),
+        start.door,
+        maybe_storable(start.conversation_key),
+        maybe_storable(start.idempotency_key),
+        start.rehearse,
+        start.concurrency,
+        start.on_limit,
+        start.starts_per_hour,
+        to_millis(start.created_at),
+    )
 
 
 def to_run(row: Row) -> Run:
