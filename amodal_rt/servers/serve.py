@@ -44,6 +44,7 @@ class TcpDoor:
     ) -> None:
         app = web.Application()
         app.add_routes(webhook_routes(accept, ready, clock=clock, deadlines=deadlines))
+        app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
         self._listener = Listener(app, deadlines=deadlines)
         self.address = ""
         self.url = ""
@@ -65,6 +66,10 @@ class TcpDoor:
     async def close(self) -> None:
         """Take no more, answer what is in hand, hang up the rest."""
         await self._listener.close()
+
+
+async def _nothing_here(request: web.Request) -> web.Response:
+    return web.json_response({"error": {"code": "not_found", "message": "not found"}}, status=404)
 
 
 def _joined(host: str, port: int) -> str:

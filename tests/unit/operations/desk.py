@@ -1,5 +1,6 @@
 """The verbs over a real ledger and a catalogue that a test sets by hand."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -110,9 +111,11 @@ class Desk:
     deliveries: Deliveries
     written: list[tuple[str, Lifecycle]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    asked_to_cancel: asyncio.Event = field(default_factory=asyncio.Event)
 
     def cancel_running(self, run_id: str) -> bool:
         self.cancelled.append(run_id)
+        self.asked_to_cancel.set()
         return True
 
 

@@ -144,7 +144,7 @@ async def test_a_journal_is_read_from_where_the_reader_stopped(desk: Desk) -> No
 
     batches = [batch async for batch in desk.runs.journal(ADA, run.run_id, after=2)]
 
-    assert [entry["sequence"] for batch in batches for entry in batch][0] == 3
+    assert next(entry["sequence"] for batch in batches for entry in batch) == 3
     assert set(batches[0][0]) == {"sequence", "type", "at", "step", "parent", "attempt", "data"}
 
 
@@ -162,8 +162,7 @@ async def test_a_running_run_is_ended_by_the_engine_and_waited_for(desk: Desk) -
     run = await begin(desk)
 
     cancelling = asyncio.create_task(desk.runs.cancel(ADA, run.run_id))
-    while not desk.cancelled:
-        await asyncio.sleep(0)
+    await desk.asked_to_cancel.wait()
     assert not cancelling.done()
     outcome = Outcome(status=RunStatus.CANCELLED)
     await desk.ledger.finish(run, outcome, at=NOW, plan=lambda _: Plan())
