@@ -60,6 +60,11 @@ class McpPool:
             self._servers[connection.name] = (opening.key, fresh)
             return fresh
 
+    def alive(self, name: str) -> bool:
+        """Whether a server of that connection is up."""
+        _, server = self._servers.get(name, ("", None))
+        return server is not None and server.alive
+
     async def close(self) -> None:
         """End every server."""
         servers = [server for _, server in self._servers.values()] + self._retired
