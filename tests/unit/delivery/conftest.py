@@ -1,4 +1,4 @@
-"""Makes `import samples` work: tests are imported by path, not as packages."""
+"""Makes `import delivery_desk` work: tests are imported by path, not as packages."""
 
 import sys
 from pathlib import Path

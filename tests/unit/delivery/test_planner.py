@@ -2,7 +2,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from samples import (
+from delivery_samples import (
     NOW,
     CountingIds,
     alerting,

@@ -1,8 +1,8 @@
 import asyncio
 
 from aiohttp import ClientSession, TraceConfig
-from desk import HeldClock
-from samples import CountingIds, completed, definition, run, webhook
+from delivery_desk import HeldClock
+from delivery_samples import CountingIds, completed, definition, run, webhook
 
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.request import Answer, build_request, post

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from desk import Desk, by_target, statuses
-from samples import NOW, alerting, completed, definition, webhook
+from delivery_desk import Desk, by_target, statuses
+from delivery_samples import NOW, alerting, completed, definition, webhook
 
 from amodal_rt.domain.delivery import DeliveryStatus, MessageKind, Target, TargetType
 from amodal_rt.domain.secret import SecretRef

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from samples import NOW, CountingIds
+from delivery_samples import NOW, CountingIds
 
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.delivery.callbacks import Callbacks
