@@ -1,0 +1,112 @@
+"""A process that dies between the socket and the ledger sends again, under the same id."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
+
+from delivery_desk import Desk
+
+from amodal_rt.domain.delivery import DeliveryStatus
+from amodal_rt.testing.receiver import Receiver, Scripted
+
+DESK = Path(__file__).parents[1] / "unit" / "delivery"
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {desk!r})
+from delivery_desk import Desk
+from delivery_samples import completed, definition, webhook
+
+async def main(path, url, first):
+    desk = Desk(Path(path))
+    async with desk.ledger, desk.sending():
+        if first == "first":
+            await desk.finish(definition(webhook(url)), completed())
+        await desk.settled()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as made:
+        yield made
+
+
+async def _life(ledger: Path, receiver: Receiver, which: str, failpoints: str = "") -> int:
+    """One process that owns the ledger until its message is settled; returns its status."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        CHILD.format(desk=str(DESK)),
+        str(ledger),
+        receiver.url("/hook"),
+        which,
+        env={**os.environ, "AMODAL_RT_FAILPOINTS": failpoints},
+    )
+    return await child.wait()
+
+
+async def _record(ledger: Path) -> tuple[str, DeliveryStatus, int]:
+    desk = Desk(ledger)
+    async with desk.ledger:
+        (record,) = await desk.messages()
+    return record.message.delivery_id, record.status, record.attempts
+
+
+async def test_killed_after_the_send_it_sends_the_same_id_again(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    ledger = tmp_path / "ledger.db"
+
+    died = await _life(ledger, receiver, "first", "delivery.after_send=kill")
+    left = await _record(ledger)
+    ended = await _life(ledger, receiver, "second")
+
+    assert (died, ended) == (-signal.SIGKILL, 0)
+    assert left[1] is DeliveryStatus.SENDING
+    first, second = receiver.requests
+    assert first.message_id == second.message_id == left[0]
+    assert first.body == second.body
+    assert await _record(ledger) == (left[0], DeliveryStatus.DELIVERED, 1)
+
+
+async def test_killed_before_the_send_it_sends_once(tmp_path: Path, receiver: Receiver) -> None:
+    ledger = tmp_path / "ledger.db"
+
+    died = await _life(ledger, receiver, "first", "delivery.before_send=kill")
+    assert receiver.requests == []
+    ended = await _life(ledger, receiver, "second")
+
+    assert (died, ended) == (-signal.SIGKILL, 0)
+    assert len(receiver.requests) == 1
+    assert (await _record(ledger))[1] is DeliveryStatus.DELIVERED
+
+
+async def test_a_settled_message_is_not_sent_again(tmp_path: Path, receiver: Receiver) -> None:
+    ledger = tmp_path / "ledger.db"
+    receiver.script(Scripted(status=204))
+
+    assert await _life(ledger, receiver, "first") == 0
+    assert await _life(ledger, receiver, "second") == 0
+
+    assert len(receiver.requests) == 1
+
+
+async def test_an_error_after_the_send_is_a_failed_attempt(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Whatever goes wrong on our side, the message stays owed."""
+    ledger = tmp_path / "ledger.db"
+
+    assert await _life(ledger, receiver, "first", "delivery.after_send=raise") == 0
+
+    assert (await _record(ledger))[1:] == (DeliveryStatus.PENDING, 1)
