@@ -1,0 +1,28 @@
+"""Every implementation of the ledger's ports, one after another, behind one fixture."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import ledger_values as given
+
+from amodal_rt.ports import Ledger
+from amodal_rt.storage.sqlite import SqliteLedger
+
+
+@pytest.fixture
+def clock() -> given.HeldClock:
+    return given.HeldClock()
+
+
+@pytest.fixture(params=["sqlite"])
+async def ledger(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: given.HeldClock
+) -> AsyncIterator[Ledger]:
+    assert request.param == "sqlite"
+    async with SqliteLedger(tmp_path / "ledger.db", clock=clock) as opened:
+        yield opened

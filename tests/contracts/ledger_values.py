@@ -1,0 +1,149 @@
+"""Values for tests of ledgers: each call gives a fresh one, keywords change what matters."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from amodal_rt.domain.automation import OnLimit
+from amodal_rt.domain.delivery import (
+    FailureState,
+    MessageKind,
+    OutboxMessage,
+    Plan,
+    Target,
+    TargetType,
+)
+from amodal_rt.domain.event import Event
+from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.run import Run, RunStatus, Start
+from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.ports import Caller, Ledger
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+CALLER = Caller(actor="ada", door="cli")
+
+_number = itertools.count(1)
+
+
+class HeldClock:
+    """A clock that moves when a test moves it."""
+
+    def __init__(self) -> None:
+        self.instant = NOW
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def monotonic(self) -> float:
+        return self.instant.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+    def deadline(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        return nullcontext()
+
+
+def fresh(prefix: str) -> str:
+    return f"{prefix}_{next(_number):08}"
+
+
+def event(**changed: object) -> Event:
+    plain = Event(
+        id=fresh("evt"),
+        type="webhook.received",
+        source="/webhooks/auto_x",
+        data={"n": 1},
+        time=NOW,
+        received_at=NOW,
+    )
+    return replace(plain, **changed)  # type: ignore[arg-type]
+
+
+def start(automation: str = "digest", **changed: object) -> Start:
+    plain = Start(
+        run_id=fresh("run"),
+        automation=automation,
+        title=automation.title(),
+        trigger=TriggerKind.MANUAL,
+        definition="d" * 64,
+        created_at=NOW,
+        concurrency=3,
+        on_limit=OnLimit.QUEUE,
+    )
+    return replace(plain, **changed)  # type: ignore[arg-type]
+
+
+def slot(at: datetime, automation: str = "digest", **changed: object) -> Start:
+    plain: dict[str, object] = {
+        "trigger": TriggerKind.CRON,
+        "on_limit": OnLimit.SKIP,
+        "scheduled_for": at,
+        "schedule_key": "cron:0",
+        "created_at": at,
+    }
+    return start(automation, **(plain | changed))
+
+
+def outcome(status: RunStatus = RunStatus.COMPLETED, **changed: object) -> Outcome:
+    return replace(Outcome(status=status, model="stub:small"), **changed)  # type: ignore[arg-type]
+
+
+def message(run_id: str, automation: str = "digest", **changed: object) -> OutboxMessage:
+    plain = OutboxMessage(
+        delivery_id=fresh("msg"),
+        run_id=run_id,
+        automation=automation,
+        kind=MessageKind.RESULT,
+        target=Target(type=TargetType.WEBHOOK, label="#reports", url="https://a.example/x"),
+        body={"status": "success"},
+        created_at=NOW,
+        expires_at=NOW + DAY,
+    )
+    return replace(plain, **changed)  # type: ignore[arg-type]
+
+
+def nothing(_: FailureState) -> Plan:
+    """A plan that owes nothing."""
+    return Plan()
+
+
+def owing(*messages: OutboxMessage, notes: tuple[str, ...] = ()) -> Callable[[FailureState], Plan]:
+    return lambda _: Plan(messages, notes)
+
+
+async def running(ledger: Ledger, automation: str = "digest", **changed: object) -> Run:
+    """A fresh run of `automation`, claimed."""
+    wish = start(automation, **changed)
+    await ledger.admit([wish])
+    claimed = await ledger.claim(limit=1000, now=NOW)
+    return next(run for run in claimed if run.run_id == wish.run_id)
+
+
+async def finished(
+    ledger: Ledger,
+    automation: str = "digest",
+    *,
+    plan: Callable[[FailureState], Plan] = nothing,
+    at: datetime = NOW + MINUTE,
+    **changed: object,
+) -> Run:
+    """A run of `automation` that has ended, by default as completed."""
+    run = await running(ledger, automation)
+    assert await ledger.finish(run, outcome(**changed), at=at, plan=plan)  # type: ignore[arg-type]
+    found = await ledger.find_run(run.run_id)
+    assert found is not None
+    return found
+
+
+async def owed(ledger: Ledger, *messages: OutboxMessage) -> None:
+    """Commit messages outside any run's outcome."""
+    for each in messages:
+        await ledger.owe(each.automation, owing(each))

@@ -1,0 +1,300 @@
+"""`ports.RunLedger.admit`, sentence by sentence."""
+
+import asyncio
+from datetime import timedelta
+
+import ledger_values as given
+import pytest
+from ledger_values import HOUR, MINUTE, NOW
+
+from amodal_rt.domain.automation import OnLimit
+from amodal_rt.domain.run import RunStatus, SkippedReason
+from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.ports import Ledger, RunFilter, RunRef, ScheduleState
+
+
+def ruled(refs: list[RunRef]) -> list[tuple[str, str | None]]:
+    return [(ref.status.value, ref.reason) for ref in refs]
+
+
+PENDING = ("pending", None)
+FULL = ("skipped", "concurrency_limit")
+
+
+async def test_one_ref_per_row_in_order(ledger: Ledger) -> None:
+    starts = [given.start("b"), given.start("a"), given.start("b")]
+
+    refs = await ledger.admit(starts)
+
+    assert [(ref.run_id, ref.automation) for ref in refs] == [
+        (start.run_id, start.automation) for start in starts
+    ]
+    assert ruled(refs) == [PENDING] * 3
+
+
+async def test_nothing_to_admit_is_no_work(ledger: Ledger) -> None:
+    assert await ledger.admit([]) == []
+
+
+async def test_everything_a_start_says_is_in_the_run(ledger: Ledger) -> None:
+    start = given.start(
+        trigger=TriggerKind.CATCH_UP,
+        event_id="evt_1",
+        payload={"scheduled_at": "2026-03-02T09:00:00Z"},
+        scheduled_for=NOW,
+        scheduled_until=NOW + HOUR,
+        schedule_key="cron:0",
+        count=4,
+        depth=2,
+        requester="ada@example.com",
+        actor="octocat",
+        door="cron",
+        conversation_key="thread-1",
+        idempotency_key="once",
+        rehearse=True,
+        rule="catchUp last",
+    )
+    await ledger.admit([start])
+
+    run = await ledger.find_run(start.run_id)
+
+    assert run is not None
+    for field in start.__dataclass_fields__:
+        if field not in ("skip", "concurrency", "on_limit", "starts_per_hour"):
+            assert getattr(run, field) == getattr(start, field), field
+    assert (run.status, run.attempt, run.term, run.started_at) == (RunStatus.PENDING, 1, 0, None)
+
+
+@pytest.mark.parametrize("payload", [None, "", 0, False, [], {}, "null", {"a": None}])
+async def test_payload_is_any_json_value(ledger: Ledger, payload: object) -> None:
+    start = given.start(payload=payload)
+    await ledger.admit([start])
+
+    run = await ledger.find_run(start.run_id)
+
+    assert run is not None
+    assert run.payload == payload
+    assert type(run.payload) is type(payload)
+
+
+async def test_a_start_with_skip_becomes_a_skipped_row(ledger: Ledger) -> None:
+    start = given.start(skip=SkippedReason.FILTERED, rule="filter action in [opened]")
+
+    refs = await ledger.admit([start])
+
+    assert ruled(refs) == [("skipped", "filtered")]
+    run = await ledger.find_run(start.run_id)
+    assert run is not None
+    assert (run.status, run.reason, run.rule) == (
+        RunStatus.SKIPPED,
+        "filtered",
+        "filter action in [opened]",
+    )
+
+
+async def test_over_its_limit_a_start_that_skips_is_skipped_with_the_rule(ledger: Ledger) -> None:
+    starts = [given.start(on_limit=OnLimit.SKIP, concurrency=2) for _ in range(3)]
+
+    refs = await ledger.admit(starts)
+
+    assert ruled(refs) == [PENDING, PENDING, FULL]
+    run = await ledger.find_run(starts[2].run_id)
+    assert run is not None
+    assert run.rule == "limits.concurrency 2"
+
+
+async def test_running_and_pending_runs_count_against_the_limit(ledger: Ledger) -> None:
+    await ledger.admit([given.start(), given.start()])
+    await ledger.claim(limit=1, now=NOW)
+
+    refs = await ledger.admit(
+        [given.start(on_limit=OnLimit.SKIP), given.start(on_limit=OnLimit.SKIP)]
+    )
+
+    assert ruled(refs) == [PENDING, FULL]
+
+
+async def test_limits_of_many_automations_are_kept_apart(ledger: Ledger) -> None:
+    """More automations than are counted one by one."""
+    names = [f"a{number}" for number in range(40)]
+    await ledger.admit([given.start(name) for name in names[::2] for _ in range(3)])
+
+    refs = await ledger.admit([given.start(name, on_limit=OnLimit.SKIP) for name in names])
+
+    assert ruled(refs) == [FULL, PENDING] * 20
+
+
+async def test_over_its_limit_a_start_that_queues_waits(ledger: Ledger) -> None:
+    refs = await ledger.admit([given.start(concurrency=1) for _ in range(3)])
+
+    assert ruled(refs) == [PENDING] * 3
+
+
+async def test_ended_runs_do_not_count_against_the_limit(ledger: Ledger) -> None:
+    for _ in range(3):
+        await given.finished(ledger)
+
+    assert ruled(await ledger.admit([given.start(on_limit=OnLimit.SKIP)])) == [PENDING]
+
+
+async def test_over_starts_per_hour_a_start_is_skipped_with_the_rule(ledger: Ledger) -> None:
+    limit = {"starts_per_hour": 2}
+    await ledger.admit([given.start(created_at=NOW - HOUR, **limit)])
+    await ledger.admit([given.start(created_at=NOW - HOUR + MINUTE, **limit)])
+    start = given.start(**limit)
+
+    refs = await ledger.admit([given.start(**limit), start])
+
+    assert ruled(refs) == [PENDING, ("skipped", "rate_limit")]
+    run = await ledger.find_run(start.run_id)
+    assert run is not None
+    assert run.rule == "limits.startsPerHour 2"
+
+
+async def test_skipped_starts_do_not_count_against_the_rate(ledger: Ledger) -> None:
+    paused = given.start(skip=SkippedReason.PAUSED)
+    await ledger.admit([paused])
+
+    assert ruled(await ledger.admit([given.start(starts_per_hour=1)])) == [PENDING]
+
+
+async def test_a_slot_already_taken_adds_no_row_and_gives_no_ref(ledger: Ledger) -> None:
+    first = await ledger.admit([given.slot(NOW)])
+
+    again = await ledger.admit([given.slot(NOW), given.slot(NOW + MINUTE)])
+
+    assert len(first) == 1
+    assert len(again) == 1
+    assert len(await ledger.list_runs(RunFilter())) == 2
+
+
+async def test_slots_are_taken_once_by_many_who_ask_at_once(ledger: Ledger) -> None:
+    batches = [[given.slot(NOW, f"a{number}") for number in range(30)] for _ in range(8)]
+
+    refs = await asyncio.gather(*(ledger.admit(batch) for batch in batches))
+
+    assert sum(map(len, refs)) == 30
+    assert len(await ledger.list_runs(RunFilter(limit=1000))) == 30
+
+
+async def test_one_taken_slot_among_many_leaves_the_others(ledger: Ledger) -> None:
+    await ledger.admit([given.slot(NOW, "a7")])
+
+    refs = await ledger.admit([given.slot(NOW, f"a{number}") for number in range(30)])
+
+    assert [ref.automation for ref in refs] == [f"a{n}" for n in range(30) if n != 7]
+
+
+async def test_one_instant_twice_in_one_call_is_one_slot(ledger: Ledger) -> None:
+    refs = await ledger.admit([given.slot(NOW) for _ in range(30)])
+
+    assert len(refs) == 1
+
+
+async def test_starts_without_slot_are_never_taken(ledger: Ledger) -> None:
+    assert len(await ledger.admit([given.start(), given.start()])) == 2
+
+
+async def test_consecutive_skipped_slots_of_one_reason_share_a_row(ledger: Ledger) -> None:
+    slots = [given.slot(NOW + k * MINUTE, skip=SkippedReason.PAUSED) for k in range(5)]
+
+    refs = [*await ledger.admit(slots[:2]), *await ledger.admit(slots[2:])]
+
+    assert {ref.run_id for ref in refs} == {slots[0].run_id}
+    assert ruled(refs) == [("skipped", "paused")] * 5
+    (run,) = await ledger.list_runs(RunFilter())
+    assert (run.scheduled_for, run.scheduled_until, run.count) == (NOW, NOW + 4 * MINUTE, 5)
+
+
+async def test_a_stretch_of_skipped_slots_extends_by_its_count(ledger: Ledger) -> None:
+    missed = SkippedReason.MISSED
+    await ledger.admit([given.slot(NOW, skip=missed, scheduled_until=NOW + HOUR, count=60)])
+
+    await ledger.admit(
+        [given.slot(NOW + 2 * HOUR, skip=missed, scheduled_until=NOW + 3 * HOUR, count=60)]
+    )
+
+    (run,) = await ledger.list_runs(RunFilter())
+    assert (run.scheduled_until, run.count) == (NOW + 3 * HOUR, 120)
+
+
+async def test_slots_that_were_added_to_a_row_are_taken(ledger: Ledger) -> None:
+    for number in range(3):
+        await ledger.admit([given.slot(NOW + number * MINUTE, skip=SkippedReason.PAUSED)])
+
+    assert await ledger.admit([given.slot(NOW + MINUTE), given.slot(NOW + 2 * MINUTE)]) == []
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        {"skip": SkippedReason.MISSED},
+        {},
+    ],
+    ids=["another reason", "a run"],
+)
+async def test_a_slot_with_another_ruling_ends_the_shared_row(
+    ledger: Ledger, between: dict[str, object]
+) -> None:
+    paused = SkippedReason.PAUSED
+    await ledger.admit([given.slot(NOW, skip=paused)])
+    await ledger.admit([given.slot(NOW + MINUTE, **between)])
+
+    await ledger.admit([given.slot(NOW + 2 * MINUTE, skip=paused)])
+
+    assert [run.count for run in await ledger.list_runs(RunFilter())] == [1, 1, 1]
+
+
+async def test_rows_of_other_automations_are_not_shared(ledger: Ledger) -> None:
+    paused = SkippedReason.PAUSED
+
+    refs = await ledger.admit(
+        [given.slot(NOW, "a", skip=paused), given.slot(NOW + MINUTE, "b", skip=paused)]
+    )
+
+    assert len({ref.run_id for ref in refs}) == 2
+
+
+async def test_skipped_events_between_them_do_not_part_skipped_slots(ledger: Ledger) -> None:
+    paused = SkippedReason.PAUSED
+    await ledger.admit([given.slot(NOW, skip=paused)])
+    await ledger.admit([given.start(skip=paused)])
+
+    await ledger.admit([given.slot(NOW + MINUTE, skip=paused)])
+
+    counts = [run.count for run in await ledger.list_runs(RunFilter()) if run.scheduled_for]
+    assert counts == [2]
+
+
+async def test_slots_skipped_by_the_limit_share_a_row_too(ledger: Ledger) -> None:
+    await ledger.admit([given.slot(NOW, concurrency=1)])
+
+    for number in (1, 2, 3):
+        await ledger.admit([given.slot(NOW + number * MINUTE, concurrency=1)])
+
+    newest, _ = await ledger.list_runs(RunFilter())
+    assert (newest.reason, newest.count) == ("concurrency_limit", 3)
+
+
+async def test_a_slot_that_was_ruled_on_moves_its_schedule(ledger: Ledger) -> None:
+    """Where `last_slot` is the newest slot that was ruled on, a crash cannot part the two."""
+    state = ScheduleState(
+        automation="digest", key="cron:0", fingerprint="f", counted_from=NOW - HOUR
+    )
+    await ledger.set_schedule_states([state])
+
+    until = NOW + timedelta(minutes=30)
+    await ledger.admit([given.slot(NOW, skip=SkippedReason.MISSED, scheduled_until=until)])
+    await ledger.admit([given.slot(NOW - MINUTE)])
+
+    (found,) = await ledger.schedule_states()
+    assert found.last_slot == until
+
+
+async def test_a_failing_start_leaves_none_of_its_call(ledger: Ledger) -> None:
+    first = given.start()
+
+    with pytest.raises(Exception, match="refused a row"):
+        await ledger.admit([first, given.start(run_id=first.run_id)])
+
+    assert await ledger.find_run(first.run_id) is None

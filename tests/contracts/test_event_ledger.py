@@ -1,0 +1,224 @@
+"""`ports.EventLedger`, sentence by sentence."""
+
+import asyncio
+from datetime import timedelta
+
+import ledger_values as given
+import pytest
+from ledger_values import NOW
+
+from amodal_rt.domain.event import DedupKey, Rejection
+from amodal_rt.domain.run import RunStatus, SkippedReason
+from amodal_rt.errors import UnavailableError
+from amodal_rt.ports import DEDUP_RETENTION, Ledger, RunFilter
+
+PLENTY = 1000
+
+
+async def test_accept_stores_the_event_and_its_runs(ledger: Ledger) -> None:
+    event = given.event(
+        subject="issue/7",
+        actor="octocat",
+        depth=2,
+        address="digest",
+        delivery_id="d-1",
+        headers={"content-type": "application/json"},
+        data={"a": [1, None, "ü"]},
+    )
+    start = given.start(event_id=event.id)
+
+    receipt = await ledger.accept(event, dedup=None, starts=[start], missed=4, queue_limit=PLENTY)
+
+    assert (receipt.event_id, receipt.duplicate) == (event.id, False)
+    assert [(ref.run_id, ref.status) for ref in receipt.runs] == [(start.run_id, RunStatus.PENDING)]
+    found = await ledger.find_event(event.id)
+    assert found is not None
+    assert (found.event, found.missed, found.runs) == (event, 4, receipt.runs)
+
+
+@pytest.mark.parametrize("data", [None, "plain text", "\ud83d lone", 0, False, [], {"a": 1.5}])
+async def test_event_data_is_any_json_value(ledger: Ledger, data: object) -> None:
+    event = given.event(data=data)
+    await ledger.accept(event, dedup=None, starts=[], queue_limit=PLENTY)
+
+    found = await ledger.find_event(event.id)
+
+    assert found is not None
+    assert found.event.data == data
+    assert type(found.event.data) is type(data)
+
+
+async def test_text_that_is_no_unicode_refuses_no_event(ledger: Ledger) -> None:
+    event = given.event(subject="caf\udce9", delivery_id="\udcff")
+    dedup = DedupKey(endpoint="e", keys=("\udcff",))
+
+    await ledger.accept(event, dedup=dedup, starts=[], queue_limit=PLENTY)
+    again = await ledger.accept(given.event(), dedup=dedup, starts=[], queue_limit=PLENTY)
+
+    assert again.event_id == event.id
+
+
+async def test_a_key_seen_within_seven_days_writes_nothing_and_names_the_first_event(
+    ledger: Ledger,
+) -> None:
+    first, second = given.event(), given.event(received_at=NOW + DEDUP_RETENTION)
+    dedup = DedupKey(endpoint="e", keys=("k",))
+    told = await ledger.accept(
+        first, dedup=dedup, starts=[given.start(event_id=first.id)], queue_limit=PLENTY
+    )
+    late = given.event(received_at=NOW + DEDUP_RETENTION - timedelta(milliseconds=1))
+
+    again = await ledger.accept(
+        late, dedup=dedup, starts=[given.start(event_id=late.id)], queue_limit=PLENTY
+    )
+    after = await ledger.accept(second, dedup=dedup, starts=[], queue_limit=PLENTY)
+
+    assert (again.event_id, again.duplicate, again.runs) == (first.id, True, told.runs)
+    assert await ledger.find_event(late.id) is None
+    assert len(await ledger.list_runs(RunFilter())) == 1
+    assert (after.event_id, after.duplicate) == (second.id, False)
+
+
+async def test_any_one_of_the_keys_is_enough_and_the_others_stay_free(ledger: Ledger) -> None:
+    first, second, third = given.event(), given.event(), given.event()
+
+    async def accept(event, *keys: str):
+        dedup = DedupKey(endpoint="e", keys=keys)
+        return await ledger.accept(event, dedup=dedup, starts=[], queue_limit=PLENTY)
+
+    await accept(first, "id-1", "body-1")
+    assert (await accept(second, "id-2", "body-1")).event_id == first.id
+    assert (await accept(third, "id-2")).event_id == third.id
+
+
+async def test_a_key_named_twice_is_one_key(ledger: Ledger) -> None:
+    event = given.event()
+    dedup = DedupKey(endpoint="e", keys=("k", "k"))
+
+    receipt = await ledger.accept(event, dedup=dedup, starts=[], queue_limit=PLENTY)
+
+    assert not receipt.duplicate
+
+
+async def test_keys_belong_to_their_endpoint(ledger: Ledger) -> None:
+    for endpoint in ("one", "two"):
+        dedup = DedupKey(endpoint=endpoint, keys=("k",))
+        receipt = await ledger.accept(given.event(), dedup=dedup, starts=[], queue_limit=PLENTY)
+        assert not receipt.duplicate
+
+
+async def test_without_keys_every_event_is_new(ledger: Ledger) -> None:
+    for dedup in (None, DedupKey(endpoint="e", keys=()), DedupKey(endpoint="e", keys=())):
+        receipt = await ledger.accept(given.event(), dedup=dedup, starts=[], queue_limit=PLENTY)
+        assert not receipt.duplicate
+
+
+async def test_64_concurrent_deliveries_of_one_key_yield_one_event(ledger: Ledger) -> None:
+    dedup = DedupKey(endpoint="e", keys=("delivery", "body"))
+
+    async def deliver():
+        event = given.event()
+        return await ledger.accept(
+            event, dedup=dedup, starts=[given.start(event_id=event.id)], queue_limit=PLENTY
+        )
+
+    receipts = await asyncio.gather(*(deliver() for _ in range(64)))
+
+    assert sum(not receipt.duplicate for receipt in receipts) == 1
+    assert len({receipt.event_id for receipt in receipts}) == 1
+    assert len({receipt.runs for receipt in receipts}) == 1
+    assert len(await ledger.list_events(limit=100)) == 1
+    assert len(await ledger.list_runs(RunFilter())) == 1
+
+
+async def test_accept_is_refused_when_queue_limit_runs_are_pending(ledger: Ledger) -> None:
+    await ledger.admit([given.start(), given.start()])
+    refused, kept = given.event(), given.event()
+    dedup = DedupKey(endpoint="e", keys=("k",))
+
+    with pytest.raises(UnavailableError) as error:
+        await ledger.accept(refused, dedup=dedup, starts=[given.start()], queue_limit=2)
+
+    assert error.value.code == "queue_full"
+    assert await ledger.find_event(refused.id) is None
+    # The key was not taken by what was refused, and room is seen as soon as there is some.
+    await ledger.claim(limit=1, now=NOW)
+    receipt = await ledger.accept(kept, dedup=dedup, starts=[given.start()], queue_limit=2)
+    assert receipt.event_id == kept.id
+
+
+async def test_a_run_that_went_back_to_the_queue_counts_against_the_limit(ledger: Ledger) -> None:
+    await ledger.accept(given.event(), dedup=None, starts=[given.start()], queue_limit=2)
+    (run,) = await ledger.claim(limit=1, now=NOW)
+    await ledger.accept(given.event(), dedup=None, starts=[given.start()], queue_limit=2)
+    await ledger.requeue(run, at=NOW)
+
+    with pytest.raises(UnavailableError):
+        await ledger.accept(given.event(), dedup=None, starts=[given.start()], queue_limit=2)
+
+
+async def test_a_duplicate_is_answered_though_the_queue_is_full(ledger: Ledger) -> None:
+    event, dedup = given.event(), DedupKey(endpoint="e", keys=("k",))
+    await ledger.accept(event, dedup=dedup, starts=[given.start()], queue_limit=1)
+
+    receipt = await ledger.accept(given.event(), dedup=dedup, starts=[given.start()], queue_limit=1)
+
+    assert receipt.duplicate
+
+
+async def test_a_start_that_was_ruled_out_is_stored_with_its_reason(ledger: Ledger) -> None:
+    event = given.event()
+    start = given.start(event_id=event.id, skip=SkippedReason.PAUSED, rule="paused: repair")
+
+    receipt = await ledger.accept(event, dedup=None, starts=[start], queue_limit=PLENTY)
+
+    assert [(ref.status, ref.reason) for ref in receipt.runs] == [(RunStatus.SKIPPED, "paused")]
+    run = await ledger.find_run(start.run_id)
+    assert run is not None
+    assert (run.status, run.rule) == (RunStatus.SKIPPED, "paused: repair")
+
+
+async def test_unknown_events_are_none(ledger: Ledger) -> None:
+    assert await ledger.find_event("evt_none") is None
+
+
+async def test_events_are_listed_newest_first(ledger: Ledger) -> None:
+    events = [given.event() for _ in range(4)]
+    for event in events:
+        await ledger.accept(event, dedup=None, starts=[], queue_limit=PLENTY)
+
+    listed = await ledger.list_events(limit=3)
+
+    assert [record.event.id for record in listed] == [event.id for event in events[:0:-1]]
+
+
+async def test_events_of_an_automation_are_those_sent_to_it_or_that_started_it(
+    ledger: Ledger,
+) -> None:
+    addressed, started, other = given.event(address="digest"), given.event(), given.event()
+    for event, starts in (
+        (addressed, []),
+        (started, [given.start("digest", event_id=started.id)]),
+        (other, [given.start("other", event_id=other.id)]),
+    ):
+        await ledger.accept(event, dedup=None, starts=starts, queue_limit=PLENTY)
+
+    listed = await ledger.list_events(limit=10, automation="digest")
+
+    assert [record.event.id for record in listed] == [started.id, addressed.id]
+
+
+async def test_the_newest_hundred_rejections_of_each_endpoint_are_kept(ledger: Ledger) -> None:
+    quiet = Rejection(endpoint="quiet", automation=None, reason="signature", at=NOW)
+    await ledger.reject(quiet)
+    loud = [
+        Rejection(endpoint="loud", automation="a", reason="too_large", at=NOW + k * given.MINUTE)
+        for k in range(103)
+    ]
+    for rejection in loud:
+        await ledger.reject(rejection)
+
+    listed = await ledger.list_rejections(limit=1000)
+
+    assert listed == [*reversed(loud[3:]), quiet]
+    assert await ledger.list_rejections(limit=2) == [loud[-1], loud[-2]]
