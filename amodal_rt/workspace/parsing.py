@@ -23,7 +23,8 @@ Files = Mapping[str, bytes]
 
 def stem(file: str) -> str:
     """`daily` for `automations/daily.json`."""
-    return PurePosixPath(file).stem
+    # A look at 10,000 files asks 10,000 times: a path object would take most of its time.
+    return file.rpartition("/")[2].rpartition(".")[0]
 
 
 def automation(

@@ -3,6 +3,7 @@
 Synchronous, so that it can run in a thread; one look at a time.
 """
 
+import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -89,9 +90,12 @@ class Reader:
         folders = {name: list(files.values()) for name, files in found.connections.items()}
         self._connections.update(folders, now=stamp)
         afresh = self._last is not None and self._current_settings() != settings_before
-        self._automations.update(_each(found, AUTOMATIONS), now=stamp, afresh=afresh)
+        files = _each(found, AUTOMATIONS)
+        changed = self._automations.update(files, now=stamp, afresh=afresh)
         world = self._make_world()
-        states = self._make_states(world, now)
+        if changed or world is not self._world:
+            self._make_states(world, now)
+        states = self._states
         snapshot = self._make_snapshot(world, states, found)
         broken = self._settings.problems if self._settings.broken else ()
         reading = Reading(
@@ -130,7 +134,8 @@ class Reader:
         # The same object for an equal world: states are only judged again for another one.
         return self._world if self._world and world == self._world else world
 
-    def _make_states(self, world: World, now: datetime) -> dict[str, AutomationState]:
+    def _make_states(self, world: World, now: datetime) -> None:
+        """Judge what is not as it was, by itself or in this world."""
         files: dict[str, list[str]] = {}
         for file in sorted(self._automations.names()):
             files.setdefault(parsing.stem(file), []).append(file)
@@ -139,7 +144,7 @@ class Reader:
             parsed = tuple(self._automations.get(file) for file in twins)
             before = self._states.get(name)
             judged = self._judged.get(name, ())
-            same = len(judged) == len(parsed) and all(map(_is, judged, parsed))
+            same = len(judged) == len(parsed) and all(map(operator.is_, judged, parsed))
             if before and same and world is self._world:
                 states[name] = before
                 continue
@@ -152,7 +157,6 @@ class Reader:
             self._judged.pop(name, None)
         self._remembered = {}
         self._states, self._world = states, world
-        return states
 
     def _judge(
         self,
@@ -237,10 +241,6 @@ class Reader:
             status = path.stat()
             folders[str(path)] = (status.st_dev, status.st_ino)
         return folders
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
 
 
 def _single(found: Found | None) -> dict[str, list[Found]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from amodal_rt.domain.problem import Problem
-from amodal_rt.workspace.reading import Found, Stamp, UnreadableError, read
+from amodal_rt.workspace.reading import Found, UnreadableError, read
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ Find = Callable[[str], Found | None]
 
 @dataclass(slots=True)
 class _Item(Generic[T]):
-    stamps: tuple[tuple[str, Stamp, bool], ...]
+    files: Sequence[Found]
     digest: bytes
     parsed: Parsed[T]
     racy: bool
@@ -78,12 +78,10 @@ class Shelf(Generic[T]):
             del self._items[name]
         for name, files in found.items():
             before = self._items.get(name)
-            # Pairs of path and stamp: a link that leads to another, equal file is no change.
-            stamps = tuple((each.path, each.stamp, each.problem is None) for each in files)
-            kept = before is not None and before.stamps == stamps and not before.racy
-            if kept and before and not afresh and self._still(before.parsed.needs):
+            listed = before is not None and before.files == files and not before.racy
+            if listed and before and not afresh and self._still(before.parsed.needs):
                 continue
-            if self._read(name, files, stamps, before, now=now, afresh=afresh):
+            if self._read(name, files, before, now=now, afresh=afresh):
                 changed.add(name)
         return changed
 
@@ -91,7 +89,6 @@ class Shelf(Generic[T]):
         self,
         name: str,
         files: Sequence[Found],
-        stamps: tuple[tuple[str, Stamp, bool], ...],
         before: _Item[T] | None,
         *,
         now: int,
@@ -111,13 +108,13 @@ class Shelf(Generic[T]):
         digest = _digest(texts, problems)
         same = before and before.digest == digest and not afresh
         if before and same and self._still(before.parsed.needs, deep=before.racy):
-            before.stamps, before.racy = stamps, racy
+            before.files, before.racy = files, racy
             return False
         parsed: Parsed[T] = Parsed(None, tuple(problems)) if problems else self._parse(name, texts)
         racy = racy or any(
             need.found and now - need.found.stamp.modified < RACY for need in parsed.needs
         )
-        self._items[name] = _Item(stamps, digest, parsed, racy)
+        self._items[name] = _Item(files, digest, parsed, racy)
         return before is None or before.parsed != parsed
 
     def _still(self, needs: Sequence[Need], *, deep: bool = False) -> bool:

@@ -1,6 +1,7 @@
 """Whether a good file can run among the others."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ WORLD = World(
 )
 
 
-def _definition(*, secrets: tuple[str, ...] = (), **keys: object) -> Definition:
+def _definition(*, secrets: tuple[str, ...] = (), **keys: Any) -> Definition:
     automation = Automation(
         name="x",
         title="X",
@@ -66,7 +67,7 @@ def test_what_names_nothing_needs_nothing() -> None:
     ],
 )
 def test_a_name_that_nothing_bears_is_an_error_at_its_line(
-    keys: dict[str, object], code: str, line: int, word: str
+    keys: dict[str, Any], code: str, line: int, word: str
 ) -> None:
     (problem,) = judge(_definition(**keys), WORLD).errors
 

@@ -94,7 +94,7 @@ def test_a_file_as_young_as_the_look_is_read_again(room: Room) -> None:
     # As if the second save had changed nothing that a listing shows.
     found = room.find("a")
     assert found
-    item.stamps = ((found.path, found.stamp, True),)
+    item.files = [found]
 
     assert room.update("a") == {"a"}
     assert room.shelf.get("a").value == "b"
