@@ -17,7 +17,7 @@ PATHS = {
     ProviderType.OPENAI: ("openai", "/v1/chat/completions", "authorization"),
     ProviderType.OPENAI_COMPATIBLE: ("openai", "/v1/chat/completions", "authorization"),
     ProviderType.OLLAMA: ("openai", "/v1/chat/completions", "authorization"),
-    ProviderType.ANTHROPIC: ("anthropic", "/v1/messages", "x-api-key"),
+    ProviderType.ANTHROPIC: ("anthropic", "/v1/messages", "authorization"),
     ProviderType.GOOGLE: ("google", "/v1beta/models/small:generateContent", "x-goog-api-key"),
 }
 

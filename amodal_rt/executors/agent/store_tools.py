@@ -1,7 +1,7 @@
 """`query_store` and `write_store`: typed collections that outlive a run."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -103,30 +103,17 @@ def prepare_write(session: Session, given: WriteArguments) -> Wish:
 
 def faults_of(store: Store, value: object) -> list[str]:
     """What is wrong with a value, at most five sentences."""
-    return [plain_line(each, 200) for each in _checker(store.hash, _Schema(store.schema))(value)]
-
-
-class _Schema:
-    """A schema beside its hash, so that the cache below compares hashes only."""
-
-    def __init__(self, schema: Mapping[str, object]) -> None:
-        self.schema = schema
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Schema)
+    return [plain_line(each, 200) for each in _checker(json.dumps(store.schema))(value)]
 
 
 @lru_cache(maxsize=256)
-def _checker(_hash: str, schema: _Schema) -> Callable[[object], Iterable[str]]:
+def _checker(schema: str) -> Callable[[object], Iterable[str]]:
     from jsonschema import Draft202012Validator
     from referencing import Registry
 
     # An empty registry: a `$ref` to a URL must never make the daemon fetch it.
     registry = cast("Any", Registry)()
-    validator: Any = Draft202012Validator(schema.schema, registry=registry)
+    validator: Any = Draft202012Validator(json.loads(schema), registry=registry)
 
     def faults(value: object) -> Iterable[str]:
         found: list[str] = []
