@@ -24,11 +24,14 @@ def run_up(root: Path, *, listen: str | None, say: Callable[[str], None]) -> int
     `say` prints one line for people. Raises the `AmodalError` that keeps it from starting.
     """
     plan = Plan(root=root.absolute(), settings=load_process_settings(), listen=listen)
-    return asyncio.run(_serve(plan, say))
-
-
-async def _serve(plan: Plan, say: Callable[[str], None]) -> int:
     stopping = Stopping(bound=True)
+    try:
+        return asyncio.run(_serve(plan, stopping, say))
+    finally:
+        stopping.over()
+
+
+async def _serve(plan: Plan, stopping: Stopping, say: Callable[[str], None]) -> int:
     manager = ServiceManager(plan.variables)
     daemon = Daemon(plan, stopping)
     masks: list[Callable[[str], str]] = []
@@ -46,7 +49,6 @@ async def _serve(plan: Plan, say: Callable[[str], None]) -> int:
             manager.ready(f"serving {plan.root}")
             fault = await _until_stopped(daemon, stopping)
             manager.stopping()
-        stopping.over()
     _log.info("daemon.stopped", fault=fault)
     return FAILED if fault else STOPPED
 

@@ -49,9 +49,14 @@ class Stopping:
         self._end_after(seconds)
 
     def over(self) -> None:
-        """Everything is closed: nothing has to be ended by force."""
-        for timer in self._timers:
-            timer.cancel()
+        """Everything is closed: nothing has to be ended by force, unless a thread hangs on.
+
+        The interpreter would wait for such a thread at its exit, for ever.
+        """
+        main = threading.main_thread()
+        if all(each.daemon or each is main for each in threading.enumerate()):
+            for timer in self._timers:
+                timer.cancel()
 
     @contextmanager
     def on_signals(self) -> Generator[None, None, None]:

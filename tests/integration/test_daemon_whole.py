@@ -1,0 +1,110 @@
+"""The whole way: a file, a trigger, a run, a delivered result."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from daemon_child import automation, daemon, eventually, write
+
+from amodal_rt.client import Client
+from amodal_rt.testing.receiver import Receiver
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    write(folder, "connections/runtime/spec.json", {"protocol": "runtime"})
+    write(folder, "amodal.json", {"egress": {"allowPrivate": ["127.0.0.0/8"]}})
+    return folder
+
+
+async def test_a_webhook_ends_as_a_delivered_message(root: Path) -> None:
+    import asyncio
+
+    async with Receiver() as receiver:
+        target = {"type": "webhook", "url": receiver.url("/reports"), "label": "#reports"}
+        automation(
+            root,
+            "responder",
+            trigger="webhook",
+            prompt="Look at {{event}}.",
+            connections=["runtime"],
+            delivery={"targets": [target]},
+        )
+        with daemon(root) as child:
+            url = child.client.get("/v1/automations/responder")["webhook_url"]
+            status, answer = await asyncio.to_thread(child.post, url, b'{"alert": "disk"}')
+            (sent,) = await receiver.received(1)
+            run = await asyncio.to_thread(
+                eventually, lambda: delivered(child.client, answer["run_id"])
+            )
+
+    assert (status, answer["status"]) == (202, "accepted")
+    assert sent.json["run_id"] == answer["run_id"]
+    assert sent.json["automation"] == "responder"
+    assert sent.json["model"] == "rehearsal"
+    assert sent.json["text"].startswith("[rehearsal]")
+    assert run["deliveries"] == [{"target": "#reports", "status": "delivered", "attempts": 1}]
+
+
+def delivered(client: Client, run_id: str) -> dict[str, object] | None:
+    """The run, once its message has arrived."""
+    run = client.get(f"/v1/runs/{run_id}")
+    return run if [each["status"] for each in run["deliveries"]] == ["delivered"] else None
+
+
+async def test_a_schedule_runs_by_itself(root: Path) -> None:
+    """`at`, so that the test need not wait for the next minute."""
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    automation(root, "once", schedule={"at": soon.isoformat()}, connections=[])
+
+    with daemon(root) as child:
+        row = child.client.get("/v1/automations/once")
+        (run,) = eventually(lambda: child.client.get("/v1/runs", {"automation": "once"}))
+        finished = child.finished(run["run_id"])
+        after = child.client.get("/v1/automations/once")
+
+    assert row["next_run_at"] is not None
+    assert (finished["trigger"], finished["status"]) == ("cron", "completed")
+    assert datetime.fromisoformat(finished["scheduled_for"]) == soon.replace(
+        microsecond=soon.microsecond // 1000 * 1000
+    )
+    assert after["next_run_at"] is None
+
+
+async def test_a_slot_missed_while_down_is_caught_up(root: Path) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    automation(root, "once", schedule={"at": soon.isoformat()}, connections=[])
+    with daemon(root) as first:
+        first.stop()
+    eventually(lambda: datetime.now(UTC) > soon)
+
+    with daemon(root) as second:
+        (run,) = eventually(lambda: second.client.get("/v1/runs", {"automation": "once"}))
+
+    assert run["trigger"] == "catch_up"
+
+
+async def test_a_target_that_fails_is_listed_and_may_be_sent_again(root: Path) -> None:
+    import asyncio
+
+    async with Receiver() as receiver:
+        receiver.script(410)
+        target = {"type": "webhook", "url": receiver.url("/gone"), "label": "#gone"}
+        automation(root, "digest", connections=[], delivery={"targets": [target]})
+        with daemon(root) as child:
+            run = child.client.post("/v1/automations/digest/trigger")
+            (first,) = await receiver.received(1)
+
+            def dead() -> list[dict[str, object]]:
+                return child.client.get("/v1/deliveries", {"status": "dead"})
+
+            (row,) = await asyncio.to_thread(eventually, dead)
+            retried = child.client.post(f"/v1/deliveries/{row['delivery_id']}/retry")
+            _, second = await receiver.received(2)
+            shown = child.client.get(f"/v1/deliveries/{row['delivery_id']}")
+
+    assert (row["run_id"], row["target"], row["kind"]) == (run["run_id"], "#gone", "result")
+    assert retried["delivery_id"] == row["delivery_id"]
+    assert first.message_id == second.message_id == row["delivery_id"]
+    assert shown["body"]["run_id"] == run["run_id"]
