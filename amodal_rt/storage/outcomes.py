@@ -55,7 +55,8 @@ class OutcomeRows(Part):
                 self._admission.grew()
                 return True
             _change(connection, run, texts | spent)
-            _count(connection, run.automation, outcome)
+            if not (run.rehearse or outcome.rehearsed):
+                _count(connection, run.automation, outcome)
             planned = failures.commit_plan(connection, run.automation, plan)
             for note in planned.notes:
                 journal.append(
@@ -141,9 +142,7 @@ def _retry(
 
 
 def _count(connection: Connection, automation: str, outcome: Outcome) -> None:
-    """Move the failure counter; a rehearsal says nothing about the automation."""
-    if outcome.rehearsed:
-        return
+    """Move the failure counter. Not for a rehearsal, which says nothing about the automation."""
     if outcome.status is RunStatus.FAILED:
         failures.count_failure(connection, automation)
     elif outcome.status is RunStatus.COMPLETED:

@@ -88,7 +88,7 @@ class StoreRows(Part):
         )
 
         def work(connection: Connection) -> Mapping[str, int]:
-            return dict(connection.execute(query).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(query)}
 
         return await self._database.read(work)
 

@@ -1,0 +1,78 @@
+"""`ports.DefinitionArchive`, sentence by sentence."""
+
+from dataclasses import replace
+
+from ledger_values import HOUR, NOW
+
+from amodal_rt.ports import ArchivedDefinition, Ledger
+
+FIRST = ArchivedDefinition(
+    kind="automation",
+    name="digest",
+    hash="1" * 64,
+    document='{"title":"Digest ü"}',
+    file="automations/digest.json",
+    recorded_at=NOW,
+)
+SECOND = replace(FIRST, hash="2" * 64, document="{}", recorded_at=NOW + HOUR)
+OTHER = replace(FIRST, kind="agent", hash="3" * 64)
+
+
+async def test_each_version_is_kept_and_live(ledger: Ledger) -> None:
+    await ledger.record_live([FIRST, OTHER])
+
+    assert await ledger.live() == [OTHER, FIRST]
+    assert await ledger.find_definition(FIRST.hash) == FIRST
+    assert await ledger.find_definition(OTHER.hash) == OTHER
+
+
+async def test_a_newer_version_is_the_live_one_and_the_older_is_kept(ledger: Ledger) -> None:
+    await ledger.record_live([FIRST])
+    await ledger.record_live([SECOND])
+
+    assert await ledger.live() == [SECOND]
+    assert await ledger.find_definition(FIRST.hash) == FIRST
+
+
+async def test_an_older_version_can_be_live_again(ledger: Ledger) -> None:
+    for version in (FIRST, SECOND, FIRST):
+        await ledger.record_live([version])
+
+    assert await ledger.live() == [FIRST]
+
+
+async def test_a_version_that_moved_to_another_file_is_live_there(ledger: Ledger) -> None:
+    await ledger.record_live([FIRST])
+    moved = replace(FIRST, file="automations/digest.md")
+
+    await ledger.record_live([moved])
+
+    assert await ledger.live() == [moved]
+
+
+async def test_a_file_that_is_gone_leaves_its_version_but_nothing_live(ledger: Ledger) -> None:
+    await ledger.record_live([FIRST, OTHER])
+
+    await ledger.forget_live("automation", "digest")
+
+    assert await ledger.live() == [OTHER]
+    assert await ledger.find_definition(FIRST.hash) == FIRST
+
+
+async def test_two_names_may_have_one_text(ledger: Ledger) -> None:
+    twin = replace(FIRST, name="twin", file="automations/twin.json")
+
+    await ledger.record_live([FIRST, twin])
+    await ledger.forget_live("automation", "digest")
+
+    assert await ledger.live() == [twin]
+
+
+async def test_nothing_live_is_nothing_recorded(ledger: Ledger) -> None:
+    await ledger.record_live([])
+
+    assert await ledger.live() == []
+
+
+async def test_unknown_versions_are_none(ledger: Ledger) -> None:
+    assert await ledger.find_definition("9" * 64) is None

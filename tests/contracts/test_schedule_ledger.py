@@ -1,0 +1,56 @@
+"""`ports.ScheduleLedger`, sentence by sentence."""
+
+from dataclasses import replace
+
+from ledger_values import HOUR, NOW
+
+from amodal_rt.ports import Ledger, ScheduleState
+
+
+def state(automation: str, key: str) -> ScheduleState:
+    return ScheduleState(automation=automation, key=key, fingerprint="f1", counted_from=NOW)
+
+
+async def test_all_states_come_back_as_they_were_set(ledger: Ledger) -> None:
+    states = [state("a", "cron:0"), replace(state("a", "cron:1"), last_slot=NOW + HOUR)]
+
+    await ledger.set_schedule_states(states)
+
+    assert await ledger.schedule_states() == states
+
+
+async def test_a_state_is_replaced_by_automation_and_key(ledger: Ledger) -> None:
+    await ledger.set_schedule_states([state("a", "k"), state("b", "k")])
+    changed = replace(state("a", "k"), fingerprint="f2", last_slot=NOW)
+
+    await ledger.set_schedule_states([changed])
+
+    assert await ledger.schedule_states() == [changed, state("b", "k")]
+
+
+async def test_a_replaced_state_forgets_its_last_slot(ledger: Ledger) -> None:
+    """A schedule whose text changed counts anew."""
+    await ledger.set_schedule_states([replace(state("a", "k"), last_slot=NOW)])
+
+    await ledger.set_schedule_states([state("a", "k")])
+
+    assert await ledger.schedule_states() == [state("a", "k")]
+
+
+async def test_nothing_to_set_changes_nothing(ledger: Ledger) -> None:
+    await ledger.set_schedule_states([])
+
+    assert await ledger.schedule_states() == []
+
+
+async def test_the_schedules_of_an_automation_are_forgotten_other_than_those_kept(
+    ledger: Ledger,
+) -> None:
+    await ledger.set_schedule_states([state("a", key) for key in "xyz"])
+    await ledger.set_schedule_states([state("b", "x")])
+
+    await ledger.remove_schedules("a", keep=["y"])
+    assert await ledger.schedule_states() == [state("a", "y"), state("b", "x")]
+
+    await ledger.remove_schedules("a")
+    assert await ledger.schedule_states() == [state("b", "x")]
