@@ -166,6 +166,7 @@ async def test_runs_that_neither_failed_nor_completed_do_neither(
         await desk.finish(known, failure())
         await desk.finish(known, Outcome(status=RunStatus.CANCELLED))
         await desk.finish(known, completed(model="rehearsal"))
+        await desk.finish(known, failure(), rehearse=True)
         await desk.finish(known, failure())
         await desk.settled()
 
