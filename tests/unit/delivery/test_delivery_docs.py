@@ -18,9 +18,11 @@ from delivery_samples import (
     webhook,
 )
 
+from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.request import build_request
 from amodal_rt.domain.delivery import FailureState
+from amodal_rt.domain.workspace import WorkspaceSettings
 
 DOCS = Path(__file__).parents[3] / "docs" / "how-to"
 PLANNER = DeliveryPlanner(CountingIds())
@@ -39,6 +41,23 @@ def _shown(page: str, number: int) -> dict[str, Any]:
 def test_every_json_block_is_json(page: str) -> None:
     for block in _blocks(page, "json"):
         json.loads(block)
+
+
+@pytest.mark.parametrize("page", ["deliver-results.md", "alert-on-failure.md"])
+def test_every_automation_shown_is_valid(page: str) -> None:
+    settings = WorkspaceSettings(targets={"reports": webhook()})
+    shown = [block for block in _blocks(page, "json") if "prompt" in json.loads(block)]
+
+    parsed = [
+        parse_automation(
+            block.encode(), file="automations/shown.json", settings=settings, read_prompt=str
+        )
+        for block in shown
+    ]
+
+    assert parsed
+    assert [each.problems for each in parsed] == [()] * len(parsed)
+    assert all(each.definition is not None for each in parsed)
 
 
 def test_the_shown_result_is_what_the_shown_automation_sends() -> None:
