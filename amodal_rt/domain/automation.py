@@ -1,5 +1,6 @@
 """An automation: what runs, when, with which powers and where the result goes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,6 +8,10 @@ from enum import StrEnum
 
 from amodal_rt.domain.delivery import Delivery, FailureAlert
 from amodal_rt.domain.trigger import CronTrigger, Trigger, TriggerKind, WebhookTrigger
+
+
+STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""What a file's stem must be to name an automation."""
 
 
 class Lifecycle(StrEnum):

@@ -1,0 +1,204 @@
+"""The automation's shape → the domain's automation: what keys mean together."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from amodal_rt.definitions.automation_file import (
+    AutomationShape,
+    DeliveryShape,
+    FailureAlertShape,
+    LimitsShape,
+    TargetShape,
+)
+from amodal_rt.definitions.source import Document, Loc, snake
+from amodal_rt.definitions.targets import Targets
+from amodal_rt.definitions.triggering import Triggering
+from amodal_rt.domain.automation import (
+    AgentWork,
+    Automation,
+    CatchUp,
+    CatchUpPolicy,
+    ChatMessage,
+    Lifecycle,
+    Limits,
+    OnLimit,
+    Retry,
+    WriteLimits,
+)
+from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workspace import WorkspaceSettings
+
+_WORK = ("prompt", "messages")
+
+
+class Builder:
+    """Turns one shape into an automation; collects problems, secrets and named targets."""
+
+    def __init__(self, document: Document, settings: WorkspaceSettings) -> None:
+        self._document = document
+        self._problems: list[Problem] = []
+        self._targets = Targets(settings.targets, self.complain)
+        self._triggering = Triggering(document, self.complain)
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every environment variable that the automation needs."""
+        return self._targets.secrets | self._triggering.secrets
+
+    def complain(self, code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:
+        """Add an error at `loc`."""
+        self._problems.append(self._document.problem(code, message, loc, hint=hint))
+
+    def sorted_problems(self) -> tuple[Problem, ...]:
+        """In the order of the file."""
+        return tuple(sorted(self._problems, key=lambda each: (each.line or 0, each.column or 0)))
+
+    def automation(self, stem: str, shape: AutomationShape) -> Automation | None:
+        """The automation, or None when anything was wrong."""
+        work = self._work(shape)
+        triggers = self._triggering.triggers(shape)
+        title = self._title(shape)
+        delivery = self._delivery(shape.delivery)
+        alert = self._alert(shape.failure_alert)
+        self._write_enabled(shape)
+        self._tools(shape)
+        if self._problems or work is None:
+            return None
+        return Automation(
+            name=stem,
+            title=title,
+            work=work,
+            triggers=triggers,
+            description=shape.description,
+            metadata=shape.metadata,
+            lookup_key=shape.lookup_key,
+            timezone=shape.timezone or "UTC",
+            agent=shape.agent or "main",
+            models=tuple(shape.model or ()),
+            temperature=shape.temperature,
+            connections=None if shape.connections is None else tuple(shape.connections),
+            tools=None if shape.tools is None else tuple(shape.tools),
+            write_enabled=shape.write_enabled is True,
+            delivery=delivery,
+            failure_alert=alert,
+            limits=_limits(shape.limits),
+            catch_up=CatchUp(
+                policy=CatchUpPolicy(shape.catch_up.policy),
+                within=shape.catch_up.within or timedelta(hours=24),
+            ),
+            retry=Retry(
+                attempts=shape.retry.attempts,
+                backoff=timedelta(seconds=shape.retry.backoff_seconds),
+                after_writes=shape.retry.after_writes,
+            ),
+            status=Lifecycle(shape.status),
+        )
+
+    def _title(self, shape: AutomationShape) -> str:
+        if shape.title is not None and shape.name is not None:
+            self.complain(
+                "conflict", "title and name are the same thing", ("name",), hint="keep title"
+            )
+        title = shape.title or shape.name
+        if title is None:
+            self.complain(
+                "missing_key", "title is missing", hint='for example "title": "Daily Digest"'
+            )
+        return " ".join((title or "").split())
+
+    def _work(self, shape: AutomationShape) -> AgentWork | None:
+        given = [key for key in (*_WORK, "promptFile") if self._given(key)]
+        if len(given) != 1:
+            self.complain(
+                "one_of",
+                f"{' and '.join(given)} say twice what runs" if given else "nothing says what runs",
+                (given[1],) if given else (),
+                hint="give exactly one of prompt, promptFile, messages",
+            )
+            return None
+        if shape.prompt is not None:
+            return AgentWork(messages=(ChatMessage("user", shape.prompt),))
+        messages = tuple(ChatMessage(each.role, each.content) for each in shape.messages or ())
+        if not messages or messages[-1].role != "user":
+            self.complain(
+                "bad_messages",
+                "the last message must be the user's",
+                ("messages",),
+                hint="it is the prompt",
+            )
+            return None
+        return AgentWork(messages=messages)
+
+    def _given(self, key: str) -> bool:
+        value = self._document.value
+        return key in value or snake(key) in value
+
+    def _delivery(self, shape: DeliveryShape | None) -> Delivery | None:
+        if shape is None:
+            return None
+        targets = self._receivers(shape.targets, ("delivery", "targets"))
+        return Delivery(targets=targets, template=shape.template)
+
+    def _alert(self, shape: FailureAlertShape | None) -> FailureAlert | None:
+        if shape is None:
+            return None
+        return FailureAlert(
+            targets=self._receivers(shape.targets, ("failureAlert", "targets")),
+            after=shape.after,
+            cooldown=timedelta(minutes=shape.cooldown_minutes),
+        )
+
+    def _receivers(self, shapes: Sequence[TargetShape], loc: Loc) -> tuple[Target, ...]:
+        found = (self._targets.target(each, (*loc, place)) for place, each in enumerate(shapes))
+        return tuple(each for each in found if each is not None)
+
+    def _write_enabled(self, shape: AutomationShape) -> None:
+        if shape.write_enabled == "propose":
+            self.complain(
+                "not_yet",
+                'writeEnabled "propose" is not built yet',
+                ("writeEnabled",),
+                hint="false is read-only, true allows writes",
+            )
+        elif isinstance(shape.write_enabled, str):
+            self.complain(
+                "wrong_value", "writeEnabled must be true or false, not a text", ("writeEnabled",)
+            )
+
+    def _tools(self, shape: AutomationShape) -> None:
+        for place, tool in enumerate(shape.tools or ()):
+            if tool != "*" and "." not in tool and "*" not in tool and tool not in OWN_TOOLS:
+                self.complain(
+                    "bad_tool",
+                    f"tools[{place}]: {tool!r} names no connection",
+                    ("tools", place),
+                    hint="write connection.tool, connection.* or the name of a built-in tool",
+                )
+
+
+OWN_TOOLS = frozenset(
+    {
+        "request",
+        "read_connection",
+        "dispatch_task",
+        "query_store",
+        "write_store",
+        "read_knowledge",
+        "read_event",
+    }
+)
+"""Tools that belong to no connection."""
+
+
+def _limits(shape: LimitsShape) -> Limits:
+    return Limits(
+        concurrency=shape.concurrency,
+        on_limit=OnLimit(shape.on_limit) if shape.on_limit else None,
+        timeout=timedelta(seconds=shape.timeout_seconds),
+        max_turns=shape.max_turns,
+        max_tokens=shape.max_tokens,
+        starts_per_hour=shape.starts_per_hour,
+        webhook_bytes=shape.webhook_bytes,
+        writes=WriteLimits(per_run=shape.writes.per_run, per_hour=shape.writes.per_hour),
+    )

@@ -1,0 +1,238 @@
+"""What starts an automation: the shorthand at the top of the file, and the list."""
+
+from datetime import UTC, datetime, timedelta
+
+from amodal_rt.definitions.automation_file import (
+    AutomationShape,
+    ScheduleShape,
+    TriggerShape,
+    WebhookAuthShape,
+)
+from amodal_rt.definitions.shapes import instant, suggestion, text_or_secret
+from amodal_rt.definitions.source import Document, Loc
+from amodal_rt.definitions.targets import Complain
+from amodal_rt.domain.schedule import ScheduleError, first_after, parse_cron
+from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.trigger import (
+    CronTrigger,
+    ManualTrigger,
+    Schedule,
+    SignatureScheme,
+    Trigger,
+    WebhookAuth,
+    WebhookTrigger,
+)
+
+MINIMUM_INTERVAL = timedelta(seconds=60)
+_KINDS = ("cron", "webhook", "manual")
+_LATER = (
+    "gitlab",
+    "slack",
+    "stripe",
+    "pagerduty",
+    "linear",
+    "jira",
+    "shopify",
+    "twilio",
+    "discord",
+    "sentry",
+    "zoom",
+    "standard-webhooks",
+)
+_SHORT = ("trigger", "schedule", "webhookAuth")
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Triggering:
+    """Reads triggers; collects the variables that their proofs need."""
+
+    def __init__(self, document: Document, complain: Complain) -> None:
+        self._document = document
+        self._complain = complain
+        self.secrets: set[str] = set()
+
+    def triggers(self, shape: AutomationShape) -> tuple[Trigger, ...]:
+        """All triggers in file order; complaints for what contradicts itself."""
+        if shape.triggers is None:
+            return self._short(shape)
+        both = [
+            key
+            for key, value in zip(
+                _SHORT, (shape.trigger, shape.schedule, shape.webhook_auth), strict=True
+            )
+            if value is not None
+        ]
+        if both:
+            self._complain(
+                "conflict",
+                f"triggers and {both[0]} are two ways of one thing",
+                (both[0],),
+                hint="move it into triggers",
+            )
+        found = [
+            self._listed(each, ("triggers", place), place, shape)
+            for place, each in enumerate(shape.triggers)
+        ]
+        kept = tuple(each for each in found if each is not None)
+        if sum(isinstance(each, WebhookTrigger) for each in kept) > 1:
+            self._complain(
+                "conflict",
+                "an automation has one webhook URL, so one webhook trigger",
+                ("triggers",),
+            )
+        return kept
+
+    def _short(self, shape: AutomationShape) -> tuple[Trigger, ...]:
+        kind = shape.trigger or (
+            "cron"
+            if shape.schedule is not None
+            else "webhook"
+            if shape.webhook_auth is not None
+            else "manual"
+        )
+        if not self._known(kind, ("trigger",)):
+            return ()
+        if shape.schedule is not None and kind != "cron":
+            self._complain(
+                "conflict",
+                f'trigger "{kind}" does not use the schedule',
+                ("schedule",),
+                hint="for both, give a list of triggers",
+            )
+        if shape.webhook_auth is not None and kind != "webhook":
+            self._complain(
+                "conflict",
+                f'trigger "{kind}" does not use webhookAuth',
+                ("webhookAuth",),
+                hint='say "trigger": "webhook"',
+            )
+        if kind == "cron":
+            if shape.schedule is None:
+                self._complain("missing_key", 'trigger "cron" needs a schedule', ("trigger",))
+                return ()
+            schedule = self._schedule(shape.schedule, shape.timezone, ("schedule",))
+            return (CronTrigger(schedule=schedule, key="0"),) if schedule else ()
+        if kind == "webhook":
+            return (WebhookTrigger(auth=self._auth(shape.webhook_auth, ("webhookAuth",))),)
+        return (ManualTrigger(),)
+
+    def _listed(
+        self, shape: TriggerShape, loc: Loc, place: int, owner: AutomationShape
+    ) -> Trigger | None:
+        if not self._known(shape.type, (*loc, "type")):
+            return None
+        for key, value, kind in (
+            ("schedule", shape.schedule, "cron"),
+            ("webhookAuth", shape.webhook_auth, "webhook"),
+        ):
+            if value is not None and shape.type != kind:
+                self._complain("conflict", f"{key} belongs to triggers of type {kind}", (*loc, key))
+                return None
+        if shape.type == "cron":
+            if shape.schedule is None:
+                self._complain("missing_key", "a cron trigger needs a schedule", loc)
+                return None
+            zone = shape.timezone or owner.timezone
+            schedule = self._schedule(shape.schedule, zone, (*loc, "schedule"))
+            return CronTrigger(schedule=schedule, key=str(place)) if schedule else None
+        if shape.type == "webhook":
+            return WebhookTrigger(auth=self._auth(shape.webhook_auth, (*loc, "webhookAuth")))
+        return ManualTrigger()
+
+    def _known(self, kind: str, loc: Loc) -> bool:
+        if kind in _KINDS:
+            return True
+        if "." in kind or kind == "event":
+            self._complain(
+                "not_yet",
+                f"{kind}: starting from events is not built yet",
+                loc,
+                hint="cron, webhook or manual",
+            )
+            return False
+        hint = suggestion(kind, _KINDS) or "cron, webhook, manual, or an event name with a dot"
+        self._complain("unknown_trigger", f"{kind!r} is no trigger", loc, hint=hint)
+        return False
+
+    def _schedule(self, shape: ScheduleShape, zone: str | None, loc: Loc) -> Schedule | None:
+        given = [key for key in ("cron", "every", "at") if getattr(shape, key) is not None]
+        if len(given) != 1:
+            self._complain(
+                "one_of",
+                "a schedule has exactly one of cron, every, at",
+                loc,
+                hint=f"it has {' and '.join(given)}" if given else None,
+            )
+            return None
+        if shape.cron is not None and not self._cron(shape.cron, loc):
+            return None
+        if shape.every is not None and shape.every < MINIMUM_INTERVAL:
+            self._complain(
+                "interval_too_short", "schedules are at least 60 s apart", (*loc, "every")
+            )
+            return None
+        zone = shape.timezone or zone or "UTC"
+        schedule = Schedule(
+            cron=" ".join(shape.cron.split()) if shape.cron else None,
+            every=shape.every,
+            at=instant(shape.at, zone) if shape.at else None,
+            timezone=zone,
+            start_at=instant(shape.start_at, zone) if shape.start_at else None,
+            end_at=instant(shape.end_at, zone) if shape.end_at else None,
+        )
+        if first_after(schedule, _LONG_AGO) is None:
+            self._complain("never_due", "the schedule is never due between startAt and endAt", loc)
+            return None
+        return schedule
+
+    def _cron(self, expression: str, loc: Loc) -> bool:
+        try:
+            parse_cron(expression)
+        except ScheduleError as error:
+            self._complain(error.code, error.message, (*loc, "cron"), hint=error.hint)
+            return False
+        return True
+
+    def _auth(self, shape: WebhookAuthShape | None, loc: Loc) -> WebhookAuth | None:
+        if shape is None:
+            return None
+        known = [each.value for each in SignatureScheme]
+        if shape.type in _LATER:
+            self._complain(
+                "not_yet",
+                f"the preset {shape.type} is not built yet",
+                (*loc, "type"),
+                hint=f"there are {' and '.join(known)}",
+            )
+            return None
+        if shape.type not in known:
+            hint = suggestion(shape.type, [*known, *_LATER]) or f"there are {' and '.join(known)}"
+            self._complain(
+                "unknown_scheme",
+                f"{shape.type!r} is no signature scheme",
+                (*loc, "type"),
+                hint=hint,
+            )
+            return None
+        scheme = SignatureScheme(shape.type)
+        if scheme is SignatureScheme.GITHUB and shape.header is not None:
+            self._complain(
+                "conflict",
+                "the preset github knows its header",
+                (*loc, "header"),
+                hint='take it away, or use "hmac-sha256"',
+            )
+        secrets = tuple(text_or_secret(each) for each in shape.secret)
+        for place, secret in enumerate(secrets):
+            if isinstance(secret, SecretRef):
+                self.secrets.add(secret.name)
+            else:
+                self._complain(
+                    "secret_in_file",
+                    "a secret does not belong into a file",
+                    (*loc, "secret", place),
+                    hint='put it into .env and write "env:NAME"',
+                )
+        return WebhookAuth(
+            scheme=scheme, secrets=secrets, header=shape.header, dedupe_header=shape.dedupe_header
+        )
