@@ -86,7 +86,7 @@ def session(run_id: str) -> str:
 
 def automation(stem: str) -> str:
     """`aut_` + hash of the stem: the same on every machine, unlike the webhook id."""
-    return "aut_" + base32(hashlib.sha256(stem.encode()).digest())[:16]
+    return "aut_" + base32(hashlib.sha256(stem.encode()).digest()[:10])
 
 
 def webhook(key: bytes, stem: str, rotation: int) -> str:
@@ -97,7 +97,7 @@ def webhook(key: bytes, stem: str, rotation: int) -> str:
     """
     text = stem if rotation == 0 else f"{stem}#{rotation}"
     digest = hmac.new(key, text.encode(), hashlib.sha256).digest()
-    return "auto_" + base32(digest)[:16]
+    return "auto_" + base32(digest[:10])
 
 
 def _encode(value: int, length: int) -> str:

@@ -16,7 +16,6 @@ from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.agent.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
-from amodal_rt.executors.agent.mcp_pool import McpPool
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.ids import Ids
@@ -63,7 +62,6 @@ class House:
     endpoints: Endpoints
     facts: KnownFacts
     address: Address
-    pool: McpPool
     executor: AgentExecutor
     engine: Engine
     scheduler: Scheduler
@@ -129,23 +127,12 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     )
     runs = Runs(ledger, control, starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
-    view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
-    pool = McpPool(egress, clock, redactor)
     executor = AgentExecutor(
         ledger=ledger,
         egress=egress,
-        runtime_view=view,
+        runtime_view=LedgerRuntimeView(automations, runs, deliveries, clock=clock),
         clock=clock,
         ids=ids,
-        redactor=redactor,
-        pool=pool,
-    )
-    probe = ConnectionProbe(
-        pool=pool,
-        egress=egress,
-        runtime_view=view,
-        catalogue=workspace,
-        clock=clock,
         redactor=redactor,
     )
     engine = Engine(
@@ -167,7 +154,6 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         endpoints=endpoints,
         facts=facts,
         address=address,
-        pool=pool,
         executor=executor,
         engine=engine,
         scheduler=Scheduler(
@@ -187,7 +173,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         runs=runs,
         events=Events(intake, ledger, facts, signals=signals, clock=clock, ids=ids),
         deliveries=deliveries,
-        connections=Connections(workspace, probe),
+        connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
     )
 

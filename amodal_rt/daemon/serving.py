@@ -122,7 +122,6 @@ class Daemon:
         """Everything that runs; nothing is announced before all of it does."""
         ground = house.ground
         stack.push_async_callback(house.egress.close)
-        stack.push_async_callback(house.pool.close)
         stack.push_async_callback(house.executor.close)
         control = ControlSocket(self._socket, house.verbs(lambda: self.status(house)))
         await control.open()

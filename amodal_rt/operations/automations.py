@@ -47,7 +47,11 @@ class Automations:
 
     async def list_all(self, caller: Caller) -> list[Document]:
         """All automations, by name."""
-        return [shapes.automation(each) for each in await self.standings()]
+        rows: list[Document] = []
+        for standing in await self.standings():
+            rows.append(shapes.automation(standing))
+            await self._breathe(len(rows))
+        return rows
 
     async def show(self, caller: Caller, name: str) -> Document:
         """One automation, whole. Raises NotFoundError with the nearest name."""
@@ -144,7 +148,16 @@ class Automations:
         """What the documents of all automations are made of, by name."""
         runs = await self._ledger.last_runs()
         automations = self._catalogue.snapshot().automations
-        return [self._stand(state, runs.get(name)) for name, state in sorted(automations.items())]
+        standings: list[Standing] = []
+        for name, state in sorted(automations.items()):
+            standings.append(self._stand(state, runs.get(name)))
+            await self._breathe(len(standings))
+        return standings
+
+    async def _breathe(self, done: int) -> None:
+        # Thousands of rows in one go would keep every webhook waiting.
+        if done % 100 == 0:
+            await self._clock.sleep(0)
 
     async def _standing(self, state: AutomationState) -> Standing:
         runs = await self._ledger.last_runs()
