@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
-from delivery_desk import Desk, statuses
-from delivery_samples import alerting, completed, definition, failure, webhook
+from delivery_desk import Desk, statuses  # pyright: ignore[reportMissingImports]
+from delivery_samples import alerting, completed, definition, failure, webhook  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.delivery import (
     Attempt,

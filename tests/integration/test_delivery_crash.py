@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
-from delivery_desk import Desk
+from delivery_desk import Desk  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.delivery import DeliveryStatus
 from amodal_rt.testing.receiver import Receiver, Scripted
