@@ -19,6 +19,7 @@ from delivery_samples import (
 )
 
 from amodal_rt.definitions.automation import parse_automation
+from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.request import build_request
 from amodal_rt.domain.delivery import FailureState
@@ -58,6 +59,19 @@ def test_every_automation_shown_is_valid(page: str) -> None:
     assert parsed
     assert [each.problems for each in parsed] == [()] * len(parsed)
     assert all(each.definition is not None for each in parsed)
+
+
+@pytest.mark.parametrize(
+    ("page", "blocks"), [("deliver-results.md", 2), ("alert-on-failure.md", 1)]
+)
+def test_every_settings_file_shown_is_valid(page: str, blocks: int) -> None:
+    shown = [
+        block
+        for block in _blocks(page, "json")
+        if json.loads(block).keys() <= {"targets", "defaults", "egress"}
+    ]
+
+    assert [parse_settings(block.encode(), "amodal.json")[1] for block in shown] == [()] * blocks
 
 
 def test_the_shown_result_is_what_the_shown_automation_sends() -> None:
