@@ -159,7 +159,7 @@ runs = Table(
     Index("runs_not_skipped", "automation", "number", sqlite_where=text(NOT_SKIPPED)),
     Index("runs_by_event", "event_id", sqlite_where=text("event_id IS NOT NULL")),
     Index("runs_pending", "number", sqlite_where=text(PENDING)),
-    Index("runs_running", "automation", sqlite_where=text(RUNNING)),
+    Index("runs_running", "number", sqlite_where=text(RUNNING)),
     Index("runs_open", "automation", sqlite_where=text(OPEN)),
     Index("runs_tellable", "automation", "finished_at", sqlite_where=text(TELLABLE)),
 )

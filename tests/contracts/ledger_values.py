@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.delivery import (
@@ -55,7 +56,7 @@ def fresh(prefix: str) -> str:
     return f"{prefix}_{next(_number):08}"
 
 
-def event(**changed: object) -> Event:
+def event(**changed: Any) -> Event:
     plain = Event(
         id=fresh("evt"),
         type="webhook.received",
@@ -64,10 +65,10 @@ def event(**changed: object) -> Event:
         time=NOW,
         received_at=NOW,
     )
-    return replace(plain, **changed)  # type: ignore[arg-type]
+    return replace(plain, **changed)
 
 
-def start(automation: str = "digest", **changed: object) -> Start:
+def start(automation: str = "digest", **changed: Any) -> Start:
     plain = Start(
         run_id=fresh("run"),
         automation=automation,
@@ -78,11 +79,11 @@ def start(automation: str = "digest", **changed: object) -> Start:
         concurrency=3,
         on_limit=OnLimit.QUEUE,
     )
-    return replace(plain, **changed)  # type: ignore[arg-type]
+    return replace(plain, **changed)
 
 
-def slot(at: datetime, automation: str = "digest", **changed: object) -> Start:
-    plain: dict[str, object] = {
+def slot(at: datetime, automation: str = "digest", **changed: Any) -> Start:
+    plain: dict[str, Any] = {
         "trigger": TriggerKind.CRON,
         "on_limit": OnLimit.SKIP,
         "scheduled_for": at,
@@ -92,11 +93,11 @@ def slot(at: datetime, automation: str = "digest", **changed: object) -> Start:
     return start(automation, **(plain | changed))
 
 
-def outcome(status: RunStatus = RunStatus.COMPLETED, **changed: object) -> Outcome:
-    return replace(Outcome(status=status, model="stub:small"), **changed)  # type: ignore[arg-type]
+def outcome(status: RunStatus = RunStatus.COMPLETED, **changed: Any) -> Outcome:
+    return replace(Outcome(status=status, model="stub:small"), **changed)
 
 
-def message(run_id: str, automation: str = "digest", **changed: object) -> OutboxMessage:
+def message(run_id: str, automation: str = "digest", **changed: Any) -> OutboxMessage:
     plain = OutboxMessage(
         delivery_id=fresh("msg"),
         run_id=run_id,
@@ -107,7 +108,7 @@ def message(run_id: str, automation: str = "digest", **changed: object) -> Outbo
         created_at=NOW,
         expires_at=NOW + DAY,
     )
-    return replace(plain, **changed)  # type: ignore[arg-type]
+    return replace(plain, **changed)
 
 
 def nothing(_: FailureState) -> Plan:
@@ -119,7 +120,7 @@ def owing(*messages: OutboxMessage, notes: tuple[str, ...] = ()) -> Callable[[Fa
     return lambda _: Plan(messages, notes)
 
 
-async def running(ledger: Ledger, automation: str = "digest", **changed: object) -> Run:
+async def running(ledger: Ledger, automation: str = "digest", **changed: Any) -> Run:
     """A fresh run of `automation`, claimed."""
     wish = start(automation, **changed)
     await ledger.admit([wish])
@@ -133,11 +134,11 @@ async def finished(
     *,
     plan: Callable[[FailureState], Plan] = nothing,
     at: datetime = NOW + MINUTE,
-    **changed: object,
+    **changed: Any,
 ) -> Run:
     """A run of `automation` that has ended, by default as completed."""
     run = await running(ledger, automation)
-    assert await ledger.finish(run, outcome(**changed), at=at, plan=plan)  # type: ignore[arg-type]
+    assert await ledger.finish(run, outcome(**changed), at=at, plan=plan)
     found = await ledger.find_run(run.run_id)
     assert found is not None
     return found

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import ledger_values as given
 import pytest
@@ -138,7 +139,7 @@ async def test_ended_runs_do_not_count_against_the_limit(ledger: Ledger) -> None
 
 
 async def test_over_starts_per_hour_a_start_is_skipped_with_the_rule(ledger: Ledger) -> None:
-    limit = {"starts_per_hour": 2}
+    limit: dict[str, Any] = {"starts_per_hour": 2}
     await ledger.admit([given.start(created_at=NOW - HOUR, **limit)])
     await ledger.admit([given.start(created_at=NOW - HOUR + MINUTE, **limit)])
     start = given.start(**limit)
@@ -234,7 +235,7 @@ async def test_slots_that_were_added_to_a_row_are_taken(ledger: Ledger) -> None:
     ids=["another reason", "a run"],
 )
 async def test_a_slot_with_another_ruling_ends_the_shared_row(
-    ledger: Ledger, between: dict[str, object]
+    ledger: Ledger, between: dict[str, Any]
 ) -> None:
     paused = SkippedReason.PAUSED
     await ledger.admit([given.slot(NOW, skip=paused)])

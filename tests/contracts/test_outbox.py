@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import ledger_values as given
 import pytest
@@ -342,8 +343,8 @@ async def test_messages_are_listed_newest_first_by_each_filter(ledger: Ledger, r
     await given.owed(ledger, first, second, third)
     await settle(ledger, first, AttemptResult.DEAD)
 
-    async def listed(limit: int = 10, **wanted: object) -> list[str]:
-        records = await ledger.list_messages(limit=limit, **wanted)  # type: ignore[arg-type]
+    async def listed(limit: int = 10, **wanted: Any) -> list[str]:
+        records = await ledger.list_messages(limit=limit, **wanted)
         return [record.message.delivery_id for record in records]
 
     assert await listed() == [third.delivery_id, second.delivery_id, first.delivery_id]

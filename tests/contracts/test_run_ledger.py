@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import ledger_values as given
 import pytest
@@ -16,8 +17,8 @@ from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ports import Ledger, RunFilter
 
 
-async def ids(ledger: Ledger, **wanted: object) -> list[str]:
-    return [run.run_id for run in await ledger.list_runs(RunFilter(**wanted))]  # type: ignore[arg-type]
+async def ids(ledger: Ledger, **wanted: Any) -> list[str]:
+    return [run.run_id for run in await ledger.list_runs(RunFilter(**wanted))]
 
 
 async def status_of(ledger: Ledger, run_id: str) -> tuple[str, str | None]:
@@ -270,7 +271,7 @@ async def test_a_plan_that_raises_leaves_the_run_running(ledger: Ledger) -> None
     assert (await ledger.failure_state("digest")).consecutive == 0
 
 
-async def consecutive(ledger: Ledger, **changed: object) -> int:
+async def consecutive(ledger: Ledger, **changed: Any) -> int:
     """What the plan of one more outcome is told."""
     told: list[int] = []
 
@@ -278,7 +279,7 @@ async def consecutive(ledger: Ledger, **changed: object) -> int:
         told.append(state.consecutive)
         return Plan()
 
-    await given.finished(ledger, plan=plan, **changed)  # type: ignore[arg-type]
+    await given.finished(ledger, plan=plan, **changed)
     assert (await ledger.failure_state("digest")).consecutive == told[-1]
     return told[-1]
 

@@ -1,6 +1,7 @@
 """`ports.StoreLedger`, sentence by sentence."""
 
 from datetime import datetime
+from typing import Any
 
 import ledger_values as given
 import pytest
@@ -19,8 +20,9 @@ async def put(ledger: Ledger, one: StoreItem, expires_at: datetime | None = None
     await ledger.put("drift", one, expires_at=expires_at, step=None)
 
 
-async def keys(ledger: Ledger, **wanted: object) -> list[str]:
-    found = await ledger.query("drift", **({"now": NOW} | wanted))  # type: ignore[arg-type]
+async def keys(ledger: Ledger, **wanted: Any) -> list[str]:
+    asked: dict[str, Any] = {"now": NOW, **wanted}
+    found = await ledger.query("drift", **asked)
     return [one.key for one in found]
 
 

@@ -185,7 +185,7 @@ def _run_indexes() -> None:
     op.create_index(
         "runs_running",
         "runs",
-        ["automation"],
+        ["number"],
         unique=False,
         sqlite_where=sa.text("status = 'running'"),
     )
