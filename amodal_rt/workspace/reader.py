@@ -178,8 +178,8 @@ class Reader:
             problems += verdict.errors
         else:
             verdict = Verdict()
-        good = self._good.get(name) or self._recall(name, world, now)
-        if good is None or good is candidate:
+        good = self._last_good(name, world, now)
+        if good is None or (candidate and good.hash == candidate.hash):
             if candidate is None:
                 return AutomationState(name=name, file=files[0], problems=tuple(problems))
             problems = [each for each in problems if each not in verdict.errors]
@@ -202,12 +202,21 @@ class Reader:
             return good
         return replace(candidate, loaded_at=now)
 
-    def _recall(self, name: str, world: World, now: datetime) -> Definition | None:
-        remembered = self._remembered.get(name)
-        if remembered is None:
-            return None
-        parsed = reparse(remembered.document, file=remembered.file, settings=world.settings)
-        return replace(parsed.definition, loaded_at=now) if parsed.definition else None
+    def _last_good(self, name: str, world: World, now: datetime) -> Definition | None:
+        """The newest version that could run, by the settings of now; None if there was none."""
+        good = self._good.get(name)
+        if good is None:
+            remembered = self._remembered.get(name)
+            if remembered is None:
+                return None
+            document, file, loaded_at = remembered.document, remembered.file, now
+        elif self._world and world.settings != self._world.settings:
+            document, file, loaded_at = good.document, good.file, good.loaded_at
+        else:
+            return good
+        # The document names its targets: where they lead is for the settings to say.
+        parsed = reparse(document, file=file, settings=world.settings)
+        return replace(parsed.definition, loaded_at=loaded_at) if parsed.definition else good
 
     def _make_snapshot(
         self, world: World, states: Mapping[str, AutomationState], found: Scan

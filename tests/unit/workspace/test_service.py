@@ -75,6 +75,43 @@ async def test_a_broken_file_keeps_its_last_good_version_after_a_restart(house: 
     assert (state.definition.hash, _prompt(state)) == (good.hash, "good")
 
 
+async def test_a_last_good_version_delivers_where_the_targets_of_now_lead(house: House) -> None:
+    def settings(host: str) -> str:
+        target = {"type": "webhook", "url": f"https://{host}.example/x"}
+        return json.dumps({"targets": {"reports": target}})
+
+    house.write("amodal.json", settings("old"))
+    house.automation("daily", delivery="reports")
+    workspace = await house.start()
+    house.write("automations/daily.json", "{")
+    await workspace.reload()
+    house.write("amodal.json", settings("new"))
+    await workspace.reload()
+
+    state = workspace.snapshot().automations["daily"]
+
+    assert state.stale
+    assert state.definition
+    assert state.definition.automation.delivery
+    assert state.definition.automation.delivery.targets[0].url == "https://new.example/x"
+
+
+async def test_a_good_file_whose_agent_goes_is_blocked_and_not_stale(house: House) -> None:
+    house.automation("daily", agent="reviewer")
+    agent = house.write("agents/reviewer.md", "Review.")
+    workspace = await house.start()
+    assert workspace.snapshot().automations["daily"].runnable
+    agent.unlink()
+    await workspace.reload()
+
+    for workspace in (workspace, await house.start()):
+        state = workspace.snapshot().automations["daily"]
+        assert not state.stale
+        assert not state.runnable
+        assert [problem.code for problem in state.blocked] == ["unknown_agent"]
+        assert state.problems == ()
+
+
 async def test_a_file_that_never_was_good_has_no_version(house: House) -> None:
     house.write("automations/daily.json", '{"title": ')
 
