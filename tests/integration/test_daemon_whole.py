@@ -85,7 +85,8 @@ async def test_a_slot_missed_while_down_is_caught_up(root: Path) -> None:
     assert run["trigger"] == "catch_up"
 
 
-async def test_a_target_that_fails_is_listed_and_may_be_sent_again(root: Path) -> None:
+async def test_a_message_that_was_given_up_is_listed_and_may_be_sent_again(root: Path) -> None:
+    """A rehearsal's message is never dead: it is suppressed, and counts no failure."""
     import asyncio
 
     async with Receiver() as receiver:
@@ -96,10 +97,10 @@ async def test_a_target_that_fails_is_listed_and_may_be_sent_again(root: Path) -
             run = child.client.post("/v1/automations/digest/trigger")
             (first,) = await receiver.received(1)
 
-            def dead() -> list[dict[str, object]]:
-                return child.client.get("/v1/deliveries", {"status": "dead"})
+            def given_up() -> list[dict[str, object]]:
+                return child.client.get("/v1/deliveries", {"status": "suppressed"})
 
-            (row,) = await asyncio.to_thread(eventually, dead)
+            (row,) = await asyncio.to_thread(eventually, given_up)
             retried = child.client.post(f"/v1/deliveries/{row['delivery_id']}/retry")
             _, second = await receiver.received(2)
             shown = child.client.get(f"/v1/deliveries/{row['delivery_id']}")
