@@ -250,7 +250,7 @@ class AgentHouse:
             trigger=TriggerKind.MANUAL,
             definition="hash",
             created_at=now,
-            concurrency=100,
+            concurrency=100_000,
             on_limit=OnLimit.QUEUE,
             rehearse=rehearse,
             payload=payload,

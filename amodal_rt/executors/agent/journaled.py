@@ -1,5 +1,6 @@
 """A model whose every request stands in the journal, before it and after it."""
 
+import asyncio
 import math
 from collections.abc import Mapping
 
@@ -28,7 +29,10 @@ class JournaledModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         step = self._session.next_turn()
-        await self._record(EntryType.TURN_STARTED, step, {"model": self._reference})
+        # In one tick, so that the ledger's writer makes one commit of them, in this order.
+        opening = [self._session.opening.pop()] if self._session.opening else []
+        started = self._record(EntryType.TURN_STARTED, step, {"model": self._reference})
+        await asyncio.gather(*opening, started)
         try:
             response = await self.wrapped.request(
                 messages, model_settings, model_request_parameters

@@ -100,7 +100,7 @@ class AgentLoop:
     async def _converse(self, session: Session, prompt: Prompt) -> str:
         running = self._running[session.context.run.run_id]
         models = self._models(session, running.choices)
-        await session.context.journal.record(
+        told = session.context.journal.record(
             EntryType.PROMPT,
             step=session.parent,
             data={
@@ -109,17 +109,23 @@ class AgentLoop:
                 "user": prompt.user,
             },
         )
-        result = await self._agent.run(
-            prompt.user,
-            model=_chain([JournaledModel(each, name, session) for name, each in models]),
-            instructions=prompt.system,
-            message_history=_history(prompt.history),
-            deps=session,
-            model_settings=_settings(session),
-            usage_limits=running.limits,
-            usage=running.usage,
-            infer_name=False,
-        )
+        session.opening.append(told)
+        try:
+            result = await self._agent.run(
+                prompt.user,
+                model=_chain([JournaledModel(each, name, session) for name, each in models]),
+                instructions=prompt.system,
+                message_history=_history(prompt.history),
+                deps=session,
+                model_settings=_settings(session),
+                usage_limits=running.limits,
+                usage=running.usage,
+                infer_name=False,
+            )
+        finally:
+            # Left over when a limit ended the run before its first turn.
+            for each in session.opening:
+                each.close()
         finish = result.response.finish_reason
         if finish in {"length", "content_filter", "error"}:
             what = "was cut off at its length limit" if finish == "length" else "was stopped"

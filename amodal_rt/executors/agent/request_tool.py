@@ -3,10 +3,10 @@
 import base64
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from aiohttp import BasicAuth, ClientError, ClientTimeout
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from yarl import URL
 
 from amodal_rt.domain.connection import AuthType, Connection, Intent, Protocol
@@ -29,6 +29,8 @@ BODY_BYTES = 1_048_576
 _SHOWN_HEADERS = ("link", "location", "retry-after", "x-total-count", "x-next-page", "etag")
 
 Scalar = str | int | float | bool | None
+# Checked as written, shown to models in one word: every request pays for the schema.
+Params = Annotated[dict[str, Scalar | list[Scalar]], WithJsonSchema({"type": "object"})]
 
 
 class RequestArguments(BaseModel):
@@ -39,9 +41,7 @@ class RequestArguments(BaseModel):
     connection: str = Field(description="the connection's name")
     method: str = Field(default="GET", description="GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")
     endpoint: str = Field(description="path below the connection's base URL, such as /v1/items")
-    params: dict[str, Scalar | list[Scalar]] | None = Field(
-        default=None, description="query parameters"
-    )
+    params: Params | None = Field(default=None, description="query parameters; a list repeats one")
     data: dict[str, object] | list[object] | str | None = Field(
         default=None, description="JSON body, or text"
     )

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from typing import Protocol as Contract
 
 from amodal_rt.clock import Clock
@@ -17,6 +18,8 @@ from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
 from amodal_rt.ports import RunContext, RuntimeView, StoreLedger
+
+Opening = Coroutine[Any, Any, None]
 
 
 class SessionLedger(StoreLedger, Contract):
@@ -62,7 +65,8 @@ class Session:
     """One agent at work. `parent` is the call that dispatched a sub-agent, None for the first.
 
     `connections` are those that may be used and can be; `unavailable` says why others of the
-    granted ones cannot. `servers` holds the MCP servers that are up.
+    granted ones cannot. `servers` holds the MCP servers that are up. `opening`
+    holds the writing down of the prompt, which goes to the disk together with the first turn.
     """
 
     context: RunContext
@@ -74,6 +78,7 @@ class Session:
     servers: Mapping[str, McpServer]
     tally: Tally
     parent: str | None = None
+    opening: list[Opening] = field(default_factory=list[Opening])
     turn: list[str] = field(default_factory=list[str])
 
     def step(self, call_id: str) -> str:
@@ -96,7 +101,7 @@ class Session:
     def child(self, parent: str, tools: tuple[str, ...] | None) -> "Session":
         """For a sub-agent: the same powers or fewer, the same tally."""
         own = self.grants.outer if isinstance(self.grants, NarrowedGrants) else self.grants
-        return replace(self, grants=own.narrowed(tools), parent=parent, turn=[])
+        return replace(self, grants=own.narrowed(tools), parent=parent, opening=[], turn=[])
 
 
 def agent_of(context: RunContext) -> Agent | None:

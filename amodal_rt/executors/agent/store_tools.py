@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain.connection import Store
@@ -21,15 +21,16 @@ VALUE_BYTES = 262_144
 KEY_CHARACTERS = 256
 
 
+Where = Annotated[dict[str, str | int | float | bool | None], WithJsonSchema({"type": "object"})]
+
+
 class QueryArguments(BaseModel):
     """Which values of a store."""
 
     model_config = ConfigDict(extra="forbid")
 
     store: str = Field(description="the store's name")
-    where: dict[str, str | int | float | bool | None] | None = Field(
-        default=None, description="top-level fields that must be equal"
-    )
+    where: Where | None = Field(default=None, description="top-level fields that must be equal")
     since: str | None = Field(
         default=None, description='ISO time, or "all"; default the last run\'s time'
     )

@@ -157,8 +157,35 @@ def _spec(
         return prepare(session, arguments.model_validate(given))
 
     return ToolSpec(
-        name=name, description=description, schema=arguments.model_json_schema(), prepare=validated
+        name=name, description=description, schema=schema_of(arguments), prepare=validated
     )
+
+
+def schema_of(arguments: type[BaseModel]) -> dict[str, Any]:
+    """The arguments' JSON Schema without what tells a model nothing: titles, null defaults and
+    the null of an optional field. Each request pays for every word of it."""
+    schema: dict[str, Any] = _compact(arguments.model_json_schema())
+    schema.pop("description", None)
+    return schema
+
+
+def _compact(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_compact(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    fields = dict(cast("dict[str, Any]", schema))
+    if isinstance(fields.get("title"), str):
+        del fields["title"]
+    if fields.get("default", 0) is None:
+        del fields["default"]
+    choices: list[Any] = fields.get("anyOf", [])
+    if {"type": "null"} in choices:
+        choices = [each for each in choices if each != {"type": "null"}]
+        fields["anyOf"] = choices
+    if len(choices) == 1:
+        fields |= fields.pop("anyOf")[0]
+    return {name: _compact(each) for name, each in fields.items()}
 
 
 def _read_connection(session: Session, given: NamedArguments) -> Wish:

@@ -16,6 +16,7 @@ from amodal_rt.executors.agent.tools import (
     DispatchArguments,
     ToolSpec,
     dispatch_offered,
+    schema_of,
     specs_of,
 )
 
@@ -90,5 +91,5 @@ def _dispatch_definition() -> ToolDefinition:
         name=DISPATCH,
         description="Give a task to a sub-agent with your tools or fewer. Call it several times "
         "in one turn to have tasks done side by side. Returns its answer.",
-        parameters_json_schema=DispatchArguments.model_json_schema(),
+        parameters_json_schema=schema_of(DispatchArguments),
     )
