@@ -104,8 +104,8 @@ async def test_a_good_file_whose_agent_goes_is_blocked_and_not_stale(house: Hous
     agent.unlink()
     await workspace.reload()
 
-    for workspace in (workspace, await house.start()):
-        state = workspace.snapshot().automations["daily"]
+    for each in (workspace, await house.start()):
+        state = each.snapshot().automations["daily"]
         assert not state.stale
         assert not state.runnable
         assert [problem.code for problem in state.blocked] == ["unknown_agent"]
