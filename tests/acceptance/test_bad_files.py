@@ -49,7 +49,7 @@ BAD: dict[str, tuple[Make, str]] = {
     "address.json": (_json(delivery={"targets": [{"type": "webhook", "url": "ftp://x"}]}), "http"),
     "later.json": (_json(runAs="someone"), "not built yet"),
     "number.json": (_json(limits={"concurrency": "three"}), "concurrency"),
-    "Upper Case.json": (_json(), "[a-z0-9]"),
+    "Upper Case.json": (_json(), "upper-case"),
     "anchors.md": (_text("---\ntitle: &a A\nmetadata: {x: *a}\n---\nWork.\n"), ""),
     "front.md": (_text("---\ntitle: [unclosed\n---\nWork.\n"), ""),
     "legacy.md": (_text("# Automation: No check\n\nSchedule: 0 9 * * *\n"), "Check"),

@@ -25,7 +25,8 @@ def groups() -> dict[str, typer.Typer]:
     connections.command("list")(list_connections)
     connections.command("tools")(list_tools)
     connections.command("test")(test_connection)
-    stores = typer.Typer(help="What agents have kept.", no_args_is_help=True)
+    stores = typer.Typer(help="What agents have kept.", invoke_without_command=True)
+    stores.callback()(all_stores)
     stores.command("list")(list_stores)
     stores.command("show")(show_store)
     return {
@@ -113,6 +114,16 @@ def test_connection(
     return use(
         lambda door: outside.test_connection(door, name), as_json=as_json, workspace=workspace
     )
+
+
+def all_stores(
+    context: typer.Context,
+    as_json: options.AsJson = False,
+    workspace: options.Workspace = None,
+) -> int:
+    """What agents have kept."""
+    # Runs before `list` and `show` too, which print for themselves.
+    return 0 if context.invoked_subcommand else list_stores(as_json, workspace)
 
 
 def list_stores(as_json: options.AsJson = False, workspace: options.Workspace = None) -> int:

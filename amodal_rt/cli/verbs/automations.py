@@ -93,13 +93,11 @@ def _first_line(prompt: str | None) -> str:
 
 def pause(door: Door, name: str | None, *, reason: str | None, everything: bool) -> int:
     """Stop one automation, or all, until resumed."""
-    if everything:
-        rows = door.daemon.post("/v1/automations/pause", {"reason": reason})
-    else:
-        rows = [door.daemon.post(f"/v1/automations/{name}/pause", {"reason": reason})]
+    path = "/v1/automations/pause" if everything else f"/v1/automations/{name}/pause"
+    found = door.daemon.post(path, {"reason": reason})
     if door.output.as_json:
-        door.output.document(rows)
-    for row in rows:
+        door.output.document(found)
+    for row in found if everything else [found]:
         door.output.say(f'Paused "{row["title"]}" will not run until resumed')
     return codes.OK
 
@@ -130,7 +128,7 @@ def rotate_url(door: Door, name: str) -> int:
 
 def _changed(door: Door, row: Document, sentence: str) -> int:
     if door.output.as_json:
-        door.output.document([row])
+        door.output.document(row)
         return codes.OK
     next_run = f"; next run {table.upcoming(row['next_run_at'])}" if row["next_run_at"] else ""
     door.output.say(sentence + next_run)
