@@ -287,3 +287,31 @@ async def test_the_rehearsal_serves_where_no_model_is_configured(house: AgentHou
     assert outcome.text == (
         "[rehearsal] nothing to read: no connection, store or event is within reach"
     )
+
+
+async def test_the_specification_may_be_fetched_and_sees_the_token_only_at_home(
+    house: AgentHouse,
+) -> None:
+    other = f"{house.model.origin}/openapi.json"
+    home = f"{house.service.origin}/openapi.json"
+    house.rest(spec_url=home)
+    house.rest("far", spec_url=other)
+    house.model.script(
+        *calls_then_done(
+            request("GET", home),
+            request("GET", f"{home}?x=1"),
+            request("DELETE", home),
+            Call("request", {"connection": "far", "endpoint": other}),
+        )
+    )
+
+    await house.run()
+
+    [reached] = house.service.requests
+    assert (reached.path, reached.headers["Authorization"]) == (
+        "/openapi.json",
+        "Bearer s3cr3t-canary",
+    )
+    results = house.model.requests[-1].results
+    assert [each.partition(":")[0] for each in results[1:3]] == ["refused", "refused"]
+    assert results[3].startswith("error: HTTP 404")

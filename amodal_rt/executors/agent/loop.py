@@ -39,9 +39,11 @@ from amodal_rt.executors.agent.session import Session, Tally, agent_of
 from amodal_rt.executors.agent.tools import DispatchArguments
 from amodal_rt.executors.agent.toolset import GatedToolset
 from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.logs import Log
 
 DEFAULT_TEMPERATURE = 0.5
 
+_log = Log("executors.agent")
 _FAILURES = (AgentRunError, UserError, FallbackExceptionGroup, AmodalError)
 
 
@@ -84,6 +86,9 @@ class AgentLoop:
         try:
             text = await self._converse(session, build_prompt(session))
         except _FAILURES as error:
+            return _failure(session, error)
+        except Exception as error:  # noqa: BLE001  (a defect of the library or ours ends here)
+            _log.exception("agent.failed", error, run=run_id)
             return _failure(session, error)
         finally:
             del self._running[run_id]

@@ -12,9 +12,9 @@ from yarl import URL
 from amodal_rt.domain.connection import AuthType, Connection, Intent, Protocol
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish
+from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
 from amodal_rt.executors.agent.session import Session
-from amodal_rt.guardrails.egress import Egress, read_limited, refusal
+from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
 from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint
 from amodal_rt.guardrails.grants import REQUEST
 from amodal_rt.guardrails.untrusted import plain_line
@@ -66,6 +66,8 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
             hint=f'"{connection.name}.{REQUEST}" in "tools" would allow them',
         )
     method = check_method(given.method)
+    if connection.spec_url and given.endpoint == connection.spec_url and method == "GET":
+        return _specification(session, connection)
     endpoint = parse_endpoint(given.endpoint)
     headers = given.headers or {}
     check_headers(headers, _reserved(connection))
@@ -108,6 +110,21 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
     )
 
 
+def _specification(session: Session, connection: Connection) -> Wish:
+    """The one absolute URL that may be asked for: the connection's own `specUrl`."""
+    call = RestCall(method="GET", path=connection.spec_url or "")
+
+    async def perform(_key: CallKey) -> Answer:
+        return await send(session.services.egress, connection, call, session.context.environment)
+
+    return Wish(
+        decision=allowed("the connection's specUrl", "specUrl"),
+        perform=perform,
+        seconds=SECONDS,
+        facts={"connection": connection.name, "request": "GET specUrl", "intent": "read"},
+    )
+
+
 def find_connection(session: Session, name: str) -> Connection:
     """A connection that the run may use. Raises DeniedError saying why there is none."""
     connection = session.connections.get(name)
@@ -137,16 +154,20 @@ async def send(
     Raises UnavailableError when there was no answer, DeniedError when the egress guard
     refused. A redirect is an answer like any other and is not followed.
     """
-    base = _resolve(connection.base_url, environment) if connection.base_url else None
+    base = _resolve(connection.base_url, environment)
     if not base:
         raise InvalidError(f"the connection {connection.name} has no baseUrl")
-    url = URL(base.rstrip("/") + call.path)
-    egress.permit(str(url), [base])
+    specification = connection.spec_url is not None and call.path == connection.spec_url
+    url = URL(call.path if specification else base.rstrip("/") + call.path)
+    egress.permit(str(url), [call.path if specification else base])
     params = [(name, _text(value)) for name, value in call.params]
-    headers = {
-        name: _resolve(value, environment) for name, value in connection.headers.items()
-    } | dict(call.headers)
-    _authenticate(connection, environment, headers, params)
+    headers = dict(call.headers)
+    # A specification may lie on somebody else's server, who must not see our token.
+    if not specification or origin_of(str(url)) == origin_of(base):
+        headers |= {
+            name: _resolve(value, environment) for name, value in connection.headers.items()
+        }
+        _authenticate(connection, environment, headers, params)
     if key is not None:
         headers["Idempotency-Key"] = key.idempotency_key
     body = _body(call.data, headers)
