@@ -1,6 +1,7 @@
 """The verbs of runs: following ends with the run, cancelling ends the run."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
-from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start, Usage
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Usage
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ports import journal_topic
@@ -200,11 +201,14 @@ async def test_why_answers_from_skipped_slots_too(desk: Desk) -> None:
     found = definition("a", cron())
     desk.files.add(live(found))
     slot = NOW - timedelta(hours=3)
-    start: Start = start_for(
-        found, TriggerKind.CRON, ids=desk.ids, now=NOW, payload={"scheduled_at": "…"},
-        scheduled_for=slot, schedule_key="cron:0 9 * * *",
-        skip=SkippedReason.PAUSED, rule="paused by ada",
-    )  # fmt: skip
+    wish = start_for(found, TriggerKind.CRON, ids=desk.ids, now=NOW)
+    start = replace(
+        wish,
+        scheduled_for=slot,
+        schedule_key="cron:0 9 * * *",
+        skip=SkippedReason.PAUSED,
+        rule="paused by ada",
+    )
     await desk.ledger.admit([start])
 
     (row,) = await desk.runs.why(ADA, "a", at=slot)
