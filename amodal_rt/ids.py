@@ -100,5 +100,11 @@ def webhook(key: bytes, stem: str, rotation: int) -> str:
     return "auto_" + base32(digest[:10])
 
 
+# Every accepted webhook makes two ids: pairs halve the steps.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
 def _encode(value: int, length: int) -> str:
-    return "".join(_ALPHABET[(value >> (5 * place)) & 31] for place in range(length - 1, -1, -1))
+    if length % 2:
+        return _encode(value << 5, length + 1)[:-1]
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(5 * length - 10, -1, -10)])
