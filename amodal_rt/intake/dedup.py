@@ -8,8 +8,9 @@ from amodal_rt.domain.event import DedupKey
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.headers import Headers
 
-GITHUB_DELIVERY = "X-GitHub-Delivery"
-ID_HEADERS = ("webhook-id", "Idempotency-Key", "X-Webhook-Id", GITHUB_DELIVERY)
+GITHUB_DELIVERY = "x-github-delivery"
+ID_HEADERS = ("webhook-id", "idempotency-key", "x-webhook-id", GITHUB_DELIVERY)
+"""Where senders say which delivery this is, the most telling name first."""
 _LONGEST = 256
 _OF_WATCH = frozenset(
     ("action", "enterprise", "installation", "organization", "repository", "sender")
@@ -19,24 +20,33 @@ _OF_WATCH = frozenset(
 def delivery_id(auth: WebhookAuth | None, headers: Headers) -> str | None:
     """What the sender calls this delivery: 1 to 256 printable ASCII characters, or None."""
     if auth and auth.dedupe_header:
-        return _printable(headers.first(auth.dedupe_header))
+        return _printable(headers.first(auth.dedupe_header.lower()))
     if auth and auth.scheme is SignatureScheme.GITHUB:
         return _printable(headers.first(GITHUB_DELIVERY))
-    found = (_printable(headers.first(name)) for name in ID_HEADERS)
-    return next((each for each in found if each), None)
+    for name in ID_HEADERS:
+        if found := _printable(headers.first(name)):
+            return found
+    return None
 
 
 def key_for(
-    endpoint: str, auth: WebhookAuth | None, headers: Headers, body: bytes, data: object
+    endpoint: str,
+    auth: WebhookAuth | None,
+    name: str | None,
+    event: str | None,
+    body: bytes,
+    data: object,
 ) -> DedupKey | None:
-    """The keys of this delivery on `endpoint`; None when every such request is new."""
-    name = delivery_id(auth, headers)
+    """The keys of this delivery on `endpoint`; None when every such request is new.
+
+    `name` is its `delivery_id`, `event` what the unsigned header of GitHub calls it.
+    """
     if auth and auth.dedupe_header:
         keys = [f"header:{_digest(name.encode())}"] if name else []
     elif auth and auth.scheme is SignatureScheme.GITHUB:
         keys = [f"delivery:{_digest(name.encode())}"] if name else []
         # The delivery id is not signed: a replay may carry a fresh one, but the same body.
-        if not may_repeat(headers.first("X-GitHub-Event"), data):
+        if not may_repeat(event, data):
             keys.append(f"body:{_digest(body)}")
     else:
         # Neither is proof alone: ids are reused by other bodies, bodies repeat by nature.

@@ -1,5 +1,6 @@
 """A request's headers, and which of them may be kept."""
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +24,13 @@ _LONGEST = 1024
 _MOST = 32
 
 
+@functools.lru_cache(maxsize=1024)
+def _may_keep(name: str) -> bool:
+    if name in _KEPT:
+        return True
+    return bool(_KEPT_SHAPE.fullmatch(name)) and not _SECRET.search(name)
+
+
 class Headers:
     """Headers by lower-case name, repeated ones kept apart."""
 
@@ -38,8 +46,8 @@ class Headers:
         return self._values.get(name.lower(), [])
 
     def first(self, name: str) -> str | None:
-        """The first value of `name`, or None."""
-        values = self._values.get(name.lower())
+        """The first value of `name`, which is given in lower case, or None."""
+        values = self._values.get(name)
         return values[0] if values else None
 
     def compressed(self) -> bool:
@@ -54,7 +62,7 @@ class Headers:
         for name, values in self._values.items():
             if name == refused or len(kept) == _MOST:
                 continue
-            if name in _KEPT or (_KEPT_SHAPE.fullmatch(name) and not _SECRET.search(name)):
+            if _may_keep(name):
                 # Bytes outside UTF-8 arrive as lone surrogates, which no ledger can encode.
                 clean = values[0].encode("utf-8", "replace").decode("utf-8")
                 kept[name] = clean[:_LONGEST]

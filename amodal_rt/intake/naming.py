@@ -8,6 +8,7 @@ from typing import cast
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.headers import Headers
 
+GITHUB_EVENT = "x-github-event"
 RECEIVED = "webhook.received"
 """The type of an own webhook whose sender no preset names."""
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -27,7 +28,7 @@ class EventName:
 def name_for(auth: WebhookAuth | None, stem: str, headers: Headers, data: object) -> EventName:
     """`github.<event>.<action>` for GitHub, else `webhook.received` from `/webhooks/<stem>`."""
     if auth and auth.scheme is SignatureScheme.GITHUB:
-        return _github(headers.first("X-GitHub-Event"), data)
+        return _github(headers.first(GITHUB_EVENT), data)
     return EventName(type=RECEIVED, source=f"/webhooks/{stem}")
 
 

@@ -138,7 +138,14 @@ class WebhookIntake:
         event = self._event(stem, auth, headers, body)
         return Verified(
             event=event,
-            dedup=dedup.key_for(request.endpoint, auth, headers, body, event.data),
+            dedup=dedup.key_for(
+                request.endpoint,
+                auth,
+                event.delivery_id,
+                headers.first(naming.GITHUB_EVENT),
+                body,
+                event.data,
+            ),
             definition=definition,
             snapshot=admitted.snapshot,
         )
