@@ -23,12 +23,20 @@ _RULED_ON = (
     "UPDATE schedule_states SET last_slot = ?1"
     " WHERE automation = ?2 AND key = ?3 AND (last_slot IS NULL OR last_slot < ?1)"
 )
-_HOLDS_A_SLOT = f"{tables.OPEN} AND reason IS NULL"
+_WANTS_A_SLOT = f"{tables.PENDING} AND reason IS NULL"
+# Named indexes: by its name alone an automation's whole history would be counted through.
 _OPEN_OF_ONE = (
-    "SELECT COUNT(*) FROM"  # noqa: S608  all constants
-    f" (SELECT 1 FROM runs WHERE automation = ? AND {_HOLDS_A_SLOT} LIMIT ?)"
+    "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM runs INDEXED BY runs_waiting"  # noqa: S608
+    f" WHERE automation = ?1 AND {_WANTS_A_SLOT} LIMIT ?2))"
+    " + (SELECT COUNT(*) FROM runs INDEXED BY runs_running"
+    f" WHERE automation = ?1 AND {tables.RUNNING})"
 )
-_OPEN_OF_ALL = f"SELECT automation, COUNT(*) FROM runs WHERE {_HOLDS_A_SLOT} GROUP BY automation"  # noqa: S608
+_OPEN_OF_ALL = (
+    "SELECT automation, COUNT(*) FROM ("  # noqa: S608  all constants
+    f"SELECT automation FROM runs INDEXED BY runs_pending WHERE {_WANTS_A_SLOT} UNION ALL "
+    f"SELECT automation FROM runs INDEXED BY runs_running WHERE {tables.RUNNING}"
+    ") GROUP BY automation"
+)
 _NTH_NEWEST = (
     f"SELECT created_at FROM runs WHERE automation = ? AND {tables.NOT_SKIPPED}"  # noqa: S608
     " ORDER BY number DESC LIMIT 1 OFFSET ?"

@@ -44,12 +44,7 @@ class OutcomeRows(Part):
             if before is None:
                 return False
             usage = _added(before, outcome.usage)
-            spent: Columns = {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "turns": usage.turns,
-                "cost_usd": usage.cost_usd,
-            }
+            spent = _usage_columns(usage)
             if retry_at is not None:
                 _retry(connection, run, outcome, spent, at, retry_at)
                 self._admission.grew()
@@ -160,6 +155,15 @@ def _result_columns(outcome: Outcome, at: datetime) -> Columns:
         "result_text": maybe_storable(outcome.text),
         "result_payload": maybe_dumped(outcome.payload),
         "output": dumped([storable(label) for label in outcome.output]),
+    }
+
+
+def _usage_columns(usage: Usage) -> Columns:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "turns": usage.turns,
+        "cost_usd": usage.cost_usd,
     }
 
 

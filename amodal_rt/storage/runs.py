@@ -19,6 +19,7 @@ from amodal_rt.storage.writer import driver
 
 _PAGE = 200
 _RUNS = tables.runs.c
+_OCCUPYING = (_RUNS.number, _RUNS.automation, _RUNS.concurrency, _RUNS.conversation_key)
 
 
 class _Occupancy:
@@ -88,10 +89,10 @@ class RunRows(Part):
         def work(connection: Connection) -> datetime | None:
             occupancy = _Occupancy(connection)
             query = (
-                select(tables.runs)
+                select(_RUNS.not_before, *_OCCUPYING)
                 # What was due at the last claim and is pending still waits for a slot: its
                 # time would wake the engine again and again.
-                .where(text(tables.PENDING), _RUNS.reason.is_(None))
+                .where(text(tables.TIMED), _RUNS.reason.is_(None))
                 .where(_RUNS.not_before > self._claimed_at)
                 .order_by(_RUNS.not_before)
             )
@@ -104,7 +105,7 @@ class RunRows(Part):
 
     async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
         query = (
-            select(tables.runs)
+            select(_RUNS.id, *_OCCUPYING)
             .where(text(tables.PENDING), _RUNS.reason.is_(None), _is_due(to_millis(now)))
             .where(_RUNS.created_at < to_millis(before))
             .order_by(_RUNS.number)
@@ -194,7 +195,7 @@ def cancel_pending(
     """End all pending runs of `automation` as cancelled, oldest first; returns their ids."""
     query = (
         select(_RUNS.id)
-        .where(_RUNS.automation == automation, text(tables.OPEN), text(tables.PENDING))
+        .where(_RUNS.automation == automation, text(tables.PENDING))
         .order_by(_RUNS.number)
     )
     ids = list(connection.execute(query).scalars())
@@ -215,7 +216,9 @@ def _claimable(connection: Connection, limit: int, now: int) -> list[int]:
     last = 0
     while len(found) < limit:
         query = (
-            select(_RUNS.number, _RUNS.automation, _RUNS.concurrency, _RUNS.conversation_key)
+            select(*_OCCUPYING)
+            # By the primary key, every run there ever was would be looked at.
+            .with_hint(tables.runs, "INDEXED BY runs_pending", "sqlite")
             .where(text(tables.PENDING), _RUNS.reason.is_(None), _is_due(now))
             .where(_RUNS.number > last, _RUNS.automation.not_in(saturated))
             .order_by(_RUNS.number)

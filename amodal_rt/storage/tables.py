@@ -23,6 +23,7 @@ metadata = MetaData()
 PENDING = "status = 'pending'"
 RUNNING = "status = 'running'"
 OPEN = "status IN ('pending', 'running')"
+TIMED = "status = 'pending' AND not_before IS NOT NULL"
 NOT_SKIPPED = "status <> 'skipped'"
 TELLABLE = "status = 'completed' AND rehearsed = 0"
 SENDING = "status = 'sending'"
@@ -158,9 +159,21 @@ runs = Table(
     Index("runs_by_automation", "automation", "number"),
     Index("runs_not_skipped", "automation", "number", sqlite_where=text(NOT_SKIPPED)),
     Index("runs_by_event", "event_id", sqlite_where=text("event_id IS NOT NULL")),
-    Index("runs_pending", "number", sqlite_where=text(PENDING)),
+    # Holds all that a claim asks about, so that a long queue is looked through in the index.
+    Index(
+        "runs_pending",
+        "number",
+        "automation",
+        "concurrency",
+        "conversation_key",
+        "reason",
+        "not_before",
+        "created_at",
+        sqlite_where=text(PENDING),
+    ),
+    Index("runs_waiting", "automation", "number", sqlite_where=text(PENDING)),
+    Index("runs_timed", "not_before", sqlite_where=text(TIMED)),
     Index("runs_running", "number", sqlite_where=text(RUNNING)),
-    Index("runs_open", "automation", sqlite_where=text(OPEN)),
     Index("runs_tellable", "automation", "finished_at", sqlite_where=text(TELLABLE)),
 )
 

@@ -153,6 +153,7 @@ def _runs() -> None:
         sa.PrimaryKeyConstraint("number"),
     )
     _run_indexes()
+    _open_run_indexes()
 
 
 def _run_indexes() -> None:
@@ -172,22 +173,26 @@ def _run_indexes() -> None:
         unique=False,
         sqlite_where=sa.text("status <> 'skipped'"),
     )
+
+
+def _open_run_indexes() -> None:
     op.create_index(
-        "runs_open",
+        "runs_pending",
         "runs",
-        ["automation"],
+        [
+            "number",
+            "automation",
+            "concurrency",
+            "conversation_key",
+            "reason",
+            "not_before",
+            "created_at",
+        ],
         unique=False,
-        sqlite_where=sa.text("status IN ('pending', 'running')"),
+        sqlite_where=sa.text("status = 'pending'"),
     )
     op.create_index(
-        "runs_pending", "runs", ["number"], unique=False, sqlite_where=sa.text("status = 'pending'")
-    )
-    op.create_index(
-        "runs_running",
-        "runs",
-        ["number"],
-        unique=False,
-        sqlite_where=sa.text("status = 'running'"),
+        "runs_running", "runs", ["number"], unique=False, sqlite_where=sa.text("status = 'running'")
     )
     op.create_index(
         "runs_tellable",
@@ -195,6 +200,20 @@ def _run_indexes() -> None:
         ["automation", "finished_at"],
         unique=False,
         sqlite_where=sa.text("status = 'completed' AND rehearsed = 0"),
+    )
+    op.create_index(
+        "runs_timed",
+        "runs",
+        ["not_before"],
+        unique=False,
+        sqlite_where=sa.text("status = 'pending' AND not_before IS NOT NULL"),
+    )
+    op.create_index(
+        "runs_waiting",
+        "runs",
+        ["automation", "number"],
+        unique=False,
+        sqlite_where=sa.text("status = 'pending'"),
     )
 
 
