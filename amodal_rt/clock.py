@@ -1,6 +1,7 @@
 """Time. The only module that reads a clock or sleeps."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from time import monotonic as _monotonic
@@ -44,6 +45,18 @@ class SystemClock:
 
     def deadline(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
+
+
+async def first_of(*waits: Awaitable[None]) -> set[int]:
+    """Return when the first is done, with the places of all that are; cancel the others."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return {place for place, task in enumerate(tasks) if task in done}
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def iso(instant: datetime | None) -> str | None:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from amodal_rt.domain.delivery import Delivery, FailureAlert
 from amodal_rt.domain.trigger import CronTrigger, Trigger, TriggerKind, WebhookTrigger
 
-
 STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """What a file's stem must be to name an automation."""
 

@@ -7,6 +7,8 @@ calendar arithmetic is its, the mapping to a zone's offsets is ours.
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -275,3 +277,107 @@ def _change_between(zone: ZoneInfo, before: datetime, after: datetime) -> dateti
         else:
             after = middle
     return after.replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Consecutive slots: the first, the last, and how many."""
+
+    first: datetime
+    last: datetime
+    count: int
+
+
+def stretch(schedule: Schedule, after: datetime, until: datetime) -> Stretch | None:
+    """All slots with `after < t <= until`, or None; a year of minutes takes milliseconds."""
+    first = first_after(schedule, after)
+    if first is None or first > until:
+        return None
+    last = last_slot(schedule, after, until)
+    assert last is not None, "the first slot is also one before the end"
+    return Stretch(first=first, last=last, count=count_slots(schedule, after, until))
+
+
+def last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
+    """The newest slot with `after < t <= until`, or None."""
+    window = timedelta(hours=1)
+    while True:
+        begin = max(after, until - window)
+        found = first_after(schedule, begin)
+        if found is not None and found <= until:
+            return slots(schedule, begin, until, 1_000_000)[-1]
+        if begin == after:
+            return None
+        window *= 24
+
+
+def count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
+    """How many slots have `after < t <= until`."""
+    if schedule.cron is None or until - after < timedelta(days=3):
+        return (
+            len(slots(schedule, after, until, 1_000_000))
+            if not schedule.every
+            else _strides(schedule, after, until)
+        )
+    begin = (
+        max(after, schedule.start_at - timedelta(microseconds=1)) if schedule.start_at else after
+    )
+    end = min(until, schedule.end_at - timedelta(microseconds=1)) if schedule.end_at else until
+    zone = _zone(schedule.timezone)
+    midnight = _midnight_after(begin, zone)
+    total = len(slots(schedule, begin, min(_instant_before(midnight, zone), end), 10_000))
+    day_holds = _day_counter(expand(schedule.cron))
+    while True:
+        start, following = _instant_before(midnight, zone), midnight + _DAY
+        stop = _instant_before(following, zone)
+        if stop > end:
+            return total + len(slots(schedule, start, end, 10_000))
+        if stop - start == _DAY and _offset(zone, start) == _offset(zone, stop):
+            total += day_holds(midnight)
+        else:
+            total += len(slots(schedule, start, stop, 10_000))
+        midnight = following
+
+
+def _strides(schedule: Schedule, after: datetime, until: datetime) -> int:
+    length = schedule.every
+    first = first_after(schedule, after)
+    assert length is not None
+    if first is None or first > until:
+        return 0
+    end = until
+    if schedule.end_at is not None and schedule.end_at <= until:
+        end = schedule.end_at - timedelta(microseconds=1)
+    return (end - first) // length + 1
+
+
+def _day_counter(expression: str) -> Callable[[datetime], int]:
+    """How many slots an ordinary day (given by its midnight on the wall) holds."""
+    each_day = len(list(_within_a_day(expression)))
+    rest = expression.split()[2:]
+    days = " ".join(["0", "0", *rest])
+
+    def holds(midnight: datetime) -> int:
+        found = _naive_after(days, midnight - timedelta(seconds=1))
+        return each_day if found == midnight else 0
+
+    return holds
+
+
+def _within_a_day(expression: str) -> Iterator[datetime]:
+    minute, hour = expression.split()[:2]
+    day = datetime(2001, 1, 1)  # noqa: DTZ001  a wall without a zone
+    for found in CronSim(f"{minute} {hour} * * *", day - timedelta(seconds=1)):
+        if found >= day + _DAY:
+            return
+        yield found
+
+
+def _midnight_after(instant: datetime, zone: ZoneInfo) -> datetime:
+    local = instant.astimezone(zone).replace(tzinfo=None)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
+
+
+def _instant_before(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Just before a wall-clock midnight: a stretch that ends here holds no slot of that day."""
+    return _instant_of_slot(wall, zone) - timedelta(microseconds=1)

@@ -1,0 +1,207 @@
+"""One claimed run, from its claim to its outcome."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.delivery import FailureState, Plan
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.outcome import Outcome, Waiting, failed
+from amodal_rt.domain.run import FailedReason, Run, RunStatus
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.engine.ending import raised, retry_at, stopped
+from amodal_rt.engine.run_journal import RunJournal
+from amodal_rt.engine.supervisor import Stop, Supervisor
+from amodal_rt.errors import UnavailableError
+from amodal_rt.failpoints import hit
+from amodal_rt.logs import Log
+from amodal_rt.ports import (
+    OUTBOX,
+    Catalogue,
+    EventLedger,
+    Executor,
+    JournalLedger,
+    OutcomePlanner,
+    RunContext,
+    RunLedger,
+    Signals,
+    journal_topic,
+)
+
+_RETRY_SECONDS = 1.0
+_log = Log("engine")
+
+
+class CarrierLedger(RunLedger, EventLedger, JournalLedger, Protocol):
+    """What carrying needs of the ledger."""
+
+
+class Carrier:
+    """Carries one claimed run to its outcome.
+
+    A run leaves exactly once and always with an outcome: an executor that raises, hangs or
+    is cancelled still ends as a row in the ledger.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: CarrierLedger,
+        catalogue: Catalogue,
+        executor: Executor,
+        planner: OutcomePlanner,
+        signals: Signals,
+        clock: Clock,
+        mask: Callable[[str], str],
+    ) -> None:
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._executor = executor
+        self._planner = planner
+        self._signals = signals
+        self._clock = clock
+        self._mask = mask
+
+    async def carry(self, run: Run, supervisor: Supervisor) -> None:
+        """Execute the run and commit what became of it."""
+        snapshot = self._catalogue.snapshot()
+        definition = snapshot.find(run.automation)
+        journal = RunJournal(
+            run, self._ledger, signals=self._signals, clock=self._clock, mask=self._mask
+        )
+        if definition is None:
+            ended: Outcome | Waiting = _cannot_run(run, snapshot)
+        else:
+            ended = await self._execute(run, definition, snapshot, journal, supervisor)
+        journal.close()
+        if isinstance(ended, Waiting):
+            await self._durably(lambda: self._ledger.park(run, ended, at=self._clock.now()))
+            self._signals.notify(journal_topic(run.run_id))
+            return
+        await self.settle(run, ended, definition, wrote=journal.wrote)
+
+    async def settle(
+        self, run: Run, outcome: Outcome, definition: Definition | None, *, wrote: bool
+    ) -> None:
+        """Commit the outcome with what it owes, or send the run back for another attempt."""
+        now = self._clock.now()
+        outcome = self._masked(outcome)
+        again = retry_at(run, outcome, definition, wrote=wrote, now=now)
+        notes: list[str] = []
+
+        def plan(state: FailureState) -> Plan:
+            if definition is None:
+                return Plan()
+            made = self._planner.plan(run, outcome, definition, state, now)
+            notes[:] = made.notes
+            return made
+
+        written = await self._durably(
+            lambda: self._ledger.finish(run, outcome, at=now, plan=plan, retry_at=again)
+        )
+        if not written:
+            _log.warning("run.fenced", run=run.run_id, term=run.term)
+            return
+        await self._note(run, notes, now)
+        self._announce(run, outcome, again)
+
+    def definition_of(self, run: Run) -> Definition | None:
+        """The live version of the run's automation, if it has one."""
+        return self._catalogue.snapshot().find(run.automation)
+
+    async def _execute(
+        self,
+        run: Run,
+        definition: Definition,
+        snapshot: Snapshot,
+        journal: RunJournal,
+        supervisor: Supervisor,
+    ) -> Outcome | Waiting:
+        try:
+            context = await self._context(run, definition, snapshot, journal)
+            hit("run.before_execute")
+            timeout = definition.automation.limits.timeout
+            ended = await supervisor.watch(
+                self._executor.execute(context), seconds=timeout.total_seconds()
+            )
+            hit("run.after_execute")
+        except Exception as error:  # noqa: BLE001  whatever it is, the run has failed
+            _log.warning("run.raised", run=run.run_id, error=self._mask(repr(error)))
+            return raised(error, self._mask)
+        return stopped(ended, timeout) if isinstance(ended, Stop) else ended
+
+    async def _context(
+        self, run: Run, definition: Definition, snapshot: Snapshot, journal: RunJournal
+    ) -> RunContext:
+        await self._ledger.bind(run.run_id, term=run.term, definition=definition.hash)
+        event = await self._ledger.find_event(run.event_id) if run.event_id else None
+        previous = await self._ledger.previous(run.automation, run.conversation_key)
+        data: dict[str, object] = {"trigger": run.trigger.value, "definition": definition.hash}
+        await journal.record(EntryType.RUN_STARTED, data=data)
+        _log.info("run.started", run=run.run_id, automation=run.automation, attempt=run.attempt)
+        return RunContext(
+            run=replace(run, definition=definition.hash),
+            definition=definition,
+            snapshot=snapshot,
+            environment=self._catalogue.environment(),
+            journal=journal,
+            event=event.event if event else None,
+            previous=previous,
+        )
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        return replace(
+            outcome,
+            error=self._mask(outcome.error) if outcome.error else None,
+            text=self._mask(outcome.text) if outcome.text else outcome.text,
+            output=tuple(self._mask(line) for line in outcome.output),
+        )
+
+    async def _durably(self, write: Callable[[], Awaitable[bool]]) -> bool:
+        """Try until the ledger takes it: a full disk must not lose an outcome."""
+        while True:
+            try:
+                return await write()
+            except UnavailableError as error:
+                _log.error("run.outcome_waits", code=error.code, error=error.message)
+                await self._clock.sleep(_RETRY_SECONDS)
+
+    async def _note(self, run: Run, notes: list[str], now: datetime) -> None:
+        for note in notes:
+            try:
+                await self._ledger.record(
+                    run.run_id,
+                    EntryType.RUN_NOTE,
+                    at=now,
+                    attempt=run.attempt,
+                    data={"note": self._mask(note)},
+                )
+            except UnavailableError:
+                return
+
+    def _announce(self, run: Run, outcome: Outcome, again: datetime | None) -> None:
+        self._signals.notify(journal_topic(run.run_id))
+        self._signals.notify(OUTBOX)
+        name = "run.retried" if again else "run.finished"
+        level = _log.info if outcome.status is not RunStatus.FAILED else _log.warning
+        level(
+            name,
+            run=run.run_id,
+            automation=run.automation,
+            status=outcome.status.value,
+            reason=outcome.reason,
+            error=outcome.error,
+        )
+
+
+def _cannot_run(run: Run, snapshot: Snapshot) -> Outcome:
+    """Between its start and its claim, the automation went away or became invalid."""
+    state = snapshot.automations.get(run.automation)
+    if state is None:
+        return Outcome(status=RunStatus.CANCELLED, error="the automation was deleted")
+    wrong = next(iter(state.blocked or state.problems), None)
+    text = wrong.sentence() if wrong else "no version of it can run"
+    return failed(FailedReason.ERROR, f"the automation is invalid: {text}")

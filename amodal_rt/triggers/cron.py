@@ -1,0 +1,269 @@
+"""Schedules: every due slot becomes a row of the ledger, once."""
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from amodal_rt.clock import Clock, first_of
+from amodal_rt.domain import schedule
+from amodal_rt.domain.automation import Definition, Lifecycle
+from amodal_rt.domain.run import Start
+from amodal_rt.domain.trigger import CronTrigger
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.errors import UnavailableError
+from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
+from amodal_rt.ports import (
+    FACTS,
+    RUNS_PENDING,
+    SNAPSHOT,
+    AutomationFacts,
+    Catalogue,
+    FactLedger,
+    RunLedger,
+    ScheduleLedger,
+    ScheduleState,
+    Signals,
+)
+from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
+from amodal_rt.triggers.missed import FRESH, Due, starts
+from amodal_rt.triggers.starts import pause_rule
+
+TICK_SECONDS = 5.0
+"""How often the clock is looked at whatever was set: it may have been turned, or have slept."""
+
+_log = Log("triggers")
+Key = tuple[str, str]
+
+
+class SlotLedger(RunLedger, ScheduleLedger, Protocol):
+    """What the scheduler needs of the ledger."""
+
+
+@dataclass(slots=True)
+class _Armed:
+    """One schedule. Slots up to `ruled` are on record; `next_at` is the first after it."""
+
+    definition: Definition
+    trigger: CronTrigger
+    ruled: datetime
+    next_at: datetime | None
+    late: bool
+
+
+class Scheduler:
+    """Rules on every slot of every schedule in the order of time.
+
+    The heap in memory is only a memory of the ledger: what was ruled on is read at start,
+    and a slot is a primary key, so that neither a crash nor a turned clock starts one twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        ledger: SlotLedger,
+        facts: FactLedger,
+        signals: Signals,
+        clock: Clock,
+        ids: Ids,
+        alarm: Alarm | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._fact_ledger = facts
+        self._signals = signals
+        self._clock = clock
+        self._ids = ids
+        self._given_alarm = alarm
+        self._armed: dict[Key, _Armed] = {}
+        self._heap: list[tuple[datetime, Key]] = []
+        self._seen: dict[str, Definition] = {}
+        self._states: dict[Key, ScheduleState] = {}
+        self._facts: Mapping[str, AutomationFacts] = {}
+        self._facts_stale = True
+        self._version: int | None = None
+
+    async def run(self) -> None:
+        """Arm what the files say, rule on what was missed, and go on until cancelled."""
+        alarm = self._given_alarm or SchedulerAlarm()
+        with self._signals.listen(SNAPSHOT) as snapshot, self._signals.listen(FACTS) as facts:
+            try:
+                states = await self._ledger.schedule_states()
+                self._states = {(each.automation, each.key): each for each in states}
+                while True:
+                    await self._step()
+                    alarm.set(self._heap[0][0] if self._heap else None)
+                    tick = self._clock.sleep(TICK_SECONDS)
+                    woken = await first_of(facts(), snapshot(), alarm.wait(), tick)
+                    self._facts_stale = self._facts_stale or 0 in woken
+            finally:
+                alarm.close()
+
+    async def _step(self) -> None:
+        try:
+            if self._facts_stale:
+                self._facts = await self._fact_ledger.automation_facts()
+                self._facts_stale = False
+            snapshot = self._catalogue.snapshot()
+            if snapshot.version != self._version:
+                await self._reconcile(snapshot)
+                self._version = snapshot.version
+            await self._fire()
+        except UnavailableError as error:
+            # The slots stay due: the next look, seconds from now, rules on them.
+            _log.error("schedule.postponed", code=error.code, error=error.message)
+
+    async def _reconcile(self, snapshot: Snapshot) -> None:
+        """Follow the files."""
+        changed = self._changed(snapshot)
+        now = self._clock.now()
+        fresh: list[ScheduleState] = []
+        for name, definition in changed:
+            fresh += self._arm(name, definition, now)
+        await self._ledger.set_schedule_states(fresh)
+        for state in fresh:
+            self._states[state.automation, state.key] = state
+        for name, definition in changed:
+            await self._forget(name, definition, snapshot)
+            if definition is None:
+                self._seen.pop(name, None)
+            else:
+                self._seen[name] = definition
+
+    def _changed(self, snapshot: Snapshot) -> list[tuple[str, Definition | None]]:
+        """Automations whose live version is another than before; at first, all of them."""
+        names = {*snapshot.automations, *self._seen, *(name for name, _ in self._states)}
+        found: list[tuple[str, Definition | None]] = []
+        for name in sorted(names):
+            definition = snapshot.find(name)
+            if definition is not None and definition.automation.status is Lifecycle.DRAFT:
+                definition = None
+            if self._version is None or definition is not self._seen.get(name):
+                found.append((name, definition))
+        return found
+
+    def _arm(self, name: str, definition: Definition | None, now: datetime) -> list[ScheduleState]:
+        crons = definition.automation.crons if definition else ()
+        kept = {trigger.key for trigger in crons}
+        for key in [key for key in self._armed if key[0] == name and key[1] not in kept]:
+            del self._armed[key]
+        states: list[ScheduleState] = []
+        for trigger in crons:
+            assert definition is not None
+            state, is_new = self._state(name, trigger, now)
+            if is_new:
+                states.append(state)
+            ruled = max(state.counted_from, state.last_slot or state.counted_from)
+            self._put(definition, trigger, ruled, now)
+        return states
+
+    def _state(self, name: str, trigger: CronTrigger, now: datetime) -> tuple[ScheduleState, bool]:
+        """Where the schedule stands; a changed schedule counts anew."""
+        fingerprint = schedule.fingerprint(trigger.schedule)
+        state = self._states.get((name, trigger.key))
+        if state is not None and state.fingerprint == fingerprint:
+            return state, False
+        return (
+            ScheduleState(
+                automation=name, key=trigger.key, fingerprint=fingerprint, counted_from=now
+            ),
+            True,
+        )
+
+    def _put(
+        self, definition: Definition, trigger: CronTrigger, ruled: datetime, now: datetime
+    ) -> None:
+        key = (definition.automation.name, trigger.key)
+        armed = self._armed.get(key)
+        if armed is not None and armed.trigger.schedule == trigger.schedule:
+            armed.definition, armed.trigger = definition, trigger
+            return
+        next_at = schedule.first_after(trigger.schedule, ruled)
+        # A slot of the time when nobody watched was missed, however young it is.
+        late = next_at is not None and next_at <= now
+        self._armed[key] = _Armed(definition, trigger, ruled, next_at, late)
+        if next_at is not None:
+            heapq.heappush(self._heap, (next_at, key))
+
+    async def _forget(self, name: str, definition: Definition | None, snapshot: Snapshot) -> None:
+        """A file that is gone, or a draft, counts anew when it comes back; a broken one not."""
+        keep = [trigger.key for trigger in definition.automation.crons] if definition else []
+        state = snapshot.automations.get(name)
+        if definition is None and state is not None and state.definition is None:
+            return
+        if definition is None and state is not None and state.blocked:
+            return
+        lost = [key for key in self._states if key[0] == name and key[1] not in keep]
+        if lost:
+            await self._ledger.remove_schedules(name, keep)
+            for key in lost:
+                del self._states[key]
+
+    async def _fire(self) -> None:
+        now = self._clock.now()
+        due = self._pop(now)
+        if not due:
+            return
+        wishes: list[Start] = []
+        for armed in due:
+            wishes += self._wishes(armed, now)
+        try:
+            await self._ledger.admit(wishes)
+        except BaseException:
+            for armed in due:
+                self._push(armed)
+            raise
+        self._signals.notify(RUNS_PENDING)
+        for armed in due:
+            armed.ruled, armed.late = now, False
+            armed.next_at = schedule.first_after(armed.trigger.schedule, now)
+            self._push(armed)
+            self._note(armed, now)
+
+    def _wishes(self, armed: _Armed, now: datetime) -> list[Start]:
+        definition = armed.definition
+        facts = self._facts.get(definition.automation.name)
+        due = Due(
+            definition=definition,
+            trigger=armed.trigger,
+            after=self._after(armed, facts),
+            now=now,
+            fresh=timedelta(0) if armed.late else FRESH,
+            paused=pause_rule(definition, facts),
+        )
+        return starts(due, self._ids)
+
+    def _after(self, armed: _Armed, facts: AutomationFacts | None) -> datetime:
+        resumed = facts.resumed_at if facts and not facts.paused else None
+        return max(armed.ruled, resumed) if resumed else armed.ruled
+
+    def _note(self, armed: _Armed, now: datetime) -> None:
+        """The ledger noted the slot with its row; keep the memory of it in step."""
+        key = (armed.definition.automation.name, armed.trigger.key)
+        state = self._states.get(key)
+        if state is not None:
+            self._states[key] = ScheduleState(
+                automation=state.automation,
+                key=state.key,
+                fingerprint=state.fingerprint,
+                counted_from=state.counted_from,
+                last_slot=now,
+            )
+
+    def _pop(self, now: datetime) -> list[_Armed]:
+        found: dict[Key, _Armed] = {}
+        while self._heap and self._heap[0][0] <= now:
+            at, key = heapq.heappop(self._heap)
+            armed = self._armed.get(key)
+            # An entry of a schedule that was changed since has another time, or no owner.
+            if armed is not None and armed.next_at == at:
+                found[key] = armed
+        return list(found.values())
+
+    def _push(self, armed: _Armed) -> None:
+        if armed.next_at is not None:
+            key = (armed.definition.automation.name, armed.trigger.key)
+            heapq.heappush(self._heap, (armed.next_at, key))

@@ -1,0 +1,127 @@
+"""What becomes of slots that are due: started, caught up, or recorded as skipped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from amodal_rt.clock import iso
+from amodal_rt.domain import schedule
+from amodal_rt.domain.automation import CatchUpPolicy, Definition
+from amodal_rt.domain.run import SkippedReason, Start
+from amodal_rt.domain.trigger import CronTrigger, TriggerKind
+from amodal_rt.ids import Ids
+
+FRESH = timedelta(seconds=60)
+"""A slot that is no older has been reached, not missed: schedules are at least this far apart."""
+_CATCH_UP_AT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """The slots of one schedule in `(after, now]`, and what may be done about them.
+
+    `fresh` is how old a slot may be to count as reached rather than missed; `paused` is the
+    rule that holds the automation back, or None.
+    """
+
+    definition: Definition
+    trigger: CronTrigger
+    after: datetime
+    now: datetime
+    fresh: timedelta
+    paused: str | None
+
+
+def starts(due: Due, ids: Ids) -> list[Start]:
+    """One start for each slot that runs, one for each stretch that is skipped, in order."""
+    whole = schedule.stretch(due.trigger.schedule, due.after, due.now)
+    if whole is None:
+        return []
+    if due.paused is not None:
+        return [_skipped(due, ids, whole, SkippedReason.PAUSED, due.paused)]
+    if whole.count == 1 and due.now - whole.last <= due.fresh:
+        return [_run(due, ids, whole.last, TriggerKind.CRON, None)]
+    return list(_missed(due, ids, whole))
+
+
+def _missed(due: Due, ids: Ids, whole: schedule.Stretch) -> Iterator[Start]:
+    wanted = list(_wanted(due, whole))
+    first_wanted = wanted[0] if wanted else None
+    lost = whole if first_wanted is None else _before(due, whole, first_wanted, len(wanted))
+    rule = f"catchUp {due.definition.automation.catch_up.policy} within {_within(due)}"
+    if lost is not None:
+        yield _skipped(due, ids, lost, SkippedReason.MISSED, rule)
+    for slot in wanted:
+        reached = due.now - slot <= due.fresh
+        kind = TriggerKind.CRON if reached else TriggerKind.CATCH_UP
+        yield _run(due, ids, slot, kind, None if reached else rule)
+
+
+def _wanted(due: Due, whole: schedule.Stretch) -> list[datetime]:
+    """Slots that run, in order. A slot just reached always does."""
+    catch_up = due.definition.automation.catch_up
+    reached = [whole.last] if due.now - whole.last <= due.fresh else []
+    if catch_up.policy is CatchUpPolicy.NONE:
+        return reached
+    oldest = due.now - catch_up.within
+    if catch_up.policy is CatchUpPolicy.LAST:
+        return [whole.last] if whole.last >= oldest else []
+    after = max(due.after, oldest - timedelta(microseconds=1))
+    return schedule.slots(due.trigger.schedule, after, due.now, _CATCH_UP_AT_MOST)
+
+
+def _before(
+    due: Due, whole: schedule.Stretch, first_wanted: datetime, wanted: int
+) -> schedule.Stretch | None:
+    if first_wanted == whole.first:
+        return None
+    last = schedule.last_slot(
+        due.trigger.schedule, due.after, first_wanted - timedelta(microseconds=1)
+    )
+    assert last is not None, "a stretch holds what lies between its ends"
+    return schedule.Stretch(first=whole.first, last=last, count=whole.count - wanted)
+
+
+def _within(due: Due) -> str:
+    return schedule.duration(due.definition.automation.catch_up.within)
+
+
+def _run(due: Due, ids: Ids, slot: datetime, kind: TriggerKind, rule: str | None) -> Start:
+    limits = due.definition.automation.limits
+    return Start(
+        run_id=ids.run(),
+        automation=due.definition.automation.name,
+        title=due.definition.automation.title,
+        trigger=kind,
+        definition=due.definition.hash,
+        created_at=due.now,
+        concurrency=limits.concurrency,
+        on_limit=limits.over(kind),
+        starts_per_hour=limits.starts_per_hour,
+        payload={"scheduled_at": iso(slot)},
+        scheduled_for=slot,
+        schedule_key=due.trigger.key,
+        door="cron",
+        rule=rule,
+    )
+
+
+def _skipped(due: Due, ids: Ids, lost: schedule.Stretch, reason: SkippedReason, rule: str) -> Start:
+    limits = due.definition.automation.limits
+    return Start(
+        run_id=ids.run(),
+        automation=due.definition.automation.name,
+        title=due.definition.automation.title,
+        trigger=TriggerKind.CRON,
+        definition=due.definition.hash,
+        created_at=due.now,
+        concurrency=limits.concurrency,
+        on_limit=limits.over(TriggerKind.CRON),
+        scheduled_for=lost.first,
+        scheduled_until=lost.last if lost.count > 1 else None,
+        schedule_key=due.trigger.key,
+        count=lost.count,
+        door="cron",
+        skip=reason,
+        rule=rule,
+    )
