@@ -201,7 +201,7 @@ class AgentHouse:
             args=PYTHON_MCP,
             env={"MCP_CALLS": str(self.folder / "calls.jsonl")},
         )
-        given = {"mcp": server} | changes
+        given: dict[str, Any] = {"mcp": server} | changes
         self.connections[name] = Connection(
             name=name, protocol=Protocol.MCP, hash=f"h-{name}", **given
         )

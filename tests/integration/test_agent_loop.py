@@ -1,13 +1,11 @@
 import json
 
-import pytest
 from agent_house import AgentHouse, calls_then_done, request
 
 from amodal_rt.domain.automation import AgentWork, ChatMessage, Limits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason, RunStatus
-from amodal_rt.executors.agent.payload import parse_payload
 from amodal_rt.testing.model_server import Call, Turn
 
 
@@ -45,26 +43,6 @@ async def test_the_result_is_the_last_message_and_not_all_of_them(house: AgentHo
 
     assert outcome.text == '```json\n{"total": 3}\n```'
     assert outcome.payload == {"total": 3}
-
-
-@pytest.mark.parametrize(
-    ("text", "payload"),
-    [
-        ('{"a": 1}', {"a": 1}),
-        (" [1, 2] ", [1, 2]),
-        ('```json\n{"a": 1}\n```', {"a": 1}),
-        ("Here:\n\n```\n[1]\n```\nThat is all.", [1]),
-        ("```json\n{}\n```\n```json\n{}\n```", None),
-        ("42", None),
-        ('"text"', None),
-        ('{"a": NaN}', None),
-        ("[" * 100_000, None),
-        ("plain", None),
-        ("", None),
-    ],
-)
-def test_the_payload_is_the_text_parsed_if_it_is_json(text: str, payload: object) -> None:
-    assert parse_payload(text) == payload
 
 
 async def test_a_model_that_never_stops_has_not_completed(house: AgentHouse) -> None:
@@ -232,3 +210,12 @@ async def test_the_prompt_in_the_journal_is_what_the_provider_saw(house: AgentHo
     assert entry.data["user"] == asked.user
     assert entry.data["system"] == asked.system
     assert json.dumps(asked.body).count("hello") == 1
+
+
+async def test_an_agent_that_does_not_exist_fails_the_run_before_anything_is_asked(
+    house: AgentHouse,
+) -> None:
+    outcome = await house.run(house.automation(agent="nobody"))
+
+    assert outcome.error == "there is no agent 'nobody'"
+    assert house.model.requests == []

@@ -12,7 +12,7 @@ from amodal_rt.domain.models import (
 )
 from amodal_rt.domain.outcome import Outcome, failed
 from amodal_rt.domain.run import FailedReason
-from amodal_rt.errors import AmodalError, InvalidError
+from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
 from amodal_rt.executors.agent.mcp_pool import McpPool
 from amodal_rt.executors.agent.session import (
     Services,
@@ -26,6 +26,8 @@ from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
 from amodal_rt.ports import RunContext, RuntimeView
+
+DEFAULT_AGENT = "main"
 
 _log = Log("executors.agent")
 
@@ -68,6 +70,7 @@ class AgentExecutor:
     async def execute(self, context: RunContext) -> Outcome:
         """As `ports.Executor.execute`; never waits for a person."""
         try:
+            _require_agent(context)
             choices = choose_models(context)
         except AmodalError as error:
             return failed(FailedReason.ERROR, self.services.redactor.mask(error.message))
@@ -107,6 +110,13 @@ def choose_models(context: RunContext) -> tuple[ModelChoice, ...]:
     if missing:
         raise InvalidError(missing[0].sentence(), code="model_key_missing")
     return resolve_models(references, settings)
+
+
+def _require_agent(context: RunContext) -> None:
+    """`main` may be missing: then the built-in instructions serve. Any other name may not."""
+    name = context.definition.automation.agent
+    if name != DEFAULT_AGENT and agent_of(context) is None:
+        raise NotFoundError(f"there is no agent {name!r}", hint=f"add agents/{name}.md")
 
 
 def _loop() -> _Loop:

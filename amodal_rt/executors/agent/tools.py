@@ -243,7 +243,7 @@ def _mcp(session: Session) -> Iterator[ToolSpec]:
             what = "read" if tool.reads(connection) else "write"
             yield ToolSpec(
                 name=name,
-                description=f"[{what}] {tool.description}".strip(),
+                description=session.mask(f"[{what}] {tool.description}".strip()),
                 schema=tool.schema or {"type": "object", "properties": {}},
                 prepare=partial(_prepare_mcp, connection_name, server, tool),
             )

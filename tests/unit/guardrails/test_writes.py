@@ -91,6 +91,7 @@ def test_no_disguised_write_may_leave_a_read_only_run(call: RestCall | ToolCall)
         {"query": '""" text """ mutation @x { a }'},
         {"_method": "DELETE"},
         "_method=DELETE&a=1",
+        '--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{"query": "mutation {a}"}',
     ],
 )
 def test_a_rule_that_an_endpoint_reads_does_not_cover_a_mutation_through_it(data: object) -> None:
