@@ -5,7 +5,9 @@ Synchronous, so that it can run in a thread; one look at a time.
 
 import operator
 import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -244,12 +246,20 @@ class Reader:
         for file in self._automations.names():
             needs.update(self._automations.get(file).needs)
         for need in needs:
-            path = Path(need.found.path if need.found else f"{self._real}/{need.file}").parent
-            while not path.is_dir():
-                path = path.parent
-            status = path.stat()
-            folders[str(path)] = (status.st_dev, status.st_ino)
+            path = Path(need.found.path if need.found else f"{self._real}/{need.file}")
+            folders |= _nearest_folder(path)
         return folders
+
+
+def _nearest_folder(path: Path) -> dict[str, tuple[int, int]]:
+    """The folder in which `path`, or the first missing part of it, would appear."""
+    for folder in path.parents:
+        # Whatever a file names as its prompt: too long, not encodable, not ours to enter.
+        with suppress(OSError, ValueError):
+            status = folder.stat()
+            if stat.S_ISDIR(status.st_mode):
+                return {str(folder): (status.st_dev, status.st_ino)}
+    return {}
 
 
 def _single(found: Found | None) -> dict[str, list[Found]]:

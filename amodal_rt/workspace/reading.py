@@ -93,7 +93,7 @@ def scan(root: Path) -> Scan:
         for entry in _entries(found, real, folder):
             _take_single(found, real, folder, suffixes, entry)
     for entry in _entries(found, real, CONNECTIONS):
-        if ignored(entry.name):
+        if ignored(entry.name) or _unspeakable(found, CONNECTIONS, entry.name):
             continue
         name = f"{CONNECTIONS}/{entry.name}"
         if not _is_folder(entry):
@@ -160,7 +160,7 @@ def _take_single(
     found: Scan, real: str, folder: str, suffixes: tuple[str, ...], entry: "os.DirEntry[str]"
 ) -> None:
     name, file = entry.name, f"{folder}/{entry.name}"
-    if ignored(name):
+    if ignored(name) or _unspeakable(found, folder, name):
         return
     if not name.endswith(suffixes):
         wanted = " or ".join(suffixes)
@@ -190,6 +190,16 @@ def _take_single(
         _note_folder(found, str(Path(judged.path).parent))
     found.singles[folder][file] = judged
     found.count += 1
+
+
+def _unspeakable(found: Scan, folder: str, name: str) -> bool:
+    """Whether a name would forge lines, or cannot be written at all: then it is a problem."""
+    if name.isprintable():
+        return False
+    shown = f"{folder}/{ascii(name)[1:-1]}"
+    message = "a name with characters that cannot be printed is not read"
+    found.problems.append(Problem(file=shown, code="bad_name", message=message))
+    return True
 
 
 def _judge(real: str, file: str, path: str, listed: os.stat_result, *, linked: bool) -> Found:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from amodal_rt.domain.problem import Problem
+from amodal_rt.logs import Log
 from amodal_rt.workspace.reading import Found, UnreadableError, read
 
 T = TypeVar("T")
+_log = Log("workspace")
 
 RACY = 100_000_000
 """Nanoseconds within which two saves may bear one time: such a file is read again."""
@@ -110,12 +112,26 @@ class Shelf(Generic[T]):
         if before and same and self._still(before.parsed.needs, deep=before.racy):
             before.files, before.racy = files, racy
             return False
-        parsed: Parsed[T] = Parsed(None, tuple(problems)) if problems else self._parse(name, texts)
+        unreadable: Parsed[T] = Parsed(None, tuple(problems))
+        parsed = unreadable if problems else self._parsed(name, files, texts)
         racy = racy or any(
             need.found and now - need.found.stamp.modified < RACY for need in parsed.needs
         )
         self._items[name] = _Item(files, digest, parsed, racy)
         return before is None or before.parsed != parsed
+
+    def _parsed(self, name: str, files: Sequence[Found], texts: Mapping[str, bytes]) -> Parsed[T]:
+        try:
+            return self._parse(name, texts)
+        except Exception as error:  # noqa: BLE001 - a parser's defect must not stop other files
+            _log.exception("workspace.parse_failed", error, name=name)
+            problem = Problem(
+                file=files[0].file,
+                code="internal",
+                message=f"cannot be parsed: {type(error).__name__} inside the parser",
+                hint="this is a defect of the runtime, not of the file",
+            )
+            return Parsed(None, (problem,))
 
     def _still(self, needs: Sequence[Need], *, deep: bool = False) -> bool:
         """Whether the further files are as they were; `deep` reads them instead of believing."""

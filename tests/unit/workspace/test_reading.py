@@ -184,6 +184,19 @@ def test_another_kind_of_file_is_a_warning(root: Path, name: str) -> None:
     assert ".json or .md" in problem.message
 
 
+@pytest.mark.parametrize("name", [b"new\nline.json", b"gr\xfc\xdfe.json", b"esc\x1b[31m.json"])
+def test_a_name_that_cannot_be_printed_is_a_problem_that_can(root: Path, name: bytes) -> None:
+    (root / "automations" / os.fsdecode(name)).write_text("{}")
+
+    found = scan(root)
+
+    assert list(found.singles["automations"]) == ["automations/good.json"]
+    (problem,) = found.problems
+    assert problem.code == "bad_name"
+    assert problem.sentence().encode().isascii()
+    assert problem.sentence().isprintable()
+
+
 def test_a_folder_among_the_files_is_a_warning(root: Path) -> None:
     (root / "automations/team").mkdir()
 

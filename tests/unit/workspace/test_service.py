@@ -1,6 +1,7 @@
 """What the workspace keeps: last good versions, also across restarts, and versions by hash."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -262,6 +263,43 @@ async def test_untouched_automations_are_the_same_objects_in_the_next_snapshot(
 
     assert await workspace.reload()
     assert workspace.snapshot().automations["other"] is before
+
+
+PROMPT_FILES = {
+    "missing.md": "no_such_file",
+    "../outside.md": "outside",
+    "/etc/hostname": "outside",
+    ".env": "outside",
+    "texts/../.env": "outside",
+    ".amodal-rt/ledger.db": "outside",
+    "x" * 300 + "/y.md": "no_such_file",
+    "a\0b": "outside",
+    "\ud800.md": "bad_json",
+    "automations": "not_a_file",
+    "fifo": "not_a_file",
+    "linked.md": "outside",
+}
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("path", PROMPT_FILES)
+async def test_a_prompt_file_that_cannot_be_had_harms_its_automation_alone(
+    house: House, tmp_path: Path, path: str
+) -> None:
+    house.write(".env", "SECRET=planted\n")
+    (tmp_path / "outside.md").write_text("planted")
+    (house.root / "linked.md").symlink_to(tmp_path / "outside.md")
+    os.mkfifo(house.root / "fifo")
+    house.automation("good")
+    keys = {"title": "Odd", "trigger": "manual", "promptFile": path}
+    house.write("automations/odd.json", json.dumps(keys))
+
+    states = (await house.start()).snapshot().automations
+
+    assert states["good"].runnable
+    assert states["odd"].definition is None
+    problem = states["odd"].problems[0]
+    assert (problem.file, problem.code) == ("automations/odd.json", PROMPT_FILES[path])
 
 
 class FullDisk:

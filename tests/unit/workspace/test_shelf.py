@@ -125,3 +125,18 @@ def test_a_file_that_cannot_be_read_is_tried_again_each_time(room: Room) -> None
     room.shelf.update({"a": [found]}, now=LATER)
 
     assert room.shelf.get("a").value == "back"
+
+
+def test_a_defect_of_a_parser_harms_one_file(room: Room) -> None:
+    def parse(name: str, files: Mapping[str, bytes]) -> Parsed[str]:
+        if name == "a":
+            raise RecursionError
+        return Parsed(name)
+
+    shelf = Shelf(parse, room.find)
+    found = {name: [each] for name in ("a", "b") if (each := room.find(name))}
+
+    shelf.update(found, now=LATER)
+
+    assert shelf.get("b").value == "b"
+    assert [problem.code for problem in shelf.get("a").problems] == ["internal"]
