@@ -1,6 +1,7 @@
 """The commands that need no daemon: validate, schema, convert, init, version."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def validate(
     return codes.OK if valid else codes.INVALID
 
 
-def _counted(errors: int, problems: list[object] | tuple[object, ...]) -> str:
+def _counted(errors: int, problems: Sequence[object]) -> str:
     warnings = len(problems) - errors
     parts = [f"{errors} error{'s'[: errors != 1]}"] if errors else []
     parts += [f"{warnings} warning{'s'[: warnings != 1]}"] if warnings else []

@@ -61,10 +61,10 @@ def show(door: Door, name: str) -> int:
 
 
 def _facts(found: Document) -> list[tuple[str, str]]:
-    last = found["last_run"] or {}
-    paused = found.get("paused") or {}
+    last: Document = found["last_run"] or {}
+    paused: Document = found.get("paused") or {}
     status = found["status"] + (f": {paused['reason']}" if paused.get("reason") else "")
-    facts = [
+    facts: list[tuple[str, object]] = [
         ("file", found.get("file")),
         ("status", status),
         ("reason", found["reason"]),

@@ -1,17 +1,19 @@
 """A run's journal on a terminal: one short line an entry, as it happens."""
 
 import json
+from collections.abc import Iterator
 
 from amodal_rt.cli.verbs.door import Document, Door, wanted
 
-_SILENT = {"run.started", "run.finished", "run.prompt", "turn.started", "tool.started"}
+_SILENT = frozenset({"run.started", "run.finished", "run.prompt", "turn.started", "tool.started"})
+_WIDTH = 160
 
 
 def follow(door: Door, run_id: str, *, quiet: bool) -> None:
-    """Read the journal until the run has ended; show each step unless `quiet`."""
+    """Read the journal until the run has ended; show what matters of it unless `quiet`."""
     for entry in door.daemon.lines(f"/v1/runs/{run_id}/journal", wanted(follow=1)):
-        if not quiet and entry["type"] not in _SILENT:
-            door.output.say(sentence(entry))
+        if not quiet and _matters(entry):
+            door.output.say(f"  {sentence(entry)}")
 
 
 def print_entries(door: Door, run_id: str, *, follow: bool) -> None:
@@ -24,20 +26,46 @@ def print_entries(door: Door, run_id: str, *, follow: bool) -> None:
             door.output.say(f"{entry['sequence']:>4}  {entry['at'][11:23]:<12}  {sentence(entry)}")
 
 
+def _matters(entry: Document) -> bool:
+    """Whether a watcher wants it: not the brackets around a step, nor the final text."""
+    if entry["type"] == "turn.finished":
+        data: Document = entry["data"] or {}
+        return bool(data.get("calls") and data.get("text"))
+    return entry["type"] not in _SILENT
+
+
 def sentence(entry: Document) -> str:
-    """`tool.finished request GET runtime /runs → 200`, from whatever the entry carries."""
-    data: Document = entry["data"] or {}
-    parts = [entry["type"]]
-    parts += [str(data[key]) for key in ("tool", "summary") if data.get(key)]
-    for key in ("reason", "error", "note", "text"):
+    """`tool.finished  request GET runtime /runs → 200`, from whatever the entry carries."""
+    words = " ".join(_words(entry["data"] or {}))
+    return f"{entry['type']:<13} {_short(words)}".rstrip()
+
+
+def _words(data: Document) -> Iterator[str]:
+    if data.get("tool"):
+        yield from _call(data)
+    elif data.get("model"):
+        yield str(data["model"])
+    calls = data.get("calls")
+    if calls:
+        yield "calls " + ", ".join(str(each["tool"]) for each in calls)
+    for key in ("status", "reason", "error", "note", "text"):
         value = data.get(key)
         if isinstance(value, str) and value:
-            parts.append(_short(value))
-    if len(parts) == 1 and data:
-        parts.append(_short(json.dumps(data)))
-    return " ".join(parts)
+            yield value
+
+
+def _call(data: Document) -> Iterator[str]:
+    """`request GET runtime /runs → 200`, or the tool with its arguments."""
+    arguments: Document = data.get("arguments") or {}
+    yield str(data["tool"])
+    if "endpoint" in arguments:
+        yield from (str(arguments.get(key, "")) for key in ("method", "connection", "endpoint"))
+    elif arguments:
+        yield json.dumps(arguments)
+    if isinstance(data.get("status"), int):
+        yield f"→ {data['status']}"
 
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= 160 else line[:159] + "…"
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -61,7 +61,8 @@ def show_run(door: Door, run: Document, *, brief: bool) -> None:
         say(f'{run["run_id"]}  {run["automation"]}  "{run["title"]}"')
         for label, value in _facts(run):
             say(f"  {label:<11} {value}")
-    text = (run.get("result") or {}).get("text")
+    result: Document = run.get("result") or {}
+    text = result.get("text")
     if text:
         say(text if brief else f"  result\n{text}")
     if run["error"]:
@@ -97,7 +98,8 @@ def _facts(run: Document) -> list[tuple[str, str]]:
 
 
 def _payload(run: Document) -> str | None:
-    payload = (run.get("result") or {}).get("payload")
+    result: Document = run.get("result") or {}
+    payload = result.get("payload")
     return None if payload is None else json.dumps(payload)
 
 

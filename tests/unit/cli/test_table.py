@@ -1,0 +1,45 @@
+"""Tables for people."""
+
+from datetime import UTC, datetime, timedelta
+
+from amodal_rt.cli import table
+
+
+def test_columns_line_up_and_nothing_is_cut_when_piped() -> None:
+    """A pipe gets every character: `grep` must find what is there."""
+    long = "x" * 300
+
+    text = table.render(("A", "B"), [("one", long), ("three", "y")], styled=False)
+
+    assert text.splitlines() == ["A      B", f"one    {long}", "three  y"]
+
+
+def test_a_terminal_gets_lines_no_longer_than_its_width() -> None:
+    text = table.render(("A", "B"), [("one", "x" * 300)], styled=True, width=40)
+
+    shown = text.splitlines()[1]
+    assert len(shown) <= 40
+    assert shown.endswith("…")
+
+
+def test_a_cell_cannot_drive_the_terminal() -> None:
+    """Names come from files and senders: an escape sequence in one must not reach the screen."""
+    text = table.render(("A",), [("\x1b[2J\x1b]0;owned\x07evil\u202e\nsecond",)], styled=False)
+
+    assert text.splitlines()[1] == "evil second"
+
+
+def test_upcoming_names_the_day_and_how_far_it_is() -> None:
+    now = datetime(2026, 3, 1, 19, 0, tzinfo=UTC)
+
+    assert table.upcoming("2026-03-02T09:00:00Z", now=now).endswith("(in 14 h)")
+
+
+def test_a_span_uses_the_coarsest_unit_that_says_enough() -> None:
+    spans = [timedelta(seconds=45), timedelta(minutes=14), timedelta(hours=3), timedelta(days=12)]
+
+    assert [table.span(each) for each in spans] == ["45 s", "14 min", "3 h", "12 d"]
+
+
+def test_null_is_a_dash() -> None:
+    assert (table.text(None), table.instant(None), table.seconds(None)) == ("-", "-", "-")
