@@ -86,7 +86,7 @@ class Service:
             Reached(request.method, request.path_qs, dict(request.headers), await request.read())
         )
         answer = self.answers.pop(0) if self.answers else web.json_response([{"deal": 1}])
-        if isinstance(answer, float):
+        if not isinstance(answer, web.Response):
             await asyncio.sleep(answer)
             return web.Response(text="late")
         return answer

@@ -36,7 +36,7 @@ async def test_event_data_stands_once_after_the_prompt_and_the_hole_points_at_it
     assert user.startswith("Look at (the data in the event_data block below) now.")
     assert _data(user) == event
     assert user.count("<event_data") == user.count("</event_data>") == 1
-    assert "INC-77" not in user.replace(BLOCK.search(user)[0], "")
+    assert "INC-77" not in BLOCK.sub("", user)
     assert house.model.requests[0].text.count("INC-77") == 1
     assert "ntrusted" in user.partition("<event_data")[0]
 
@@ -44,7 +44,7 @@ async def test_event_data_stands_once_after_the_prompt_and_the_hole_points_at_it
 async def test_each_run_has_its_own_delimiter(house: AgentHouse) -> None:
     for _ in range(2):
         await house.run(event={"a": 1})
-    ids = [BLOCK.search(each.user)[1] for each in house.model.requests]
+    ids = [BLOCK.findall(each.user)[0][0] for each in house.model.requests]
     assert ids[0] != ids[1]
     assert len(ids[0]) >= 16
 
@@ -134,9 +134,6 @@ async def test_secrets_reach_the_service_and_nothing_else(house: AgentHouse) -> 
     )
 
     assert house.service.requests[0].headers["Authorization"] == f"Bearer {secret}"
-    told = "".join(each.text for each in house.model.requests)
-    # The model said it itself, and hears its own words again; nothing else may.
-    told = told.replace(f"I know {secret}", "").replace(json.dumps(secret)[1:-1] + '\\"', "")
     shown = (
         house.journal_text()
         + str(outcome)

@@ -55,37 +55,14 @@ class RequestArguments(BaseModel):
 
 def prepare_request(session: Session, given: RequestArguments) -> Wish:
     """Judge a request. Raises DeniedError for what may not even be asked."""
-    connection = find_connection(session, given.connection)
-    if connection.protocol is Protocol.MCP:
-        raise DeniedError(
-            f"{connection.name} is an MCP connection", hint=f"use its tools {connection.name}__…"
-        )
-    if not session.grants.tool(connection.name, REQUEST):
-        raise DeniedError(
-            f"requests over {connection.name} are not among this automation's tools",
-            hint=f'"{connection.name}.{REQUEST}" in "tools" would allow them',
-        )
+    connection = _requested(session, given.connection)
     method = check_method(given.method)
     if connection.spec_url and given.endpoint == connection.spec_url and method == "GET":
         return _specification(session, connection)
-    endpoint = parse_endpoint(given.endpoint)
-    headers = given.headers or {}
-    check_headers(headers, _reserved(connection))
-    params = (*endpoint.params, *_pairs(given.params))
-    auth = connection.auth
-    if auth.type is AuthType.QUERY and any(name == auth.parameter for name, _ in params):
-        raise DeniedError(f"the parameter {auth.parameter} is set by the runtime alone")
-    call = RestCall(
-        method=method,
-        path=endpoint.path,
-        params=params,
-        headers=headers,
-        data=given.data,
-        stated=given.intent,
-    )
+    call = _checked_call(given, method, connection)
     decision = decide(call, connection, session.powers)
     if connection.protocol is Protocol.RUNTIME and (
-        method not in {"GET", "HEAD"} or decision.intent is Intent.WRITE
+        call.method not in {"GET", "HEAD"} or decision.intent is Intent.WRITE
     ):
         raise DeniedError(f"the connection {connection.name} only reads")
 
@@ -107,6 +84,37 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
             "intent": decision.intent.value,
             "rule": decision.rule,
         },
+    )
+
+
+def _requested(session: Session, name: str) -> Connection:
+    connection = find_connection(session, name)
+    if connection.protocol is Protocol.MCP:
+        raise DeniedError(f"{name} is an MCP connection", hint=f"use its tools {name}__…")
+    if not session.grants.tool(name, REQUEST):
+        raise DeniedError(
+            f"requests over {name} are not among this automation's tools",
+            hint=f'"{name}.{REQUEST}" in "tools" would allow them',
+        )
+    return connection
+
+
+def _checked_call(given: RequestArguments, method: str, connection: Connection) -> RestCall:
+    """The request without tricks. Raises DeniedError."""
+    endpoint = parse_endpoint(given.endpoint)
+    headers = given.headers or {}
+    check_headers(headers, _reserved(connection))
+    params = (*endpoint.params, *_pairs(given.params))
+    auth = connection.auth
+    if auth.type is AuthType.QUERY and any(name == auth.parameter for name, _ in params):
+        raise DeniedError(f"the parameter {auth.parameter} is set by the runtime alone")
+    return RestCall(
+        method=method,
+        path=endpoint.path,
+        params=params,
+        headers=headers,
+        data=given.data,
+        stated=given.intent,
     )
 
 
