@@ -1,0 +1,116 @@
+"""The webhook door: durable accepts against a bare handler."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.daemon import daemon, workspace
+from bench.load import Load, post
+from bench.report import Figure
+
+REQUESTS = 8_000
+CONNECTIONS = 32
+_BODY = b'{"number":%d,"action":"opened","repository":{"full_name":"acme/shop"},"title":"'
+
+
+def measure() -> list[Figure]:
+    """Accepts a second and their p99, while every slot is busy and events queue up."""
+    bodies = [(_BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS)]
+    with _bare() as url:
+        post(url, bodies[:500], connections=CONNECTIONS)
+        bare = post(url, bodies, connections=CONNECTIONS)
+    files = {
+        "automations/hook.json": {
+            "title": "Hook",
+            "trigger": "webhook",
+            "prompt": "x",
+            "model": "stuck:model",
+        },
+        "amodal.json": {
+            "providers": {
+                "stuck": {
+                    "type": "openai-compatible",
+                    "baseUrl": "http://127.0.0.1:{port}/v1",
+                    "apiKey": "env:BENCH_KEY",
+                }
+            },
+            "limits": {"queue": REQUESTS + 1_000},
+        },
+        ".env": "BENCH_KEY=bench-key-for-the-stuck-model\n",
+    }
+    with _stuck_model() as port:
+        settings = files["amodal.json"]
+        assert isinstance(settings, dict)
+        settings["providers"]["stuck"]["baseUrl"] = f"http://127.0.0.1:{port}/v1"
+        with workspace(files) as root, daemon(root) as running:
+            hook = running.client.get("/v1/automations/hook")["webhook_url"]
+            post(hook, bodies[:500], connections=CONNECTIONS)
+            ours = post(hook, bodies[500:], connections=CONNECTIONS)
+    _require_accepted(ours)
+    return [
+        Figure(
+            name=f"webhooks accepted durably, {CONNECTIONS} connections",
+            value=ours.rate,
+            unit="/s",
+            baseline=bare.rate,
+            baseline_name="bare aiohttp handler",
+            aim="≥ 0.4 ×",
+            at_least=0.4,
+            of_ratio=True,
+        ),
+        Figure(
+            name="  p99 until the 202",
+            value=ours.p99,
+            unit="ms",
+            baseline=bare.p99,
+            baseline_name="bare aiohttp handler",
+            aim="< 30 ms",
+            at_most=30,
+        ),
+    ]
+
+
+def _require_accepted(load: Load) -> None:
+    if set(load.statuses) != {202}:
+        raise RuntimeError(f"not every webhook was accepted: {load.statuses}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _bare() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "bench.bare_server", str(port)])
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}/hook"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _stuck_model() -> Iterator[int]:
+    """A provider that takes the request and never answers: slots stay busy, runs queue."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield int(listener.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Return when something listens there."""
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.01)
+    raise RuntimeError(f"nothing listens on {port}")

@@ -1,0 +1,102 @@
+"""Agent sessions: from the start of a run to the model's first request, and memory after one."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from amodal_rt.clock import parse_iso
+from bench.daemon import Daemon, daemon, workspace
+from bench.doors import free_port, wait_for
+from bench.report import Figure
+
+ROUNDS = 40
+WARM = 5
+
+
+def measure() -> list[Figure]:
+    """Both against the same provider process, one after the other, warm."""
+    with tempfile.TemporaryDirectory() as folder, _provider(Path(folder)) as (url, arrivals):
+        bare = _bare(url, arrivals)
+        with workspace(_files(url)) as root, daemon(root) as running:
+            idle = running.memory_mb()
+            ours = _ours(running, arrivals)
+            after = running.memory_mb()
+    return [
+        Figure(
+            name=f"start of a run → first model request (median of {ROUNDS})",
+            value=ours,
+            unit="ms",
+            baseline=bare,
+            baseline_name="bare pydantic-ai run",
+            aim="≤ 1.5 ×",
+            at_most=1.5,
+            of_ratio=True,
+        ),
+        Figure(name="memory idle, one automation", value=idle, unit="MB"),
+        Figure(
+            name=f"memory after {ROUNDS + WARM} agent runs",
+            value=after,
+            unit="MB",
+            aim="< 250 MB",
+            at_most=250,
+        ),
+    ]
+
+
+def _files(url: str) -> dict[str, object]:
+    return {
+        "automations/work.json": {"title": "Work", "prompt": "Say done.", "connections": []},
+        "amodal.json": {
+            "model": "bench:small",
+            "providers": {
+                "bench": {"type": "openai-compatible", "baseUrl": url, "apiKey": "env:BENCH_KEY"}
+            },
+        },
+        ".env": "BENCH_KEY=bench-key-for-the-stub\n",
+    }
+
+
+def _ours(running: Daemon, arrivals: Path) -> float:
+    latencies: list[float] = []
+    for _ in range(WARM + ROUNDS):
+        before = len(_lines(arrivals))
+        run = running.client.post("/v1/automations/work/trigger", {})
+        for _ in running.client.lines(f"/v1/runs/{run['run_id']}/journal", {"follow": "1"}):
+            pass
+        done = running.client.get(f"/v1/runs/{run['run_id']}")
+        if done["status"] != "completed":
+            raise RuntimeError(f"a run failed: {done['error']}")
+        started = parse_iso(done["started_at"]).timestamp()
+        latencies.append((_lines(arrivals)[before] - started) * 1000)
+    return statistics.median(latencies[WARM:])
+
+
+def _bare(url: str, arrivals: Path) -> float:
+    before = len(_lines(arrivals))
+    command = [sys.executable, "-m", "bench.bare_agent", url, str(WARM + ROUNDS)]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True)
+    starts = json.loads(shown.stdout)
+    pairs = zip(_lines(arrivals)[before:], starts, strict=True)
+    return statistics.median([(seen - began) * 1000 for seen, began in pairs][WARM:])
+
+
+def _lines(arrivals: Path) -> list[float]:
+    return [float(line) for line in arrivals.read_text().splitlines()]
+
+
+@contextmanager
+def _provider(folder: Path) -> Iterator[tuple[str, Path]]:
+    port, arrivals = free_port(), folder / "arrivals"
+    arrivals.touch()
+    process = subprocess.Popen([sys.executable, "-m", "bench.stub_model", str(port), str(arrivals)])
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}/v1", arrivals
+    finally:
+        process.terminate()
+        process.wait()
