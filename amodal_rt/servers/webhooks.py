@@ -11,7 +11,7 @@ from amodal_rt.errors import AmodalError, UnavailableError
 from amodal_rt.intake import answers
 from amodal_rt.intake.webhooks import Answer, RawRequest
 from amodal_rt.logs import Log
-from amodal_rt.servers.deadlines import Deadlines, SlowSenderError, read_body
+from amodal_rt.servers.deadlines import Deadlines, SlowSenderError, expect_nothing, read_body
 
 _log = Log("webhooks")
 
@@ -38,7 +38,7 @@ def webhook_routes(
         return _respond(Answer(status=200 if is_ready else 503, document=document))
 
     return [
-        web.route("*", "/webhooks/{endpoint}", door.receive),
+        web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
     ]

@@ -195,10 +195,28 @@ def _unset(definition: Definition, names: Iterable[str], environment: Environmen
             definition,
             "env_missing",
             f"the environment variable {name} is not set",
+            pointer=_pointer(definition, name),
             hint=f"set {name} in the environment or in .env",
         )
         for name in environment.missing(names)
     ]
+
+
+def _pointer(definition: Definition, variable: str) -> str:
+    """Where in the file the variable is named; the file itself where that is not plain."""
+    automation = definition.automation
+    webhook, delivery, alert = automation.webhook, automation.delivery, automation.failure_alert
+    named: dict[str, object] = {}
+    if webhook and webhook.auth:
+        named["/webhookAuth/secret"] = webhook.auth.secrets[0]
+        named |= {f"/webhookAuth/secret/{n}": each for n, each in enumerate(webhook.auth.secrets)}
+    for place, sends in (("/delivery", delivery), ("/failureAlert", alert)):
+        for n, target in enumerate(sends.targets if sends else ()):
+            named[f"{place}/targets/{n}/url"] = target.url
+            named[f"{place}/targets/{n}/secret"] = target.secret
+    wanted = SecretRef(variable)
+    found = (at for at, value in named.items() if value == wanted and at in definition.lines)
+    return next(found, "")
 
 
 def _without(definition: Definition, connection: str, unset: tuple[str, ...]) -> Problem:

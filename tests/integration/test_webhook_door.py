@@ -178,6 +178,31 @@ async def test_an_endless_body_is_413_and_not_read_on(connect: Connect) -> None:
     assert (await _until_closed(reader))[1] < 3
 
 
+def _expecting(length: int) -> bytes:
+    return _post(b"", length).replace(b"Host: x\r\n", b"Host: x\r\nExpect: 100-continue\r\n")
+
+
+async def test_a_sender_that_asks_first_is_told_to_go_on(connect: Connect) -> None:
+    reader, writer = await connect()
+
+    writer.write(_expecting(5))
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"12345")
+
+    assert await _answer(reader) == (202, b'{"size": 5}')
+
+
+async def test_a_sender_that_asks_first_with_too_much_is_refused_at_once(
+    connect: Connect,
+) -> None:
+    reader, writer = await connect()
+
+    writer.write(_expecting(2000))
+
+    assert (await _answer(reader))[0] == 413
+
+
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
 

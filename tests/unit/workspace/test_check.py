@@ -44,6 +44,24 @@ def test_unset_variables_are_warnings_unless_the_environment_counts(
     assert "SURELY_UNSET_SECRET" in problem.message
 
 
+def test_an_unset_variable_is_told_with_the_line_that_names_it(tmp_path: Path) -> None:
+    text = """{"title": "X", "trigger": "webhook", "prompt": "look",
+      "webhookAuth": {"type": "github",
+        "secret": ["env:SURELY_UNSET_A",
+          "env:SURELY_UNSET_B"]},
+      "delivery": {"targets": [
+        {"type": "webhook", "url": "env:SURELY_UNSET_C"}]}}"""
+    _write(tmp_path, "automations/a.json", text)
+
+    problems = check(tmp_path, env=True)
+
+    assert [(each.line, each.message[25:39]) for each in problems] == [
+        (3, "SURELY_UNSET_A"),
+        (4, "SURELY_UNSET_B"),
+        (6, "SURELY_UNSET_C"),
+    ]
+
+
 def test_every_wrong_file_is_told_and_none_hides_another(tmp_path: Path) -> None:
     _write(tmp_path, "automations/a.json", "{")
     _write(tmp_path, "automations/b.json", _automation(agent="nobody"))
