@@ -11,7 +11,14 @@ from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
 from amodal_rt.storage import tables
-from amodal_rt.storage.rows import START_COLUMNS, inserting, maybe_storable, millis, start_row
+from amodal_rt.storage.rows import (
+    START_COLUMNS,
+    StartRow,
+    inserting,
+    maybe_storable,
+    slot_of,
+    start_row,
+)
 
 _INSERT_RUN = inserting(tables.runs, ("status", "reason", "rule", *START_COLUMNS))
 _TAKE_SLOT = (
@@ -47,6 +54,7 @@ _LATEST_SLOT = (
 )
 _EXTEND = "UPDATE runs SET scheduled_until = ?, count = count + ? WHERE id = ?"
 _HOUR = int(timedelta(hours=1) / timedelta(milliseconds=1))
+_PENDING, _SKIPPED = RunStatus.PENDING.value, RunStatus.SKIPPED.value
 _FEW = 20
 """Up to this many automations are counted one by one, more of them all at once."""
 
@@ -88,7 +96,7 @@ class Wish:
     """A start with its row, made outside the writer's thread. `slot` is in milliseconds."""
 
     start: Start
-    row: tuple[str | int | None, ...]
+    row: StartRow
     slot: int | None
     until: int | None
 
@@ -99,9 +107,8 @@ def wishes(starts: Sequence[Start]) -> list[Wish]:
 
 
 def _wish(start: Start) -> Wish:
-    slot = millis(start.scheduled_for)
-    until = slot if start.scheduled_until is None else to_millis(start.scheduled_until)
-    return Wish(start, start_row(start), slot, until)
+    row = start_row(start)
+    return Wish(start, row, *slot_of(row))
 
 
 def _counted(start: Start) -> bool:
@@ -146,7 +153,7 @@ class _Sitting:
     raw: sqlite3.Connection
     open_runs: dict[str, int]
     has_slots: bool
-    rows: list[tuple[str | int | None, ...]] = field(default_factory=list[Any])
+    rows: list[StartRow] = field(default_factory=list[Any])
     ruled_on: list[tuple[int, str, str]] = field(default_factory=list[Any])
 
     def rule(self, wish: Wish) -> RunRef | None:
@@ -156,13 +163,13 @@ class _Sitting:
         reason, rule = self._reason(start)
         if reason is None:
             self.open_runs[start.automation] = self.open_runs.get(start.automation, 0) + 1
-            self.rows.append((RunStatus.PENDING, None, rule, *wish.row))
+            self.rows.append((_PENDING, None, rule, *wish.row))
             return RunRef(
                 run_id=start.run_id, automation=start.automation, status=RunStatus.PENDING
             )
         if wish.slot is not None and (extended := self._extend(wish, reason)):
             return _skipped(extended, start.automation, reason)
-        self.rows.append((RunStatus.SKIPPED, reason, rule, *wish.row))
+        self.rows.append((_SKIPPED, reason.value, rule, *wish.row))
         return _skipped(start.run_id, start.automation, reason)
 
     def write(self) -> None:
@@ -206,7 +213,7 @@ class _Sitting:
         self.write()
         start, slot = wish.start, wish.slot
         found = self.raw.execute(_LATEST_SLOT, (start.automation,)).fetchone()
-        if found is None or (found[1], found[2]) != ("skipped", reason) or found[3] >= slot:
+        if found is None or (found[1], found[2]) != (_SKIPPED, reason.value) or found[3] >= slot:
             return None
         self.raw.execute(_EXTEND, (wish.until, start.count, found[0]))
         self.raw.execute(_GIVE_SLOT, (found[0], start.automation, slot))

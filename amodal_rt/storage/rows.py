@@ -39,6 +39,8 @@ def inserting(table: Table, names: Sequence[str]) -> str:
 
 def storable(text: str) -> str:
     """Text that SQLite can hold: lone surrogates (headers, models) become `\\udcXX` escapes."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -120,15 +122,18 @@ START_COLUMNS = (
     "starts_per_hour", "created_at",
 )  # fmt: skip
 """What a start says of its row in `runs`, in the order of `start_row`."""
+_FOR, _UNTIL = START_COLUMNS.index("scheduled_for"), START_COLUMNS.index("scheduled_until")
+
+StartRow = tuple[str | int | None, ...]
 
 
-def start_row(start: Start) -> tuple[str | int | None, ...]:
-    """The values of `START_COLUMNS`. Ten thousand are made at one instant, so in one go."""
+def start_row(start: Start) -> StartRow:
+    """The values of `START_COLUMNS`, as plain types: the driver is slow to bind subclasses."""
     return (
         start.run_id,
         start.automation,
         storable(start.title),
-        start.trigger,
+        start.trigger.value,
         start.definition,
         start.event_id,
         maybe_dumped(start.payload),
@@ -142,12 +147,20 @@ def start_row(start: Start) -> tuple[str | int | None, ...]:
         start.door,
         maybe_storable(start.conversation_key),
         maybe_storable(start.idempotency_key),
-        start.rehearse,
+        int(start.rehearse),
         start.concurrency,
-        start.on_limit,
+        start.on_limit.value,
         start.starts_per_hour,
         to_millis(start.created_at),
     )
+
+
+def slot_of(row: StartRow) -> tuple[int | None, int | None]:
+    """The first and the last slot of a start's row, in milliseconds; both None without slot."""
+    first, last = row[_FOR], row[_UNTIL]
+    assert not isinstance(first, str)
+    assert not isinstance(last, str)
+    return first, first if last is None else last
 
 
 def to_run(row: Row) -> Run:
