@@ -11,7 +11,16 @@ import pytest
 from agent_house import AgentHouse, calls_then_done, request
 from aiohttp import web
 
-from amodal_rt.domain.connection import Access, AccessRule, Intent, Knowledge, Store
+from amodal_rt.domain.connection import (
+    Access,
+    AccessRule,
+    AuthType,
+    ConnectionAuth,
+    Intent,
+    Knowledge,
+    Store,
+)
+from amodal_rt.domain.secret import SecretRef
 from amodal_rt.ports import Previous
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -312,3 +321,54 @@ async def test_the_specification_may_be_fetched_and_sees_the_token_only_at_home(
     results = house.model.requests[-1].results
     assert [each.partition(":")[0] for each in results[1:3]] == ["refused", "refused"]
     assert results[3].startswith("error: HTTP 404")
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "value", "query"),
+    [
+        (
+            ConnectionAuth(type=AuthType.BEARER, token=SecretRef("CRM_TOKEN")),
+            "Authorization", "Bearer s3cr3t-canary", "",
+        ),
+        (
+            ConnectionAuth(
+                type=AuthType.HEADER, token=SecretRef("CRM_TOKEN"), header="X-Key", prefix=""
+            ),
+            "X-Key", "s3cr3t-canary", "",
+        ),
+        (
+            ConnectionAuth(
+                type=AuthType.BASIC, username="me", password=SecretRef("CRM_TOKEN")
+            ),
+            "Authorization", "Basic bWU6czNjcjN0LWNhbmFyeQ==", "",
+        ),
+        (
+            ConnectionAuth(type=AuthType.BASIC, token=SecretRef("CRM_TOKEN")),
+            "Authorization", "Basic czNjcjN0LWNhbmFyeQ==", "",
+        ),
+        (
+            ConnectionAuth(type=AuthType.QUERY, token=SecretRef("CRM_TOKEN"), parameter="key"),
+            None, None, "?key=s3cr3t-canary",
+        ),
+        (ConnectionAuth(), None, None, ""),
+    ],
+)  # fmt: skip
+async def test_each_kind_of_proof_is_added_at_the_last_moment_and_cannot_be_replaced(
+    house: AgentHouse, auth: ConnectionAuth, header: str | None, value: str | None, query: str
+) -> None:
+    house.rest(auth=auth, headers={"X-Fixed": "yes"})
+    house.model.script(
+        *calls_then_done(
+            request("GET", "/a b/ü"),
+            request("GET", "/b", headers={"x-fixed": "no"}),
+            request("GET", "/c?key=mine", headers={header or "Cookie": "mine"}),
+        )
+    )
+
+    await house.run()
+
+    [reached] = house.service.requests
+    assert reached.path == f"/a%20b/%C3%BC{query}"
+    assert reached.headers["X-Fixed"] == "yes"
+    assert (reached.headers.get(header) if header else None) == value
+    assert "canary" not in house.journal_text() + house.model.requests[-1].text

@@ -265,3 +265,41 @@ async def test_a_fake_message_on_standard_output_does_not_end_a_server(house: Ag
 
     assert outcome.status is RunStatus.COMPLETED
     assert json.loads(_result(house))["alpha"] == "1"
+
+
+OLD_SERVER = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    method, id = asked.get("method"), asked.get("id")
+    if method == "initialize":
+        result = {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "old", "version": "1"}}
+    elif method == "tools/list":
+        result = {"tools": [{"name": "read.it", "inputSchema": {"type": "object"}}]}
+    elif method == "tools/call":
+        result = {"content": [{"type": "text", "text": "from long ago"}]}
+    elif id is None or SILENT:
+        continue
+    else:
+        error = {"code": -32601, "message": "Method not found"}
+        print(json.dumps({"jsonrpc": "2.0", "id": id, "error": error}), flush=True)
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_servers_of_the_first_protocol_are_understood(
+    house: AgentHouse, silent: bool
+) -> None:
+    """Also those that do not answer what they do not know."""
+    code = OLD_SERVER.replace("SILENT", str(silent))
+    access = Access(tools=(AccessRule(match="read.it", intent=Intent.READ),))
+    house.mcp(mcp=McpServer(command=sys.executable, args=("-c", code)), access=access)
+    house.model.script(*calls_then_done(Call("tools__read_it", {})))
+
+    outcome = await house.run()
+
+    assert outcome.status is RunStatus.COMPLETED
+    assert _result(house) == "from long ago"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from aiohttp import BasicAuth, ClientError, ClientTimeout
+from aiohttp import ClientError, ClientTimeout
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from yarl import URL
 
@@ -105,9 +105,9 @@ def _checked_call(given: RequestArguments, method: str, connection: Connection) 
     headers = given.headers or {}
     check_headers(headers, _reserved(connection))
     params = (*endpoint.params, *_pairs(given.params))
-    auth = connection.auth
-    if auth.type is AuthType.QUERY and any(name == auth.parameter for name, _ in params):
-        raise DeniedError(f"the parameter {auth.parameter} is set by the runtime alone")
+    own = _parameter(connection)
+    if own is not None and any(name == own for name, _ in params):
+        raise DeniedError(f"the parameter {own} is set by the runtime alone")
     return RestCall(
         method=method,
         path=endpoint.path,
@@ -240,13 +240,19 @@ def _authenticate(
     if auth.type in {AuthType.BEARER, AuthType.HEADER}:
         headers[auth.header] = f"{auth.prefix} {token}".strip()
     elif auth.type is AuthType.QUERY:
-        params.append((auth.parameter or "token", token))
-    elif auth.type is AuthType.BASIC and auth.username is not None:
-        password = _resolve(auth.password, environment) if auth.password else ""
-        name = _resolve(auth.username, environment)
-        headers[auth.header] = BasicAuth(name, password, "utf-8").encode()
+        params.append((_parameter(connection) or "", token))
     elif auth.type is AuthType.BASIC:
-        headers[auth.header] = "Basic " + base64.b64encode(token.encode()).decode()
+        pair = token
+        if auth.username is not None:
+            name = _resolve(auth.username, environment)
+            pair = f"{name}:{_resolve(auth.password, environment)}"
+        headers[auth.header] = "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def _parameter(connection: Connection) -> str | None:
+    """The query parameter that carries the connection's identity, if one does."""
+    auth = connection.auth
+    return (auth.parameter or "token") if auth.type is AuthType.QUERY else None
 
 
 def _resolve(text: Text | None, environment: Environment) -> str:
