@@ -22,6 +22,11 @@ SWEEP_SECONDS = 2.0
 MISSING_SECONDS = 0.2
 """How long a workspace that was missing may stay unnoticed."""
 
+VANISHED_SECONDS = 0.05
+"""How long to wait before a folder is looked for that vanished while it was to be watched."""
+LOOKING_SHARE = 0.01
+"""The share of a processor that sweeps may take: a large workspace is swept less often."""
+
 Folders = Mapping[str, tuple[int, int]]
 """Absolute paths with device and inode: a folder that was made again is another one."""
 
@@ -33,7 +38,7 @@ async def watch_folders(
     clock: Clock,
     sweep_seconds: float = SWEEP_SECONDS,
 ) -> None:
-    """Call `look` after every change in `folders()`, and every `sweep_seconds` at least.
+    """Call `look` after every change in `folders()`, and every `sweep_seconds` or so.
 
     `folders()` is asked again after each look, and watched anew when it differs. Each folder
     is watched for itself: watching the tree from its root would report every write to the
@@ -41,15 +46,19 @@ async def watch_folders(
     """
     while True:
         watched = dict(folders())
+        # Where there is no folder at all, looking costs nothing.
+        pause = sweep_seconds if watched else min(sweep_seconds, MISSING_SECONDS)
         try:
             if watched:
                 await _watch(watched, folders, look, clock, sweep_seconds)
                 continue
+        except FileNotFoundError:
+            # A folder vanished between the look and the watch.
+            pause = min(sweep_seconds, VANISHED_SECONDS)
         except (OSError, RuntimeError) as error:
-            # A folder vanished just now, or the system has no watch left: sweep instead.
+            # The system has no watch left: sweep instead.
             _log.warning("workspace.not_watched", reason=str(error))
-        # Where there is no folder at all, looking costs nothing.
-        await clock.sleep(sweep_seconds if watched else min(sweep_seconds, MISSING_SECONDS))
+        await clock.sleep(pause)
         await look()
 
 
@@ -78,10 +87,14 @@ async def _watch(
             # between the last look and now was reported to nobody.
             await clock.sleep(0)
             while True:
+                began = clock.monotonic()
                 await look()
+                ended = clock.monotonic()
                 if folders() != watched:
                     return
-                batch = await upcoming
+                rest = (ended - began) / LOOKING_SHARE
+                while not (batch := await upcoming) and clock.monotonic() < ended + rest:
+                    upcoming = asyncio.ensure_future(anext(batches))
                 if any(path in watched for _, path in batch):
                     # Gone, or made again, perhaps with the very same inode: this watch is deaf.
                     await look()
