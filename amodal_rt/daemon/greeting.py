@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from amodal_rt.domain.automation import Definition, Lifecycle
+from amodal_rt.domain.automation import Automation, Definition, Lifecycle
 from amodal_rt.domain.models import configured_models, found_keys
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.operations.shapes import INVALID, Standing, automation
+from amodal_rt.operations.shapes import INVALID, Standing, schedule_text, status_of, zone
 from amodal_rt.settings import Environment
 
 MOST_PROBLEMS = 50
@@ -54,7 +54,7 @@ def upcoming(instant: datetime, now: datetime, zone: str) -> str:
 
 def _row(standing: Standing, *, now: datetime, local_only: bool) -> tuple[str, str, str, str]:
     state, definition = standing.state, standing.state.definition
-    status = str(automation(standing)["status"])
+    status, _ = status_of(standing)
     if definition is None:
         return plain_line(state.name), INVALID, "", ""
     remarks = [] if status == Lifecycle.ACTIVE else [_status(status, state)]
@@ -64,20 +64,19 @@ def _row(standing: Standing, *, now: datetime, local_only: bool) -> tuple[str, s
     remarks.append("may write" if definition.automation.write_enabled else "read-only")
     return (
         plain_line(state.name),
-        _trigger(standing, definition),
+        _trigger(definition.automation),
         _comes(standing, definition, now),
         ", ".join(remarks),
     )
 
 
-def _trigger(standing: Standing, definition: Definition) -> str:
-    document = automation(standing)
-    kinds = {each.kind.value for each in definition.automation.triggers}
+def _trigger(automation: Automation) -> str:
+    kinds = {each.kind.value for each in automation.triggers}
     parts: list[str] = []
-    if schedule := document["schedule"]:
-        text = plain_line(str(schedule))
-        is_cron = any(each.schedule.cron for each in definition.automation.crons)
-        parts.append(f"cron {text} {document['timezone']}" if is_cron else text)
+    if text := schedule_text(automation):
+        is_cron = any(each.schedule.cron for each in automation.crons)
+        words = f"cron {text} {zone(automation)}" if is_cron else text
+        parts.append(plain_line(words))
     parts += sorted(kinds - {"cron"})
     return ", ".join(parts)
 

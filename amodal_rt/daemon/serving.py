@@ -21,7 +21,9 @@ from amodal_rt.daemon.record import Record, socket_path
 from amodal_rt.daemon.services import Services
 from amodal_rt.daemon.stopping import GRACE_SECONDS, Stopping
 from amodal_rt.delivery.callbacks import Callback
+from amodal_rt.delivery.planner import load_templates
 from amodal_rt.domain.models import REHEARSAL
+from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.runner import Engine
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ids import Ids, SystemIds
@@ -195,11 +197,23 @@ async def _follow_settings(house: House) -> None:
     workspace, signals = house.ground.workspace, house.ground.signals
     with signals.listen(SNAPSHOT) as changed:
         while True:
+            snapshot = workspace.snapshot()
             try:
-                house.egress.configure(workspace.snapshot().settings.allow_private)
+                house.egress.configure(snapshot.settings.allow_private)
             except InvalidError as error:
                 _log.error("daemon.egress_kept", error=error.message)
+            if _has_template(snapshot):
+                await asyncio.to_thread(load_templates)
             await changed()
+
+
+def _has_template(snapshot: Snapshot) -> bool:
+    deliveries = (
+        state.definition.automation.delivery
+        for state in snapshot.automations.values()
+        if state.definition
+    )
+    return any(delivery and delivery.template for delivery in deliveries)
 
 
 async def _prune(ground: Ground) -> None:

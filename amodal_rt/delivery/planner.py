@@ -4,14 +4,13 @@ Pure but for the ids it draws: it is called inside the ledger's transaction, so 
 and messages commit together. Nothing here is sent, and no secret is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
 from amodal_rt.clock import iso
 from amodal_rt.delivery.neutral import chat_text, slack_text
 from amodal_rt.delivery.payload import Result, cut_result, parse_data, plain_data
-from amodal_rt.delivery.template import Escape, render
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import (
     Delivery,
@@ -26,6 +25,8 @@ from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.errors import InvalidError
 from amodal_rt.ids import Ids
+
+Escape = Callable[[str], str]
 
 KEPT_FOR = timedelta(hours=24)
 """How long a message is tried before it is given up: a stale digest is worse than none."""
@@ -240,24 +241,39 @@ class _Writer:
         if self._template is None:
             return None
         try:
-            rendered = render(self._template, self._values)
+            text, missing = _printed(self._template, self._values)
         except InvalidError as error:
             self.notes = (f"delivery.template: {error.message}; the result is sent instead",)
             return None
         self.notes = tuple(
-            f"delivery.template: {name} is missing and prints empty"
-            for name in rendered.missing[:20]
+            f"delivery.template: {name} is missing and prints empty" for name in missing[:20]
         )
-        return rendered.text
+        return text
 
     def _render(self, escape: Escape) -> str:
         if self._template is None or self.message is None:
             return escape(self._result.text)
         try:
-            return render(self._template, self._values, escape=escape).text
+            return _printed(self._template, self._values, escape)[0]
         except InvalidError:
             # Escaping made it longer than a template may print.
             return escape(self.message)
+
+
+def load_templates() -> None:
+    """Load the template language now, so that no transaction has to wait for it."""
+    _printed("", {})
+
+
+def _printed(
+    template: str, values: Mapping[str, object], escape: Escape = str
+) -> tuple[str, tuple[str, ...]]:
+    """What the template prints, and the names that it did not find. Raises InvalidError."""
+    # Importing it is a tenth of the way to readiness, and many workspaces never use it.
+    from amodal_rt.delivery.template import render
+
+    rendered = render(template, values, escape=escape)
+    return rendered.text, rendered.missing
 
 
 def _own_keys(data: object) -> dict[str, object]:

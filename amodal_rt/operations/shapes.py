@@ -49,14 +49,14 @@ def automation(standing: Standing) -> Document:
     state = standing.state
     parsed = state.definition.automation if state.definition else None
     webhook = parsed.webhook if parsed else None
-    status, reason = _status(standing)
+    status, reason = status_of(standing)
     return {
         "name": state.name,
         "title": parsed.title if parsed else state.name,
         "id": ids.automation(state.name),
         "triggers": [each.kind.value for each in parsed.triggers] if parsed else [],
-        "schedule": _schedule(parsed),
-        "timezone": _timezone(parsed),
+        "schedule": schedule_text(parsed),
+        "timezone": zone(parsed),
         "status": status,
         "reason": reason,
         "stale": state.stale,
@@ -247,7 +247,8 @@ def store_item(found: StoreItem) -> Document:
     }
 
 
-def _status(standing: Standing) -> tuple[str, str | None]:
+def status_of(standing: Standing) -> tuple[str, str | None]:
+    """What is shown as its status, and why it is not simply active."""
     state, facts = standing.state, standing.facts
     if state.invalid:
         wrong = [each for each in state.problems if each.severity == "error"]
@@ -262,12 +263,14 @@ def _status(standing: Standing) -> tuple[str, str | None]:
     return status.value, facts.paused_reason or reason
 
 
-def _schedule(parsed: Automation | None) -> str | None:
+def schedule_text(parsed: Automation | None) -> str | None:
+    """Its schedules, joined by `; `; None without any."""
     texts = [schedule.describe(each.schedule) for each in parsed.crons] if parsed else []
     return "; ".join(texts) or None
 
 
-def _timezone(parsed: Automation | None) -> str | None:
+def zone(parsed: Automation | None) -> str | None:
+    """The zone of its first schedule, else its own."""
     if parsed is None:
         return None
     return parsed.crons[0].schedule.timezone if parsed.crons else parsed.timezone
