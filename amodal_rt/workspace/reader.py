@@ -16,6 +16,7 @@ from pathlib import Path
 from amodal_rt.clock import to_millis
 from amodal_rt.definitions.automation import reparse
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSettings
 from amodal_rt.settings import Environment
@@ -51,7 +52,8 @@ class Reading:
 class Reader:
     """Remembers the last reading, to read only what changed since.
 
-    `remembered` gives, by stem, what to run for a file that is broken at the first look.
+    `remembered` gives, by stem, what to run for a file that is broken at the first look;
+    `agents` the same for those, by file.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Reader:
         root: Path,
         process_env: Mapping[str, str],
         remembered: Mapping[str, Remembered] | None = None,
+        agents: Mapping[str, Agent] | None = None,
     ) -> None:
         self._root = root
         self._process = dict(process_env)
@@ -66,7 +69,7 @@ class Reader:
         self._real = ""
         self._settings = Standing(Shelf(parsing.settings, self._find))
         self._dotenv = Standing(Shelf(parsing.dotenv, self._find))
-        self._agents = Standing(Shelf(parsing.agent, self._find))
+        self._agents = Standing(Shelf(parsing.agent, self._find), agents)
         self._knowledge = Standing(Shelf(parsing.knowledge, self._find))
         self._stores = Standing(Shelf(parsing.store, self._find))
         self._connections = Standing(Shelf(parsing.connection, self._find))

@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.logs import Log
@@ -18,7 +20,8 @@ from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 _log = Log("workspace")
 
 AUTOMATION = "automation"
-"""The kind under which the archive keeps automations."""
+AGENT = "agent"
+"""Kinds under which the archive keeps what is brought back after a restart."""
 
 
 class Workspace:
@@ -62,6 +65,7 @@ class Workspace:
         Every other wrong file is a problem in the snapshot.
         """
         remembered: dict[str, Remembered] = {}
+        agents: dict[str, Agent] = {}
         if self._archive:
             for version in await self._archive.live():
                 self._recorded[version.kind, version.name] = version.hash
@@ -69,7 +73,9 @@ class Workspace:
                     remembered[version.name] = Remembered(
                         document=version.document, file=version.file
                     )
-        self._reader = Reader(self._root, self._process_env, remembered)
+                elif version.kind == AGENT and (agent := _agent(version.document)):
+                    agents[version.file] = agent
+        self._reader = Reader(self._root, self._process_env, remembered, agents)
         await self.reload()
         assert self._reading is not None
         if wrong := self._reading.settings_broken:
@@ -158,7 +164,7 @@ class Workspace:
                 for name, each in snapshot.connections.items()
             ),
             *(
-                version("agent", name, each.hash, _document(asdict(each)), f"agents/{name}.md")
+                version(AGENT, name, each.hash, _document(asdict(each)), f"agents/{name}.md")
                 for name, each in snapshot.agents.items()
             ),
             *(
@@ -174,3 +180,16 @@ def _alike(one: Reading, other: Reading) -> bool:
 
 def _document(fields: dict[str, object]) -> str:
     return json.dumps(fields, sort_keys=True, default=str)
+
+
+def _agent(document: str) -> Agent | None:
+    """The agent that `_document` wrote; None for one of another release."""
+    try:
+        fields: dict[str, Any] = json.loads(document)
+        lists: dict[str, Any] = {
+            key: None if fields[key] is None else tuple(fields[key])
+            for key in ("models", "tools", "connections")
+        }
+        return Agent(**{**fields, **lists})
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -11,16 +11,21 @@ T = TypeVar("T")
 
 
 class Standing(Generic[T]):
-    """Values by item name; a broken file leaves its last good value standing, in memory."""
+    """Values by item name; a broken file leaves its last good value standing, in memory.
 
-    def __init__(self, shelf: Shelf[T]) -> None:
+    `remembered` holds the values that stood when the last process ended.
+    """
+
+    def __init__(self, shelf: Shelf[T], remembered: Mapping[str, T] | None = None) -> None:
         self._shelf = shelf
+        self._remembered = dict(remembered or {})
         self.values: dict[str, T] = {}
         self.problems: tuple[Problem, ...] = ()
         self.broken: frozenset[str] = frozenset()
 
     def update(self, found: Mapping[str, Sequence[Found]], *, now: int) -> None:
         """Look at the files again; `broken` is then what has files and no value."""
+        remembered, self._remembered = self._remembered, {}
         if not self._shelf.update(found, now=now):
             return
         values: dict[str, T] = {}
@@ -28,7 +33,9 @@ class Standing(Generic[T]):
         for name in sorted(self._shelf.names()):
             parsed = self._shelf.get(name)
             problems += parsed.problems
-            value = self.values.get(name) if parsed.value is None else parsed.value
+            value = parsed.value
+            if value is None:
+                value = self.values.get(name, remembered.get(name))
             if value is not None:
                 values[name] = value
         self.values, self.problems = values, tuple(problems)

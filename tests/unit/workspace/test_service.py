@@ -197,6 +197,28 @@ async def test_a_broken_connection_keeps_its_last_good_version(house: House) -> 
     assert snapshot.problems[0].file.startswith("connections/runtime")
 
 
+async def test_a_broken_main_agent_stops_nobody_after_a_restart(house: House) -> None:
+    """It works for every automation that names no other."""
+    house.automation("daily")
+    house.write("agents/main.md", "---\ntemperature: 0.2\ntools: [request]\n---\nYou look.")
+    before = (await house.start()).snapshot().agents["main"]
+    house.write("agents/main.md", "---\ntemperature: [\n---\n")
+
+    snapshot = (await house.start()).snapshot()
+
+    assert snapshot.agents["main"] == before
+    assert snapshot.automations["daily"].runnable
+    assert snapshot.problems[0].file == "agents/main.md"
+
+
+async def test_a_deleted_agent_is_not_remembered(house: House) -> None:
+    path = house.write("agents/main.md", "You look.")
+    await house.start()
+    path.unlink()
+
+    assert (await house.start()).snapshot().agents == {}
+
+
 async def test_a_connection_that_was_never_good_blocks_who_names_it_and_no_other(
     house: House,
 ) -> None:
