@@ -1,32 +1,49 @@
 """The whole command line, in typer."""
 
-import click
+import sys
+
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import Abort, TyperException
 
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import automations, local, outside, runs, up
+from amodal_rt.cli.output import Output
+from amodal_rt.errors import InvalidError
 
 
 def run(argv: list[str], *, program: str) -> int:
     """Parse and run; returns the exit code. Usage errors are shown by typer and give 2."""
     command = typer.main.get_command(build())
     words = argv
-    if program == "ops" and isinstance(command, click.Group):
+    if program == "ops" and isinstance(command, TyperGroup):
         # `ops --help` must speak of `ops`, not of `amodal-rt ops`.
         command, words = command.commands["ops"], argv[1:]
     try:
         result = command.main(args=words, prog_name=program, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return codes.USAGE
-    except click.UsageError as error:
-        error.show()
-        return codes.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    except click.exceptions.Exit as error:
+    except TyperException as error:
+        _show(error)
+        if "--json" in words and error.exit_code == codes.USAGE:
+            Output(as_json=True).document({"error": _usage(error, program).document()})
         return error.exit_code
+    except (Abort, KeyboardInterrupt):
+        return 130
     return result if isinstance(result, int) else codes.OK
+
+
+def _show(error: TyperException) -> None:
+    """What is wrong with the line, and how it should be, on stderr."""
+    # Usage errors know how to show themselves; typer keeps their class to itself.
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+    else:
+        print(f"error: {error}", file=sys.stderr)
+
+
+def _usage(error: TyperException, program: str) -> InvalidError:
+    """The error as a document."""
+    return InvalidError(error.format_message(), code="usage", hint=f"{program} --help")
 
 
 def build() -> typer.Typer:

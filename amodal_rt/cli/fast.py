@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.verbs import automations, outside, runs
 from amodal_rt.cli.verbs.door import Door
+from amodal_rt.errors import InvalidError
 
 Words = Mapping[str, str]
 Verb = Callable[[Door, Words], int]
@@ -94,9 +95,8 @@ def _trigger(door: Door, words: Words) -> int:
 def _trigger_form(door: Door, words: Words) -> int:
     try:
         return _trigger(door, words)
-    except ValueError:
-        door.output.remark("error: --payload is not JSON")
-        return 2
+    except ValueError as error:
+        raise InvalidError(f"--payload is not JSON: {error}", code="usage") from None
 
 
 def _runs(door: Door, words: Words) -> int:

@@ -58,6 +58,11 @@ def test_two_for_a_command_that_cannot_be_understood(ready: Site, words: tuple[s
 
     assert done.code == 2, done
     assert done.err.strip()
+    assert "Traceback" not in done.err
+    document = ready.ops(*words, "--json")
+    assert document.code == 2
+    assert document.json()["error"].keys() == shapes.ERROR
+    assert document.json()["error"]["code"] == "usage"
 
 
 def test_three_for_an_automation_that_is_invalid(ready: Site) -> None:
