@@ -3,24 +3,24 @@
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from amodal_rt.errors import UnavailableError
 
 STATE_FOLDER = ".amodal-rt"
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """Variables as the definitions see them: the real environment over the `.env` file.
 
     `NAME` falls back to the content of the file that `NAME_FILE` names (trailing line
     break dropped), as container secrets are mounted. An empty value counts as unset.
     """
 
-    process: Mapping[str, str] = field(default_factory=dict[str, str])
-    dotenv: Mapping[str, str] = field(default_factory=dict[str, str])
+    process: Mapping[str, str] = MappingProxyType({})
+    dotenv: Mapping[str, str] = MappingProxyType({})
 
     def find(self, name: str) -> str | None:
         """The value, or None when unset, empty or unreadable."""
@@ -59,8 +59,7 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessSettings:
+class ProcessSettings(NamedTuple):
     """What `AMODAL_RT_…` variables say; None where unset. Flags of a command win over them."""
 
     workspace: Path | None

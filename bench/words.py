@@ -26,6 +26,8 @@ def measure() -> list[Figure]:
     ops = str(Path(sys.executable).with_name("ops"))
     with workspace(files) as root, daemon(root):
         environment = {**os.environ, "AMODAL_RT_WORKSPACE": str(root)}
+        # A user's interpreter keeps compiled modules; so must this one.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         listing: list[float] = []
         empty: list[float] = []
         for _ in range(ROUNDS):

@@ -6,7 +6,7 @@ typer, which knows how to explain. Imports nothing outside the standard library.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.verbs import automations, outside, runs
@@ -17,14 +17,13 @@ Words = Mapping[str, str]
 Verb = Callable[[Door, Words], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """A verb's plain form: its one argument, its options with a value, its flags."""
 
     verb: Verb
     argument: str | None = None
-    options: frozenset[str] = field(default_factory=frozenset[str])
-    flags: frozenset[str] = field(default_factory=frozenset[str])
+    options: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
 
 
 def run(argv: Sequence[str]) -> int | None:

@@ -3,7 +3,7 @@
 Rich costs four empty interpreters to import; a listing is not worth that.
 """
 
-import shutil
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -41,10 +41,18 @@ def render(
         max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)
     ]
     if styled:
-        widths = _fit(widths, width or shutil.get_terminal_size((120, 24)).columns)
+        widths = _fit(widths, width or _terminal_width())
     lines = [_line(heads, widths, style=_BOLD if styled else "")]
     lines += [_line(row, widths, coloured=styled) for row in cells]
     return "\n".join(lines)
+
+
+def _terminal_width() -> int:
+    # The shutil function of this name would cost more to import than the listing to print.
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 120
 
 
 def _fit(widths: list[int], room: int) -> list[int]:
