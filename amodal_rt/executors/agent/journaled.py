@@ -1,6 +1,5 @@
 """A model whose every request stands in the journal, before it and after it."""
 
-import asyncio
 import math
 from collections.abc import Mapping
 
@@ -28,11 +27,7 @@ class JournaledModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        step = self._session.next_turn()
-        # In one tick, so that the ledger's writer makes one commit of them, in this order.
-        opening = [self._session.opening.pop()] if self._session.opening else []
-        started = self._record(EntryType.TURN_STARTED, step, {"model": self._reference})
-        await asyncio.gather(*opening, started)
+        step = await self._begin()
         try:
             response = await self.wrapped.request(
                 messages, model_settings, model_request_parameters
@@ -44,6 +39,16 @@ class JournaledModel(WrapperModel):
         self._count(response)
         await self._record(EntryType.TURN_FINISHED, step, self._facts(response))
         return response
+
+    async def _begin(self) -> str:
+        """The step of this request, its row written."""
+        if self._session.opening:
+            step, rows = self._session.opening.pop()
+            await rows
+            return step
+        step = self._session.next_turn()
+        await self._record(EntryType.TURN_STARTED, step, {"model": self._reference})
+        return step
 
     def _count(self, response: ModelResponse) -> None:
         tally, usage = self._session.tally, response.usage

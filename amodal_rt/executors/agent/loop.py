@@ -1,5 +1,6 @@
 """One agent run on the agent library, from prompt to outcome. Loaded by the first run."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,16 +106,7 @@ class AgentLoop:
     async def _converse(self, session: Session, prompt: Prompt) -> str:
         running = self._running[session.context.run.run_id]
         models = self._models(session, running.choices)
-        told = session.context.journal.record(
-            EntryType.PROMPT,
-            step=session.parent,
-            data={
-                "models": [reference for reference, _ in models],
-                "system": prompt.system,
-                "user": prompt.user,
-            },
-        )
-        session.opening.append(told)
+        self._open(session, prompt, [reference for reference, _ in models])
         try:
             result = await self._agent.run(
                 prompt.user,
@@ -129,13 +121,26 @@ class AgentLoop:
             )
         finally:
             # Left over when a limit ended the run before its first turn.
-            for each in session.opening:
-                each.close()
+            for _, rows in session.opening:
+                rows.cancel()
         finish = result.response.finish_reason
         if finish in {"length", "content_filter", "error"}:
             what = "was cut off at its length limit" if finish == "length" else "was stopped"
             raise _CutOffError(f"the model's answer {what} ({finish})")
         return result.output
+
+    def _open(self, session: Session, prompt: Prompt, models: list[str]) -> None:
+        """Write down the prompt and that the first turn begins: one commit, which the disk makes
+        while the library prepares the request. The request waits for it."""
+        step, record = session.next_turn(), session.context.journal.record
+        facts = {"models": models, "system": prompt.system, "user": prompt.user}
+        rows = asyncio.gather(
+            record(EntryType.PROMPT, step=session.parent, data=facts),
+            record(
+                EntryType.TURN_STARTED, step=step, parent=session.parent, data={"model": models[0]}
+            ),
+        )
+        session.opening.append((step, rows))
 
     async def _dispatch(self, session: Session, given: DispatchArguments, step: str) -> Answer:
         tools = tuple(given.tools) if given.tools is not None else None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
 from amodal_rt.ports import RunContext, RuntimeView, StoreLedger
 
-Opening = Coroutine[Any, Any, None]
+Opening = tuple[str, asyncio.Future[Any]]
 
 
 class SessionLedger(StoreLedger, Contract):
@@ -66,7 +66,7 @@ class Session:
 
     `connections` are those that may be used and can be; `unavailable` says why others of the
     granted ones cannot. `servers` holds the MCP servers that are up. `opening`
-    holds the writing down of the prompt, which goes to the disk together with the first turn.
+    is the step of the first turn while its row, and that of the prompt, are on their way.
     """
 
     context: RunContext

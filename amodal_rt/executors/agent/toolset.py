@@ -9,6 +9,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets.abstract import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
+from amodal_rt.errors import DeniedError
 from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed, pass_gate
 from amodal_rt.executors.agent.session import Session
 from amodal_rt.executors.agent.tools import (
@@ -63,6 +64,8 @@ class GatedToolset(AbstractToolset[Session]):
         return await pass_gate(session, name, tool_args, call_id, prepare)
 
     def _prepare_dispatch(self, session: Session, arguments: Mapping[str, object]) -> Wish:
+        if not dispatch_offered(session):
+            raise DeniedError("sub-agents start no sub-agents")
         given = DispatchArguments.model_validate(arguments)
 
         async def perform(key: CallKey) -> Answer:
