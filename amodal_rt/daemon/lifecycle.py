@@ -1,6 +1,7 @@
 """`amodal-rt up`: a process whose whole life is one daemon."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -47,6 +48,9 @@ async def _serve(plan: Plan, stopping: Stopping, say: Callable[[str], None]) -> 
                 await stack.enter_async_context(watch)
             await _greet(daemon, house, plan, say)
             manager.ready(f"serving {plan.root}")
+            # What start-up made lives as long as the process: no collection looks at it again.
+            gc.freeze()
+            gc.enable()
             fault = await _until_stopped(daemon, stopping)
             manager.stopping()
     _log.info("daemon.stopped", fault=fault)

@@ -1,5 +1,6 @@
 """`amodal-rt up`: the daemon in the foreground."""
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,9 @@ def up(
 ) -> int:
     """Serve a workspace until stopped (Ctrl-C lets running runs finish; twice stops at once)."""
     output = Output()
+    # What is imported stays: looking for garbage in it is a seventh of the way to readiness.
+    # The daemon enables it again when it is ready.
+    gc.disable()
     try:
         from amodal_rt.daemon.lifecycle import run_up
         from amodal_rt.workspace.locate import find_workspace
