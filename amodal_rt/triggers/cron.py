@@ -70,6 +70,7 @@ class Scheduler:
         clock: Clock,
         ids: Ids,
         alarm: Alarm | None = None,
+        tick_seconds: float = TICK_SECONDS,
     ) -> None:
         self._catalogue = catalogue
         self._ledger = ledger
@@ -78,6 +79,7 @@ class Scheduler:
         self._clock = clock
         self._ids = ids
         self._given_alarm = alarm
+        self._tick_seconds = tick_seconds
         self._armed: dict[Key, _Armed] = {}
         self._heap: list[tuple[datetime, Key]] = []
         self._seen: dict[str, Definition] = {}
@@ -96,7 +98,7 @@ class Scheduler:
                 while True:
                     await self._step()
                     alarm.set(self._heap[0][0] if self._heap else None)
-                    tick = self._clock.sleep(TICK_SECONDS)
+                    tick = self._clock.sleep(self._tick_seconds)
                     woken = await first_of(facts(), snapshot(), alarm.wait(), tick)
                     self._facts_stale = self._facts_stale or 0 in woken
             finally:
