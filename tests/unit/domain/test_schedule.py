@@ -1,8 +1,7 @@
-"""When schedules are due, against a calendar that is written a second time, by brute force."""
+"""What schedules mean, by hand-written instants; a calendar walked minute by minute is in
+tests/integration/test_schedule_oracle.py."""
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,112 +9,92 @@ from amodal_rt.domain import schedule
 from amodal_rt.domain.trigger import Schedule
 
 MINUTE = timedelta(minutes=1)
-ZONES = (
-    "UTC",
-    "Europe/Berlin",
-    "America/New_York",
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-    "America/Sao_Paulo",
-    "Pacific/Apia",
-)
-EXPRESSIONS = (
-    "*/30 * * * *",
-    "15 * * * *",
-    "*/20 2 * * *",
-    "30 2 * * *",
-    "0 0 * * *",
-    "0,30 1-3 * * *",
-    "0 9 * * 1-5",
-    "30 1 13 * 5",
-    "5 4 */2 * 1",
-    "0 23 * * 7",
-    "10 2,3 28-31 3,10 *",
-    "0 3 1 * sun",
-)
-WORDS = {"sun": "0"}
 
 
-@cache
-def _field(text: str, low: int, high: int) -> set[int]:
-    found: set[int] = set()
-    for term in text.split(","):
-        span, _, step = term.partition("/")
-        if span == "*":
-            first, last = low, high
-        else:
-            first, _, end = span.partition("-")
-            first, last = int(first), int(end or first)
-        found |= set(range(first, last + 1, int(step or 1)))
-    return found
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _matches(fields: list[str], wall: datetime) -> bool:
-    minute, hour, day, month, weekday = fields
-    if wall.minute not in _field(minute, 0, 59):
-        return False
-    days = wall.day in _field(day, 1, 31)
-    isoday = wall.isoweekday()
-    on_weekday = bool({isoday, isoday % 7} & _field(weekday, 0, 7))
-    both = day.startswith("*") or weekday.startswith("*")
-    return (
-        wall.hour in _field(hour, 0, 23)
-        and wall.month in _field(month, 1, 12)
-        and ((days and on_weekday) if both else (days or on_weekday))
+@pytest.mark.parametrize(
+    ("expression", "after", "until", "expected"),
+    [
+        # 29 March 2026, 02:00 becomes 03:00: what fell in the gap is due at its end, once.
+        ("30 2 * * *", "2026-03-29T00:00", "2026-03-29T23:00", ["01:00"]),
+        ("15,45 2,3 * * *", "2026-03-29T00:00", "2026-03-29T23:00", ["01:00", "01:15", "01:45"]),
+        ("0 3 * * *", "2026-03-29T00:00", "2026-03-29T23:00", ["01:00"]),
+        # … but a star in minute or hour names the minutes of the wall, and those do not exist.
+        ("*/30 2 * * *", "2026-03-29T00:00", "2026-03-29T23:00", []),
+        ("30 * * * *", "2026-03-29T00:00", "2026-03-29T02:00", ["00:30", "01:30"]),
+        # 25 October 2026, 03:00 becomes 02:00: the first of the two.
+        ("30 2 * * *", "2026-10-25T00:00", "2026-10-25T23:00", ["00:30"]),
+        ("30 2 * * *", "2026-10-25T01:00", "2026-10-25T23:00", []),
+        ("*/30 2 * * *", "2026-10-24T23:00", "2026-10-25T01:00", ["00:00", "00:30", "01:00"]),
+        ("30 * * * *", "2026-10-25T00:00", "2026-10-25T02:00", ["00:30", "01:30"]),
+        # Standard cron, where APScheduler's own parser differs.
+        ("0 9 * * 1", "2026-03-01T00:00", "2026-03-08T00:00", ["08:00"]),
+        ("0 9 13 * 5", "2026-03-10T00:00", "2026-03-21T00:00", ["08:00", "08:00"]),
+        ("0 9 */2 * 5", "2026-03-10T00:00", "2026-03-21T00:00", ["08:00"]),
+    ],
+)  # fmt: skip
+def test_slots_in_berlin(expression: str, after: str, until: str, expected: list[str]) -> None:
+    zoned = Schedule(cron=expression, timezone="Europe/Berlin")
+
+    found = schedule.slots(zoned, at(after), at(until), 99)
+
+    assert [f"{each:%H:%M}" for each in found] == expected
+    assert schedule.count_slots(zoned, at(after), at(until)) == len(expected)
+    assert schedule.last_slot(zoned, at(after), at(until)) == (found[-1] if found else None)
+
+
+def test_a_day_that_a_zone_left_out_is_due_when_the_next_begins() -> None:
+    """Apia had no 30 December 2011: its nine o'clock falls at the first instant of the 31st."""
+    zoned = Schedule(cron="0 9 * * *", timezone="Pacific/Apia")
+
+    found = schedule.slots(zoned, at("2011-12-29T00:00"), at("2011-12-31T12:00"), 9)
+
+    assert found == [at("2011-12-29T19:00"), at("2011-12-30T10:00"), at("2011-12-30T19:00")]
+
+
+def test_a_new_year_that_begins_twice_is_one() -> None:
+    """Dhaka went back from midnight to 23:00 in the night to 1 January 2010."""
+    zoned = Schedule(cron="45 23 31 12 *", timezone="Asia/Dhaka")
+
+    found = schedule.slots(zoned, at("2009-12-31T12:00"), at("2010-01-01T12:00"), 9)
+
+    assert found == [at("2009-12-31T16:45")]
+
+
+@pytest.mark.parametrize("expression", ["* * * * *", "0-59 0-23 * * *"])
+def test_four_hundred_days_of_minutes_are_counted_without_walking_them(expression: str) -> None:
+    end = at("2026-11-20T12:00")
+    zoned = Schedule(cron=expression, timezone="Europe/Berlin")
+
+    whole = schedule.stretch(zoned, end - timedelta(days=400), end)
+
+    assert whole is not None
+    assert (whole.first, whole.last) == (end - timedelta(days=400) + MINUTE, end)
+    # Two repeated hours and one missing: only what is due once per local slot loses the repeats,
+    # and a gap's sixty slots are the one at its end.
+    assert whole.count == 400 * 24 * 60 - (0 if expression.startswith("*") else 120)
+
+
+def test_a_schedule_that_ended_long_ago_has_its_last_slot_before_the_end() -> None:
+    ended = Schedule(cron="* * * * *", end_at=at("2026-01-01T00:00"))
+
+    assert schedule.last_slot(ended, at("2025-10-01T00:00"), at("2026-11-20T00:00")) == at(
+        "2025-12-31T23:59"
     )
 
 
-def _oracle(expression: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[datetime]:
-    """Walks every minute: of UTC where each wall minute counts, else of the wall itself."""
-    fields = [WORDS.get(each, each) for each in expression.split()]
-    due: set[datetime] = set()
-    if fields[0].startswith("*") or fields[1].startswith("*"):
-        instant = start
-        while instant <= end:
-            if _matches(fields, instant.astimezone(zone).replace(tzinfo=None)):
-                due.add(instant)
-            instant += MINUTE
-    else:
-        wall = start.astimezone(zone).replace(tzinfo=None) - timedelta(days=2)
-        while wall <= end.astimezone(zone).replace(tzinfo=None) + timedelta(days=2):
-            if _matches(fields, wall):
-                instant = wall.replace(tzinfo=zone).astimezone(UTC)
-                if instant.astimezone(zone).replace(tzinfo=None) != wall:
-                    instant = _gap_end(wall, zone)
-                due.add(instant)
-            wall += MINUTE
-    return sorted(each for each in due if start < each <= end)
+def test_strides_are_counted_without_walking_them() -> None:
+    strides = Schedule(every=timedelta(minutes=1), start_at=at("2020-01-01T00:00"))
 
+    whole = schedule.stretch(strides, at("2019-01-01T00:00"), at("2026-01-01T00:00"))
 
-def _gap_end(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first wall minute after `wall` that exists."""
-    while wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != wall:
-        wall += MINUTE
-    return wall.replace(tzinfo=zone).astimezone(UTC)
-
-
-WINDOWS = (
-    datetime(2026, 3, 6, 12, tzinfo=UTC),
-    datetime(2026, 3, 27, 12, tzinfo=UTC),
-    datetime(2026, 4, 3, 12, tzinfo=UTC),
-    datetime(2026, 10, 2, 12, tzinfo=UTC),
-    datetime(2026, 10, 24, 12, tzinfo=UTC),
-    datetime(2018, 11, 3, 0, tzinfo=UTC),
-    datetime(2011, 12, 29, 0, tzinfo=UTC),
-)
-
-
-@pytest.mark.parametrize("name", ZONES)
-@pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_slots_equal_a_calendar_walked_minute_by_minute(name: str, expression: str) -> None:
-    """Every change of offset of the year is inside a window, the skipped day of Apia too."""
-    zone = ZoneInfo(name)
-    for start in WINDOWS:
-        end = start + timedelta(days=3)
-
-        found = schedule.slots(Schedule(cron=expression, timezone=name), start, end, 10_000)
-
-        assert found == _oracle(expression, zone, start, end), start
+    assert whole is not None
+    assert whole.first == at("2020-01-01T00:00")
+    assert whole.last == at("2026-01-01T00:00")
+    assert whole.count == 2192 * 24 * 60 + 1
 
 
 @pytest.mark.parametrize(
@@ -180,10 +159,10 @@ def test_slots_lie_from_the_start_up_to_before_the_end() -> None:
 
 
 def test_at_is_due_once() -> None:
-    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    nine = at("2026-03-02T09:00")
 
-    assert schedule.first_after(Schedule(at=at), at - MINUTE) == at
-    assert schedule.first_after(Schedule(at=at), at) is None
+    assert schedule.first_after(Schedule(at=nine), nine - MINUTE) == nine
+    assert schedule.first_after(Schedule(at=nine), nine) is None
 
 
 def test_a_fingerprint_changes_with_the_meaning_alone() -> None:
@@ -196,14 +175,14 @@ def test_a_fingerprint_changes_with_the_meaning_alone() -> None:
 
 
 def test_descriptions_are_the_words_of_the_file() -> None:
-    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    nine = at("2026-03-02T09:00")
     shown = [
         schedule.describe(each)
         for each in (
             Schedule(cron="0 9 * * 1-5"),
             Schedule(every=timedelta(minutes=15)),
             Schedule(every=timedelta(seconds=90)),
-            Schedule(at=at),
+            Schedule(at=nine),
         )
     ]
 
