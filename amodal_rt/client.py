@@ -6,7 +6,7 @@ Importing it costs a few milliseconds, because every everyday command pays for i
 import json
 import socket
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -70,7 +70,9 @@ class Client:
         """The JSON document that the daemon answers to `body`."""
         return self._document("POST", _with_params(path, None), body)
 
-    def lines(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    def lines(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """JSON Lines as they arrive, until the daemon ends the answer.
 
         Waits between two lines for as long as it takes.
@@ -163,7 +165,7 @@ class _Answer:
             elif name.lower() == "transfer-encoding":
                 self._chunked = value.strip().lower() == "chunked"
 
-    def chunks(self, stream: BinaryIO) -> Iterator[bytes]:
+    def chunks(self, stream: BinaryIO) -> Generator[bytes, None, None]:
         """The body as it comes. Raises ConnectionError when it ends too early."""
         if not self._chunked:
             yield _exactly(stream, self._length) if self._length is not None else stream.read()

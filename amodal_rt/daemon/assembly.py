@@ -116,36 +116,17 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     address = Address(workspace, endpoints)
     control = _Control()
     starting = Starting(workspace, ledger, signals=signals, clock=clock, ids=ids)
+    write = partial(_write_status, ground)
     automations = Automations(
-        workspace,
-        ledger,
-        facts,
-        starting,
-        address=address,
-        write_status=partial(_write_status, ground),
-        clock=clock,
+        workspace, ledger, facts, starting, address=address, write_status=write, clock=clock
     )
     runs = Runs(ledger, control, starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
+    view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
     executor = AgentExecutor(
-        ledger=ledger,
-        egress=egress,
-        runtime_view=LedgerRuntimeView(automations, runs, deliveries, clock=clock),
-        clock=clock,
-        ids=ids,
-        redactor=redactor,
+        ledger=ledger, egress=egress, runtime_view=view, clock=clock, ids=ids, redactor=redactor
     )
-    engine = Engine(
-        ledger=ledger,
-        catalogue=workspace,
-        executor=executor,
-        planner=DeliveryPlanner(ids),
-        signals=signals,
-        clock=clock,
-        ids=ids,
-        mask=redactor.mask,
-    )
-    control.engine = engine
+    control.engine = _engine(ground, executor, redactor)
     intake = WebhookIntake(workspace, endpoints, clock=clock, ids=ids)
     return House(
         ground=ground,
@@ -155,26 +136,52 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         facts=facts,
         address=address,
         executor=executor,
-        engine=engine,
-        scheduler=Scheduler(
-            catalogue=workspace, ledger=ledger, facts=ledger, signals=signals, clock=clock, ids=ids
-        ),
-        sender=Sender(
-            outbox=ledger,
-            catalogue=workspace,
-            egress=egress,
-            callbacks=ground.callbacks,
-            signals=signals,
-            clock=clock,
-            ids=ids,
-            mask=redactor.mask,
-        ),
+        engine=control.engine,
+        scheduler=_scheduler(ground),
+        sender=_sender(ground, egress, redactor),
         automations=automations,
         runs=runs,
         events=Events(intake, ledger, facts, signals=signals, clock=clock, ids=ids),
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
+    )
+
+
+def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engine:
+    return Engine(
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        executor=executor,
+        planner=DeliveryPlanner(ground.ids),
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+        mask=redactor.mask,
+    )
+
+
+def _scheduler(ground: Ground) -> Scheduler:
+    return Scheduler(
+        catalogue=ground.workspace,
+        ledger=ground.ledger,
+        facts=ground.ledger,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
+
+
+def _sender(ground: Ground, egress: Egress, redactor: Redactor) -> Sender:
+    return Sender(
+        outbox=ground.ledger,
+        catalogue=ground.workspace,
+        egress=egress,
+        callbacks=ground.callbacks,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+        mask=redactor.mask,
     )
 
 

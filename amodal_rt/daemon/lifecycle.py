@@ -8,7 +8,7 @@ from pathlib import Path
 
 from amodal_rt.daemon.assembly import House
 from amodal_rt.daemon.greeting import greeting
-from amodal_rt.daemon.sdnotify import ServiceManager
+from amodal_rt.daemon.sdnotify import Systemd
 from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping
 from amodal_rt.logs import Format, Log, configure
@@ -33,7 +33,7 @@ def run_up(root: Path, *, listen: str | None, say: Callable[[str], None]) -> int
 
 
 async def _serve(plan: Plan, stopping: Stopping, say: Callable[[str], None]) -> int:
-    manager = ServiceManager(plan.variables)
+    manager = Systemd(plan.variables)
     daemon = Daemon(plan, stopping)
     masks: list[Callable[[str], str]] = []
     form: Format = "json" if plan.settings.log_format == "json" else "text"

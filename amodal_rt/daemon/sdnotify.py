@@ -10,7 +10,7 @@ from amodal_rt.logs import Log
 _log = Log("daemon")
 
 
-class ServiceManager:
+class Systemd:
     """The supervisor that `NOTIFY_SOCKET` names; silent where there is none."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
