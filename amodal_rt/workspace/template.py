@@ -3,18 +3,10 @@
 import shutil
 from pathlib import Path
 
-from amodal_rt.errors import ConflictError, DeniedError, InternalError, UnavailableError
+from amodal_rt.errors import ConflictError, DeniedError, UnavailableError
 
-_PACKAGED = Path(__file__).parent / "example"
-_IN_A_CLONE = Path(__file__).parents[2] / "automations.example"
-
-
-def find_template() -> Path:
-    """The example workspace: of the installed package, else of the source tree."""
-    for folder in (_PACKAGED, _IN_A_CLONE):
-        if (folder / "automations").is_dir():
-            return folder
-    raise InternalError("this installation lacks its example workspace", code="no_template")
+TEMPLATE = Path(__file__).parent / "example"
+"""The example workspace. In the source tree a link to `automations.example/`."""
 
 
 def copy_template(target: Path) -> None:
@@ -32,7 +24,7 @@ def copy_template(target: Path) -> None:
             )
         # Contents and modes as a new file has them, not the read-only ones of an installation.
         shutil.copytree(
-            find_template(), target, dirs_exist_ok=True, copy_function=shutil.copyfile,
+            TEMPLATE, target, dirs_exist_ok=True, copy_function=shutil.copyfile,
             ignore=shutil.ignore_patterns("__pycache__", ".amodal-rt", ".env"),
         )  # fmt: skip
     except PermissionError as error:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
+from amodal_rt.cli.progress import waiting
 from amodal_rt.cli.verbs import journal
 from amodal_rt.cli.verbs.door import Document, Door, wanted
 from amodal_rt.cli.verbs.runs import exit_code, labels, show_run
@@ -151,7 +152,8 @@ def trigger(
     (door.output.remark if door.output.as_json else door.output.say)(begun)
     if detach and not wait:
         return codes.OK
-    journal.follow(door, run["run_id"], quiet=door.output.as_json)
+    with waiting(door.output, f"{name} runs …"):
+        journal.follow(door, run["run_id"], quiet=door.output.as_json)
     finished = door.daemon.get(f"/v1/runs/{run['run_id']}")
     if door.output.as_json:
         door.output.document(finished)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from amodal_rt.errors import ConflictError
-from amodal_rt.workspace.template import copy_template, find_template
+from amodal_rt.workspace.template import TEMPLATE, copy_template
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -26,7 +26,7 @@ def test_a_new_or_empty_folder_is_filled(tmp_path: Path, there: str) -> None:
 
     copy_template(target)
 
-    assert _files(target) == _files(find_template())
+    assert _files(target) == _files(TEMPLATE)
     assert any(name.startswith("automations/") for name in _files(target))
 
 
