@@ -71,10 +71,13 @@ async def test_a_schedule_runs_by_itself(root: Path) -> None:
 
 
 async def test_a_slot_missed_while_down_is_caught_up(root: Path) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=2)
-    automation(root, "once", schedule={"at": soon.isoformat()}, connections=[])
+    automation(root, "other", connections=[])
     with daemon(root) as first:
+        soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)
+        automation(root, "once", schedule={"at": soon.isoformat()}, connections=[])
+        eventually(lambda: len(first.client.get("/v1/automations")) == 2)
         first.stop()
+        assert datetime.now(UTC) < soon, "stopped too late to miss the slot"
     eventually(lambda: datetime.now(UTC) > soon)
 
     with daemon(root) as second:
