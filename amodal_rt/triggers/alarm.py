@@ -1,7 +1,7 @@
 """What wakes the scheduler at the next due instant."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from apscheduler.schedulers.asyncio import (  # pyright: ignore[reportMissingTypeStubs]
@@ -40,9 +40,10 @@ class SchedulerAlarm:
 
     def __init__(self) -> None:
         self._ring = asyncio.Event()
-        # Without a grace time APScheduler drops a wake-up that comes a second late.
+        # Without a grace time APScheduler drops a wake-up that comes a second late, and
+        # without a zone it refuses to start where the machine's own has no name.
         self._scheduler: Any = AsyncIOScheduler(
-            job_defaults={"misfire_grace_time": None, "coalesce": True}
+            timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True}
         )
         self._scheduler.start()
         self._at: datetime | None = None

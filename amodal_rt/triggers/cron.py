@@ -34,6 +34,9 @@ from amodal_rt.triggers.starts import pause_rule
 TICK_SECONDS = 5.0
 """How often the clock is looked at whatever was set: it may have been turned, or have slept."""
 
+_AT_A_TIME = 250
+"""After so many schedules others have a turn: ten thousand would hold up every webhook."""
+
 _log = Log("triggers")
 Key = tuple[str, str]
 
@@ -44,12 +47,14 @@ class SlotLedger(RunLedger, ScheduleLedger, Protocol):
 
 @dataclass(slots=True)
 class _Armed:
-    """One schedule. Slots up to `ruled` are on record; `next_at` is the first after it."""
+    """One schedule. Slots up to `ruled` are on record; `next_at` is the first after it, and
+    `following` the one after that. `late`: nobody watched when it fell due."""
 
     definition: Definition
     trigger: CronTrigger
     ruled: datetime
     next_at: datetime | None
+    following: datetime | None
     late: bool
 
 
@@ -186,7 +191,8 @@ class Scheduler:
         next_at = schedule.first_after(trigger.schedule, ruled)
         # A slot of the time when nobody watched was missed, however young it is.
         late = next_at is not None and next_at <= now
-        self._armed[key] = _Armed(definition, trigger, ruled, next_at, late)
+        following = schedule.first_after(trigger.schedule, next_at) if next_at else None
+        self._armed[key] = _Armed(definition, trigger, ruled, next_at, following, late)
         if next_at is not None:
             heapq.heappush(self._heap, (next_at, key))
 
@@ -219,28 +225,44 @@ class Scheduler:
                 self._push(armed)
             raise
         self._signals.notify(RUNS_PENDING)
-        for armed in due:
-            armed.ruled, armed.late = now, False
-            armed.next_at = schedule.first_after(armed.trigger.schedule, now)
-            self._push(armed)
-            self._note(armed, now)
+        for number, armed in enumerate(due, start=1):
+            self._advance(armed, now)
+            if number % _AT_A_TIME == 0:
+                await self._clock.sleep(0)
+
+    def _advance(self, armed: _Armed, now: datetime) -> None:
+        """Up to `now` everything is on record: go on to the next slot."""
+        what = armed.trigger.schedule
+        armed.ruled, armed.late = now, False
+        passed = armed.following is not None and armed.following <= now
+        armed.next_at = schedule.first_after(what, now) if passed else armed.following
+        armed.following = schedule.first_after(what, armed.next_at) if armed.next_at else None
+        self._push(armed)
+        self._note(armed, now)
 
     def _wishes(self, armed: _Armed, now: datetime) -> list[Start]:
-        definition = armed.definition
+        definition, after = armed.definition, armed.ruled
         facts = self._facts.get(definition.automation.name)
-        due = Due(
-            definition=definition,
+        resumed = facts.resumed_at if facts and not facts.paused else None
+        wishes: list[Start] = []
+        if resumed is not None and armed.next_at is not None and armed.next_at <= resumed <= now:
+            # It was resumed before anybody looked: what fell due until then was skipped.
+            wishes = starts(self._due(armed, after, resumed, paused="paused"), self._ids)
+            after = resumed
+        paused = pause_rule(definition, facts)
+        return wishes + starts(self._due(armed, after, now, paused=paused), self._ids)
+
+    def _due(self, armed: _Armed, after: datetime, now: datetime, *, paused: str | None) -> Due:
+        alone = armed.following is None or armed.following > now
+        return Due(
+            definition=armed.definition,
             trigger=armed.trigger,
-            after=self._after(armed, facts),
+            after=after,
             now=now,
             fresh=timedelta(0) if armed.late else FRESH,
-            paused=pause_rule(definition, facts),
+            paused=paused,
+            only=armed.next_at if alone and after == armed.ruled else None,
         )
-        return starts(due, self._ids)
-
-    def _after(self, armed: _Armed, facts: AutomationFacts | None) -> datetime:
-        resumed = facts.resumed_at if facts and not facts.paused else None
-        return max(armed.ruled, resumed) if resumed else armed.ruled
 
     def _note(self, armed: _Armed, now: datetime) -> None:
         """The ledger noted the slot with its row; keep the memory of it in step."""

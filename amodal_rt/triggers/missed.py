@@ -21,7 +21,8 @@ class Due:
     """The slots of one schedule in `(after, now]`, and what may be done about them.
 
     `fresh` is how old a slot may be to count as reached rather than missed; `paused` is the
-    rule that holds the automation back, or None.
+    rule that holds the automation back, or None. `only` is the one slot there is, where the
+    caller knows: thousands that are due at once need no calendar then.
     """
 
     definition: Definition
@@ -30,11 +31,15 @@ class Due:
     now: datetime
     fresh: timedelta
     paused: str | None
+    only: datetime | None = None
 
 
 def starts(due: Due, ids: Ids) -> list[Start]:
     """One start for each slot that runs, one for each stretch that is skipped, in order."""
-    whole = schedule.stretch(due.trigger.schedule, due.after, due.now)
+    if due.only is not None:
+        whole = schedule.Stretch(first=due.only, last=due.only, count=1)
+    else:
+        whole = schedule.stretch(due.trigger.schedule, due.after, due.now)
     if whole is None:
         return []
     if due.paused is not None:
@@ -67,7 +72,21 @@ def _wanted(due: Due, whole: schedule.Stretch) -> list[datetime]:
     if catch_up.policy is CatchUpPolicy.LAST:
         return [whole.last] if whole.last >= oldest else []
     after = max(due.after, oldest - timedelta(microseconds=1))
-    return schedule.slots(due.trigger.schedule, after, due.now, _CATCH_UP_AT_MOST)
+    return _newest(due, after)
+
+
+def _newest(due: Due, after: datetime) -> list[datetime]:
+    """As many of the slots after `after` as may wait at once: of more, the newest."""
+    what, early, late = due.trigger.schedule, after, due.now
+    if schedule.count_slots(what, after, due.now) > _CATCH_UP_AT_MOST:
+        while late - early > timedelta(seconds=1):
+            middle = early + (late - early) / 2
+            if schedule.count_slots(what, middle, due.now) > _CATCH_UP_AT_MOST:
+                early = middle
+            else:
+                late = middle
+        after = late
+    return schedule.slots(what, after, due.now, _CATCH_UP_AT_MOST)
 
 
 def _before(
