@@ -201,9 +201,7 @@ def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
         return codes.OK
     cells = [
         (
-            table.instant(row["scheduled_for"])
-            if row["scheduled_for"]
-            else table.text(row["event_id"]),
+            _cause(row),
             table.text(row["run_id"]),
             row["status"] + (f"/{row['reason']}" if row["reason"] else ""),
             table.text(row["rule"]),
@@ -214,3 +212,10 @@ def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
         _WHY, cells, empty=f"Nothing is on record for {name}" + (f" at {at}." if at else ".")
     )
     return codes.OK
+
+
+def _cause(row: Document) -> str:
+    """The slot, the event, or that a person asked."""
+    if row["scheduled_for"]:
+        return table.instant(row["scheduled_for"])
+    return str(row["event_id"] or "by hand")

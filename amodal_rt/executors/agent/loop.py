@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pydantic_ai
 from pydantic_ai import Agent as LibraryAgent
 from pydantic_ai.exceptions import (
     AgentRunError,
@@ -65,6 +66,8 @@ class AgentLoop:
     """The library's agent, built once: all that differs between runs is given to each run."""
 
     def __init__(self) -> None:
+        # The library greets the first run with a banner, in the middle of the daemon's log.
+        pydantic_ai.BANNER_ENABLED = False
         self._shelf = ModelShelf()
         self._running: dict[str, _Running] = {}
         self._agent = LibraryAgent[Session, str](
