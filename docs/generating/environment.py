@@ -1,0 +1,85 @@
+"""environment.md: every variable that the program itself reads."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import amodal_rt
+from amodal_rt.domain import models
+from generating import markdown
+from generating.markdown import code, table
+
+_SAID: Mapping[str, str] = {
+    "AMODAL_RT_WORKSPACE": "The workspace, where no `--workspace` names one.",
+    "AMODAL_RT_STATE_DIR": (
+        "Where ledger, socket and lock live; default `.amodal-rt/` in the workspace. Commands need "
+        "the same value as the daemon."
+    ),
+    "AMODAL_RT_LISTEN": "`HOST:PORT` for webhooks; wins over `listen` in `amodal.json`.",
+    "AMODAL_RT_LOG": "`text` (default) or `json`: how the daemon writes its log to stderr.",
+    "AMODAL_RT_WEBHOOK_KEY": (
+        "The key that webhook URLs are made with. Without it one is made and kept in the ledger; "
+        "set it where the state folder is not kept, and URLs stay the same."
+    ),
+    "AMODAL_RT_URL": "Reserved for control over TCP, which is not built yet.",
+    "AMODAL_RT_TOKEN": "Reserved for control over TCP, which is not built yet.",
+}
+_PREFIX = "AMODAL_RT_"
+
+
+def page() -> str:
+    """The page."""
+    found = sorted(set(read_names()), key=list(_SAID).index)
+    if set(found) != set(_SAID):
+        raise KeyError(f"not read any more: {', '.join(set(_SAID) - set(found))}")
+    keys = [
+        (code(provider), " or ".join(code(each) for each in names) or "none")
+        for provider, names in provider_keys()
+    ]
+    return markdown.page(
+        "Environment variables",
+        "## Of the program",
+        table(("variable", "meaning"), [(code(each), _SAID[each]) for each in found]),
+        "## Of model providers\n\nRead where `providers` in `amodal.json` names no `apiKey`.",
+        table(("provider", "variable"), keys),
+        _DEFINITIONS,
+        _TESTS,
+    )
+
+
+_DEFINITIONS = """
+## Of definitions
+
+`env:NAME` as the whole value of a URL, secret or connection setting is replaced by the variable
+when it is used. The real environment wins over the workspace's `.env`, which is read again when it
+changes. An empty value counts as unset. Where `NAME` is unset, `NAME_FILE` may name a file that
+holds the value, as container secrets are mounted.
+
+## Of the system
+
+`XDG_RUNTIME_DIR` (else `/run/user/<uid>`, else `/tmp/amodal-rt-<uid>`) is where daemons of one
+user are found. `NOTIFY_SOCKET` is systemd's: the daemon says there when it is ready.
+"""
+
+_TESTS = """
+## For tests alone
+
+`AMODAL_RT_FAILPOINTS` breaks the program at named places, for example
+`ledger.before_commit:3=kill`; `amodal_rt/failpoints.py` says how. Never set it in earnest.
+"""
+
+
+def read_names() -> Iterator[str]:
+    """The names that `settings.py` reads, from its text."""
+    source = (Path(amodal_rt.__file__).parent / "settings.py").read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+            if name.startswith(_PREFIX) and name != _PREFIX and name.isupper():
+                yield name
+
+
+def provider_keys() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each provider with the variables that hold its key."""
+    for type_, names in models.KEYS.items():
+        yield type_.value, tuple(names)

@@ -1,0 +1,232 @@
+"""automation-file.md, settings-file.md and other-files.md: every key of every file."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from amodal_rt.definitions.agent import AgentShape
+from amodal_rt.definitions.connection import AccessShape, SpecShape
+from amodal_rt.definitions.schema import automation_schema, settings_schema
+from amodal_rt.definitions.store import StoreShape
+from generating import markdown
+from generating.markdown import code, table
+
+Schema = dict[str, Any]
+
+# Objects that the page of the automation file explains already.
+_ELSEWHERE = "x-elsewhere"
+
+_AUTOMATION = """
+`automations/<name>.json` or `.md`; the stem is the automation's name and matches
+`[a-z0-9][a-z0-9_-]{0,63}`. A file is strict: an unknown key is an error that suggests the nearest
+one. At most 256 KiB are read.
+
+Exactly one key says what runs: `prompt`, `promptFile` or `messages`. A trigger comes from
+`schedule`, `trigger` or the list `triggers`; without any it is `manual`.
+
+A `.md` file that begins with `---` holds these keys as front matter (YAML 1.2, no aliases), and
+its body is the prompt. `amodal-rt convert FILE` prints the JSON form. For the JSON Schema:
+`amodal-rt schema`. Other spellings stand on the [compatibility](compatibility.md) page.
+"""
+
+_SETTINGS = """
+`amodal.json` beside `automations/`; every key is optional, and so is the file. The JSON Schema:
+`amodal-rt schema --settings`. What `defaults` says holds for every automation that does not say
+it itself; a file's own key replaces the whole default.
+"""
+
+_OTHER = """
+Next to [automations](automation-file.md) and [settings](settings-file.md) a workspace holds:
+
+| path | holds |
+|---|---|
+| `.env` | secrets, as `NAME=value`; the real environment wins; a warning where others may read it |
+| `agents/<name>.md` | an agent: front matter, and its instructions below; `main` is the default |
+| `connections/<name>/spec.json` | how to reach a service |
+| `connections/<name>/access.json` | what there is a read, and what is a write |
+| `connections/<name>/surface.md` | what an agent should know of the API |
+| `connections/<name>/rules.md` | how an agent should behave there |
+| `knowledge/<name>.md` | a page for agents (`read_knowledge`), titled by its first heading |
+| `stores/<name>.json` | values that agents keep with `write_store` and find with `query_store` |
+| `.amodal-rt/` | state, never in git: ledger, socket, lock |
+
+`integrations/`, `workflows/`, `scripts/`, `profiles/`, `events/` and `identities.json` have their
+place in the design and are not built yet.
+"""
+
+
+def automation_page() -> str:
+    """The reference of the automation file."""
+    return _page("Automation file", _AUTOMATION, automation_schema())
+
+
+def settings_page() -> str:
+    """The reference of `amodal.json`."""
+    schema = settings_schema()
+    elsewhere = _definitions(schema).keys() & _definitions(automation_schema()).keys()
+    return _page("Settings file", _SETTINGS, {**schema, _ELSEWHERE: elsewhere})
+
+
+def other_page() -> str:
+    """The reference of everything else in a workspace."""
+    parts: list[str] = [_OTHER]
+    for title, shape in (
+        ("Agent: front matter of `agents/<name>.md`", AgentShape),
+        ("Connection: `spec.json`", SpecShape),
+        ("Connection: `access.json`", AccessShape),
+        ("Store: `stores/<name>.json`", StoreShape),
+    ):
+        schema = _own(shape)
+        parts += [f"## {title}", _keys(schema, schema), *_sections(schema, "###")]
+    return markdown.page("Other files", *parts)
+
+
+def _definitions(schema: Schema) -> Schema:
+    return schema.get("$defs", {})
+
+
+def _own(shape: type[BaseModel]) -> Schema:
+    return shape.model_json_schema(by_alias=True)
+
+
+def _page(title: str, head: str, schema: Schema) -> str:
+    parts = [head, "## Keys", _keys(schema, schema), *_sections(schema, "##")]
+    later = [
+        (f"{owner}{code(key)}", field.get("description", ""))
+        for owner, shape in _shapes(schema)
+        for key, field in shape["properties"].items()
+        if field.get("x-not-yet") and not _is_spelling(field)
+    ]
+    if later:
+        more = _LATER_VALUES if "automation" in schema["title"] else []
+        parts += ["## Not built yet", _LATER, table(("key", "meaning"), [*later, *more])]
+    return markdown.page(title, *parts)
+
+
+_LATER = """
+These keys have their place and their meaning, and no behaviour in this release. A file that uses
+one is invalid with the code `not_yet`, so that nobody believes in a limit that does not hold. The
+value `null` is accepted.
+"""
+
+
+_LATER_VALUES = [
+    ('`"writeEnabled": "propose"`', "Writes that wait for a person."),
+    ("`webhookAuth.type`", "Every preset but `github`: `slack`, `stripe`, `gitlab` …"),
+    ('`"trigger": "github.push"`', "The name of an event; also `triggers` of type `event`."),
+]
+"""Values of built keys that are refused in the same way."""
+
+
+def _sections(schema: Schema, level: str) -> Iterator[str]:
+    """One section for each object that stands inside the file."""
+    for name, shape in _definitions(schema).items():
+        inner = _object(shape)
+        if inner.get("properties") and name not in schema.get(_ELSEWHERE, ()):
+            yield f"{level} {_title(name)}"
+            yield inner.get("description", "")
+            yield _keys(inner, schema)
+
+
+def _shapes(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    yield "", schema
+    for name, shape in _definitions(schema).items():
+        if "properties" in _object(shape) and name not in schema.get(_ELSEWHERE, ()):
+            yield f"{_title(name).lower()}: ", _object(shape)
+
+
+def _object(shape: Schema) -> Schema:
+    return next((each for each in shape.get("anyOf", ()) if "properties" in each), shape)
+
+
+def _title(name: str) -> str:
+    words = name.removesuffix("Shape")
+    spaced = "".join(f" {each.lower()}" if each.isupper() else each for each in words).strip()
+    return spaced[0].upper() + spaced[1:]
+
+
+def _anchor(name: str) -> str:
+    return _title(name).lower().replace(" ", "-")
+
+
+def _is_spelling(field: Schema) -> bool:
+    return "another spelling" in field.get("$comment", "")
+
+
+def _written(field: Schema) -> bool:
+    return not field.get("x-not-yet") and not _is_spelling(field)
+
+
+def _keys(shape: Schema, schema: Schema) -> str:
+    """The table of an object's keys; `schema` is the whole that it belongs to."""
+    required = set(shape.get("required", ()))
+    rows = [
+        (
+            code(key),
+            _type(field, schema),
+            "required" if key in required else _default(field),
+            field.get("description") or _of_reference(field, schema),
+        )
+        for key, field in shape.get("properties", {}).items()
+        if _written(field) and key.isprintable()
+    ]
+    return table(("key", "value", "default", "meaning"), rows)
+
+
+def _of_reference(field: Schema, schema: Schema) -> str:
+    """What the object that stands there says of itself."""
+    name = str(field.get("$ref", "")).rpartition("/")[2]
+    return _object(_definitions(schema).get(name, {})).get("description", "")
+
+
+def _default(field: Schema) -> str:
+    value = field.get("default")
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return code(json.dumps(value))
+
+
+def _type(field: Schema, schema: Schema) -> str:
+    """What a value may be, in words; an object by a link to its section."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        file = "automation-file.md" if name in schema.get(_ELSEWHERE, ()) else ""
+        return f"[{_title(name).lower()}]({file}#{_anchor(name)})"
+    if "anyOf" in field:
+        words = dict.fromkeys(
+            _type(each, schema) for each in field["anyOf"] if each != {"type": "null"}
+        )
+        return " or ".join(words)
+    if "enum" in field:
+        return ", ".join(code(json.dumps(each)) for each in field["enum"])
+    if "const" in field:
+        return code(json.dumps(field["const"]))
+    return _plain(field, schema)
+
+
+def _plain(field: Schema, schema: Schema) -> str:
+    kind = field.get("type")
+    if kind == "array":
+        items = field.get("items", {})
+        return f"list of {_plural(_type(items, schema))}"
+    if kind == "object":
+        values = field.get("additionalProperties")
+        return (
+            f"object of {_plural(_type(values, schema))}"
+            if isinstance(values, dict) and values
+            else "object"
+        )
+    if kind in ("integer", "number"):
+        low, high = field.get("minimum"), field.get("maximum")
+        word = "whole number" if kind == "integer" else "number"
+        return f"{word}, {low:,} to {high:,}" if low is not None and high is not None else word
+    if kind == "string":
+        examples = field.get("examples")
+        return f"text, as {', '.join(code(each) for each in examples)}" if examples else "text"
+    return {"boolean": "true or false"}.get(kind or "", "any")
+
+
+def _plural(word: str) -> str:
+    return {"text": "texts", "object": "objects"}.get(word, word)

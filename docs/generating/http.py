@@ -1,0 +1,118 @@
+"""http.md: the routes of the public door and of the control socket."""
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+from aiohttp import web
+
+from amodal_rt.clock import SystemClock
+from amodal_rt.servers.control import control_app
+from amodal_rt.servers.webhooks import webhook_routes
+from generating import markdown
+from generating.markdown import code, table
+
+# Each route needs its sentence: a new one without fails the build of this page.
+_PUBLIC: Mapping[str, str] = {
+    "* /webhooks/{endpoint}": "Takes an event; the answers stand below. Anything but POST is 405.",
+    "GET /healthz": "200 while the process answers at all.",
+    "GET /readyz": "200 once every part has started and until it stops, else 503.",
+}
+_CONTROL: Mapping[str, str] = {
+    "GET /v1/status": "The daemon: `version`, `pid`, `workspace`, `state_dir`, `url`, `ready` …",
+    "GET /v1/automations": "`ops automations list`",
+    "GET /v1/automations/{name}": "`ops automations show`",
+    "GET /v1/automations/{name}/why": "`ops automations why`; `at`, `limit`",
+    "GET /v1/runs": "`ops runs list`; `automation`, `status`, `since`, `limit`",
+    "GET /v1/runs/{id}": "`ops runs show`",
+    "GET /v1/runs/{id}/journal": "`ops runs logs`, as JSON Lines; `after` a sequence, `follow=1`",
+    "GET /v1/events": "`ops events list`; `automation`, `rejected=1`, `limit`",
+    "GET /v1/events/{id}": "`ops events show`",
+    "GET /v1/deliveries": "`ops deliveries list`; `status`, `limit`",
+    "GET /v1/deliveries/{id}": "`ops deliveries show`",
+    "GET /v1/connections": "`ops connections list`",
+    "GET /v1/connections/{name}/tools": "`ops connections tools`",
+    "GET /v1/stores": "`ops stores`",
+    "GET /v1/stores/{name}": "`ops stores show`; `limit`",
+    "POST /v1/automations/pause": "`ops automations pause --all`; `{reason?}`",
+    "POST /v1/automations/{name}/pause": "`ops automations pause`; `{reason?}`",
+    "POST /v1/automations/{name}/resume": "`ops automations resume`",
+    "POST /v1/automations/{name}/activate": "`ops automations activate`",
+    "POST /v1/automations/{name}/reset": "`ops automations reset`",
+    "POST /v1/automations/{name}/rotate-url": "`ops automations rotate-url`",
+    "POST /v1/automations/{name}/trigger": (
+        "`ops automations trigger`; `{payload?, rehearse?}`. Answers as soon as the run is on disk."
+    ),
+    "POST /v1/runs/{id}/cancel": "`ops runs cancel`",
+    "POST /v1/runs/{id}/replay": "`ops runs replay`",
+    "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
+    "POST /v1/connections/{name}/test": "`ops connections test`",
+}
+
+_ANSWERS = """
+| answer | body | when |
+|---|---|---|
+| 202 | `{"status": "accepted", "event_id", "run_id"}` | the event and its run are on disk |
+| 202 | `{"status": "skipped", "event_id", "run_id", "reason"}` | recorded, not run |
+| 200 | `{"status": "duplicate", "event_id", "run_id", "hint"}` | seen before; the first one's ids |
+| 400 | `{"error": {"code", "message"}}` | the body broke off |
+| 401 | | the signature is wrong or missing; one body for every cause |
+| 404 | | no such id |
+| 405 | | not POST |
+| 408 | | the body did not come in time |
+| 413 | | larger than `limits.webhookBytes` |
+| 415 | | a compressed body |
+| 503 | with `Retry-After` | not durable right now; the sender should come again |
+
+Skipped is what comes while the automation is paused or over a limit. 503 means a full queue or
+disk, an invalid automation, or an unset secret.
+
+A body is kept whatever it is: JSON and forms parsed, text and binary as they came, malformed JSON
+as text, an empty body as null.
+"""
+
+_SOCKET = """
+HTTP/1.1 on `control.sock` in the state folder (a shorter place in the user's runtime folder when
+its path is too long for a socket). Only the daemon's own user and root are let in. Documents are
+those of [JSON output](json-output.md). The command line uses nothing else.
+
+Errors are `{"error": {"code", "kind", "message", "hint"}}` with the status of their
+[kind](errors.md). `X-Actor` names who asks; it is kept with the run.
+"""
+
+
+def page() -> str:
+    """The page."""
+    nothing = cast("Any", None)
+    public = webhook_routes(nothing, nothing, clock=SystemClock())
+    verbs = SimpleNamespace(automations=None, runs=None)
+    socket = control_app(cast("Any", verbs)).router.routes()
+    return markdown.page(
+        "HTTP",
+        "## The public door\n\nOn `listen` (default `127.0.0.1:3847`). Nothing else answers there.",
+        _rows(
+            ((each.method, each.path) for each in public if isinstance(each, web.RouteDef)), _PUBLIC
+        ),
+        "### What a webhook is answered",
+        _ANSWERS,
+        "## The control socket",
+        _SOCKET,
+        _rows(
+            (
+                (each.method, each.resource.canonical)
+                for each in socket
+                if each.resource and each.method != "HEAD"
+            ),
+            _CONTROL,
+        ),
+    )
+
+
+def _rows(routes: Iterable[tuple[str, str]], said: Mapping[str, str]) -> str:
+    found = [f"{method} {path}" for method, path in routes]
+    gone = set(said) - set(found)
+    if gone:
+        raise KeyError(f"no such route any more: {', '.join(sorted(gone))}")
+    return table(
+        ("route", "what"), [(code(each.replace("* ", "POST ")), said[each]) for each in found]
+    )
