@@ -57,6 +57,10 @@ class _Armed:
     following: datetime | None
     late: bool
 
+    @property
+    def key(self) -> Key:
+        return self.definition.automation.name, self.trigger.key
+
 
 class Scheduler:
     """Rules on every slot of every schedule in the order of time.
@@ -88,7 +92,7 @@ class Scheduler:
         self._armed: dict[Key, _Armed] = {}
         self._heap: list[tuple[datetime, Key]] = []
         self._seen: dict[str, Definition] = {}
-        self._states: dict[Key, ScheduleState] = {}
+        self._states: dict[str, dict[str, ScheduleState]] = {}
         self._facts: Mapping[str, AutomationFacts] = {}
         self._facts_stale = True
         self._version: int | None = None
@@ -99,7 +103,8 @@ class Scheduler:
         with self._signals.listen(SNAPSHOT) as snapshot, self._signals.listen(FACTS) as facts:
             try:
                 states = await self._ledger.schedule_states()
-                self._states = {(each.automation, each.key): each for each in states}
+                for each in states:
+                    self._states.setdefault(each.automation, {})[each.key] = each
                 while True:
                     await self._step()
                     alarm.set(self._heap[0][0] if self._heap else None)
@@ -132,7 +137,7 @@ class Scheduler:
             fresh += self._arm(name, definition, now)
         await self._ledger.set_schedule_states(fresh)
         for state in fresh:
-            self._states[state.automation, state.key] = state
+            self._states.setdefault(state.automation, {})[state.key] = state
         for name, definition in changed:
             await self._forget(name, definition, snapshot)
             if definition is None:
@@ -142,7 +147,7 @@ class Scheduler:
 
     def _changed(self, snapshot: Snapshot) -> list[tuple[str, Definition | None]]:
         """Automations whose live version is another than before; at first, all of them."""
-        names = {*snapshot.automations, *self._seen, *(name for name, _ in self._states)}
+        names = {*snapshot.automations, *self._seen, *self._states}
         found: list[tuple[str, Definition | None]] = []
         for name in sorted(names):
             definition = snapshot.find(name)
@@ -170,7 +175,7 @@ class Scheduler:
     def _state(self, name: str, trigger: CronTrigger, now: datetime) -> tuple[ScheduleState, bool]:
         """Where the schedule stands; a changed schedule counts anew."""
         fingerprint = schedule.fingerprint(trigger.schedule)
-        state = self._states.get((name, trigger.key))
+        state = self._states.get(name, {}).get(trigger.key)
         if state is not None and state.fingerprint == fingerprint:
             return state, False
         return (
@@ -219,7 +224,7 @@ class Scheduler:
         for armed in due:
             wishes += self._wishes(armed, now)
         try:
-            await self._ledger.admit(wishes)
+            refs = await self._ledger.admit(wishes)
         except BaseException:
             for armed in due:
                 self._push(armed)
@@ -229,6 +234,12 @@ class Scheduler:
             self._advance(armed, now)
             if number % _AT_A_TIME == 0:
                 await self._clock.sleep(0)
+        if len(refs) < len(wishes):
+            # A slot that another schedule of the automation took leaves no row to note it by,
+            # and a stretch that begins with it would be asked for in vain.
+            await self._ledger.set_schedule_states(
+                [self._states[key] for armed in due if (key := armed.key) in self._states]
+            )
 
     def _advance(self, armed: _Armed, now: datetime) -> None:
         """Up to `now` everything is on record: go on to the next slot."""
@@ -266,10 +277,9 @@ class Scheduler:
 
     def _note(self, armed: _Armed, now: datetime) -> None:
         """The ledger noted the slot with its row; keep the memory of it in step."""
-        key = (armed.definition.automation.name, armed.trigger.key)
-        state = self._states.get(key)
+        state = self._states.get(armed.key)
         if state is not None:
-            self._states[key] = ScheduleState(
+            self._states[armed.key] = ScheduleState(
                 automation=state.automation,
                 key=state.key,
                 fingerprint=state.fingerprint,
@@ -289,5 +299,4 @@ class Scheduler:
 
     def _push(self, armed: _Armed) -> None:
         if armed.next_at is not None:
-            key = (armed.definition.automation.name, armed.trigger.key)
-            heapq.heappush(self._heap, (armed.next_at, key))
+            heapq.heappush(self._heap, (armed.next_at, armed.key))

@@ -78,6 +78,22 @@ async def test_while_paused_slots_are_skipped_in_one_row_and_resuming_catches_up
     ]
 
 
+async def test_what_fell_due_before_a_resume_that_nobody_watched_is_on_record(desk, make):
+    desk.shelf.put(make("job", schedule=HOURLY, limits={"concurrency": 9}))
+    async with desk.scheduling():
+        await desk.pause("job")
+    await let_pass(desk, 2 * HOUR + MINUTE)
+    await desk.pause("job", paused=False)
+    await let_pass(desk, HOUR)
+    async with desk.scheduling():
+        await let_pass(desk, MINUTE)
+
+    assert await desk.said() == [
+        ("10:00", "paused", "cron", 2),
+        ("12:00", "pending", "catch_up", 1),
+    ]
+
+
 async def test_a_new_schedule_text_counts_anew_and_a_new_prompt_does_not(desk, make):
     desk.shelf.put(make("job", schedule=HOURLY))
     async with desk.scheduling():
@@ -156,6 +172,40 @@ async def test_a_year_of_missed_minutes_is_one_row_and_one_run(desk, make):
         "catch_up",
         desk.clock.now().replace(second=0, microsecond=0),
     )
+
+
+async def test_of_too_many_slots_to_catch_up_the_newest_run_and_the_others_are_counted(desk, make):
+    catch_up = {"policy": "all", "within": "20d"}
+    desk.shelf.put(make("job", schedule="* * * * *", catchUp=catch_up))
+    async with desk.scheduling():
+        await desk.clock.advance(5)
+    desk.clock.jump(timedelta(days=10))
+    async with desk.scheduling():
+        await desk.clock.advance(1)
+
+    lost, *caught = sorted(
+        await desk.ledger.list_runs(RunFilter(limit=20_000)), key=lambda each: each.scheduled_for
+    )
+    assert (lost.reason, lost.count, len(caught)) == ("missed", 4_400, 10_000)
+    assert caught[0].scheduled_for - lost.scheduled_until == MINUTE
+    assert caught[-1].scheduled_for == desk.clock.now().replace(second=0, microsecond=0)
+
+
+async def test_a_slot_that_another_schedule_took_hides_none_that_follow(desk, make):
+    """Both are due at 10:00; while the daemon is down, the second alone at 11:00 and 12:00."""
+    schedules = [{"type": "cron", "schedule": each} for each in ("0 10 * * *", HOURLY)]
+    desk.shelf.put(make("job", triggers=schedules, limits={"concurrency": 9}))
+    async with desk.scheduling():
+        await let_pass(desk, HOUR + MINUTE)
+    await let_pass(desk, 3 * HOUR)
+    async with desk.scheduling():
+        await let_pass(desk, MINUTE)
+
+    assert await desk.said() == [
+        ("10:00", "pending", "cron", 1),
+        ("11:00", "missed", "cron", 2),
+        ("13:00", "pending", "catch_up", 1),
+    ]
 
 
 async def test_a_restart_repeats_nothing(desk, make):
