@@ -113,20 +113,32 @@ def _deliveries(door: Door, words: Words) -> int:
     )
 
 
+def _list(door: Door, words: Words) -> int:
+    return automations.list_all(door)
+
+
+def _show(door: Door, words: Words) -> int:
+    return automations.show(door, words["name"])
+
+
+def _resume(door: Door, words: Words) -> int:
+    return automations.resume(door, words["name"])
+
+
+def _show_run(door: Door, words: Words) -> int:
+    return runs.show(door, words["run"])
+
+
 _FORMS: Mapping[tuple[str, str], Form] = {
-    ("automations", "list"): Form(lambda door, _: automations.list_all(door)),
-    ("automations", "show"): Form(
-        lambda door, words: automations.show(door, words["name"]), "name"
-    ),
+    ("automations", "list"): Form(_list),
+    ("automations", "show"): Form(_show, "name"),
     ("automations", "pause"): Form(_pause, "name", frozenset({"reason"})),
-    ("automations", "resume"): Form(
-        lambda door, words: automations.resume(door, words["name"]), "name"
-    ),
+    ("automations", "resume"): Form(_resume, "name"),
     ("automations", "trigger"): Form(
         _trigger_form, "name", frozenset({"payload"}), frozenset({"wait", "rehearse", "detach"})
     ),
     ("automations", "history"): Form(_history, "name", frozenset({"limit", "status"})),
     ("runs", "list"): Form(_runs, options=frozenset({"automation", "status", "limit"})),
-    ("runs", "show"): Form(lambda door, words: runs.show(door, words["run"]), "run"),
+    ("runs", "show"): Form(_show_run, "run"),
     ("deliveries", "list"): Form(_deliveries, options=frozenset({"status", "limit"})),
 }
