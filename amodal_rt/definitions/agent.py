@@ -7,9 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from amodal_rt.definitions import frontmatter
+from amodal_rt.definitions.document import Document
 from amodal_rt.definitions.judging import judge
-from amodal_rt.definitions.shapes import FileShape, Filled, Listed
-from amodal_rt.definitions.source import Document, SourceError, decode
+from amodal_rt.definitions.positions import Place
+from amodal_rt.definitions.shapes import FileShape, Filled, Listed, described
+from amodal_rt.definitions.source import SourceError, decode
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
 
@@ -17,12 +19,22 @@ from amodal_rt.domain.problem import Problem
 class AgentShape(FileShape):
     """The front matter of an agent."""
 
-    description: str | None = None
-    model: Annotated[list[Filled] | None, Listed, Field(min_length=1)] = None
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    tools: list[Filled] | None = None
-    connections: list[Filled] | None = None
-    max_turns: Annotated[int | None, Field(ge=1, le=1_000)] = None
+    description: Annotated[str | None, described("What it is good at, for people.")] = None
+    model: Annotated[
+        list[Filled] | None,
+        Listed,
+        Field(min_length=1, description="Models to try in order, where the automation has none."),
+    ] = None
+    temperature: Annotated[
+        float | None, Field(ge=0, le=2, description="How freely the model chooses words.")
+    ] = None
+    tools: Annotated[list[Filled] | None, described("Which tools it may use; default all.")] = None
+    connections: Annotated[
+        list[Filled] | None, described("Which connections it may use; default all.")
+    ] = None
+    max_turns: Annotated[
+        int | None, Field(ge=1, le=1_000, description="How many exchanges with the model.")
+    ] = None
 
 
 def parse_agent(text: bytes, *, file: str) -> tuple[Agent | None, tuple[Problem, ...]]:
@@ -31,10 +43,11 @@ def parse_agent(text: bytes, *, file: str) -> tuple[Agent | None, tuple[Problem,
     try:
         content = decode(text, file)
         if frontmatter.has_front_matter(content):
-            head, body, first = frontmatter.split(content, file)
-            value, places = frontmatter.read_yaml(head, file, first)
+            parts = frontmatter.split(content, file)
+            value, places = frontmatter.read_yaml(parts.head, file, parts.first_line)
+            body = content[parts.body :]
         else:
-            value, places, body = {}, {}, content
+            value, places, body = dict[str, object](), dict[str, Place](), content
     except SourceError as error:
         return None, (error.problem,)
     shape, problems = judge(Document(file, value, lambda: places), AgentShape)
@@ -43,7 +56,7 @@ def parse_agent(text: bytes, *, file: str) -> tuple[Agent | None, tuple[Problem,
     return Agent(
         name=name,
         hash=hashlib.sha256(text).hexdigest(),
-        instructions=body.strip(),
+        instructions=body.replace("\r\n", "\n").strip(),
         models=tuple(shape.model or ()),
         temperature=shape.temperature,
         tools=None if shape.tools is None else tuple(shape.tools),

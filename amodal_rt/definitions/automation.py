@@ -4,21 +4,23 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import cast
 
 from amodal_rt.definitions import markdown
 from amodal_rt.definitions.automation_file import AutomationShape
 from amodal_rt.definitions.building import Builder
+from amodal_rt.definitions.document import Document, Lines, in_file_order
 from amodal_rt.definitions.judging import judge
-from amodal_rt.definitions.shapes import suggestion
-from amodal_rt.definitions.source import Document, Lines, SourceError, read_json, snake
+from amodal_rt.definitions.source import SourceError, read_json
+from amodal_rt.definitions.words import shown, snake
 from amodal_rt.domain.automation import STEM, Automation, Definition
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 
 ReadPrompt = Callable[[str], str]
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +39,43 @@ def parse_automation(
     `file` is relative to the workspace; its stem is the automation's name. `read_prompt`
     gives the text of a `promptFile` and raises InvalidError when there is none.
     """
-    stem = PurePosixPath(file).stem
+    stem, ending = _parts(file)
     if not STEM.fullmatch(stem):
-        return Parsed(None, (_bad_stem(stem, file),))
+        return Parsed(None, (_bad_stem(stem, ending, file),))
     try:
-        document = markdown.read(text, file) if file.endswith(".md") else read_json(text, file)
+        document = markdown.read(text, file) if ending == "md" else read_json(text, file)
     except SourceError as error:
         return Parsed(None, (error.problem,))
-    document, problems = _with_prompt(document, read_prompt)
-    if problems:
-        return Parsed(None, problems)
-    return _build(_with_defaults(document, settings), stem, settings)
+    document, problem = _with_prompt(document, read_prompt)
+    parsed = _build(_with_defaults(document, settings), stem, settings)
+    if problem is None:
+        return parsed
+    return Parsed(None, in_file_order((problem, *parsed.problems)))
 
 
 def reparse(document: str, *, file: str, settings: WorkspaceSettings) -> Parsed:
-    """The definition that `Definition.document` once came from, for the last good version."""
+    """The definition that `Definition.document` once came from, for the last good version.
+
+    Its defaults are those of its time; only named targets are looked up in `settings`.
+    """
     value = cast("dict[str, object]", json.loads(document))
-    return _build(Document(file, value, dict), PurePosixPath(file).stem, settings)
+    return _build(Document(file, value, dict[str, tuple[int, int]]), _parts(file)[0], settings)
+
+
+def fit_stem(text: str) -> str:
+    """The nearest allowed name: `Daily Digest` → `daily-digest`."""
+    kept = "".join(
+        each if each.isascii() and (each.isalnum() or each == "_") else "-" for each in text.lower()
+    )
+    words = "-".join(part for part in kept.split("-") if part)
+    return words.lstrip("-_")[:64].rstrip("-") or "automation"
+
+
+def _parts(file: str) -> tuple[str, str]:
+    """`daily`, `json` for `automations/daily.json`."""
+    # Ten thousand files ask: a path object would take a tenth of their time.
+    stem, _, ending = file.rpartition("/")[2].rpartition(".")
+    return stem, ending
 
 
 def _build(document: Document, stem: str, settings: WorkspaceSettings) -> Parsed:
@@ -68,8 +90,10 @@ def _build(document: Document, stem: str, settings: WorkspaceSettings) -> Parsed
 
 
 def _definition(document: Document, automation: Automation, builder: Builder) -> Definition:
-    value = {key: each for key, each in document.value.items() if key != "$schema"}
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    value = document.value
+    if "$schema" in value:
+        value = {key: each for key, each in value.items() if key != "$schema"}
+    canonical = _ENCODER.encode(value)
     return Definition(
         automation=automation,
         hash=hashlib.sha256(canonical.encode()).hexdigest(),
@@ -80,46 +104,48 @@ def _definition(document: Document, automation: Automation, builder: Builder) ->
     )
 
 
-def _with_prompt(
-    document: Document, read_prompt: ReadPrompt
-) -> tuple[Document, tuple[Problem, ...]]:
+def _with_prompt(document: Document, read_prompt: ReadPrompt) -> tuple[Document, Problem | None]:
     """`promptFile` replaced by its text: a version must not change behind its hash."""
-    key = next((each for each in ("promptFile", "prompt_file") if each in document.value), None)
-    path = document.value.get(key) if key else None
-    if key is None or not isinstance(path, str) or "prompt" in document.value:
-        return document, ()
+    key = document.name(("promptFile",))
+    path = document.value.get(key)
+    if not isinstance(path, str) or not path.strip() or document.value.get("prompt") is not None:
+        return document, None
+    problem = None
     try:
         text = read_prompt(path)
     except InvalidError as error:
-        return document, (document.problem(error.code, error.message, (key,), hint=error.hint),)
+        text, problem = "-", document.problem(error.code, error.message, (key,), hint=error.hint)
+    if not text.strip():
+        message = f"{key}: {shown(path)} is empty"
+        text, problem = "-", document.problem("empty", message, (key,), hint="it is the prompt")
     value = {each: item for each, item in document.value.items() if each != key}
-    return Document(document.file, {**value, "prompt": text}, lambda: document.places), ()
+
+    def places() -> Mapping[str, tuple[int, int]]:
+        found = document.places
+        return {**found, "/prompt": found[f"/{key}"]} if f"/{key}" in found else found
+
+    return Document(document.file, {**value, "prompt": text}, places), problem
 
 
 def _with_defaults(document: Document, settings: WorkspaceSettings) -> Document:
-    missing = {
-        key: value for key, value in settings.defaults.items() if not _has(document.value, key)
-    }
-    if not missing:
+    if not settings.defaults:
         return document
-    return Document(document.file, {**document.value, **missing}, lambda: document.places)
-
-
-def _has(value: Mapping[str, object], key: str) -> bool:
-    return key in value or snake(key) in value
-
-
-def _bad_stem(stem: str, file: str) -> Problem:
-    near = suggestion(stem, [fit_stem(stem)])
-    return Problem(
-        file=file,
-        code="bad_name",
-        message=f"{stem!r} cannot name an automation",
-        hint=near or "lower-case letters, digits, - and _; 64 characters at most",
+    value = document.value
+    missing = {
+        key: default
+        for key, default in settings.defaults.items()
+        if key not in value and snake(key) not in value
+    }
+    return Document(
+        document.file, {**value, **missing}, lambda: document.places, frozenset(missing)
     )
 
 
-def fit_stem(text: str) -> str:
-    """The nearest allowed name: `Daily Digest` → `daily-digest`."""
-    kept = "".join(each if each.isascii() and each.isalnum() else "-" for each in text.lower())
-    return "-".join(part for part in kept.split("-") if part)[:64] or "automation"
+def _bad_stem(stem: str, ending: str, file: str) -> Problem:
+    return Problem(
+        file=file,
+        code="bad_name",
+        message=f"{shown(stem)} cannot name an automation",
+        hint=f"rename it, for example to {fit_stem(stem)}.{ending}: "
+        "lower-case letters, digits, - and _; 64 characters at most",
+    )

@@ -1,31 +1,34 @@
 """The automation file as a shape: every key of it, with its documentation.
 
 The published JSON Schema is made from these classes; `automation.py` turns what they hold
-into the domain's values.
+into the domain's values. Descriptions are the reference page.
 """
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from amodal_rt.definitions.shapes import (
     Duration,
     EnvText,
     FileShape,
     Filled,
+    HeaderName,
     Instant,
     Listed,
     NotYet,
     Prompt,
+    SchemaKey,
     Url,
     Zone,
+    complaint,
+    described,
+    later,
 )
-
-Natural = Annotated[int, Field(ge=1)]
-
+from amodal_rt.definitions.words import type_name
 
 # A key that no file can hold: the name of a target, told apart from its written-out form.
-_BY_NAME = "\0ref"
+BY_NAME = "\0ref"
 
 
 def _as_schedule(value: object) -> object:
@@ -33,7 +36,7 @@ def _as_schedule(value: object) -> object:
 
 
 def _as_target(value: object) -> object:
-    return {_BY_NAME: value} if isinstance(value, str) else value
+    return {BY_NAME: value} if isinstance(value, str) else value
 
 
 def _as_targets(value: object) -> object:
@@ -44,191 +47,317 @@ def _as_messages(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-class ScheduleShape(FileShape):
-    """When: exactly one of `cron`, `every`, `at`."""
+def _write_enabled(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if value == "propose":
+        raise complaint(
+            "not_yet", '"propose" is not built yet', "false is read-only, true allows writes"
+        )
+    hint = "without quotes" if value in ("true", "false") else None
+    raise complaint("wrong_type", f"must be true or false, not {type_name(value)}", hint)
 
-    cron: Annotated[Filled | None, Field(description="Five fields, standard cron; or @daily.")] = (
-        None
-    )
-    every: Annotated[Duration | None, Field(description='A fixed interval: "15m".')] = None
-    at: Annotated[Instant | None, Field(description="Once, at this ISO time.")] = None
-    timezone: Annotated[Zone | None, Field(description="IANA zone of `cron`; default UTC.")] = None
-    start_at: Annotated[Instant | None, Field(description="Not before this instant.")] = None
-    end_at: Annotated[Instant | None, Field(description="Only before this instant.")] = None
+
+class ScheduleShape(FileShape):
+    """When: exactly one of `cron`, `every`, `at`; or the cron expression alone, as a text."""
+
+    cron: Annotated[
+        Filled | None,
+        described("Standard cron: minute hour day-of-month month day-of-week; or `@daily`."),
+    ] = None
+    every: Annotated[
+        Duration | None, described('A fixed interval of at least a minute, as in "15m".')
+    ] = None
+    at: Annotated[
+        Instant | None, described("Once, at this ISO time; without an offset in `timezone`.")
+    ] = None
+    timezone: Annotated[
+        Zone | None, described("IANA zone of this schedule; default the file's `timezone`.")
+    ] = None
+    start_at: Annotated[
+        Instant | None, described("Not due before this ISO time; `every` counts from it.")
+    ] = None
+    end_at: Annotated[Instant | None, described("Due only before this ISO time.")] = None
 
 
 ScheduleField = Annotated[ScheduleShape, BeforeValidator(_as_schedule)]
 
 
 class MessageShape(FileShape):
-    """One message of the prompt."""
+    """One message of the conversation that begins the session."""
 
-    role: Literal["user", "assistant", "system"]
-    content: Prompt
+    role: Annotated[Literal["user", "assistant", "system"], described("Who says it.")]
+    content: Annotated[Prompt, described("What is said.")]
 
 
 class WebhookAuthShape(FileShape):
-    """The proof that a webhook must carry."""
+    """The proof that a webhook must carry; without it the URL is shown as unsigned."""
 
-    type: Annotated[str, Field(description="`hmac-sha256` or `github`.")]
+    type: Annotated[str, described("How senders sign: `hmac-sha256`, or the preset `github`.")]
     secret: Annotated[
         list[EnvText],
         Listed,
-        Field(min_length=1, description="`env:NAME`, or several while rotating."),
+        Field(min_length=1, description="`env:NAME`, or a list of them while a secret rotates."),
     ]
-    header: Annotated[Filled | None, Field(description="Default X-Signature-256.")] = None
+    header: Annotated[
+        HeaderName | None,
+        described("The header that carries the signature; default `X-Signature-256`."),
+    ] = None
     dedupe_header: Annotated[
-        Filled | None, Field(description="The one header that identifies a delivery.")
+        HeaderName | None,
+        described("The one header whose value tells deliveries apart, for duplicates."),
     ] = None
 
 
 class TargetShape(FileShape):
-    """A receiver: `webhook` with a `url`, `callback`, or the name of one in `amodal.json`."""
+    """A receiver of messages: a `webhook`, a `callback`, or the name of one in `amodal.json`."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "A receiver of messages."})
-
-    type: Literal["webhook", "callback"] | None = None
-    ref: Annotated[str | None, Field(validation_alias=_BY_NAME, exclude=True)] = None
-    url: Url | None = None
-    format: Literal["json", "slack"] = "json"
-    label: Filled | None = None
-    secret: EnvText | None = None
-    name: Filled | None = None
+    type: Annotated[
+        Literal["webhook", "callback"] | None,
+        described("`webhook` sends to `url`; `callback` calls the embedding program."),
+    ] = None
+    ref: Annotated[str | None, Field(validation_alias=BY_NAME, exclude=True)] = None
+    url: Annotated[Url | None, described("Where to POST: an http(s) URL or `env:NAME`.")] = None
+    format: Annotated[
+        Literal["json", "slack"],
+        described("`slack` sends the text alone, as Slack's incoming webhooks need it."),
+    ] = "json"
+    label: Annotated[
+        Filled | None, described("What history shows; default the variable's name or the host.")
+    ] = None
+    secret: Annotated[
+        EnvText | None, described("`env:NAME`: signs each message by Standard Webhooks.")
+    ] = None
+    name: Annotated[
+        Filled | None, described("Of a callback: which of the program's callbacks to call.")
+    ] = None
 
 
 TargetField = Annotated[TargetShape, BeforeValidator(_as_target)]
 
 
 class DeliveryShape(FileShape):
-    """Where the result goes."""
+    """Where the result goes; or the name of one target alone, as a text."""
 
-    targets: Annotated[list[TargetField], Field(min_length=1)]
-    template: Annotated[str | None, Field(description="Liquid; becomes `message`.")] = None
-    when: NotYet = None
+    targets: Annotated[
+        list[TargetField], Field(min_length=1, description="Who receives the result.")
+    ]
+    template: Annotated[
+        str | None, described("Liquid over the result; becomes `message` in the payload.")
+    ] = None
+    when: Annotated[NotYet, later("A filter over the result: false sends nothing.")] = None
 
 
 class FailureAlertShape(FileShape):
-    """Whom to tell after how many consecutive failures."""
+    """Whom to tell when it keeps failing; or the name of one target alone, as a text."""
 
-    after: Natural = 1
-    cooldown_minutes: Annotated[int, Field(ge=0)] = 60
-    targets: Annotated[list[TargetField], Listed, Field(min_length=1)]
+    after: Annotated[
+        int, Field(ge=1, le=1_000, description="After how many failures in a row.")
+    ] = 1
+    cooldown_minutes: Annotated[
+        int, Field(ge=0, le=525_600, description="How long to stay quiet after an alert.")
+    ] = 60
+    targets: Annotated[
+        list[TargetField],
+        Listed,
+        Field(min_length=1, description="Who is told, and told again when it works."),
+    ]
 
 
 class WriteLimitsShape(FileShape):
     """How many writes may leave."""
 
-    per_run: Annotated[int, Field(ge=0)] = 20
-    per_hour: Annotated[int, Field(ge=0)] = 60
+    per_run: Annotated[int, Field(ge=0, le=100_000, description="In one run.")] = 20
+    per_hour: Annotated[int, Field(ge=0, le=100_000, description="In any hour, all runs.")] = 60
 
 
 class LimitsShape(FileShape):
     """The bounds of one automation."""
 
-    concurrency: Natural = 3
-    on_limit: Literal["skip", "queue"] | None = None
-    timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
-    max_turns: Annotated[int, Field(ge=1, le=1_000)] = 50
-    max_tokens: Natural | None = None
-    max_cost_usd: NotYet = None
-    max_cost_usd_per_day: NotYet = None
-    starts_per_hour: Natural | None = None
-    webhook_bytes: Annotated[int, Field(ge=1, le=16_777_216)] = 1_048_576
-    writes: WriteLimitsShape = WriteLimitsShape()
+    concurrency: Annotated[int, Field(ge=1, le=1_000, description="How many runs at once.")] = 3
+    on_limit: Annotated[
+        Literal["skip", "queue"] | None,
+        described("Over `concurrency`; default skip for cron, queue for all other starts."),
+    ] = None
+    timeout_seconds: Annotated[
+        int, Field(ge=1, le=86_400, description="How long a run may execute.")
+    ] = 300
+    max_turns: Annotated[
+        int, Field(ge=1, le=1_000, description="How many exchanges with the model a run has.")
+    ] = 50
+    max_tokens: Annotated[
+        int | None, Field(ge=1, le=1_000_000_000, description="How many tokens a run may use.")
+    ] = None
+    max_cost_usd: Annotated[NotYet, later("What a run may cost.")] = None
+    max_cost_usd_per_day: Annotated[NotYet, later("What all runs of a day may cost.")] = None
+    starts_per_hour: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="How many runs may start in any hour.")
+    ] = None
+    webhook_bytes: Annotated[
+        int, Field(ge=1, le=16_777_216, description="How large a webhook's body may be.")
+    ] = 1_048_576
+    writes: Annotated[WriteLimitsShape, described("How many writes may leave.")] = (
+        WriteLimitsShape()
+    )
 
 
 class CatchUpShape(FileShape):
-    """Which missed slots run."""
+    """Which slots run that were missed while the runtime was down."""
 
-    policy: Literal["last", "all", "none"] = "last"
-    within: Duration | None = None
+    policy: Annotated[
+        Literal["last", "all", "none"], described("The last of them, all of them, or none.")
+    ] = "last"
+    within: Annotated[
+        Duration | None, described('How old a slot may be to run still; default "24h".')
+    ] = None
 
 
 class RetryShape(FileShape):
     """How often a failed run is tried again."""
 
-    attempts: Annotated[int, Field(ge=0, le=20)] = 0
-    backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] = 30
-    after_writes: bool = False
+    attempts: Annotated[int, Field(ge=0, le=20, description="How many tries follow the first.")] = 0
+    backoff_seconds: Annotated[
+        int, Field(ge=1, le=86_400, description="How long to wait before a try.")
+    ] = 30
+    after_writes: Annotated[
+        bool, described("Try again even after a write has left; writes may then repeat.")
+    ] = False
 
 
 class TriggerShape(FileShape):
     """One of several triggers."""
 
-    type: str
-    schedule: ScheduleField | None = None
-    timezone: Zone | None = None
-    webhook_auth: WebhookAuthShape | None = None
-    event: NotYet = None
-    params: NotYet = None
-    filter: NotYet = None
-    actors: NotYet = None
+    type: Annotated[str, described("`cron`, `webhook` or `manual`.")]
+    schedule: Annotated[
+        ScheduleField | None, described("Of `cron`: a cron expression or an object.")
+    ] = None
+    webhook_auth: Annotated[
+        WebhookAuthShape | None, described("Of `webhook`: the proof that senders must give.")
+    ] = None
+    event: Annotated[NotYet, later("The name of the event that starts it.")] = None
+    params: Annotated[NotYet, later("Which events, by their top-level keys.")] = None
+    filter: Annotated[NotYet, later("Which events, by a filter over their data.")] = None
+    actors: Annotated[NotYet, later("Whose events.")] = None
 
 
-class AutomationShape(FileShape):
+class DefaultsShape(FileShape):
+    """Keys that `defaults` of `amodal.json` may give to every automation that has none."""
+
+    timezone: Annotated[Zone | None, described("IANA zone of schedules; default UTC.")] = None
+    agent: Annotated[
+        Filled | None, described("Who does it: the name of a file in `agents/`; default `main`.")
+    ] = None
+    model: Annotated[
+        list[Filled] | None,
+        Listed,
+        Field(
+            min_length=1,
+            description="`provider:name`, a tier of `models`, or a list to fall back through.",
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        Field(ge=0, le=2, description="How freely the model chooses words; default 0.5."),
+    ] = None
+    connections: Annotated[
+        list[Filled] | None,
+        described("Which connections it may use; default the agent's, else all."),
+    ] = None
+    tools: Annotated[
+        list[Filled] | None,
+        described("Which tools, as `connection.tool` with globs; default the agent's, else all."),
+    ] = None
+    delivery: Annotated[
+        DeliveryShape | None, BeforeValidator(_as_targets), described("Where the result goes.")
+    ] = None
+    failure_alert: Annotated[
+        FailureAlertShape | None,
+        BeforeValidator(_as_targets),
+        described("Whom to tell when it keeps failing."),
+    ] = None
+    limits: Annotated[LimitsShape, described("The bounds of its runs.")] = LimitsShape()
+    catch_up: Annotated[CatchUpShape, described("Which missed slots run.")] = CatchUpShape()
+    retry: Annotated[RetryShape, described("How often a failed run is tried again.")] = RetryShape()
+
+
+class AutomationShape(DefaultsShape):
     """One automation: what runs, when, with which powers and where the result goes."""
 
-    schema_: Annotated[
-        str | None, Field(validation_alias="$schema", serialization_alias="$schema")
+    schema_: SchemaKey = None
+    title: Annotated[Filled | None, described("Display name. Required, here or as `name`.")] = None
+    name: Annotated[Filled | None, described("Another word for `title`.")] = None
+    description: Annotated[str | None, described("What it is for, for people.")] = None
+    metadata: Annotated[
+        dict[str, object],
+        Field(default_factory=dict[str, object], description="Anything of yours; not read."),
+    ]
+    lookup_key: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+            description="A slug of yours, unique in the workspace.",
+        ),
     ] = None
-    title: Annotated[Filled | None, Field(description="Display name. Required (or `name`).")] = None
-    name: Annotated[Filled | None, Field(description="The same as `title`.")] = None
-    description: str | None = None
-    metadata: Annotated[dict[str, object], Field(default_factory=dict[str, object])]
-    lookup_key: Annotated[str | None, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = None
 
     prompt: Annotated[
-        Prompt | None, Field(description="What the agent is asked; {{event}} refers to the event.")
+        Prompt | None, described("What the agent is asked; `{{event}}` refers to the event's data.")
     ] = None
-    prompt_file: Annotated[Filled | None, Field(description="A file that holds the prompt.")] = None
+    prompt_file: Annotated[
+        Filled | None, described("A file of the workspace that holds the prompt.")
+    ] = None
     messages: Annotated[
-        list[MessageShape] | None, BeforeValidator(_as_messages), Field(min_length=1)
+        list[MessageShape] | None,
+        BeforeValidator(_as_messages),
+        Field(min_length=1, description="A conversation instead of a prompt; the user's is last."),
     ] = None
-    input_template: NotYet = None
-    instructions: NotYet = None
-    workflow: NotYet = None
-    config: NotYet = None
-    config_id: NotYet = None
-    command: NotYet = None
+    input_template: Annotated[NotYet, later("The prompt as a Liquid template.")] = None
+    instructions: Annotated[NotYet, later("Instructions that go with `inputTemplate`.")] = None
+    workflow: Annotated[NotYet, later("The workflow that runs.")] = None
+    config: Annotated[NotYet, later("Another word for `workflow`.")] = None
+    config_id: Annotated[NotYet, later("Another word for `workflow`.")] = None
+    command: Annotated[NotYet, later("The program that runs, as a list of arguments.")] = None
 
-    schedule: Annotated[ScheduleField | None, Field(description="Cron text, or an object.")] = None
-    timezone: Annotated[Zone | None, Field(description="IANA zone; default UTC.")] = None
-    trigger: Annotated[str | None, Field(description="cron, webhook or manual.")] = None
-    triggers: Annotated[list[TriggerShape] | None, Field(min_length=1)] = None
-    params: NotYet = None
-    filter: NotYet = None
-    event_conditions: NotYet = None
-    actors: NotYet = None
-    webhook_auth: WebhookAuthShape | None = None
-    input_schema: NotYet = None
-    prefills: NotYet = None
-    invoke_auth: NotYet = None
-
-    agent: Annotated[Filled | None, Field(description="A file of agents/; default main.")] = None
-    model: Annotated[list[Filled] | None, Listed, Field(min_length=1)] = None
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    profile: NotYet = None
-    connections: Annotated[list[Filled] | None, Field(description="Allow-list.")] = None
-    tools: Annotated[
-        list[Filled] | None, Field(description="Allow-list: connection.tool, globs.")
+    schedule: Annotated[
+        ScheduleField | None, described("When: a cron expression, or an object.")
     ] = None
-    write_enabled: Annotated[bool | str, Field(description="false: read-only; true: writes.")] = (
-        False
-    )
-    writes: NotYet = None
+    trigger: Annotated[
+        str | None,
+        described("`cron`, `webhook` or `manual`; default by `schedule`, else `manual`."),
+    ] = None
+    triggers: Annotated[
+        list[TriggerShape] | None,
+        Field(min_length=1, description="More than one trigger, instead of the keys for one."),
+    ] = None
+    params: Annotated[NotYet, later("Which events, by their top-level keys.")] = None
+    filter: Annotated[NotYet, later("Which events, by a filter over their data.")] = None
+    event_conditions: Annotated[NotYet, later("Which events, in another system's words.")] = None
+    actors: Annotated[NotYet, later("Whose events.")] = None
+    webhook_auth: Annotated[
+        WebhookAuthShape | None, described("The proof that a webhook must carry.")
+    ] = None
+    input_schema: Annotated[NotYet, later("JSON Schema of an invoked run's payload.")] = None
+    prefills: Annotated[NotYet, later("Locked values of an invoked run's payload.")] = None
+    invoke_auth: Annotated[NotYet, later("Who may invoke it.")] = None
 
-    delivery: Annotated[DeliveryShape | None, BeforeValidator(_as_targets)] = None
-    failure_alert: Annotated[FailureAlertShape | None, BeforeValidator(_as_targets)] = None
-    limits: LimitsShape = LimitsShape()
-    catch_up: CatchUpShape = CatchUpShape()
-    retry: RetryShape = RetryShape()
-    conversation_key: NotYet = None
-    idempotency_key: NotYet = None
-    coalesce: NotYet = None
-    when: NotYet = None
-    expect: NotYet = None
-    run_as: NotYet = None
-    run_as_user: NotYet = None
-    created_by: NotYet = None
-    acknowledge: NotYet = None
-    status: Literal["active", "draft", "paused"] = "active"
+    profile: Annotated[NotYet, later("The sandbox profile, as `name` or `name@version`.")] = None
+    write_enabled: Annotated[
+        StrictBool,
+        BeforeValidator(_write_enabled),
+        WithJsonSchema({"enum": [False, True, "propose"]}),
+        described("`false`: read-only. `true`: writes, within `limits.writes`."),
+    ] = False
+    writes: Annotated[NotYet, later("Which writes exactly.")] = None
+
+    conversation_key: Annotated[NotYet, later("Which conversation an event belongs to.")] = None
+    idempotency_key: Annotated[NotYet, later("What makes two events the same one.")] = None
+    coalesce: Annotated[NotYet, later("How events close together become one run.")] = None
+    when: Annotated[NotYet, later("A gate before the model.")] = None
+    expect: Annotated[NotYet, later("Checks on the result.")] = None
+    run_as: Annotated[NotYet, later("In whose name it runs.")] = None
+    run_as_user: Annotated[NotYet, later("Another word for `runAs`.")] = None
+    created_by: Annotated[NotYet, later("Who made it.")] = None
+    acknowledge: Annotated[NotYet, later("Risks that a reviewer has accepted.")] = None
+    status: Annotated[
+        Literal["active", "draft", "paused"],
+        described("Whether its triggers start runs; `draft` and `paused` start by hand alone."),
+    ] = "active"

@@ -10,9 +10,10 @@ from amodal_rt.definitions.automation_file import (
     LimitsShape,
     TargetShape,
 )
-from amodal_rt.definitions.source import Document, Loc, snake
+from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.triggering import Triggering
+from amodal_rt.definitions.words import nearest, shown
 from amodal_rt.domain.automation import (
     AgentWork,
     Automation,
@@ -28,8 +29,6 @@ from amodal_rt.domain.automation import (
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import WorkspaceSettings
-
-_WORK = ("prompt", "messages")
 
 
 class Builder:
@@ -52,7 +51,7 @@ class Builder:
 
     def sorted_problems(self) -> tuple[Problem, ...]:
         """In the order of the file."""
-        return tuple(sorted(self._problems, key=lambda each: (each.line or 0, each.column or 0)))
+        return in_file_order(self._problems)
 
     def automation(self, stem: str, shape: AutomationShape) -> Automation | None:
         """The automation, or None when anything was wrong."""
@@ -61,7 +60,6 @@ class Builder:
         title = self._title(shape)
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
-        self._write_enabled(shape)
         self._tools(shape)
         if self._problems or work is None:
             return None
@@ -79,7 +77,7 @@ class Builder:
             temperature=shape.temperature,
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
-            write_enabled=shape.write_enabled is True,
+            write_enabled=shape.write_enabled,
             delivery=delivery,
             failure_alert=alert,
             limits=_limits(shape.limits),
@@ -108,31 +106,37 @@ class Builder:
         return " ".join((title or "").split())
 
     def _work(self, shape: AutomationShape) -> AgentWork | None:
-        given = [key for key in (*_WORK, "promptFile") if self._given(key)]
+        given = [
+            key
+            for key, value in (
+                ("prompt", shape.prompt),
+                ("messages", shape.messages),
+                ("promptFile", shape.prompt_file),
+            )
+            if value is not None
+        ]
         if len(given) != 1:
+            names = " and ".join(self._document.name((key,)) for key in given[:2])
             self.complain(
                 "one_of",
-                f"{' and '.join(given)} say twice what runs" if given else "nothing says what runs",
-                (given[1],) if given else (),
+                f"{names} say twice what runs" if names else "nothing says what runs",
+                given[1:2],
                 hint="give exactly one of prompt, promptFile, messages",
             )
             return None
         if shape.prompt is not None:
             return AgentWork(messages=(ChatMessage("user", shape.prompt),))
         messages = tuple(ChatMessage(each.role, each.content) for each in shape.messages or ())
-        if not messages or messages[-1].role != "user":
+        if messages[-1].role != "user":
+            last = len(messages) - 1
             self.complain(
                 "bad_messages",
-                "the last message must be the user's",
-                ("messages",),
-                hint="it is the prompt",
+                f"messages[{last}] is the last message, so its role must be user",
+                ("messages", last, "role"),
+                hint="the last message is the prompt",
             )
             return None
         return AgentWork(messages=messages)
-
-    def _given(self, key: str) -> bool:
-        value = self._document.value
-        return key in value or snake(key) in value
 
     def _delivery(self, shape: DeliveryShape | None) -> Delivery | None:
         if shape is None:
@@ -150,30 +154,17 @@ class Builder:
         )
 
     def _receivers(self, shapes: Sequence[TargetShape], loc: Loc) -> tuple[Target, ...]:
-        found = (self._targets.target(each, (*loc, place)) for place, each in enumerate(shapes))
-        return tuple(each for each in found if each is not None)
-
-    def _write_enabled(self, shape: AutomationShape) -> None:
-        if shape.write_enabled == "propose":
-            self.complain(
-                "not_yet",
-                'writeEnabled "propose" is not built yet',
-                ("writeEnabled",),
-                hint="false is read-only, true allows writes",
-            )
-        elif isinstance(shape.write_enabled, str):
-            self.complain(
-                "wrong_value", "writeEnabled must be true or false, not a text", ("writeEnabled",)
-            )
+        return self._targets.receivers(shapes, loc)
 
     def _tools(self, shape: AutomationShape) -> None:
         for place, tool in enumerate(shape.tools or ()):
             if tool != "*" and "." not in tool and "*" not in tool and tool not in OWN_TOOLS:
+                near = nearest(tool, sorted(OWN_TOOLS))
                 self.complain(
                     "bad_tool",
-                    f"tools[{place}]: {tool!r} names no connection",
+                    f"tools[{place}]: {shown(tool)} names no tool",
                     ("tools", place),
-                    hint="write connection.tool, connection.* or the name of a built-in tool",
+                    hint=f'did you mean "{near}"?' if near else "write connection.tool",
                 )
 
 

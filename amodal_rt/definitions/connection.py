@@ -2,14 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
-from amodal_rt.definitions.shapes import EnvText, FileShape, Filled, Url, complaint, text_or_secret
-from amodal_rt.definitions.source import Document, SourceError, decode, read_json
+from amodal_rt.definitions.shapes import (
+    EnvText,
+    FileShape,
+    Filled,
+    HeaderName,
+    PlainUrl,
+    SchemaKey,
+    Url,
+    complaint,
+    described,
+    text_or_secret,
+)
+from amodal_rt.definitions.source import SourceError, decode, read_json
+from amodal_rt.definitions.targets import Complain
+from amodal_rt.definitions.words import shown, snake
 from amodal_rt.domain.connection import (
     Access,
     AccessRule,
@@ -22,41 +38,70 @@ from amodal_rt.domain.connection import (
     Protocol,
 )
 from amodal_rt.domain.problem import Problem
-from amodal_rt.domain.secret import SecretRef, Text
+from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 
-_KNOWN = ("spec.json", "access.json", "surface.md", "rules.md")
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "*")
+_SECRET_NAME = re.compile(r"authorization|token|secret|password|api[-_]?key|cookie", re.IGNORECASE)
 
 
 class AuthShape(FileShape):
     """How requests prove themselves."""
 
-    type: Literal["bearer", "header", "basic", "query", "none"]
-    token: EnvText | None = None
-    header: Filled | None = None
-    prefix: str | None = None
-    username: EnvText | None = None
-    password: EnvText | None = None
-    parameter: Filled | None = None
+    type: Annotated[
+        Literal["bearer", "header", "basic", "query", "none"],
+        described("In which part of a request the proof stands."),
+    ]
+    token: Annotated[
+        EnvText | None, described("`env:NAME` of the token; of `basic`, as `user:password`.")
+    ] = None
+    header: Annotated[
+        HeaderName | None, described("The header that carries it; default `Authorization`.")
+    ] = None
+    prefix: Annotated[
+        str | None, described("The word before the token; default `Bearer` for `bearer`.")
+    ] = None
+    username: Annotated[EnvText | None, described("Of `basic`: the user.")] = None
+    password: Annotated[EnvText | None, described("Of `basic`: `env:NAME` of the password.")] = None
+    parameter: Annotated[Filled | None, described("Of `query`: the parameter's name.")] = None
 
 
 class SpecShape(FileShape):
     """`spec.json`."""
 
-    schema_: Annotated[str | None, Field(validation_alias="$schema")] = None
-    protocol: Literal["rest", "mcp", "runtime"]
-    description: str | None = None
-    base_url: Url | None = None
-    auth: AuthShape | None = None
-    headers: dict[str, EnvText] = Field(default_factory=dict[str, str])
-    test_path: Annotated[str | None, Field(pattern="^/")] = None
-    spec_url: Url | None = None
-    transport: Literal["stdio", "http"] | None = None
-    command: Filled | None = None
-    args: list[str] = Field(default_factory=list[str])
-    env: dict[str, EnvText] = Field(default_factory=dict[str, str])
-    url: Url | None = None
-    trust_annotations: bool = False
+    schema_: SchemaKey = None
+    protocol: Annotated[
+        Literal["rest", "mcp", "runtime"],
+        described("`rest` and `mcp` reach a server; `runtime` is this runtime, read-only."),
+    ]
+    description: Annotated[str | None, described("What it is, for people and agents.")] = None
+    base_url: Annotated[Url | None, described("Of `rest`: what every endpoint begins with.")] = None
+    auth: Annotated[AuthShape | None, described("Of `rest`: how requests prove themselves.")] = None
+    headers: Annotated[
+        dict[HeaderName, EnvText],
+        Field(default_factory=dict[str, str], description="Headers of every request."),
+    ]
+    test_path: Annotated[
+        str | None, Field(pattern="^/", description="Of `rest`: a harmless GET for `test`.")
+    ] = None
+    spec_url: Annotated[PlainUrl | None, described("Where its API description is published.")] = (
+        None
+    )
+    transport: Annotated[
+        Literal["stdio", "http"] | None,
+        described("Of `mcp`: a program on this machine, or a server; default by `command`."),
+    ] = None
+    command: Annotated[Filled | None, described("Of `mcp` over stdio: the program.")] = None
+    args: Annotated[
+        list[str], Field(default_factory=list[str], description="Of `command`: its arguments.")
+    ]
+    env: Annotated[
+        dict[str, EnvText],
+        Field(default_factory=dict[str, str], description="Of `command`: its environment."),
+    ]
+    url: Annotated[Url | None, described("Of `mcp` over http: the server.")] = None
+    trust_annotations: Annotated[
+        bool, described("Of `mcp`: believe the server's own word on which tools only read.")
+    ] = False
 
 
 def _confirm(value: object) -> object:
@@ -66,66 +111,94 @@ def _confirm(value: object) -> object:
 class RuleShape(FileShape):
     """What `access.json` says of one endpoint or tool."""
 
-    intent: Literal["read", "write"] | None = None
-    confirm: Annotated[Literal["approve", "review", "never"] | None, BeforeValidator(_confirm)] = (
-        None
-    )
-    reason: str | None = None
+    intent: Annotated[
+        Literal["read", "write"] | None, described("Whether calls change anything.")
+    ] = None
+    confirm: Annotated[
+        Literal["approve", "review", "never"] | None,
+        BeforeValidator(_confirm),
+        described("What a write needs besides `writeEnabled`; `never` refuses for good."),
+    ] = None
+    reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
 
 
 def _endpoint(value: str) -> str:
     method, _, path = value.partition(" ")
     if method.upper() not in _METHODS or not path.startswith("/"):
-        raise complaint("bad_endpoint", f"{value!r} is not METHOD /path", 'as in "POST /search"')
+        raise complaint(
+            "bad_endpoint", f"{shown(value)} is not METHOD /path", 'as in "POST /search"'
+        )
     return value
 
 
 class AccessShape(FileShape):
     """`access.json`."""
 
-    schema_: Annotated[str | None, Field(validation_alias="$schema")] = None
-    endpoints: dict[Annotated[str, AfterValidator(_endpoint)], RuleShape] = Field(
-        default_factory=dict[str, RuleShape]
-    )
-    tools: dict[str, RuleShape] = Field(default_factory=dict[str, RuleShape])
+    schema_: SchemaKey = None
+    endpoints: Annotated[
+        dict[Annotated[str, AfterValidator(_endpoint)], RuleShape],
+        Field(
+            default_factory=dict[str, RuleShape],
+            description="By `METHOD /path`; `{id}` stands for one part of a path.",
+        ),
+    ]
+    tools: Annotated[
+        dict[str, RuleShape],
+        Field(default_factory=dict[str, RuleShape], description="By tool name; globs allowed."),
+    ]
 
 
 Result = tuple[Connection | None, tuple[Problem, ...]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder:
+    """What stands in one folder of `connections/`."""
+
+    name: str
+    spec: Document
+    access: Document | None
+    surface: str | None
+    rules: str | None
+
+    def document(self, spec: object) -> str:
+        """All of it as one JSON text, with `spec` in the place of its own."""
+        value = {
+            "spec": spec,
+            "access": self.access.value if self.access else {},
+            "surface": self.surface,
+            "rules": self.rules,
+        }
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
 def parse_connection(name: str, files: Mapping[str, bytes]) -> Result:
-    """Read `spec.json` and what stands beside it; `files` is keyed by the bare file name."""
+    """Read `spec.json` and what stands beside it; `files` is keyed by the bare file name.
+
+    A token written into the file is a warning, and stands in no `document`.
+    """
     folder = f"connections/{name}"
     if "spec.json" not in files:
-        message = "a connection needs spec.json"
-        return None, (Problem(file=folder, code="missing_file", message=message),)
+        message, hint = "a connection needs spec.json", 'for example {"protocol": "runtime"}'
+        return None, (Problem(file=folder, code="missing_file", message=message, hint=hint),)
     try:
         spec = read_json(files["spec.json"], f"{folder}/spec.json")
-        access_file = files.get("access.json")
-        access = (
-            read_json(access_file, f"{folder}/access.json") if access_file is not None else None
-        )
+        raw = files.get("access.json")
+        access = read_json(raw, f"{folder}/access.json") if raw is not None else None
         surface, rules = (_prose(files, folder, each) for each in ("surface.md", "rules.md"))
     except SourceError as error:
         return None, (error.problem,)
     shape, problems = judge(spec, SpecShape)
-    rule_shape, rule_problems = judge(access, AccessShape) if access else (AccessShape(), ())
+    rule_shape, rule_problems = (
+        judge(access, AccessShape) if access else (AccessShape(endpoints={}, tools={}), ())
+    )
     if shape is None or rule_shape is None:
         return None, (*problems, *rule_problems)
     found = _contradictions(spec, shape)
     if found:
-        return None, tuple(found)
-    document = json.dumps(
-        {
-            "spec": spec.value,
-            "access": access.value if access else {},
-            "surface": surface,
-            "rules": rules,
-        },
-        sort_keys=True,
-        ensure_ascii=False,
-    )
-    return _connection(name, shape, rule_shape, surface, rules, document), ()
+        return None, in_file_order(found)
+    read = _Folder(name=name, spec=spec, access=access, surface=surface, rules=rules)
+    return _connection(read, shape, rule_shape), tuple(_literal_secrets(spec, shape))
 
 
 def _prose(files: Mapping[str, bytes], folder: str, name: str) -> str | None:
@@ -145,55 +218,96 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 def _contradictions(document: Document, shape: SpecShape) -> list[Problem]:
     found: list[Problem] = []
 
-    def complain(code: str, message: str, *loc: str | int, hint: str | None = None) -> None:
+    def complain(code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:
         found.append(document.problem(code, message, loc, hint=hint))
 
     if shape.protocol == "rest" and shape.base_url is None:
-        complain("missing_key", "a rest connection needs baseUrl")
+        hint = 'for example "baseUrl": "https://api.example.com"'
+        complain("missing_key", "a rest connection needs baseUrl", hint=hint)
     if shape.protocol == "mcp":
-        transport = shape.transport or ("stdio" if shape.command else "http")
-        needed = "command" if transport == "stdio" else "url"
-        if (shape.command if transport == "stdio" else shape.url) is None:
-            complain("missing_key", f"an mcp connection over {transport} needs {needed}")
-        if shape.command is not None and shape.url is not None:
-            complain("conflict", "command and url are two ways of one thing", "url")
-    _misplaced(shape, complain)
+        _check_transport(shape, complain)
+    _check_places(shape, complain)
     auth = shape.auth
     for choices in _NEEDS[auth.type] if auth else ():
-        if all(getattr(auth, each) is None for each in choices):
-            complain(
-                "missing_key",
-                f"auth {auth.type if auth else ''} needs {' or '.join(choices)}",
-                "auth",
-            )
+        if auth and all(getattr(auth, each) is None for each in choices):
+            needed = " or ".join(choices)
+            hint = f'for example "{choices[0]}": {_EXAMPLES[choices[0]]}'
+            complain("missing_key", f"auth {auth.type} needs {needed}", ("auth",), hint=hint)
     return found
 
 
-def _misplaced(shape: SpecShape, complain: object) -> None:
-    groups = {
-        "rest": (("baseUrl", shape.base_url), ("auth", shape.auth), ("testPath", shape.test_path)),
-        "mcp": (("command", shape.command), ("url", shape.url), ("transport", shape.transport)),
-    }
-    for protocol, keys in groups.items():
-        for key, value in keys:
-            if value is not None and protocol != shape.protocol:
-                complain(  # pyright: ignore[reportCallIssue]
-                    "conflict", f"{key} belongs to protocol {protocol}, not {shape.protocol}", key
-                )
+_EXAMPLES = {"token": '"env:NAME"', "header": '"X-Api-Key"', "parameter": '"api_key"'}
 
 
-def _connection(
-    name: str,
-    shape: SpecShape,
-    access: AccessShape,
-    surface: str | None,
-    rules: str | None,
-    document: str,
-) -> Connection:
+def _check_transport(shape: SpecShape, complain: Complain) -> None:
+    transport = shape.transport or ("stdio" if shape.command else "http")
+    wanted, other = ("command", "url") if transport == "stdio" else ("url", "command")
+    if getattr(shape, other) is not None:
+        message = f"{other} does not belong to an mcp connection over {transport}"
+        complain("conflict", message, (other,), hint=f"take away {other}, or change transport")
+    elif getattr(shape, wanted) is None:
+        hint = 'for example "command": "npx"' if wanted == "command" else 'or a "command" for stdio'
+        complain("missing_key", f"an mcp connection over {transport} needs {wanted}", hint=hint)
+
+
+_PLACES = {
+    "baseUrl": "rest",
+    "auth": "rest",
+    "testPath": "rest",
+    "transport": "mcp",
+    "command": "mcp",
+    "args": "mcp",
+    "env": "mcp",
+    "url": "mcp",
+    "trustAnnotations": "mcp",
+}
+
+
+def _check_places(shape: SpecShape, complain: Complain) -> None:
+    for key, protocol in _PLACES.items():
+        if getattr(shape, snake(key)) and protocol != shape.protocol:
+            message = f"{key} belongs to protocol {protocol}, and this is {shape.protocol}"
+            complain("conflict", message, (key,), hint=f"take {key} away")
+
+
+def _literal_secrets(document: Document, shape: SpecShape) -> Iterator[Problem]:
+    for loc in _literals(shape):
+        yield document.problem(
+            "secret_in_file",
+            f"{document.name(loc)} is a secret, which does not belong into a file",
+            loc,
+            hint='put it into .env and write "env:NAME"',
+            severity="warning",
+        )
+
+
+def _literals(shape: SpecShape) -> Iterator[tuple[str, str]]:
+    """Where a proof is written out: auth, and headers or variables that are named like one."""
+    if shape.auth is not None:
+        for key in ("token", "password"):
+            value = getattr(shape.auth, key)
+            if value is not None and not value.startswith(PREFIX):
+                yield ("auth", key)
+    for key, values in (("headers", shape.headers), ("env", shape.env)):
+        for name, value in values.items():
+            if _SECRET_NAME.search(name) and not value.startswith(PREFIX):
+                yield (key, name)
+
+
+def _without_secrets(document: Document, shape: SpecShape) -> dict[str, object]:
+    """`spec.json` as agents and the ledger may see it."""
+    copy = cast("dict[str, Any]", json.loads(json.dumps(document.value)))
+    for group, name in _literals(shape):
+        copy[group][name] = "[secret]"
+    return copy
+
+
+def _connection(read: _Folder, shape: SpecShape, access: AccessShape) -> Connection:
+    whole = read.document(read.spec.value)
     return Connection(
-        name=name,
+        name=read.name,
         protocol=Protocol(shape.protocol),
-        hash=hashlib.sha256(document.encode()).hexdigest(),
+        hash=hashlib.sha256(whole.encode()).hexdigest(),
         base_url=_text(shape.base_url),
         auth=_auth(shape.auth),
         headers=_texts(shape.headers),
@@ -202,10 +316,10 @@ def _connection(
         mcp=_mcp(shape),
         trust_annotations=shape.trust_annotations,
         access=Access(endpoints=_rules(access.endpoints), tools=_rules(access.tools)),
-        surface=surface,
-        rules=rules,
+        surface=read.surface,
+        rules=read.rules,
         secrets=tuple(sorted(_secrets(shape))),
-        document=document,
+        document=read.document(_without_secrets(read.spec, shape)),
     )
 
 

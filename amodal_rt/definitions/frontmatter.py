@@ -1,20 +1,64 @@
 """YAML 1.2 front matter, without anything that YAML can do and JSON cannot."""
 
+import math
 import re
 from collections.abc import Mapping
 from io import StringIO
+from typing import Any, NamedTuple, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from amodal_rt.definitions.positions import Place, escape
-from amodal_rt.definitions.source import MAX_DEPTH, SourceError
+from amodal_rt.definitions.source import MAX_DEPTH, SourceError, refusal
+from amodal_rt.definitions.words import shown
 from amodal_rt.domain.problem import Problem
+
+MAX_HEAD = 64 * 1024
 
 _FENCE = re.compile(r"---[ \t]*\r?\n")
 _END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _PREFIX = "tag:yaml.org,2002:"
+_INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0o?[0-7_]+|0b[01_]+|[0-9][0-9_]*)")
+_YAML_WORDS = (
+    # What ruamel says; what a newcomer can act on; the hint.
+    ("found character '\\t'", "a tab", "indent with spaces"),
+    (
+        "mapping values are not allowed here",
+        "a second colon, or a wrong indent",
+        "put a text that holds a colon in quotes",
+    ),
+    ("found undefined alias", "aliases are not read", "a text that begins with * needs quotes"),
+    (
+        "found character '%' that cannot start",
+        "a text cannot begin with %",
+        "put the text in quotes",
+    ),
+    ("found character", "a text cannot begin with this character", "put the text in quotes"),
+    (
+        "while scanning an alias",
+        "a text that begins with * needs quotes",
+        'as in schedule: "* * * * *"',
+    ),
+    ("did not find expected alphabetic or numeric", "a text that begins with * needs quotes", None),
+    ("could not find expected ':'", "a key has no colon after it", "write key: value"),
+    ("expected <block end>", "the indent does not fit the lines above", None),
+    ("expected ',' or ']'", "a list is not closed, or a comma is missing", None),
+    ("expected ',' or '}'", "an object is not closed, or a comma is missing", None),
+    ("found unexpected end of stream", "a quote is not closed", None),
+)
+
+
+class Parts(NamedTuple):
+    """A file with front matter: its text, the line (from 1) and offset where it begins, and
+    the offset of the body.
+    """
+
+    head: str
+    first_line: int
+    start: int
+    body: int
 
 
 def has_front_matter(text: str) -> bool:
@@ -22,22 +66,18 @@ def has_front_matter(text: str) -> bool:
     return _FENCE.match(text) is not None
 
 
-def split(text: str, file: str) -> tuple[str, str, int]:
-    """Front matter, body, and the line (from 1) on which the front matter begins."""
+def split(text: str, file: str) -> Parts:
+    """Front matter and body. Raises SourceError when the front matter has no end."""
     fence = _FENCE.match(text)
     end = _END.search(text, fence.end()) if fence else None
     if fence is None or end is None:
-        raise SourceError(
-            Problem(
-                file=file,
-                code="bad_yaml",
-                message="the front matter is not closed",
-                line=1,
-                column=1,
-                hint="end it with --- alone on a line",
-            )
-        )
-    return text[fence.end() : end.start()], text[end.end() :].lstrip("\r\n"), 2
+        hint = "end it with --- alone on a line"
+        raise refusal(text, file, "bad_yaml", "the front matter is not closed", 0, hint)
+    head = text[fence.end() : end.start()]
+    if len(head) > MAX_HEAD:
+        message = f"the front matter has {len(head):,} characters; at most {MAX_HEAD:,} are read"
+        raise refusal(text, file, "too_large", message, 0, "long text belongs below it")
+    return Parts(head, 2, fence.end(), min(end.end() + 1, len(text)))
 
 
 def read_yaml(
@@ -48,97 +88,144 @@ def read_yaml(
     Aliases, anchors, tags, merge keys and duplicate keys are refused; dates stay text.
     """
     reader = _Reader(file, first_line)
-    try:
-        node = YAML(typ="safe", pure=True).compose(StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + first_line if mark else first_line
-        message = " ".join(str(error.problem or error.context or "not YAML").split())
-        raise SourceError(
-            Problem(
-                file=file,
-                code="bad_yaml",
-                message=f"not YAML: {message}",
-                line=line,
-                column=mark.column + 1 if mark else None,
-            )
-        ) from None
-    except (YAMLError, RecursionError) as error:
-        message = "not YAML: " + " ".join(str(error).split())[:120]
-        raise SourceError(
-            Problem(file=file, code="bad_yaml", message=message, line=first_line)
-        ) from None
+    node = compose(text, file, first_line)
     if node is None:
-        return {}, {}
+        return {}, {"": (first_line, 1)}
     if not isinstance(node, MappingNode):
         raise reader.refused(node, "wrong_type", "the front matter must be keys and values")
     return reader.mapping(node, ""), reader.places
 
 
+def compose(text: str, file: str, first_line: int) -> Node | None:
+    """The YAML nodes, with their marks. Raises SourceError."""
+    try:
+        return cast("Node | None", cast("Any", YAML(typ="safe", pure=True)).compose(StringIO(text)))
+    except MarkedYAMLError as error:
+        raise _bad_yaml(error, file, first_line) from None
+    except (YAMLError, RecursionError, ValueError) as error:
+        message = "not YAML: " + " ".join(str(error).split())[:120]
+        if isinstance(error, RecursionError):
+            message = f"nested deeper than {MAX_DEPTH} levels"
+        raise SourceError(
+            Problem(file=file, code="bad_yaml", message=message, line=first_line, column=1)
+        ) from None
+
+
+def members(node: MappingNode) -> list[tuple[Any, Any]]:
+    """The nodes of keys and values; `start_mark` and `end_mark` say where each stands."""
+    return cast("Any", node).value
+
+
+def _bad_yaml(error: MarkedYAMLError, file: str, first_line: int) -> SourceError:
+    told = cast("Any", error)
+    mark = told.problem_mark or told.context_mark
+    said = " ".join(str(part) for part in (told.context, told.problem) if part)
+    message, hint = next(
+        ((words, hint) for start, words, hint in _YAML_WORDS if start in said),
+        (" ".join(said.split())[:120], None),
+    )
+    return SourceError(
+        Problem(
+            file=file,
+            code="bad_yaml",
+            message=f"not YAML: {message}",
+            line=mark.line + first_line if mark else first_line,
+            column=mark.column + 1 if mark else 1,
+            hint=hint,
+        )
+    )
+
+
 class _Reader:
+    """Nodes → values of JSON, with the place of each."""
+
     def __init__(self, file: str, first_line: int) -> None:
         self._file = file
         self._first_line = first_line
-        self._seen: set[int] = set()
         self.places: dict[str, Place] = {"": (first_line, 1)}
 
-    def refused(self, node: Node, code: str, message: str) -> SourceError:
+    def refused(self, node: Node, code: str, message: str, hint: str | None = None) -> SourceError:
         line, column = self._place(node)
         return SourceError(
-            Problem(file=self._file, code=code, message=message, line=line, column=column)
+            Problem(
+                file=self._file, code=code, message=message, line=line, column=column, hint=hint
+            )
         )
 
     def mapping(self, node: MappingNode, pointer: str) -> dict[str, object]:
         found: dict[str, object] = {}
-        for key_node, value_node in node.value:
+        for key_node, value_node in members(node):
             key = self._value(key_node, pointer)
             if not isinstance(key, str):
-                raise self.refused(key_node, "bad_yaml", f"the key {key!r} is not a text")
+                message = f"the key {shown(key)} is not a text"
+                raise self.refused(key_node, "bad_yaml", message, "put it in quotes")
             if key == "<<":
-                raise self.refused(key_node, "bad_yaml", "merge keys are not read")
+                raise self.refused(
+                    key_node, "bad_yaml", "merge keys are not read", "write the keys out"
+                )
             if key in found:
-                raise self.refused(key_node, "duplicate_key", f'the key "{key}" stands twice')
+                message = f"the key {shown(key)} stands twice"
+                raise self.refused(key_node, "duplicate_key", message, "keep one of them")
             inner = f"{pointer}/{escape(key)}"
-            found[key] = self._value(value_node, inner)
             self.places[inner] = self._place(key_node)
+            found[key] = self._value(value_node, inner)
         return found
 
     def _value(self, node: Node, pointer: str) -> object:
-        if node.anchor is not None or id(node) in self._seen:
-            raise self.refused(node, "bad_yaml", "anchors and aliases are not read")
-        self._seen.add(id(node))
+        # An alias is its anchor's own node again, so refusing anchors refuses both.
+        if cast("Any", node).anchor is not None:
+            hint = "write the value out where it is needed"
+            raise self.refused(node, "bad_yaml", "anchors and aliases are not read", hint)
         if pointer.count("/") > MAX_DEPTH:
             raise self.refused(node, "too_deep", f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(node, MappingNode):
+        tag = str(cast("Any", node).tag)
+        if isinstance(node, MappingNode) and tag == f"{_PREFIX}map":
             return self.mapping(node, pointer)
-        if isinstance(node, SequenceNode):
+        if isinstance(node, SequenceNode) and tag == f"{_PREFIX}seq":
             items: list[object] = []
-            for place, each in enumerate(node.value):
+            for place, each in enumerate(cast("list[Node]", cast("Any", node).value)):
                 inner = f"{pointer}/{place}"
                 self.places[inner] = self._place(each)
                 items.append(self._value(each, inner))
             return items
-        if isinstance(node, ScalarNode):
-            return self._scalar(node)
-        raise self.refused(node, "bad_yaml", "this form of YAML is not read")
+        if isinstance(node, ScalarNode) and tag.startswith(_PREFIX):
+            return self._scalar(node, tag.removeprefix(_PREFIX))
+        raise self.refused(node, "bad_yaml", "tags are not read", "take the word with ! away")
 
-    def _scalar(self, node: ScalarNode) -> object:
-        tag = str(node.tag).removeprefix(_PREFIX)
-        text = str(node.value)
+    def _scalar(self, node: ScalarNode, tag: str) -> object:
+        text = str(cast("Any", node).value)
         if tag in ("str", "timestamp"):
             return text
         if tag == "null":
             return None
-        if tag == "bool":
+        if tag == "bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
-        if tag == "int":
-            # YAML 1.2 writes octal 0o17; 017 is seventeen, which Python would refuse.
-            digits = text.replace("_", "")
-            return int(digits, 0) if digits.lstrip("+-")[:2] in ("0x", "0o") else int(digits)
-        if tag == "float" and not text.lower().lstrip("+-.").startswith(("inf", "nan")):
-            return float(text.replace("_", ""))
-        raise self.refused(node, "bad_yaml", f"{text!r} is no value of JSON")
+        number = _integer(text) if tag == "int" else _float(text) if tag == "float" else None
+        if number is None:
+            hint = f"put it in quotes: {shown(text)}"
+            raise self.refused(node, "bad_yaml", f"{shown(text)} is no value of JSON", hint)
+        return number
 
     def _place(self, node: Node) -> Place:
-        mark = node.start_mark
+        mark: Any = cast("Any", node).start_mark
         return mark.line + self._first_line, mark.column + 1
+
+
+def _integer(text: str) -> int | None:
+    """As YAML 1.2 reads it: 0o17 is octal, and 017 is seventeen."""
+    digits = text.replace("_", "")
+    if len(digits) > 300 or not _INTEGER.fullmatch(text):
+        return None
+    based = digits.lstrip("+-")[:2] in ("0x", "0o", "0b")
+    try:
+        return int(digits, 0) if based else int(digits)
+    except ValueError:
+        return None
+
+
+def _float(text: str) -> float | None:
+    try:
+        number = float(text.replace("_", ""))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

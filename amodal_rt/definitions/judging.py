@@ -1,14 +1,15 @@
 """A document against a shape: the shape's value, or what is wrong and where."""
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from amodal_rt.definitions.shapes import FileShape, suggestion
-from amodal_rt.definitions.source import Document, snake, type_name
+from amodal_rt.definitions.document import Document, Loc, in_file_order, name_of
+from amodal_rt.definitions.shapes import FileShape
+from amodal_rt.definitions.words import camel, shown, suggestion, type_name
 from amodal_rt.domain.problem import Problem
 
 Shape = TypeVar("Shape", bound=FileShape)
@@ -32,108 +33,139 @@ def judge(document: Document, shape: type[Shape]) -> tuple[Shape | None, tuple[P
         return shape.model_validate(document.value), ()
     except ValidationError as error:
         found = [_problem(document, shape, each) for each in error.errors(include_url=False)]
-        return None, tuple(sorted(found, key=lambda each: (each.line or 0, each.column or 0)))
+        return None, in_file_order(found)
 
 
 def _problem(document: Document, shape: type[FileShape], error: ErrorDetails) -> Problem:
-    loc = error["loc"]
-    code, message, hint = _words(shape, error)
-    if code in ("not_yet", "unknown_key", "duplicate_key"):
+    loc = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        code, message, hint = _unknown(document, shape, loc)
         return document.problem(code, message, loc, hint=hint)
-    shown = _name(loc)
-    return document.problem(code, f"{shown} {message}" if shown else message, loc, hint=hint)
+    if kind == "missing":
+        name = name_of((*document.written(loc[:-1]), loc[-1]))
+        return document.problem("missing_key", f"{name} is missing", loc)
+    code, message, hint = _words(error)
+    name = document.name(loc)
+    return document.problem(code, _subject(name, message), loc, hint=hint)
 
 
-def _words(shape: type[FileShape], error: ErrorDetails) -> tuple[str, str, str | None]:
-    kind, loc, value = error["type"], error["loc"], error["input"]
+def _subject(name: str, message: str) -> str:
+    """`title must not be empty`, but `timezone: "x" is not an IANA time zone`."""
+    if not name:
+        return message
+    verb = message.split(" ", 1)[0] in ("must", "is", "has")
+    return f"{name} {message}" if verb else f"{name}: {message}"
+
+
+def _words(error: ErrorDetails) -> tuple[str, str, str | None]:
+    kind, value = error["type"], error["input"]
     context: dict[str, Any] = error.get("ctx", {})
     if kind == "amodal":
-        message = context["message"]
-        if context["code"] == "not_yet":
-            message = f"{_name(loc)} is not built yet"
-        return context["code"], message, context["hint"]
-    if kind == "extra_forbidden":
-        return _unknown(shape, loc)
-    if kind == "missing":
-        return "missing_key", "is missing", None
+        return context["code"], context["message"], context["hint"]
     if kind in _EXPECTED:
-        return "wrong_type", f"must be {_EXPECTED[kind]}, not {type_name(value)}", None
+        fraction = kind.startswith("int") and isinstance(value, float)
+        found = shown(value) if fraction else type_name(value)
+        return "wrong_type", f"must be {_EXPECTED[kind]}, not {found}", _unquoted(kind, value)
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", '"')
-        found = suggestion(str(value), _quoted(allowed)) if isinstance(value, str) else None
-        return "wrong_value", f"must be {allowed}, not {_shown(value)}", found
+        words = allowed.split('"')[1::2]
+        hint = suggestion(value, words) if isinstance(value, str) else None
+        return "wrong_value", f"must be {allowed}, not {shown(value)}", hint
     return "wrong_value", _bound(kind, context, value), None
 
 
-def _quoted(allowed: str) -> list[str]:
-    return allowed.split('"')[1::2]
+def _unquoted(kind: str, value: object) -> str | None:
+    """What to write instead, where it is plain from the value."""
+    if kind == "list_type" and isinstance(value, str):
+        return f"write a list: [{shown(value)}]"
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'write it in quotes: "{shown(value)}"'
+    if not isinstance(value, str) or not value.isascii():
+        return None
+    numeric = value.strip().isdigit() and kind in ("int_type", "float_type")
+    truth = value.lower() in ("true", "false") and kind == "bool_type"
+    return f"without quotes: {value.strip().lower()[:20]}" if numeric or truth else None
 
 
 def _bound(kind: str, context: dict[str, Any], value: object) -> str:
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return f"must match {context['pattern']}, not {_shown(value)}"
-    for key, words in (("ge", "at least"), ("le", "at most"), ("gt", "more than")):
+        return f"must match {context['pattern']}, not {shown(value)}"
+    for key, words in (("ge", "at least"), ("le", "at most")):
         if key in context:
-            return f"must be {words} {context[key]}, not {_shown(value)}"
+            return f"must be {words} {context[key]:,}, not {shown(value)}"
     return "has a value that is not allowed"
 
 
-def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, str) else f'"{value}"'
-    return text if len(text) <= 60 else text[:57] + "…"
+def _unknown(document: Document, shape: type[FileShape], loc: Loc) -> tuple[str, str, str | None]:
+    key, owner = str(loc[-1]), _shape_at(shape, loc[:-1])
+    known = _keys(owner) if owner else {}
+    where = f" in {name_of(loc[:-1])}" if len(loc) > 1 else ""
+    if camel(key) in known:
+        twin = document.written((*loc[:-1], camel(key)))
+        other = str(twin[-1]) if twin and twin[-1] != key else camel(key)
+        message = f'"{other}" and "{key}"{where} are two spellings of one key'
+        return "duplicate_key", message, f'keep "{camel(key)}"'
+    return "unknown_key", f"unknown key {shown(key)}{where}", _place_for(shape, key, loc, known)
 
 
-def _unknown(shape: type[FileShape], loc: Sequence[str | int]) -> tuple[str, str, str | None]:
-    key = str(loc[-1])
-    owner = _at(shape, loc[:-1])
-    known = _keys(owner) if owner else []
-    where = f" in {_name(loc[:-1])}" if len(loc) > 1 else ""
-    if to_camel(snake(key)) in known or key in known:
-        message = f'"{key}"{where} stands twice, in two spellings'
-        return "duplicate_key", message, "keep one of them"
-    hint = suggestion(key, known) or (
-        f"known keys: {', '.join(known)}" if len(known) < 12 else None
-    )
-    return "unknown_key", f'unknown key "{key}"{where}', hint
+def _place_for(shape: type[FileShape], key: str, loc: Loc, known: dict[str, object]) -> str | None:
+    """Where the key belongs, else the nearest key, else the keys that there are."""
+    top = _keys(shape)
+    if len(loc) > 1 and camel(key) in top:
+        return f'"{camel(key)}" belongs at the top level'
+    for owner, annotation in top.items() if len(loc) == 1 else ():
+        inner = next(_shapes(annotation), None)
+        if inner is not None and camel(key) in _keys(inner):
+            return f'it belongs inside "{owner}"'
+    few = f"known keys: {', '.join(known)}" if 0 < len(known) < 12 else None
+    return suggestion(key, known) or few
 
 
-def _keys(shape: type[BaseModel]) -> list[str]:
-    hidden = {"ref", "schema_"}
-    return [to_camel(name) for name in shape.model_fields if name not in hidden]
+def _keys(shape: type[BaseModel]) -> dict[str, object]:
+    """Each key with what it may hold, in the order of the documentation."""
+    found: dict[str, object] = {}
+    for field in shape.model_fields.values():
+        alias = field.validation_alias
+        key = alias.choices[0] if isinstance(alias, AliasChoices) else alias
+        # `$schema` is known to those who want it, and one key is only our own.
+        if isinstance(key, str) and key[0].isalpha():
+            found[key] = field.annotation
+    return found
 
 
-def _at(shape: type[BaseModel], loc: Sequence[str | int]) -> type[BaseModel] | None:
+def _shape_at(shape: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     """The shape of the object at `loc`."""
-    current: type[BaseModel] | None = shape
+    current: object = shape
     for part in loc:
-        if isinstance(part, int) or current is None:
-            continue
-        field = next(
-            (each for name, each in current.model_fields.items() if part in (name, to_camel(name))),
-            None,
-        )
-        current = next(_models(field.annotation), None) if field else None
-    return current
+        current = next(_inner(current, part), None)
+    return next(_shapes(current), None)
 
 
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) is Annotated:
-        yield from _models(get_args(annotation)[0])
-    else:
+def _inner(annotation: object, part: str | int) -> Iterator[object]:
+    for each in _alternatives(annotation):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            found = _keys(each).get(camel(str(part)))
+            if found is not None:
+                yield found
+        elif get_origin(each) in (list, dict):
+            yield get_args(each)[-1]
+
+
+def _shapes(annotation: object) -> Iterator[type[BaseModel]]:
+    for each in _alternatives(annotation):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            yield each
+
+
+def _alternatives(annotation: object) -> Iterator[object]:
+    """What an annotation allows: unions and `Annotated` taken apart."""
+    if get_origin(annotation) is Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
         for each in cast("tuple[object, ...]", get_args(annotation)):
-            yield from _models(each)
-
-
-def _name(loc: Sequence[str | int]) -> str:
-    """`delivery.targets[0].url`, as people point at a key."""
-    text = ""
-    for part in loc:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if text else part
-    return text
+            yield from _alternatives(each)
+    else:
+        yield annotation

@@ -1,7 +1,9 @@
 """A Markdown file as the document that the JSON form would be."""
 
 from amodal_rt.definitions import frontmatter, legacy
-from amodal_rt.definitions.source import Document, SourceError, decode
+from amodal_rt.definitions.document import Document
+from amodal_rt.definitions.positions import place_of
+from amodal_rt.definitions.source import SourceError, decode, refusal
 from amodal_rt.domain.problem import Problem
 
 _WORK = ("prompt", "promptFile", "prompt_file", "messages")
@@ -11,12 +13,14 @@ def read(raw: bytes, file: str) -> Document:
     """Front matter and a body that is the prompt, or the legacy form. Raises SourceError."""
     text = decode(raw, file)
     if not frontmatter.has_front_matter(text):
+        _refuse_lookalikes(text, file)
         return legacy.read(text, file)
-    head, body, first = frontmatter.split(text, file)
-    value, places = frontmatter.read_yaml(head, file, first)
-    body = body.replace("\r\n", "\n").strip()
+    parts = frontmatter.split(text, file)
+    value, places = frontmatter.read_yaml(parts.head, file, parts.first_line)
+    body = text[parts.body :]
+    prompt = body.replace("\r\n", "\n").strip()
     for key in _WORK:
-        if key in value and body:
+        if prompt and value.get(key) is not None:
             line, column = places[f"/{key}"]
             raise SourceError(
                 Problem(
@@ -28,8 +32,21 @@ def read(raw: bytes, file: str) -> Document:
                     hint=f"take {key} away, or the text",
                 )
             )
-    if body:
-        value["prompt"] = body
-        line = text.count("\n", 0, text.rfind(body.split("\n", 1)[0])) + 1
-        places = {**places, "/prompt": (line, 1)}
+    if prompt:
+        value["prompt"] = prompt
+        start = parts.body + len(body) - len(body.lstrip())
+        places = {**places, "/prompt": place_of(text, start)}
     return Document(file, value, lambda: places)
+
+
+def _refuse_lookalikes(text: str, file: str) -> None:
+    """What is meant as another form, and would be refused as the legacy one beside the point."""
+    start = len(text) - len(text.lstrip())
+    begin = text[start:]
+    if begin.startswith("---"):
+        line = begin.split("\n", 1)[0].strip()
+        hint = "--- stands alone on the first line" if line == "---" else "write --- alone"
+        raise refusal(text, file, "bad_yaml", "the front matter is not at the start", start, hint)
+    if begin.startswith("{"):
+        message = "this is JSON in a file that ends in .md"
+        raise refusal(text, file, "bad_markdown", message, start, "rename it to end in .json")

@@ -17,7 +17,8 @@ def json_places(text: str) -> Mapping[str, Place]:
 
     `text` is valid JSON. A key's escapes are resolved; `~` and `/` are written `~0` and `~1`.
     """
-    return _Walk(text).places
+    offsets = Offsets(text)
+    return {pointer: place_of(text, offset) for pointer, offset in offsets.keys.items()}
 
 
 def place_of(text: str, offset: int) -> Place:
@@ -26,16 +27,26 @@ def place_of(text: str, offset: int) -> Place:
     return text.count("\n", 0, offset) + 1, offset - begin + 1
 
 
-class _Walk:
+def escape(key: str) -> str:
+    """A key as one part of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+class Offsets:
+    """One walk through a valid JSON text, by character offset.
+
+    `keys` has where each key begins (each item, for lists), `values` begin and end of each
+    value, both by JSON pointer; `repeated` every key that its object has already, in order.
+    """
+
     def __init__(self, text: str) -> None:
         self._text = text
-        self.places: dict[str, Place] = {}
+        self.keys: dict[str, int] = {}
+        self.values: dict[str, tuple[int, int]] = {}
+        self.repeated: list[tuple[str, int]] = []
         start = self._space(0)
-        self._mark("", start)
+        self.keys[""] = start
         self._value(start, "")
-
-    def _mark(self, pointer: str, offset: int) -> None:
-        self.places[pointer] = place_of(self._text, offset)
 
     def _space(self, offset: int) -> int:
         match = _SPACE.match(self._text, offset)
@@ -44,11 +55,14 @@ class _Walk:
     def _value(self, offset: int, pointer: str) -> int:
         first = self._text[offset]
         if first == "{":
-            return self._members(offset, pointer)
-        if first == "[":
-            return self._items(offset, pointer)
-        match = (_STRING if first == '"' else _SCALAR).match(self._text, offset)
-        return match.end() if match else len(self._text)
+            end = self._members(offset, pointer)
+        elif first == "[":
+            end = self._items(offset, pointer)
+        else:
+            match = (_STRING if first == '"' else _SCALAR).match(self._text, offset)
+            end = match.end() if match else len(self._text)
+        self.values[pointer] = (offset, end)
+        return end
 
     def _members(self, offset: int, pointer: str) -> int:
         offset = self._space(offset + 1)
@@ -56,17 +70,19 @@ class _Walk:
             match = _STRING.match(self._text, offset)
             if match is None:
                 return len(self._text)
-            key = escape(json.loads(match.group(), strict=False))
-            self._mark(f"{pointer}/{key}", offset)
+            key: str = json.loads(match.group(), strict=False)
+            inner = f"{pointer}/{escape(key)}"
+            if inner in self.keys:
+                self.repeated.append((key, offset))
+            self.keys[inner] = offset
             colon = self._space(match.end())
-            offset = self._value(self._space(colon + 1), f"{pointer}/{key}")
-            offset = self._comma(offset)
+            offset = self._comma(self._value(self._space(colon + 1), inner))
         return offset + 1
 
     def _items(self, offset: int, pointer: str) -> int:
         offset, number = self._space(offset + 1), 0
         while self._text[offset] != "]":
-            self._mark(f"{pointer}/{number}", offset)
+            self.keys[f"{pointer}/{number}"] = offset
             offset = self._comma(self._value(offset, f"{pointer}/{number}"))
             number += 1
         return offset + 1
@@ -74,8 +90,3 @@ class _Walk:
     def _comma(self, offset: int) -> int:
         offset = self._space(offset)
         return self._space(offset + 1) if self._text[offset] == "," else offset
-
-
-def escape(key: str) -> str:
-    """A key as one part of a JSON pointer."""
-    return key.replace("~", "~0").replace("/", "~1")

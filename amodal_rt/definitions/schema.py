@@ -1,15 +1,53 @@
 """The JSON Schemas (2020-12) of the files, made from the shapes that read them."""
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
-from amodal_rt.definitions.automation_file import AutomationShape
+from amodal_rt.definitions.automation_file import BY_NAME, AutomationShape
 from amodal_rt.definitions.settings import SettingsShape
-from amodal_rt.definitions.source import snake
+from amodal_rt.definitions.words import snake
 
-_LISTED = frozenset({"model", "secret", "targets"})
+Schema = dict[str, Any]
+
+_LISTED = frozenset({"model", "secret", "targets", "messages"})
+_TEXT = {
+    "ScheduleShape": "A cron expression.",
+    "TargetShape": "The name of a target in `amodal.json`.",
+    "DeliveryShape": "The name of a target in `amodal.json`.",
+    "FailureAlertShape": "The name of a target in `amodal.json`.",
+}
+_FIRST = (
+    "$schema",
+    "title",
+    "name",
+    "description",
+    "metadata",
+    "lookupKey",
+    "prompt",
+    "promptFile",
+    "messages",
+    "schedule",
+    "timezone",
+    "trigger",
+    "triggers",
+    "webhookAuth",
+    "agent",
+    "model",
+    "temperature",
+    "connections",
+    "tools",
+    "writeEnabled",
+    "delivery",
+    "failureAlert",
+    "limits",
+    "catchUp",
+    "retry",
+    "status",
+)
 
 
 def automation_schema() -> dict[str, object]:
@@ -25,49 +63,55 @@ def settings_schema() -> dict[str, object]:
 
 
 class _Generate(GenerateJsonSchema):
-    """What files may say is a little wider than what the shapes hold after reading."""
+    """Without titles, which would only repeat the keys; texts name `env:` where it is read."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
 
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """As pydantic's, but a default of null says nothing that a reader needs."""
+        made = super().default_schema(schema)
+        if made.get("default", 0) is None:
+            del made["default"]
+        return made
+
 
 def _schema(shape: type[BaseModel], title: str) -> dict[str, object]:
-    made: JsonSchemaValue = shape.model_json_schema(
+    made: Schema = shape.model_json_schema(
         by_alias=True, schema_generator=_Generate, mode="validation"
     )
-    definitions = cast("dict[str, dict[str, Any]]", made.get("$defs", {}))
+    definitions: dict[str, Schema] = made.get("$defs", {})
     for each in (made, *definitions.values()):
-        _widen(each)
-    shorthands = {
-        "ScheduleShape": {"type": "string", "description": "A cron expression."},
-        "TargetShape": {"type": "string", "description": "The name of a target in amodal.json."},
-        "DeliveryShape": {"type": "string", "description": "The name of a target."},
-        "FailureAlertShape": {"type": "string", "description": "The name of a target."},
-    }
-    for name, short in shorthands.items():
+        each.pop("title", None)
+        if "properties" in each:
+            each["properties"] = _both_spellings(each["properties"])
+    for name, text in _TEXT.items():
         if name in definitions:
+            short = {"type": "string", "minLength": 1, "description": text}
             definitions[name] = {"anyOf": [short, definitions[name]]}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **made,
-        "title": title,
-    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **made}
 
 
-def _widen(schema: dict[str, Any]) -> None:
-    properties: dict[str, dict[str, Any]] = schema.get("properties", {})
-    properties.pop("\0ref", None)
-    for name in list(properties):
-        field = properties[name]
-        if name in _LISTED or name == "messages":
-            properties[name] = _or_text(field)
-        other = snake(name)
-        if other != name:
-            properties[other] = {"$comment": f"another spelling of {name}", **properties[name]}
+def _both_spellings(properties: dict[str, Schema]) -> dict[str, Schema]:
+    """Keys in the order of the documentation, snake_case ones last."""
+    order = {key: place for place, key in enumerate(_FIRST)}
+    keys = sorted(
+        (key for key in properties if key != BY_NAME),
+        key=lambda key: ("x-not-yet" in properties[key], order.get(key, len(order))),
+    )
+    found = {key: _or_text(properties[key]) if key in _LISTED else properties[key] for key in keys}
+    return found | dict(_snakes(found))
 
 
-def _or_text(field: dict[str, Any]) -> dict[str, Any]:
+def _snakes(properties: dict[str, Schema]) -> Iterable[tuple[str, Schema]]:
+    for key, schema in properties.items():
+        if snake(key) != key:
+            yield snake(key), {"$comment": f"another spelling of {key}", **schema}
+
+
+def _or_text(field: Schema) -> Schema:
+    """A text alone means a list of one."""
     rest = {key: value for key, value in field.items() if key in ("description", "default")}
     inner = {key: value for key, value in field.items() if key not in rest}
-    choices = inner.pop("anyOf", None) or [inner]
-    return {**rest, "anyOf": [{"type": "string"}, *choices]}
+    choices = cast("list[Schema]", inner.pop("anyOf", None) or [inner])
+    return {**rest, "anyOf": [{"type": "string", "minLength": 1}, *choices]}

@@ -1,14 +1,16 @@
 """`amodal.json` → the workspace's settings."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field
 
-from amodal_rt.definitions.automation_file import AutomationShape, TargetField
+from amodal_rt.definitions.automation_file import DefaultsShape, TargetField, TargetShape
+from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
 from amodal_rt.definitions.shapes import (
     Duration,
@@ -17,13 +19,17 @@ from amodal_rt.definitions.shapes import (
     Filled,
     Listed,
     NotYet,
+    PlainUrl,
+    SchemaKey,
     Url,
     complaint,
-    suggestion,
+    described,
+    later,
     text_or_secret,
 )
-from amodal_rt.definitions.source import Document, Loc, SourceError, read_json
+from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.targets import Complain, Targets
+from amodal_rt.definitions.words import camel, shown
 from amodal_rt.domain.delivery import Target
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import (
@@ -34,90 +40,119 @@ from amodal_rt.domain.workspace import (
 )
 
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
-_DEFAULTS = frozenset(
-    {
-        "timezone",
-        "agent",
-        "model",
-        "temperature",
-        "connections",
-        "tools",
-        "delivery",
-        "failureAlert",
-        "limits",
-        "catchUp",
-        "retry",
-    }
-)
 
 
 def _listen(value: str) -> str:
     match = _LISTEN.fullmatch(value)
     if match is None or int(match[2]) > 65_535:
-        raise complaint("bad_listen", f"{value!r} is not HOST:PORT", "for example 127.0.0.1:3847")
+        raise complaint(
+            "bad_listen", f"{shown(value)} is not HOST:PORT", "for example 127.0.0.1:3847"
+        )
     return value
 
 
 def _network(value: str) -> str:
     try:
         ip_network(value)
-    except ValueError as error:
-        raise complaint(
-            "bad_network", f"{value!r} is no network: {error}", "as in 10.0.0.0/8"
-        ) from None
+    except ValueError:
+        message = f"{shown(value)} is not a network"
+        raise complaint("bad_network", message, "an address with /bits, as in 10.0.0.0/8") from None
     return value
 
 
 class ProviderShape(FileShape):
     """A model provider."""
 
-    type: Literal["anthropic", "openai", "openai-compatible", "google", "ollama"]
-    base_url: Url | None = None
-    api_key: EnvText | None = None
+    type: Annotated[
+        Literal["anthropic", "openai", "openai-compatible", "google", "ollama"],
+        described("Whose wire format it speaks."),
+    ]
+    base_url: Annotated[
+        Url | None, described("Where it is; default the provider's own address.")
+    ] = None
+    api_key: Annotated[
+        EnvText | None, described("`env:NAME` of its key; default the provider's usual variable.")
+    ] = None
 
 
 class WorkspaceLimitsShape(FileShape):
     """Bounds of the whole workspace."""
 
-    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 10
-    queue: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    start_within: Duration | None = None
-    history: NotYet = None
-    max_cost_usd_per_day: NotYet = None
+    concurrency: Annotated[
+        int, Field(ge=1, le=1_000, description="How many runs execute at once.")
+    ] = 10
+    queue: Annotated[int, Field(ge=1, le=1_000_000, description="How many runs may wait.")] = 10_000
+    start_within: Annotated[
+        Duration | None, described('How long a start may wait; default "1h".')
+    ] = None
+    history: Annotated[NotYet, later("How long runs are kept.")] = None
+    max_cost_usd_per_day: Annotated[NotYet, later("What all runs of a day may cost.")] = None
 
 
 class EgressShape(FileShape):
-    """Where requests may go beside public addresses."""
+    """Where requests may go besides public addresses."""
 
-    allow_private: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list[str])
+    allow_private: Annotated[
+        list[Annotated[str, AfterValidator(_network)]],
+        Field(default_factory=list[str], description="Private networks, as in `10.0.0.0/8`."),
+    ]
 
 
 class SettingsShape(FileShape):
     """The settings of a workspace; every key is optional."""
 
-    schema_: Annotated[
-        str | None, Field(validation_alias="$schema", serialization_alias="$schema")
+    schema_: SchemaKey = None
+    name: Annotated[Filled | None, described("What the workspace is called.")] = None
+    model: Annotated[
+        list[Filled] | None,
+        Listed,
+        Field(min_length=1, description="The model of agents that name none; a list falls back."),
     ] = None
-    name: Filled | None = None
-    model: Annotated[list[Filled] | None, Listed, Field(min_length=1)] = None
-    models: dict[str, Annotated[list[Filled], Listed, Field(min_length=1)]] = Field(
-        default_factory=dict[str, list[str]]
+    models: Annotated[
+        dict[str, Annotated[list[Filled], Listed, Field(min_length=1)]],
+        Field(
+            default_factory=dict[str, list[str]], description="Tiers: a word for models in order."
+        ),
+    ]
+    providers: Annotated[
+        dict[str, ProviderShape],
+        Field(
+            default_factory=dict[str, ProviderShape],
+            description="Model providers by name; built-in ones need no entry.",
+        ),
+    ]
+    targets: Annotated[
+        dict[str, TargetField],
+        Field(
+            default_factory=dict[str, TargetShape],
+            description="Receivers that automations name.",
+        ),
+    ]
+    defaults: Annotated[
+        DefaultsShape, described("Keys for every automation whose file has none of that name.")
+    ] = DefaultsShape()
+    alerts: Annotated[NotYet, later("Who hears what no automation can report.")] = None
+    listen: Annotated[
+        str,
+        AfterValidator(_listen),
+        described("HOST:PORT of the server; port 0 takes a free one."),
+    ] = "127.0.0.1:3847"
+    admin_listen: Annotated[NotYet, later("A second HOST:PORT for all but webhooks.")] = None
+    public_url: Annotated[
+        PlainUrl | None, described("How the outside reaches `listen`; webhook URLs begin with it.")
+    ] = None
+    database: Annotated[NotYet, later("Another ledger than the file in the state folder.")] = None
+    limits: Annotated[WorkspaceLimitsShape, described("Bounds of all runs together.")] = (
+        WorkspaceLimitsShape()
     )
-    providers: dict[str, ProviderShape] = Field(default_factory=dict[str, ProviderShape])
-    targets: dict[str, TargetField] = Field(default_factory=dict)
-    defaults: dict[str, object] = Field(default_factory=dict[str, object])
-    alerts: NotYet = None
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:3847"
-    admin_listen: NotYet = None
-    public_url: Url | None = None
-    database: NotYet = None
-    limits: WorkspaceLimitsShape = WorkspaceLimitsShape()
-    egress: EgressShape = EgressShape()
-    api: NotYet = None
+    egress: Annotated[EgressShape, described("Where requests may go besides public addresses.")] = (
+        EgressShape(allow_private=[])
+    )
+    api: Annotated[NotYet, later("What callers of the API may change.")] = None
 
 
 def parse_settings(text: bytes, file: str) -> tuple[WorkspaceSettings | None, tuple[Problem, ...]]:
-    """The settings, or None with at least one error."""
+    """The settings, or None with at least one error; beside settings, warnings may stand."""
     try:
         document = read_json(text, file)
     except SourceError as error:
@@ -125,59 +160,57 @@ def parse_settings(text: bytes, file: str) -> tuple[WorkspaceSettings | None, tu
     shape, problems = judge(document, SettingsShape)
     if shape is None:
         return None, problems
-    found: list[Problem] = [*_misplaced(document, shape)]
+    found: list[Problem] = []
 
-    def complain(
-        code: str, message: str, loc: tuple[str | int, ...] = (), *, hint: str | None = None
-    ) -> None:
+    def complain(code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:
         found.append(document.problem(code, message, loc, hint=hint))
 
     targets = _targets(shape, complain)
+    _check_defaults(shape.defaults, targets, complain)
     if found:
-        return None, tuple(found)
-    return _settings(shape, targets), ()
+        return None, in_file_order(found)
+    return _settings(document, shape, targets), tuple(_literal_keys(document, shape))
 
 
 def _targets(shape: SettingsShape, complain: Complain) -> dict[str, Target]:
     reader = Targets({}, complain)
-    read = {name: reader.target(each, ("targets", name)) for name, each in shape.targets.items()}
-    return {name: _labelled(name, shape, each) for name, each in read.items() if each is not None}
+    found: dict[str, Target] = {}
+    for name, each in shape.targets.items():
+        if each.ref is not None:
+            message = "a named target is written out, not a name itself"
+            complain("wrong_type", message, ("targets", name), hint='{"type": "webhook", …}')
+            continue
+        target = reader.target(each, ("targets", name))
+        if target is not None:
+            found[name] = target if each.label else replace(target, label=name)
+    return found
 
 
-def _labelled(name: str, shape: SettingsShape, target: Target) -> Target:
-    return target if shape.targets[name].label else replace(target, label=name)
+def _check_defaults(shape: DefaultsShape, targets: dict[str, Target], complain: Complain) -> None:
+    """What every automation would complain of is said once, where it stands."""
+    reader = Targets(targets, complain)
+    if shape.delivery is not None:
+        reader.receivers(shape.delivery.targets, ("defaults", "delivery", "targets"))
+    if shape.failure_alert is not None:
+        reader.receivers(shape.failure_alert.targets, ("defaults", "failureAlert", "targets"))
 
 
-def _misplaced(document: Document, shape: SettingsShape) -> list[Problem]:
-    """Defaults must be keys of an automation that make sense for all, with valid values."""
-    found: list[Problem] = []
-    for key in shape.defaults:
-        if key not in _DEFAULTS:
-            hint = suggestion(key, _DEFAULTS) or f"one of {', '.join(sorted(_DEFAULTS))}"
-            found.append(
-                document.problem(
-                    "unknown_key", f'"{key}" cannot be a default', ("defaults", key), hint=hint
-                )
+def _literal_keys(document: Document, shape: SettingsShape) -> Iterator[Problem]:
+    for name, each in shape.providers.items():
+        if each.api_key is not None and not each.api_key.startswith("env:"):
+            yield document.problem(
+                "secret_in_file",
+                "a secret does not belong into a file",
+                ("providers", name, "apiKey"),
+                hint='put it into .env and write "env:NAME"',
+                severity="warning",
             )
-    trial = {
-        "title": "x",
-        "prompt": "x",
-        **{k: v for k, v in shape.defaults.items() if k in _DEFAULTS},
-    }
-    places = (
-        {
-            pointer.removeprefix("/defaults"): place
-            for pointer, place in document.places.items()
-            if pointer.startswith("/defaults")
-        }
-        if shape.defaults
-        else {}
-    )
-    _, problems = judge(Document(document.file, trial, lambda: places), AutomationShape)
-    return [*found, *problems]
 
 
-def _settings(shape: SettingsShape, targets: dict[str, Target]) -> WorkspaceSettings:
+def _settings(
+    document: Document, shape: SettingsShape, targets: dict[str, Target]
+) -> WorkspaceSettings:
+    given = cast("dict[str, object]", document.value.get("defaults", {}))
     return WorkspaceSettings(
         name=shape.name,
         model=tuple(shape.model or ()),
@@ -192,7 +225,7 @@ def _settings(shape: SettingsShape, targets: dict[str, Target]) -> WorkspaceSett
             for name, each in shape.providers.items()
         },
         targets=targets,
-        defaults=shape.defaults,
+        defaults={camel(key): value for key, value in given.items()},
         listen=shape.listen,
         public_url=shape.public_url.rstrip("/") if shape.public_url else None,
         limits=WorkspaceLimits(

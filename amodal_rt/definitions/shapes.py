@@ -1,7 +1,6 @@
 """The small shapes that files share, and the strictness of all of them."""
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
@@ -20,12 +19,14 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from amodal_rt.definitions.words import nearest, zones
+from amodal_rt.definitions.words import nearest_zone, shown, type_name, zones
 from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,9})\s*(s|m|h|d)")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST = timedelta(days=3_650)
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 
 
 def complaint(code: str, message: str, hint: str | None = None) -> PydanticCustomError:
@@ -35,6 +36,10 @@ def complaint(code: str, message: str, hint: str | None = None) -> PydanticCusto
     )
 
 
+def _spellings(name: str) -> str | AliasChoices:
+    return AliasChoices(to_camel(name), name) if to_camel(name) != name else name
+
+
 class FileShape(BaseModel):
     """One object of a file: strict types, unknown keys refused, camelCase or snake_case."""
 
@@ -42,13 +47,24 @@ class FileShape(BaseModel):
         strict=True,
         frozen=True,
         extra="forbid",
-        alias_generator=AliasGenerator(
-            validation_alias=lambda name: (
-                AliasChoices(to_camel(name), name) if to_camel(name) != name else name
-            ),
-            serialization_alias=to_camel,
-        ),
+        alias_generator=AliasGenerator(validation_alias=_spellings, serialization_alias=to_camel),
     )
+
+
+def described(text: str) -> Any:
+    """A key's documentation: the reference page and the editors' hints are made from it."""
+    return Field(description=text)
+
+
+SchemaKey = Annotated[
+    str | None,
+    Field(
+        validation_alias="$schema",
+        serialization_alias="$schema",
+        description="Where this file's JSON Schema is, for editors; not read otherwise.",
+    ),
+]
+"""`$schema`, which every file may carry."""
 
 
 def _listed(value: object) -> object:
@@ -65,7 +81,7 @@ def _filled(value: str) -> str:
     return value
 
 
-Filled = Annotated[str, AfterValidator(_filled), Field(min_length=1)]
+Filled = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})]
 """A text with more than white space in it."""
 
 
@@ -73,28 +89,40 @@ def _whole_reference(value: str) -> str:
     if value.startswith(PREFIX) and not _VARIABLE.fullmatch(value.removeprefix(PREFIX)):
         raise complaint(
             "bad_env",
-            f"{value!r} names no environment variable",
-            "env:NAME, with letters, digits and underscores, stands alone as the whole value",
+            f"{shown(value)} names no environment variable",
+            'write "env:NAME" as the whole value: letters, digits and underscores only',
         )
+    if "\r" in value or "\n" in value:
+        raise complaint("bad_text", "must not hold a line break")
     return value
 
 
-EnvText = Annotated[str, AfterValidator(_filled), AfterValidator(_whole_reference)]
-"""A text, or `env:NAME` as the whole of it."""
+EnvText = Annotated[
+    str,
+    AfterValidator(_filled),
+    AfterValidator(_whole_reference),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+"""A text on one line, or `env:NAME` as the whole of it."""
 
 
 def _plain_text(value: str) -> str:
     if value.startswith(PREFIX) and _VARIABLE.fullmatch(value.removeprefix(PREFIX)):
         raise complaint(
             "env_not_here",
-            f"{value} is not resolved here",
+            f"{shown(value)} is not resolved here",
             "secrets never reach a prompt; env: stands in URLs, secrets and connection settings",
         )
     return value
 
 
-Prompt = Annotated[str, AfterValidator(_filled), AfterValidator(_plain_text)]
-"""Text for a model: `env:` has no meaning there, and pretending otherwise would leak nothing."""
+Prompt = Annotated[
+    str,
+    AfterValidator(_filled),
+    AfterValidator(_plain_text),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+"""Text for a model, in which `env:` has no meaning and would only look like a secret."""
 
 
 def text_or_secret(value: str) -> Text:
@@ -109,48 +137,89 @@ def _url(value: str) -> str:
         raise complaint(
             "bad_env",
             "env: stands only as the whole value",
-            'put the whole URL into a variable: "env:NAME"',
+            'put the whole URL into one variable and write "env:NAME"',
         )
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise complaint("bad_url", f"not a URL: {error}") from None
-    if parts.scheme.lower() not in ("http", "https"):
-        raise complaint("bad_url", f"{value!r} is not an http or https URL", "begin with https://")
-    if not host or any(each.isspace() or not each.isprintable() for each in value):
-        raise complaint("bad_url", f"{value!r} names no host")
+    except ValueError:
+        raise complaint("bad_url", "is not a URL: its host or port cannot be read") from None
     if parts.username is not None or parts.password is not None:
+        # The value is not shown: it holds a password.
         raise complaint(
-            "bad_url", "a URL must not carry a user name or password", 'use "env:NAME" or auth'
+            "bad_url",
+            "a URL must not carry a user name or password",
+            'write the whole URL as "env:NAME", or use auth in a connection',
         )
+    if parts.scheme.lower() not in ("http", "https"):
+        raise complaint(
+            "bad_url", f"{shown(value)} is not an http or https URL", "begin with https://"
+        )
+    if not host:
+        raise complaint("bad_url", f"{shown(value)} names no host", "as in https://host/path")
+    if any(each.isspace() or not each.isprintable() for each in value):
+        raise complaint("bad_url", f"{shown(value)} holds a space or an unprintable character")
     return value
 
 
 Url = Annotated[
     EnvText,
     AfterValidator(_url),
-    WithJsonSchema({"type": "string", "pattern": "^(https?://|env:)"}),
+    WithJsonSchema({"type": "string", "pattern": "^([hH][tT][tT][pP][sS]?://|env:)"}),
 ]
 """An http(s) URL, or `env:NAME`."""
+
+
+def _literal(value: str) -> str:
+    if value.startswith(PREFIX):
+        message = f"{shown(value)} is not resolved here"
+        raise complaint("env_not_here", message, "this is no secret: write the URL itself")
+    return value
+
+
+PlainUrl = Annotated[
+    Url,
+    AfterValidator(_literal),
+    WithJsonSchema({"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://"}),
+]
+"""An http(s) URL, written out."""
+
+
+def _header(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise complaint(
+            "bad_header", f"{shown(value)} is not a header's name", "as in X-Hub-Signature-256"
+        )
+    return value
+
+
+HeaderName = Annotated[
+    str, AfterValidator(_header), WithJsonSchema({"type": "string", "minLength": 1})
+]
+"""The name of an HTTP header."""
 
 
 def _duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
-        raise complaint(
-            "bad_duration", f"{value!r} is not a duration", 'for example "15m", "2h", "1d"'
-        )
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    hint = 'for example "90s", "15m", "2h", "1d"'
+    if not isinstance(value, str):
+        raise complaint("wrong_type", f"must be a duration in quotes, not {type_name(value)}", hint)
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise complaint("bad_duration", f"{shown(value)} is not a duration", hint)
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if not 0 < seconds <= _LONGEST.total_seconds():
+        message = f"{shown(value)} is not between 1s and {_LONGEST.days}d"
+        raise complaint("bad_duration", message)
+    return timedelta(seconds=seconds)
 
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     WithJsonSchema(
-        {"type": "string", "pattern": "^\\d{1,6}\\s*[smhd]$", "examples": ["15m", "2h"]}
+        {"type": "string", "pattern": "^\\s*[0-9]{1,9}\\s*[smhd]\\s*$", "examples": ["15m", "2h"]}
     ),
 ]
 """`90s`, `15m`, `2h`, `1d`."""
@@ -158,17 +227,19 @@ Duration = Annotated[
 
 def _instant(value: str) -> str:
     try:
-        datetime.fromisoformat(value)
+        year = datetime.fromisoformat(value).year
     except ValueError:
         raise complaint(
-            "bad_time", f"{value!r} is not an ISO time", "for example 2026-03-02T09:00:00Z"
+            "bad_time",
+            f"{shown(value)} is not an ISO time",
+            'for example "2026-03-02T09:00:00Z"',
         ) from None
+    if not 1970 <= year <= 9000:
+        raise complaint("bad_time", f"{shown(value)} is not between the years 1970 and 9000")
     return value
 
 
-Instant = Annotated[
-    str, AfterValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+Instant = Annotated[str, AfterValidator(_instant), WithJsonSchema({"type": "string"})]
 """An ISO time; without an offset it is read in the schedule's zone."""
 
 
@@ -181,27 +252,31 @@ def instant(value: str, zone: str) -> datetime:
 
 
 def _zone(value: str) -> str:
-    known = zones()
-    if value not in known:
-        raise complaint("bad_zone", f"{value!r} is not an IANA time zone", suggestion(value, known))
+    if value not in zones():
+        near = nearest_zone(value)
+        hint = f'did you mean "{near}"?' if near else 'for example "Europe/Berlin" or "UTC"'
+        raise complaint("bad_zone", f"{shown(value)} is not an IANA time zone", hint)
     return value
 
 
-Zone = Annotated[str, AfterValidator(_zone), Field(examples=["Europe/Berlin"])]
+Zone = Annotated[
+    str,
+    AfterValidator(_zone),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["Europe/Berlin"]}),
+]
 """An IANA zone name."""
 
 
-def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """`did you mean "x"?`, or None when nothing is near."""
-    found = nearest(word, known)
-    return f'did you mean "{found}"?' if found else None
-
-
-def _never(value: object) -> object:
+def _unbuilt(value: object) -> object:
     if value is None:
         return None
     raise complaint("not_yet", "is not built yet", "take the key away; it would have no effect")
 
 
-NotYet = Annotated[Any, BeforeValidator(_never), WithJsonSchema({"x-not-yet": True})]
+NotYet = Annotated[Any, BeforeValidator(_unbuilt)]
 """A key of the specification whose behaviour does not exist yet: refused, never ignored."""
+
+
+def later(text: str) -> Any:
+    """The documentation of a `NotYet` key, marked as such in the JSON Schema."""
+    return Field(description=text, json_schema_extra={"x-not-yet": True})

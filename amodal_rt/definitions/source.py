@@ -1,19 +1,43 @@
-"""One file's bytes as a document: its value, and where everything in it stands."""
+"""The bytes of a file → its text, or a JSON document."""
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from typing import cast
 
-from amodal_rt.definitions.positions import Place, escape, json_places, place_of
+from amodal_rt.definitions.document import Document
+from amodal_rt.definitions.positions import Offsets, json_places, place_of
+from amodal_rt.definitions.words import shown, type_name
 from amodal_rt.domain.problem import Problem
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
-
-Loc = Sequence[str | int]
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_BRACKET = re.compile(_STRING + r"|[{}\[\]]", re.DOTALL)
+_NUMBER = re.compile(_STRING + r"|(-?(?:[0-9][0-9.eE+-]*|NaN|Infinity))", re.DOTALL)
+_SURROGATE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|\\[^u]|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
+    re.DOTALL,
+)
+_ODD_QUOTES = "'\u2018\u2019\u201c\u201d\u201e"
+_JSON_WORDS = (
+    # How Python's reader begins its message; what a newcomer can act on; the hint.
+    ("Expecting property name", "a key in double quotes is expected here", None),
+    ("Illegal trailing comma", "a key or value is expected after the comma", None),
+    ("Expecting value", "a value is expected here", None),
+    ("Expecting ':'", "a colon is expected between a key and its value", None),
+    ("Expecting ','", "a comma or a closing bracket is expected here", None),
+    ("Extra data", "the file goes on after its end", "it holds one object and nothing after it"),
+    ("Unterminated string", "a text has no closing quote", None),
+    (
+        "Invalid control",
+        "a line break or control character stands inside a text",
+        r"write a line break as \n",
+    ),
+    ("Invalid \\", "JSON knows no such escape", r"write a backslash as \\"),
+)
 
 
 class SourceError(Exception):
@@ -24,94 +48,32 @@ class SourceError(Exception):
         self.problem = problem
 
 
-class Document:
-    """A parsed file. `place` is computed on first need: most files have no problem."""
-
-    def __init__(
-        self, file: str, value: dict[str, object], places: Callable[[], Mapping[str, Place]]
-    ) -> None:
-        self.file = file
-        self.value = value
-        self._find_places = places
-
-    @cached_property
-    def places(self) -> Mapping[str, Place]:
-        """JSON pointer → line and column."""
-        return self._find_places()
-
-    def place(self, loc: Loc) -> Place | tuple[None, None]:
-        """Where `loc` stands, or the nearest of its ancestors that stands in the file."""
-        parts = [escape(str(part)) for part in loc]
-        for length in range(len(parts), -1, -1):
-            found = self._spelt(parts[:length])
-            if found is not None:
-                return found
-        return None, None
-
-    def _spelt(self, parts: Sequence[str]) -> Place | None:
-        pointer = "".join(f"/{part}" for part in parts)
-        found = self.places.get(pointer)
-        if found is None and parts:
-            other = "".join(f"/{part}" for part in (*parts[:-1], snake(parts[-1])))
-            found = self.places.get(other)
-        return found
-
-    def problem(
-        self, code: str, message: str, loc: Loc = (), *, hint: str | None = None
-    ) -> Problem:
-        """An error at `loc`."""
-        line, column = self.place(loc)
-        return Problem(
-            file=self.file, code=code, message=message, line=line, column=column, hint=hint
-        )
-
-
-class Lines(Mapping[str, int]):
-    """JSON pointer → line, found when first asked for."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-
-    def __getitem__(self, pointer: str) -> int:
-        return self._document.places[pointer][0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._document.places)
-
-    def __len__(self) -> int:
-        return len(self._document.places)
-
-
-def snake(key: str) -> str:
-    """`writeEnabled` → `write_enabled`."""
-    return "".join(f"_{each.lower()}" if each.isupper() else each for each in key)
+def refusal(
+    text: str, file: str, code: str, message: str, offset: int, hint: str | None = None
+) -> SourceError:
+    """The error at a character offset of the text."""
+    line, column = place_of(text, offset)
+    return SourceError(
+        Problem(file=file, code=code, message=message, line=line, column=column, hint=hint)
+    )
 
 
 def decode(raw: bytes, file: str) -> str:
-    """The text of a file. Raises SourceError for what no text file may be."""
+    """The text of a file, without a BOM. Raises SourceError for what no text file may be."""
     if len(raw) > MAX_BYTES:
         size = f"{len(raw):,} bytes; at most {MAX_BYTES:,} are read"
         raise SourceError(Problem(file=file, code="too_large", message=f"the file has {size}"))
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line, column = place_of(raw[: error.start].decode("utf-8", errors="replace"), error.start)
-        raise SourceError(
-            Problem(
-                file=file,
-                code="not_utf8",
-                message=f"the byte at offset {error.start} is not UTF-8",
-                line=line,
-                column=column,
-                hint="save the file as UTF-8",
-            )
-        ) from None
+        before = raw[: error.start].decode("utf-8").removeprefix("\ufeff")
+        message = f"the byte 0x{raw[error.start]:02x} here is not UTF-8"
+        hint = "save the file as UTF-8"
+        raise refusal(before, file, "not_utf8", message, len(before), hint) from None
     text = text.removeprefix("\ufeff")
     if "\0" in text:
-        line, column = place_of(text, text.index("\0"))
-        raise SourceError(
-            Problem(file=file, code="not_text", message="a NUL byte", line=line, column=column)
-        )
+        message = "a NUL character: this is not a text file"
+        raise refusal(text, file, "not_text", message, text.index("\0"), "save it as UTF-8 text")
     if not text.strip():
         raise SourceError(Problem(file=file, code="empty_file", message="the file is empty"))
     return text
@@ -120,49 +82,32 @@ def decode(raw: bytes, file: str) -> str:
 def read_json(raw: bytes, file: str) -> Document:
     """A JSON object. Raises SourceError for anything else, duplicate keys included."""
     text = decode(raw, file)
-
-    def refuse(code: str, message: str, offset: int, hint: str | None = None) -> SourceError:
-        line, column = place_of(text, offset)
-        return SourceError(
-            Problem(file=file, code=code, message=message, line=line, column=column, hint=hint)
-        )
-
     deep = _too_deep(text)
     if deep is not None:
-        raise refuse("too_deep", f"nested deeper than {MAX_DEPTH} levels", deep)
+        raise refusal(text, file, "too_deep", f"nested deeper than {MAX_DEPTH} levels", deep)
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = cast("object", _DECODER.decode(text))
     except json.JSONDecodeError as error:
-        raise refuse(
-            "bad_json", f"not JSON: {error.msg}", error.pos, _json_hint(text, error.pos)
-        ) from None
-    except _DuplicateKeyError as error:
-        offset = _second(text, error.key)
-        raise refuse("duplicate_key", f'the key "{error.key}" stands twice', offset) from None
-    except _ConstantError as error:
-        message = f"{error.name} is not a JSON number"
-        raise refuse("bad_json", message, max(text.find(error.name), 0)) from None
+        raise _bad_json(text, file, error) from None
+    except _RepeatedKeyError as error:
+        raise _repeated(text, file, error.key) from None
     except (ValueError, RecursionError):
-        raise refuse("bad_json", "a number in the file is too long", 0) from None
+        raise _bad_number(text, file) from None
     if not isinstance(value, dict):
-        kind = type_name(value)
-        message = f"the file holds {kind}, not an object"
-        raise refuse("wrong_type", message, 0, 'begin with {"title": …')
-    if any("\ud800" <= each <= "\udfff" for each in _strings(value)):
-        raise refuse("bad_json", "an escape names half of a character (a lone surrogate)", 0)
-    return Document(file, value, lambda: json_places(text))
+        message = f"the file holds {type_name(value)}, not an object"
+        offset = len(text) - len(text.lstrip())
+        raise refusal(text, file, "wrong_type", message, offset, 'begin with {"title": …')
+    half = _lone_surrogate(text)
+    if half is not None:
+        message = "this escape is half of a character (a lone surrogate)"
+        raise refusal(text, file, "bad_json", message, half, "write the character itself")
+    return Document(file, cast("dict[str, object]", value), lambda: json_places(text))
 
 
-class _DuplicateKeyError(Exception):
+class _RepeatedKeyError(Exception):
     def __init__(self, key: str) -> None:
         super().__init__(key)
         self.key = key
-
-
-class _ConstantError(Exception):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -171,13 +116,23 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _DuplicateKeyError(key)
+                raise _RepeatedKeyError(key)
             seen.add(key)
     return found
 
 
-def _no_constant(name: str) -> object:
-    raise _ConstantError(name)
+def _constant(name: str) -> object:
+    raise ValueError(name)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(digits)
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float)
 
 
 def _too_deep(text: str) -> int | None:
@@ -185,7 +140,7 @@ def _too_deep(text: str) -> int | None:
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return None
     depth = 0
-    for token in _TOKEN.finditer(text):
+    for token in _BRACKET.finditer(text):
         first = token.group()[0]
         depth += (first in "{[") - (first in "}]")
         if depth > MAX_DEPTH:
@@ -193,39 +148,72 @@ def _too_deep(text: str) -> int | None:
     return None
 
 
-def _second(text: str, key: str) -> int:
-    quoted = json.dumps(key, ensure_ascii=False)
-    first = text.find(quoted)
-    second = text.find(quoted, first + 1)
-    return max(second, first, 0)
+def _repeated(text: str, file: str, key: str) -> SourceError:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        # The rest of the text is worse: without it, no walk can find the second key.
+        return _bad_json(text, file, error)
+    except ValueError:
+        return _bad_number(text, file)
+    again = Offsets(text).repeated
+    key, offset = again[0] if again else (key, 0)
+    message = f"the key {shown(key)} stands twice in one object"
+    return refusal(text, file, "duplicate_key", message, offset, "keep one of them")
 
 
-def _json_hint(text: str, offset: int) -> str | None:
+def _bad_number(text: str, file: str) -> SourceError:
+    for match in _NUMBER.finditer(text):
+        number = match[1]
+        if not number:
+            continue
+        if number.lstrip("-") in ("NaN", "Infinity"):
+            message = f"{number} is not a JSON number"
+            return refusal(text, file, "bad_json", message, match.start(), "use null, or a text")
+        if len(number) > 300 or not math.isfinite(_float_or_inf(number)):
+            message = f"the number {number[:12]}… is too large"
+            return refusal(text, file, "bad_json", message, match.start())
+    return refusal(text, file, "bad_json", "a number in the file cannot be read", 0)
+
+
+def _float_or_inf(digits: str) -> float:
+    try:
+        return float(digits)
+    except ValueError:
+        return 0.0
+
+
+def _lone_surrogate(text: str) -> int | None:
+    if "\\ud" not in text and "\\uD" not in text:
+        return None
+    return next((match.start(1) for match in _SURROGATE.finditer(text) if match[1]), None)
+
+
+def _bad_json(text: str, file: str, error: json.JSONDecodeError) -> SourceError:
+    offset, end = error.pos, len(text.rstrip())
     before = text[:offset].rstrip()
-    if before.endswith(",") and text[offset : offset + 1] in "}]":
-        return "take away the comma before it"
-    if text[offset : offset + 1] == "'":
-        return "JSON has double quotes only"
-    if text[offset : offset + 2] in ("//", "/*") or text[offset : offset + 1] == "#":
-        return "JSON has no comments"
-    return None
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from () if value.isascii() else value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _strings(key)
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-
-
-def type_name(value: object) -> str:
-    """What a JSON value is, in words."""
-    if value is None:
-        return "null"
-    names = {bool: "true or false", str: "a text", dict: "an object", list: "a list"}
-    return names.get(type(value), "a number")
+    if offset >= end and not error.msg.startswith("Unterminated"):
+        message, hint = "the file ends in the middle", "was it saved completely?"
+        return refusal(text, file, "bad_json", f"not JSON: {message}", end, hint)
+    message, hint = next(
+        ((words, hint) for start, words, hint in _JSON_WORDS if error.msg.startswith(start)),
+        (error.msg.lower(), None),
+    )
+    here = text[offset : offset + 1]
+    # Where Python's versions differ (at the comma, or after it), the comma is what to mend.
+    comma = offset if here == "," and text[offset + 1 :].lstrip()[:1] in ("}", "]") else None
+    if before.endswith(",") and here in ("}", "]"):
+        comma = len(before) - 1
+    if comma is not None:
+        message, hint, offset = "a comma stands before a closing bracket", "take it away", comma
+    elif text[offset : offset + 2] in ("//", "/*") or here == "#":
+        hint = "JSON has no comments; use a description"
+    elif here and here in _ODD_QUOTES:
+        hint = 'JSON has straight double quotes only: "'
+    elif error.msg.startswith("Expecting ','") and here == '"':
+        hint = "is a comma missing at the end of the line before, or a \\ before a quote?"
+    elif text[offset : offset + 4] in ("True", "None") or text[offset : offset + 5] == "False":
+        hint = "JSON writes true, false and null"
+    elif here.isalpha() and error.msg.startswith("Expecting value"):
+        hint = "a text stands in double quotes"
+    return refusal(text, file, "bad_json", f"not JSON: {message}", offset, hint)

@@ -1,6 +1,7 @@
 """What starts an automation: the shorthand at the top of the file, and the list."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import lru_cache
 
 from amodal_rt.definitions.automation_file import (
     AutomationShape,
@@ -8,10 +9,11 @@ from amodal_rt.definitions.automation_file import (
     TriggerShape,
     WebhookAuthShape,
 )
-from amodal_rt.definitions.shapes import instant, suggestion, text_or_secret
-from amodal_rt.definitions.source import Document, Loc
+from amodal_rt.definitions.document import Document, Loc
+from amodal_rt.definitions.shapes import instant, text_or_secret
 from amodal_rt.definitions.targets import Complain
-from amodal_rt.domain.schedule import ScheduleError, first_after, parse_cron
+from amodal_rt.definitions.words import shown, suggestion
+from amodal_rt.domain.schedule import EPOCH, ScheduleError, first_after, parse_cron
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import (
     CronTrigger,
@@ -40,7 +42,6 @@ _LATER = (
     "standard-webhooks",
 )
 _SHORT = ("trigger", "schedule", "webhookAuth")
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Triggering:
@@ -67,7 +68,7 @@ class Triggering:
                 "conflict",
                 f"triggers and {both[0]} are two ways of one thing",
                 (both[0],),
-                hint="move it into triggers",
+                hint=f"move {both[0]} into triggers",
             )
         found = [
             self._listed(each, ("triggers", place), place, shape)
@@ -104,11 +105,18 @@ class Triggering:
                 "conflict",
                 f'trigger "{kind}" does not use webhookAuth',
                 ("webhookAuth",),
-                hint='say "trigger": "webhook"',
+                hint="for both, give a list of triggers"
+                if shape.schedule is not None
+                else 'say "trigger": "webhook"',
             )
         if kind == "cron":
             if shape.schedule is None:
-                self._complain("missing_key", 'trigger "cron" needs a schedule', ("trigger",))
+                self._complain(
+                    "missing_key",
+                    'trigger "cron" needs a schedule',
+                    ("trigger",),
+                    hint='add "schedule": "0 9 * * *", or say "trigger": "manual"',
+                )
                 return ()
             schedule = self._schedule(shape.schedule, shape.timezone, ("schedule",))
             return (CronTrigger(schedule=schedule, key="0"),) if schedule else ()
@@ -126,14 +134,15 @@ class Triggering:
             ("webhookAuth", shape.webhook_auth, "webhook"),
         ):
             if value is not None and shape.type != kind:
-                self._complain("conflict", f"{key} belongs to triggers of type {kind}", (*loc, key))
+                message = f"{key} belongs to triggers of type {kind}, and this is {shape.type}"
+                self._complain("conflict", message, (*loc, key), hint=f"take {key} away")
                 return None
         if shape.type == "cron":
             if shape.schedule is None:
-                self._complain("missing_key", "a cron trigger needs a schedule", loc)
+                hint = 'add "schedule": "0 9 * * *"'
+                self._complain("missing_key", "a cron trigger needs a schedule", loc, hint=hint)
                 return None
-            zone = shape.timezone or owner.timezone
-            schedule = self._schedule(shape.schedule, zone, (*loc, "schedule"))
+            schedule = self._schedule(shape.schedule, owner.timezone, (*loc, "schedule"))
             return CronTrigger(schedule=schedule, key=str(place)) if schedule else None
         if shape.type == "webhook":
             return WebhookTrigger(auth=self._auth(shape.webhook_auth, (*loc, "webhookAuth")))
@@ -145,13 +154,13 @@ class Triggering:
         if "." in kind or kind == "event":
             self._complain(
                 "not_yet",
-                f"{kind}: starting from events is not built yet",
+                f"{shown(kind)}: starting from events is not built yet",
                 loc,
-                hint="cron, webhook or manual",
+                hint="there are cron, webhook and manual",
             )
             return False
-        hint = suggestion(kind, _KINDS) or "cron, webhook, manual, or an event name with a dot"
-        self._complain("unknown_trigger", f"{kind!r} is no trigger", loc, hint=hint)
+        hint = suggestion(kind, _KINDS) or "there are cron, webhook and manual"
+        self._complain("unknown_trigger", f"{shown(kind)} is no trigger", loc, hint=hint)
         return False
 
     def _schedule(self, shape: ScheduleShape, zone: str | None, loc: Loc) -> Schedule | None:
@@ -161,15 +170,16 @@ class Triggering:
                 "one_of",
                 "a schedule has exactly one of cron, every, at",
                 loc,
-                hint=f"it has {' and '.join(given)}" if given else None,
+                hint=f"it has {' and '.join(given)}"
+                if given
+                else 'for example {"cron": "0 9 * * 1-5"}',
             )
             return None
         if shape.cron is not None and not self._cron(shape.cron, loc):
             return None
         if shape.every is not None and shape.every < MINIMUM_INTERVAL:
-            self._complain(
-                "interval_too_short", "schedules are at least 60 s apart", (*loc, "every")
-            )
+            message = "every is shorter than a minute"
+            self._complain("interval_too_short", message, (*loc, "every"), hint="at least 60s")
             return None
         zone = shape.timezone or zone or "UTC"
         schedule = Schedule(
@@ -180,16 +190,22 @@ class Triggering:
             start_at=instant(shape.start_at, zone) if shape.start_at else None,
             end_at=instant(shape.end_at, zone) if shape.end_at else None,
         )
-        if first_after(schedule, _LONG_AGO) is None:
-            self._complain("never_due", "the schedule is never due between startAt and endAt", loc)
+        if not _ever_due(schedule):
+            self._complain(
+                "never_due",
+                "the schedule is never due between startAt and endAt",
+                (*loc, "endAt" if shape.end_at else "startAt"),
+                hint="startAt ≤ time < endAt",
+            )
             return None
         return schedule
 
     def _cron(self, expression: str, loc: Loc) -> bool:
         try:
-            parse_cron(expression)
+            _check_cron(expression)
         except ScheduleError as error:
-            self._complain(error.code, error.message, (*loc, "cron"), hint=error.hint)
+            hint = error.hint or "minute hour day-of-month month day-of-week, as in 0 9 * * 1-5"
+            self._complain(error.code, error.message, (*loc, "cron"), hint=hint)
             return False
         return True
 
@@ -209,7 +225,7 @@ class Triggering:
             hint = suggestion(shape.type, [*known, *_LATER]) or f"there are {' and '.join(known)}"
             self._complain(
                 "unknown_scheme",
-                f"{shape.type!r} is no signature scheme",
+                f"{shown(shape.type)} is no signature scheme",
                 (*loc, "type"),
                 hint=hint,
             )
@@ -236,3 +252,23 @@ class Triggering:
         return WebhookAuth(
             scheme=scheme, secrets=secrets, header=shape.header, dedupe_header=shape.dedupe_header
         )
+
+
+@lru_cache(maxsize=4096)
+def _check_cron(expression: str) -> None:
+    """`parse_cron`, once for each of the few expressions that people write."""
+    parse_cron(expression)
+
+
+def _ever_due(schedule: Schedule) -> bool:
+    """Whether any instant satisfies `startAt <= t < endAt`; costs nothing without both."""
+    if schedule.at is not None and schedule.start_at is not None:
+        return schedule.at >= schedule.start_at and _ends_after(schedule)
+    if schedule.end_at is None:
+        return True
+    return _ends_after(schedule) and first_after(schedule, EPOCH - MINIMUM_INTERVAL) is not None
+
+
+def _ends_after(schedule: Schedule) -> bool:
+    first = schedule.at or schedule.start_at or EPOCH
+    return schedule.end_at is None or first < schedule.end_at
