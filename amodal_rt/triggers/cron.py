@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -102,8 +102,7 @@ class Scheduler:
         alarm = self._given_alarm or SchedulerAlarm()
         with self._signals.listen(SNAPSHOT) as snapshot, self._signals.listen(FACTS) as facts:
             try:
-                states = await self._ledger.schedule_states()
-                for each in states:
+                for each in await self._ledger.schedule_states():
                     self._states.setdefault(each.automation, {})[each.key] = each
                 while True:
                     await self._step()
@@ -160,8 +159,8 @@ class Scheduler:
     def _arm(self, name: str, definition: Definition | None, now: datetime) -> list[ScheduleState]:
         crons = definition.automation.crons if definition else ()
         kept = {trigger.key for trigger in crons}
-        for key in [key for key in self._armed if key[0] == name and key[1] not in kept]:
-            del self._armed[key]
+        for key in self._states.get(name, {}).keys() - kept:
+            self._armed.pop((name, key), None)
         states: list[ScheduleState] = []
         for trigger in crons:
             assert definition is not None
@@ -209,11 +208,10 @@ class Scheduler:
             return
         if definition is None and state is not None and state.blocked:
             return
-        lost = [key for key in self._states if key[0] == name and key[1] not in keep]
-        if lost:
+        states = self._states.get(name, {})
+        if any(key not in keep for key in states):
             await self._ledger.remove_schedules(name, keep)
-            for key in lost:
-                del self._states[key]
+            self._states[name] = {key: each for key, each in states.items() if key in keep}
 
     async def _fire(self) -> None:
         now = self._clock.now()
@@ -238,7 +236,11 @@ class Scheduler:
             # A slot that another schedule of the automation took leaves no row to note it by,
             # and a stretch that begins with it would be asked for in vain.
             await self._ledger.set_schedule_states(
-                [self._states[key] for armed in due if (key := armed.key) in self._states]
+                [
+                    state
+                    for name, key in (armed.key for armed in due)
+                    if (state := self._states.get(name, {}).get(key)) is not None
+                ]
             )
 
     def _advance(self, armed: _Armed, now: datetime) -> None:
@@ -277,15 +279,10 @@ class Scheduler:
 
     def _note(self, armed: _Armed, now: datetime) -> None:
         """The ledger noted the slot with its row; keep the memory of it in step."""
-        state = self._states.get(armed.key)
+        name, key = armed.key
+        state = self._states.get(name, {}).get(key)
         if state is not None:
-            self._states[armed.key] = ScheduleState(
-                automation=state.automation,
-                key=state.key,
-                fingerprint=state.fingerprint,
-                counted_from=state.counted_from,
-                last_slot=now,
-            )
+            self._states[name][key] = replace(state, last_slot=now)
 
     def _pop(self, now: datetime) -> list[_Armed]:
         found: dict[Key, _Armed] = {}
