@@ -13,6 +13,7 @@ from amodal_rt.domain.outcome import Outcome, Waiting, failed
 from amodal_rt.domain.run import FailedReason, Run, RunStatus
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.ending import raised, retry_at, stopped
+from amodal_rt.engine.masking import masked
 from amodal_rt.engine.run_journal import RunJournal
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.errors import UnavailableError
@@ -74,6 +75,8 @@ class Carrier:
         )
         if definition is None:
             ended: Outcome | Waiting = _cannot_run(run, snapshot)
+            # Whom to tell of it still stands in the version that cannot run.
+            definition = self.definition_of(run)
         else:
             ended = await self._execute(run, definition, snapshot, journal, supervisor)
         journal.close()
@@ -91,17 +94,14 @@ class Carrier:
         outcome = self._masked(outcome)
         again = retry_at(run, outcome, definition, wrote=wrote, now=now)
         notes: list[str] = []
-
-        def plan(state: FailureState) -> Plan:
-            if definition is None:
-                return Plan()
-            made = self._planner.plan(run, outcome, definition, state, now)
-            notes[:] = made.notes
-            return made
-
-        written = await self._durably(
-            lambda: self._ledger.finish(run, outcome, at=now, plan=plan, retry_at=again)
-        )
+        try:
+            written = await self._finish(run, outcome, definition, notes, again)
+        except Exception as error:  # noqa: BLE001  a run leaves always, whatever its outcome holds
+            _log.exception("run.outcome_refused", error, run=run.run_id)
+            text = f"the outcome could not be recorded: {type(error).__name__}"
+            outcome = failed(FailedReason.ERROR, text)
+            again = None
+            written = await self._finish(run, outcome, definition, notes, again)
         if not written:
             _log.warning("run.fenced", run=run.run_id, term=run.term)
             return
@@ -109,8 +109,34 @@ class Carrier:
         self._announce(run, outcome, again)
 
     def definition_of(self, run: Run) -> Definition | None:
-        """The live version of the run's automation, if it has one."""
-        return self._catalogue.snapshot().find(run.automation)
+        """The version of the run's automation that stands, even where it cannot run now."""
+        state = self._catalogue.snapshot().automations.get(run.automation)
+        return state.definition if state else None
+
+    async def _finish(
+        self,
+        run: Run,
+        outcome: Outcome,
+        definition: Definition | None,
+        notes: list[str],
+        again: datetime | None,
+    ) -> bool:
+        now = self._clock.now()
+
+        def plan(state: FailureState) -> Plan:
+            if definition is None:
+                return Plan()
+            try:
+                made = self._planner.plan(run, outcome, definition, state, now)
+            except Exception as error:  # noqa: BLE001  the outcome counts, told or not
+                _log.exception("run.plan_failed", error, run=run.run_id)
+                made = Plan(notes=(f"nothing is delivered: {type(error).__name__} in planning",))
+            notes[:] = made.notes
+            return made
+
+        return await self._durably(
+            lambda: self._ledger.finish(run, outcome, at=now, plan=plan, retry_at=again)
+        )
 
     async def _execute(
         self,
@@ -157,6 +183,7 @@ class Carrier:
             outcome,
             error=self._mask(outcome.error) if outcome.error else None,
             text=self._mask(outcome.text) if outcome.text else outcome.text,
+            payload=masked(outcome.payload, self._mask),
             output=tuple(self._mask(line) for line in outcome.output),
         )
 

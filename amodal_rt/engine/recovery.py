@@ -12,6 +12,8 @@ from amodal_rt.ports import JournalLedger, RunLedger
 
 _log = Log("engine")
 _HARMLESS = frozenset({EntryType.RUN_STARTED, EntryType.PROMPT})
+_MOST_ATTEMPTS = 3
+_PAGE = 1000
 
 
 class RecoveryLedger(RunLedger, JournalLedger, Protocol):
@@ -36,7 +38,8 @@ class Recovery:
     """Runs that were running when the process died.
 
     One that had done nothing yet goes back to the queue. Any other fails as `interrupted`
-    and alerts like every failure: what it did last is unknown.
+    and alerts like every failure: what it did last is unknown. So does one that went back
+    often enough: it may be what ends the process.
     """
 
     def __init__(self, ledger: RecoveryLedger, settles: Settles, clock: Clock) -> None:
@@ -47,7 +50,7 @@ class Recovery:
     async def recover(self) -> None:
         """Settle each of them. May be cut off and repeated at any point."""
         for run in await self._ledger.running():
-            if await self._did_nothing(run):
+            if run.attempt <= _MOST_ATTEMPTS and await self._did_nothing(run):
                 await self._ledger.requeue(run, at=self._clock.now())
                 _log.warning("run.requeued", run=run.run_id, automation=run.automation)
             else:
@@ -58,6 +61,11 @@ class Recovery:
                 await self._settles.settle(run, outcome, definition, wrote=True)
 
     async def _did_nothing(self, run: Run) -> bool:
-        entries = await self._ledger.entries(run.run_id)
-        mine = (each for each in entries if each.attempt == run.attempt)
-        return all(each.type in _HARMLESS for each in mine)
+        after = 0
+        # Earlier attempts may fill more than one page before this one begins.
+        while page := await self._ledger.entries(run.run_id, after=after, limit=_PAGE):
+            mine = (each for each in page if each.attempt == run.attempt)
+            if not all(each.type in _HARMLESS for each in mine):
+                return False
+            after = page[-1].sequence
+        return True

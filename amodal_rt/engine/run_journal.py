@@ -6,6 +6,7 @@ from typing import cast
 from amodal_rt.clock import Clock
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run
+from amodal_rt.engine.masking import masked
 from amodal_rt.errors import ConflictError
 from amodal_rt.ports import JournalLedger, Signals, journal_topic
 
@@ -45,7 +46,7 @@ class RunJournal:
         if not self._open:
             raise ConflictError("the run has ended", code="run_ended")
         self.wrote = self.wrote or type is EntryType.WRITE_STARTED
-        masked = cast("Mapping[str, object]", self._masked(data)) if data else None
+        hidden = cast("Mapping[str, object]", masked(data, self._mask)) if data else None
         await self._ledger.record(
             self._run.run_id,
             type,
@@ -53,20 +54,10 @@ class RunJournal:
             attempt=self._run.attempt,
             step=step,
             parent=parent,
-            data=masked,
+            data=hidden,
         )
         self._signals.notify(journal_topic(self._run.run_id))
 
     def close(self) -> None:
         """Refuse what comes from now on."""
         self._open = False
-
-    def _masked(self, value: object) -> object:
-        if isinstance(value, str):
-            return self._mask(value)
-        if isinstance(value, Mapping):
-            items = cast("Mapping[str, object]", value).items()
-            return {self._mask(str(key)): self._masked(item) for key, item in items}
-        if isinstance(value, list | tuple):
-            return [self._masked(item) for item in cast("list[object]", value)]
-        return value

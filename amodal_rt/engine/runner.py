@@ -10,6 +10,7 @@ from amodal_rt.domain.run import Run
 from amodal_rt.engine.carrying import Carrier
 from amodal_rt.engine.recovery import Recovery
 from amodal_rt.engine.supervisor import Stop, Supervisor
+from amodal_rt.engine.withdrawals import Withdrawals
 from amodal_rt.errors import AmodalError
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
@@ -70,6 +71,9 @@ class Engine:
             mask=mask,
         )
         self._recovery = Recovery(ledger, self._carrier, clock)
+        self._withdrawals = Withdrawals(
+            ledger=ledger, catalogue=catalogue, signals=signals, clock=clock
+        )
         self._carried: dict[str, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._stopping = False
 
@@ -86,6 +90,7 @@ class Engine:
             while not self._stopping:
                 seconds = LOOK_SECONDS
                 try:
+                    await self._withdrawals.look()
                     await self._fill()
                     seconds = await self._until_next()
                 except AmodalError as error:
@@ -125,7 +130,10 @@ class Engine:
         free = limits.concurrency - len(self._carried)
         if free > 0:
             for run in await self._ledger.claim(limit=free, now=now):
-                self._carry(run)
+                if self._stopping:
+                    await self._ledger.requeue(run, at=now)
+                else:
+                    self._carry(run)
 
     def _carry(self, run: Run) -> None:
         supervisor = Supervisor(self._clock)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import (
@@ -24,7 +25,7 @@ from amodal_rt.domain.workspace import (
 )
 from amodal_rt.engine.runner import Engine
 from amodal_rt.ids import SystemIds
-from amodal_rt.ports import RUNS_PENDING, Caller, RunContext, RunFilter
+from amodal_rt.ports import RUNS_PENDING, SNAPSHOT, Caller, OutcomePlanner, RunContext, RunFilter
 from amodal_rt.settings import Environment
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.testing.clock import FakeClock
@@ -80,6 +81,7 @@ class Desk:
     shelf: Shelf = field(default_factory=Shelf)
     executor: Scripted = field(default_factory=Scripted)
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)
+    planner: OutcomePlanner | None = None
 
     def put(self, name: str, **keys: object) -> Definition:
         document = {"title": name.title(), "prompt": "x", **keys}
@@ -93,17 +95,24 @@ class Desk:
         state = AutomationState(
             name=name, file=parsed.definition.file, definition=parsed.definition
         )
-        states = {**self.shelf.current.automations, name: state}
+        self.replace({**self.shelf.current.automations, name: state})
+        return parsed.definition
+
+    def block(self, name: str, problem: Problem) -> None:
+        """What the file needs is not there any more."""
+        state = replace(self.shelf.current.automations[name], blocked=(problem,))
+        self.replace({**self.shelf.current.automations, name: state})
+
+    def take(self, name: str) -> None:
+        self.replace({k: v for k, v in self.shelf.current.automations.items() if k != name})
+
+    def replace(self, states: dict[str, AutomationState]) -> None:
         self.shelf.current = Snapshot(
             version=self.shelf.current.version + 1,
             settings=WorkspaceSettings(limits=self.limits),
             automations=states,
         )
-        return parsed.definition
-
-    def take(self, name: str) -> None:
-        states = {k: v for k, v in self.shelf.current.automations.items() if k != name}
-        self.shelf.current = Snapshot(version=self.shelf.current.version + 1, automations=states)
+        self.signals.notify(SNAPSHOT)
 
     async def start(
         self,
@@ -129,7 +138,7 @@ class Desk:
             ledger=self.ledger,
             catalogue=self.shelf,
             executor=self.executor,
-            planner=DeliveryPlanner(SystemIds(self.clock)),
+            planner=self.planner or DeliveryPlanner(SystemIds(self.clock)),
             signals=self.signals,
             clock=self.clock,
             ids=SystemIds(self.clock),

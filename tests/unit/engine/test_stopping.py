@@ -93,3 +93,66 @@ async def test_recovering_twice_changes_nothing_more(desk):
 
     assert await desk.runs() == before
     assert len(await desk.ledger.list_messages(limit=9)) == 1
+
+
+async def test_a_crash_in_a_late_attempt_is_judged_by_that_attempt_alone(desk):
+    """More entries than one page stand before it: reading only these would repeat the turn."""
+    definition = desk.put("job", retry={"attempts": 1, "backoffSeconds": 1})
+    run_id = await desk.start(definition)
+    (run,) = await desk.ledger.claim(limit=1, now=desk.clock.now())
+    for _ in range(1_001):
+        await desk.ledger.record(run_id, EntryType.RUN_NOTE, at=desk.clock.now())
+    await desk.ledger.requeue(run, at=desk.clock.now())
+    (run,) = await desk.ledger.claim(limit=1, now=desk.clock.now())
+    now = desk.clock.now()
+    await desk.ledger.record(run_id, EntryType.WRITE_STARTED, at=now, attempt=run.attempt)
+
+    await desk.engine().recover()
+
+    found = await desk.run(run_id)
+    assert (found.status, found.reason) == ("failed", "interrupted")
+
+
+async def test_a_run_that_always_ends_the_process_is_given_up(desk):
+    run_id = await crash_with(desk, EntryType.RUN_STARTED)
+    for _ in range(3):
+        await desk.engine().recover()
+        assert (await desk.run(run_id)).status == "pending"
+        await desk.ledger.claim(limit=1, now=desk.clock.now())
+    await desk.engine().recover()
+
+    found = await desk.run(run_id)
+    assert (found.status, found.reason, found.attempt) == ("failed", "interrupted", 4)
+
+
+class SlowToAnswer:
+    """A ledger whose claims are committed long before the engine hears of them."""
+
+    def __init__(self, ledger) -> None:
+        self._ledger = ledger
+        self.claimed = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    def __getattr__(self, name: str):
+        return getattr(self._ledger, name)
+
+    async def claim(self, **wanted):
+        runs = await self._ledger.claim(**wanted)
+        self.claimed.set()
+        await self.answer.wait()
+        return runs
+
+
+async def test_what_is_claimed_while_stopping_goes_back(desk):
+    desk.ledger = ledger = SlowToAnswer(desk.ledger)
+    engine = desk.engine()
+    run_id = await desk.start(desk.put("job"))
+    task = asyncio.create_task(engine.run())
+    await ledger.claimed.wait()
+    await engine.stop(0)
+    ledger.answer.set()
+    await desk.clock.settle()
+    await asyncio.wait([task])
+
+    assert desk.executor.contexts == []
+    assert (await desk.run(run_id)).status == "pending"
