@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from stub_http import Reply, Request, Stub
+from waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,15 @@ class Model(Stub):
 
         self.brain = wait
         return gate
+
+    def forget(self) -> None:
+        """Begin anew for the next test: nothing asked yet, `done` to everything."""
+        for gate in self._gates:
+            gate.set()
+        eventually(lambda: self.inflight == 0, "no turn is under way")
+        self.requests.clear()
+        self.most_inflight = 0
+        self.brain = lambda _: Say("done")
 
     def gate(self) -> threading.Event:
         """An event that a brain may wait for; it is set when the provider closes."""

@@ -205,12 +205,13 @@ def test_duplicates_pauses_and_urls_survive(site: Site, files: Workspace) -> Non
 
 
 def test_a_slot_that_passed_while_down_is_caught_up_once(site: Site, files: Workspace) -> None:
+    daemon = site.up()
     due = datetime.now(UTC) + timedelta(seconds=5)
     at = due.isoformat(timespec="seconds").replace("+00:00", "Z")
     files.automation("once", schedule={"at": at})
     files.automation("never", schedule={"at": at}, catchUp={"policy": "none"})
-    daemon = site.up()
-    assert site.automation("once")["next_run_at"] is not None
+    for name in ("once", "never"):
+        eventually(lambda name=name: site.automation(name).get("next_run_at"), "it is planned")
     daemon.kill()
     eventually(lambda: datetime.now(UTC) > due, "the slot has passed", seconds=10)
     daemon.start()
@@ -230,9 +231,9 @@ def test_a_slot_that_passed_while_down_is_caught_up_once(site: Site, files: Work
 
 
 def test_a_due_slot_starts_on_time(site: Site, files: Workspace) -> None:
+    site.up()
     due = (datetime.now(UTC) + timedelta(seconds=4)).replace(microsecond=0)
     files.automation("soon", schedule={"at": due.isoformat().replace("+00:00", "Z")})
-    site.up()
     run = eventually(lambda: site.ask("automations", "history", "soon"), "it has run")[0]
 
     assert run["trigger"] == "cron"

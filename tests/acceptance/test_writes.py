@@ -1,6 +1,7 @@
 """A model that always tries to write reaches nothing, until a reviewed line lets it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ READING = {"GET", "HEAD", "OPTIONS"}
 
 def _request(method: str, endpoint: str = "/deals/1", **more: Any) -> Call:
     return "request", {"connection": "crm", "method": method, "endpoint": endpoint, **more}
+
+
+def _careful(method: str, endpoint: str, **more: Any) -> Call:
+    return "request", {"connection": "careful", "method": method, "endpoint": endpoint, **more}
 
 
 ATTEMPTS: dict[str, Call] = {
@@ -56,26 +61,71 @@ ACCESS = {
 }
 
 
-@pytest.fixture
-def crm() -> Iterator[Stub]:
-    with Stub(lambda _: Reply(200, {"ok": True})) as stub:
-        yield stub
+RULES = {"DELETE /deals/{id}": {"confirm": "never"}, "PUT /deals/{id}": {"confirm": True}}
+
+AUTOMATIONS: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "modest": {},
+    "scribbler": {},
+    "delegating": {"prompt": "Delegate the dirty work."},
+    "trusted": {"writeEnabled": True},
+    "bounded": {"writeEnabled": True, "connections": ["careful"]},
+    "eager": {"writeEnabled": True, "limits": {"writes": {"perRun": 2}}},
+    "narrow": {"connections": ["notes"], "tools": ["notes.read_*"]},
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A daemon, a REST service and an MCP server that keeps its notes in `notes`."""
+
+    site: Site
+    crm: Stub
+    notes: Path
+
+
+@pytest.fixture(scope="module")
+def running(shared_site: Site, shared_model: Model, installed: Installed) -> Iterator[Stage]:
+    with Stub(lambda _: Reply(200, {"ok": True})) as crm:
+        files = Workspace(shared_site.workspace)
+        files.settings(shared_model.settings())
+        files.secrets(MODEL_KEY="key")
+        files.connection("crm", rest(crm.url, {"type": "none"}), access=ACCESS)
+        files.connection("careful", rest(crm.url, {"type": "none"}), access={"endpoints": RULES})
+        notes = shared_site.root / "notes"
+        notes.mkdir()
+        (notes / "today.txt").write_text("buy milk")
+        server = {
+            "protocol": "mcp", "transport": "stdio", "command": str(installed.python),
+            "args": [str(Path(__file__).with_name("mcp_notes.py")), str(notes)],
+        }  # fmt: skip
+        files.connection("notes", server, access={"tools": {"read_note": {"intent": "read"}}})
+        for name, keys in AUTOMATIONS.items():
+            files.automation(name, **keys)
+        shared_site.up()
+        yield Stage(shared_site, crm, notes)
 
 
 @pytest.fixture
-def files(site: Site, model: Model, crm: Stub, installed: Installed) -> Workspace:
-    made = Workspace(site.workspace)
-    made.settings(model.settings())
-    made.secrets(MODEL_KEY="key")
-    made.connection("crm", rest(crm.url, {"type": "none"}), access=ACCESS)
-    (site.root / "notes").mkdir()
-    (site.root / "notes" / "today.txt").write_text("buy milk")
-    server = {
-        "protocol": "mcp", "transport": "stdio", "command": str(installed.python),
-        "args": [str(Path(__file__).with_name("mcp_notes.py")), str(site.root / "notes")],
-    }  # fmt: skip
-    made.connection("notes", server, access={"tools": {"read_note": {"intent": "read"}}})
-    return made
+def site(running: Stage) -> Site:
+    return running.site
+
+
+@pytest.fixture
+def crm(running: Stage) -> Stub:
+    running.crm.requests.clear()
+    return running.crm
+
+
+@pytest.fixture
+def notes(running: Stage) -> Path:
+    return running.notes
+
+
+@pytest.fixture
+def model(shared_model: Model) -> Model:
+    shared_model.forget()
+    return shared_model
 
 
 def _changes(crm: Stub) -> list[Request]:
@@ -105,10 +155,8 @@ def _run(site: Site, name: str) -> dict[str, Any]:
 
 
 def test_no_way_of_writing_reaches_a_server_without_write_enabled(
-    site: Site, model: Model, files: Workspace, crm: Stub
+    site: Site, model: Model, crm: Stub
 ) -> None:
-    files.automation("greedy", prompt="Change everything.")
-    site.up()
     reached: dict[str, list[Request]] = {}
     told: dict[str, str] = {}
     for attempt, call in ATTEMPTS.items():
@@ -125,11 +173,9 @@ def test_no_way_of_writing_reaches_a_server_without_write_enabled(
 
 
 def test_reads_and_what_the_owner_calls_a_read_do_reach_it(
-    site: Site, model: Model, files: Workspace, crm: Stub
+    site: Site, model: Model, crm: Stub
 ) -> None:
     """Guards the test above: a runtime that lets nothing out would pass it."""
-    files.automation("modest", prompt="Look around.")
-    site.up()
     query = {"query": "query { me { id } }"}
     model.brain = _once(
         _request("GET"),
@@ -145,25 +191,21 @@ def test_reads_and_what_the_owner_calls_a_read_do_reach_it(
 
 
 def test_an_mcp_tool_that_claims_to_be_read_only_is_still_a_write(
-    site: Site, model: Model, files: Workspace
+    site: Site, model: Model, notes: Path
 ) -> None:
-    files.automation("scribbler", prompt="Save a note.")
-    site.up()
     model.brain = _once(("notes__save_note", {"name": "evil", "text": "was here"}))
     text = _run(site, "scribbler")["result"]["text"]
     tools = {each["name"]: each for each in site.ask("connections", "tools", "notes")}
 
-    assert not (site.root / "notes" / "evil.txt").exists()
+    assert not (notes / "evil.txt").exists()
     assert "writeEnabled" in text
     assert tools["read_note"]["intent"] == "read"
     assert tools["save_note"]["intent"] in {"write", "unknown"}
 
 
 def test_a_sub_agent_has_no_more_power_than_its_parent(
-    site: Site, model: Model, files: Workspace, crm: Stub
+    site: Site, model: Model, crm: Stub, notes: Path
 ) -> None:
-    files.automation("delegating", prompt="Delegate the dirty work.")
-    site.up()
     seen: list[set[str]] = []
 
     def brain(chat: Chat) -> Turn:
@@ -182,12 +224,10 @@ def test_a_sub_agent_has_no_more_power_than_its_parent(
     assert len(seen) >= 4
     assert "writeEnabled" in text
     assert crm.requests == []
-    assert not (site.root / "notes" / "evil.txt").exists()
+    assert not (notes / "evil.txt").exists()
 
 
-def test_the_journal_names_each_refusal(site: Site, model: Model, files: Workspace) -> None:
-    files.automation("greedy", prompt="Change everything.")
-    site.up()
+def test_the_journal_names_each_refusal(site: Site, model: Model) -> None:
     model.brain = _once(_request("DELETE"))
     entries = site.journal(_run(site, "greedy")["run_id"])
 
@@ -195,55 +235,41 @@ def test_the_journal_names_each_refusal(site: Site, model: Model, files: Workspa
 
 
 def test_with_write_enabled_the_write_arrives_and_is_journaled_before_and_after(
-    site: Site, model: Model, files: Workspace, crm: Stub
+    site: Site, model: Model, crm: Stub, notes: Path
 ) -> None:
-    files.automation("trusted", prompt="Add the deal.", writeEnabled=True)
-    site.up()
     save = ("notes__save_note", {"name": "kept", "text": "for later"})
     model.brain = _once(_request("POST", "/deals", data={"name": "x"}, intent="write"), save)
     run = _run(site, "trusted")
     types = [each["type"] for each in site.journal(run["run_id"])]
 
     assert [each.json() for each in crm.sent("POST", "/deals")] == [{"name": "x"}]
-    assert (site.root / "notes" / "kept.txt").read_text() == "for later"
+    assert (notes / "kept.txt").read_text() == "for later"
     assert types.count("write.started") == 2
     assert types.count("write.finished") == 2
     assert types.index("write.started") < types.index("write.finished")
 
 
 def test_even_then_a_call_that_says_read_and_one_that_needs_a_person_are_refused(
-    site: Site, model: Model, files: Workspace, crm: Stub
+    site: Site, model: Model, crm: Stub
 ) -> None:
-    rules = {"DELETE /deals/{id}": {"confirm": "never"}, "PUT /deals/{id}": {"confirm": True}}
-    files.connection("crm", rest(crm.url, {"type": "none"}), access={"endpoints": rules})
-    files.automation("trusted", prompt="Tidy up.", writeEnabled=True)
-    site.up()
     model.brain = _once(
-        _request("POST", "/deals", data={}, intent="read"),
-        _request("DELETE", "/deals/7"),
-        _request("PUT", "/deals/8", data={}),
+        _careful("POST", "/deals", data={}, intent="read"),
+        _careful("DELETE", "/deals/7"),
+        _careful("PUT", "/deals/8", data={}),
     )
-    _run(site, "trusted")
+    _run(site, "bounded")
 
     assert _changes(crm) == []
 
 
-def test_writes_are_counted_per_run(site: Site, model: Model, files: Workspace, crm: Stub) -> None:
-    files.automation(
-        "eager", prompt="Add many.", writeEnabled=True, limits={"writes": {"perRun": 2}}
-    )
-    site.up()
+def test_writes_are_counted_per_run(site: Site, model: Model, crm: Stub) -> None:
     model.brain = _once(*[_request("POST", "/deals", data={"n": n}) for n in range(5)])
     _run(site, "eager")
 
     assert len(crm.sent("POST", "/deals")) == 2
 
 
-def test_only_granted_connections_and_tools_exist(
-    site: Site, model: Model, files: Workspace, crm: Stub
-) -> None:
-    files.automation("narrow", prompt="Look.", connections=["notes"], tools=["notes.read_*"])
-    site.up()
+def test_only_granted_connections_and_tools_exist(site: Site, model: Model, crm: Stub) -> None:
     model.brain = _once(_request("GET"), ("notes__read_note", {"name": "today"}))
     text = _run(site, "narrow")["result"]["text"]
 
