@@ -7,7 +7,7 @@ the command line and the control socket. Importing the package imports nothing h
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Runtime", "__version__"]
+__all__ = ["Runtime", "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start; never goes backwards, means nothing to other processes."""
+        """Seconds since an arbitrary start of this process; never goes backwards."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -487,7 +487,7 @@ class StoreLedger(Protocol):
         since: datetime | None = None,
         limit: int = 100,
     ) -> list[StoreItem]:
-        """Newest first; expired values are left out. `where` compares top-level keys for equality."""
+        """Newest first, without what has expired. `where` wants equality of top-level keys."""
         ...
 
     async def count_items(self) -> Mapping[str, int]:

@@ -20,7 +20,8 @@ def test_a_host_and_a_port(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "3847", ":3847", "localhost", "localhost:", "::1:80", "a:b", "a:-1", "a:65536", "a:٣"]
+    "text",
+    ["", "3847", ":3847", "localhost", "localhost:", "::1:80", "a:b", "a:-1", "a:65536", "a:٣"],
 )
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidError) as caught:

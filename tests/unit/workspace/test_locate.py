@@ -1,6 +1,5 @@
 """Which folder is found to be the workspace."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from amodal_rt.errors import NotFoundError
 from amodal_rt.settings import load_process_settings
 from amodal_rt.workspace.locate import find_workspace
 
-NONE = replace(load_process_settings(), workspace=None)
+NONE = load_process_settings()._replace(workspace=None)
 
 
 @pytest.mark.parametrize("mark", ["automations/", "amodal.json"])
@@ -26,7 +25,7 @@ def test_the_nearest_parent_with_a_mark_is_found(tmp_path: Path, mark: str) -> N
 def test_the_flag_wins_over_the_variable_and_both_over_the_folder(tmp_path: Path) -> None:
     for name in ("flag", "variable", "here"):
         (tmp_path / name / "automations").mkdir(parents=True)
-    variable = replace(NONE, workspace=tmp_path / "variable")
+    variable = NONE._replace(workspace=tmp_path / "variable")
     here = tmp_path / "here"
 
     assert find_workspace(tmp_path / "flag", variable, here) == tmp_path / "flag"
