@@ -13,7 +13,7 @@ from generating.markdown import code, table
 
 SOURCE = Path(amodal_rt.__file__).parent
 
-_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
+_CODE = re.compile(r"[a-z]+[0-9]?(_[a-z0-9]+)*")
 _PROBLEMS = frozenset(
     {
         "complain",
