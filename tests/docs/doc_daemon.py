@@ -42,12 +42,12 @@ class Daemon:
         self._until_ready()
 
     def _until_ready(self) -> None:
-        record = self.workspace / ".amodal-rt" / "daemon.json"
         deadline = time.monotonic() + 45
         while time.monotonic() < deadline:
             assert self._process is not None
             assert self._process.poll() is None, self.output()
-            if record.exists():
+            # Its record appears a little before it has greeted.
+            if "daemon.ready" in self.output():
                 return
             time.sleep(0.05)
         raise AssertionError(f"not ready: {self.output()}")
