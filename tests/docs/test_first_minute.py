@@ -1,6 +1,7 @@
 """The README's first minute, typed by a newcomer into the real thing."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -29,7 +30,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     served = Daemon(tmp_path_factory.mktemp("clone"))
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-build.lock"):
         (served.folder / name).write_bytes((ROOT / name).read_bytes())
-    (served.folder / "automations.example").symlink_to(ROOT / "automations.example")
+    shutil.copytree(ROOT / "automations.example", served.folder / "automations.example")
     venv = served.folder / ".venv"
     venv.mkdir()
     (venv / "bin").symlink_to(BIN)
