@@ -218,11 +218,8 @@ class Scheduler:
         due = self._pop(now)
         if not due:
             return
-        wishes: list[Start] = []
-        for armed in due:
-            wishes += self._wishes(armed, now)
         try:
-            refs = await self._ledger.admit(wishes)
+            await self._rule(due, now)
         except BaseException:
             for armed in due:
                 self._push(armed)
@@ -230,18 +227,24 @@ class Scheduler:
         self._signals.notify(RUNS_PENDING)
         for number, armed in enumerate(due, start=1):
             self._advance(armed, now)
-            if number % _AT_A_TIME == 0:
-                await self._clock.sleep(0)
+            await self._take_turns(number)
+
+    async def _rule(self, due: list[_Armed], now: datetime) -> None:
+        """Put every slot on record, all in one transaction: ten thousand in several cost more."""
+        wishes: list[Start] = []
+        for number, armed in enumerate(due, start=1):
+            wishes += self._wishes(armed, now)
+            await self._take_turns(number)
+        refs = await self._ledger.admit(wishes)
         if len(refs) < len(wishes):
             # A slot that another schedule of the automation took leaves no row to note it by,
             # and a stretch that begins with it would be asked for in vain.
-            await self._ledger.set_schedule_states(
-                [
-                    state
-                    for name, key in (armed.key for armed in due)
-                    if (state := self._states.get(name, {}).get(key)) is not None
-                ]
-            )
+            states = [state for armed in due if (state := self._noted(armed, now)) is not None]
+            await self._ledger.set_schedule_states(states)
+
+    async def _take_turns(self, number: int) -> None:
+        if number % _AT_A_TIME == 0:
+            await self._clock.sleep(0)
 
     def _advance(self, armed: _Armed, now: datetime) -> None:
         """Up to `now` everything is on record: go on to the next slot."""
@@ -279,10 +282,14 @@ class Scheduler:
 
     def _note(self, armed: _Armed, now: datetime) -> None:
         """The ledger noted the slot with its row; keep the memory of it in step."""
+        state = self._noted(armed, now)
+        if state is not None:
+            self._states[state.automation][state.key] = state
+
+    def _noted(self, armed: _Armed, now: datetime) -> ScheduleState | None:
         name, key = armed.key
         state = self._states.get(name, {}).get(key)
-        if state is not None:
-            self._states[name][key] = replace(state, last_slot=now)
+        return None if state is None else replace(state, last_slot=now)
 
     def _pop(self, now: datetime) -> list[_Armed]:
         found: dict[Key, _Armed] = {}
