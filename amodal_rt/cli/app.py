@@ -3,7 +3,6 @@
 import sys
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
 from amodal_rt.cli import output as codes
@@ -14,11 +13,9 @@ from amodal_rt.errors import InvalidError
 
 def run(argv: list[str], *, program: str) -> int:
     """Parse and run; returns the exit code. Usage errors are shown by typer and give 2."""
-    command = typer.main.get_command(build())
-    words = argv
-    if program == "ops" and isinstance(command, TyperGroup):
-        # `ops --help` must speak of `ops`, not of `amodal-rt ops`.
-        command, words = command.commands["ops"], argv[1:]
+    # `ops --help` must speak of `ops`, not of `amodal-rt ops`, and complete as `ops`.
+    tree, words = (build_ops(), argv[1:]) if program == "ops" else (build(), argv)
+    command = typer.main.get_command(tree)
     try:
         result = command.main(args=words, prog_name=program, standalone_mode=False)
     except TyperException as error:
@@ -54,12 +51,17 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    ops = typer.Typer(help="Operate a running daemon.", no_args_is_help=True)
+    up.add_to(root)
+    local.add_to(root)
+    root.add_typer(build_ops(), name="ops")
+    return root
+
+
+def build_ops() -> typer.Typer:
+    """The tree of `ops`."""
+    ops = typer.Typer(name="ops", help="Operate a running daemon.", no_args_is_help=True)
     ops.add_typer(automations.build(), name="automations")
     ops.add_typer(runs.build(), name="runs")
     for name, group in outside.groups().items():
         ops.add_typer(group, name=name)
-    up.add_to(root)
-    local.add_to(root)
-    root.add_typer(ops, name="ops")
-    return root
+    return ops

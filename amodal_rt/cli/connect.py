@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amodal_rt.cli.output import Output
 from amodal_rt.cli.verbs.door import Door
-from amodal_rt.client import Client, find_client, running_daemons
+from amodal_rt.client import Client, DaemonRecord, find_client, running_daemons
 from amodal_rt.errors import AmodalError, NotFoundError
 from amodal_rt.settings import load_process_settings, state_folder
 from amodal_rt.workspace.locate import find_workspace
@@ -33,11 +33,26 @@ def connect(workspace: str | None) -> Client:
     try:
         root = find_workspace(flag, settings, Path.cwd())
     except NotFoundError as error:
-        running = running_daemons()
-        if flag is not None or len(running) != 1:
-            raise _lost(error, [str(each.workspace) for each in running]) from None
-        return find_client(running[0].state_dir, actor=user())
+        return find_client(_only_daemon(error, flag).state_dir, actor=user())
     return find_client(state_folder(root, settings), actor=user())
+
+
+def find_root(workspace: Path | None) -> Path:
+    """The workspace that a command without a daemon means, found as `connect` finds it.
+
+    Raises NotFoundError (`no_workspace`).
+    """
+    try:
+        return find_workspace(workspace, load_process_settings(), Path.cwd())
+    except NotFoundError as error:
+        return _only_daemon(error, workspace).workspace
+
+
+def _only_daemon(error: NotFoundError, flag: Path | None) -> DaemonRecord:
+    running = running_daemons()
+    if flag is None and len(running) == 1:
+        return running[0]
+    raise _lost(error, [str(each.workspace) for each in running]) from None
 
 
 def _lost(error: NotFoundError, running: list[str]) -> NotFoundError:

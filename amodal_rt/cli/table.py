@@ -5,7 +5,7 @@ Rich costs four empty interpreters to import; a listing is not worth that.
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from amodal_rt.guardrails.untrusted import plain
 
@@ -86,13 +86,21 @@ def instant(text: object, *, now: datetime | None = None) -> str:
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def upcoming(text: object, *, now: datetime | None = None) -> str:
-    """`Mon 2026-03-02 09:00 (in 14 h)` for an ISO time; `-` for null."""
+def upcoming(text: object, zone: str = "UTC", *, now: datetime | None = None) -> str:
+    """`Mon 2026-03-02 09:00 (in 14 h)` on the wall of `zone`, for an ISO time; `-` for null."""
     if not isinstance(text, str):
         return "-"
     at = datetime.fromisoformat(text)
     left = at - (now or datetime.now(UTC))
-    return f"{at.astimezone().strftime('%a %Y-%m-%d %H:%M')} (in {span(left)})"
+    return f"{at.astimezone(_zone(zone)):%a %Y-%m-%d %H:%M} (in {span(left)})"
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
 
 
 def span(length: timedelta) -> str:

@@ -10,9 +10,9 @@ import typer
 from amodal_rt import __version__
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import options
+from amodal_rt.cli.connect import find_root
 from amodal_rt.cli.output import Output
 from amodal_rt.errors import AmodalError
-from amodal_rt.settings import load_process_settings
 
 _Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The workspace.")]
 
@@ -33,11 +33,10 @@ def validate(
 ) -> int:
     """Check every file of a workspace, as CI should before a merge. Exit 3 when one is wrong."""
     from amodal_rt.workspace.check import check
-    from amodal_rt.workspace.locate import find_workspace
 
     output = Output(as_json=as_json)
     try:
-        root = find_workspace(folder, load_process_settings(), Path.cwd())
+        root = find_root(folder)
         problems = check(root, env=env)
     except AmodalError as error:
         return output.error(error)

@@ -1,19 +1,17 @@
 """Options and arguments that several commands share."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from amodal_rt.cli.connect import find_root
+from amodal_rt.errors import AmodalError
+
 
 def stems(incomplete: str) -> list[str]:
     """Names of automations for shell completion, read from the folder: no daemon is needed."""
-    from amodal_rt.errors import AmodalError
-    from amodal_rt.settings import load_process_settings
-    from amodal_rt.workspace.locate import find_workspace
-
     try:
-        root = find_workspace(None, load_process_settings(), Path.cwd())
+        root = find_root(None)
     except AmodalError:
         return []
     names = {

@@ -10,11 +10,11 @@ import typer
 
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import options
+from amodal_rt.cli.connect import find_root
 from amodal_rt.cli.output import Output
 from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain.trigger import Schedule
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
-from amodal_rt.settings import load_process_settings
 
 _NAME_HELP = "The automation: its file's stem."
 
@@ -105,10 +105,8 @@ def _of_file(name: str, workspace: str | None, timezone: str | None) -> list[Sch
     from dataclasses import replace
 
     from amodal_rt.workspace.check import read_once
-    from amodal_rt.workspace.locate import find_workspace
 
-    flag = Path(workspace) if workspace else None
-    root = find_workspace(flag, load_process_settings(), Path.cwd())
+    root = find_root(Path(workspace) if workspace else None)
     state = asyncio.run(read_once(root)).automations.get(name)
     if state is None:
         raise NotFoundError(f"no automation {name} in {root}", code="automation_not_found")

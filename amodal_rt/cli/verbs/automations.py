@@ -28,19 +28,27 @@ _EMPTY = "No automations yet: put a JSON file into automations/, for example wit
 
 def _row(row: Document) -> tuple[str, ...]:
     status = str(row["status"]) + (" (last good version runs)" if row.get("stale") else "")
-    schedule = table.text(row["schedule"])
-    if row["schedule"] and row["timezone"] != "UTC":
-        schedule += f" {row['timezone']}"
+    schedule = f"{row['schedule']} {row['timezone']}" if row["schedule"] else "-"
     return row["name"], ", ".join(row["triggers"]), schedule, status, _comes(row)
 
 
 def _comes(row: Document) -> str:
     parts: list[str] = []
     if row["next_run_at"]:
-        parts.append(table.upcoming(row["next_run_at"]))
+        parts.append(_next(row))
     if row["webhook_url"]:
-        parts.append(row["webhook_url"] + ("" if row["signed"] else " (unsigned)"))
+        marks = ["local only"] * _is_local(row["webhook_url"]) + ["unsigned"] * (not row["signed"])
+        parts.append(row["webhook_url"] + (f" ({', '.join(marks)})" if marks else ""))
     return "  ".join(parts) or "-"
+
+
+def _next(row: Document) -> str:
+    return table.upcoming(row["next_run_at"], row["timezone"])
+
+
+def _is_local(url: str) -> bool:
+    """Whether nobody but this machine can reach it: `publicUrl` is not set."""
+    return url.rsplit("://", maxsplit=1)[-1].startswith(("127.", "localhost", "[::1]"))
 
 
 def show(door: Door, name: str) -> int:
@@ -71,7 +79,7 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("reason", found["reason"]),
         ("triggers", ", ".join(found["triggers"])),
         ("schedule", found["schedule"] and f"{found['schedule']} {found['timezone']}"),
-        ("next", found["next_run_at"] and table.upcoming(found["next_run_at"])),
+        ("next", found["next_run_at"] and _next(found)),
         ("webhook", found["webhook_url"] and _comes({**found, "next_run_at": None})),
         ("agent", found.get("agent")),
         ("model", found.get("model")),
@@ -131,7 +139,7 @@ def _changed(door: Door, row: Document, sentence: str) -> int:
     if door.output.as_json:
         door.output.document(row)
         return codes.OK
-    next_run = f"; next run {table.upcoming(row['next_run_at'])}" if row["next_run_at"] else ""
+    next_run = f"; next run {_next(row)}" if row["next_run_at"] else ""
     door.output.say(sentence + next_run)
     return codes.OK
 
