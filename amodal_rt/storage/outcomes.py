@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, text, update
 
-from amodal_rt.clock import to_millis
+from amodal_rt.clock import iso, to_millis
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
@@ -131,7 +131,7 @@ def _retry(
         data={
             "reason": outcome.reason,
             "error": outcome.error,
-            "retry_at": to_millis(retry_at),
+            "retry_at": iso(retry_at),
         },
     )
 
