@@ -10,7 +10,7 @@ from amodal_rt.definitions import frontmatter
 from amodal_rt.definitions.document import Document
 from amodal_rt.definitions.judging import judge
 from amodal_rt.definitions.positions import Place
-from amodal_rt.definitions.shapes import FileShape, Filled, Listed, described
+from amodal_rt.definitions.shapes import FileShape, Filled, Models, Temperature, described
 from amodal_rt.definitions.source import SourceError, decode
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
@@ -21,19 +21,18 @@ class AgentShape(FileShape):
 
     description: Annotated[str | None, described("What it is good at, for people.")] = None
     model: Annotated[
-        list[Filled] | None,
-        Listed,
-        Field(min_length=1, description="Models to try in order, where the automation has none."),
+        Models | None, described("Models to try in order, where the automation has none.")
     ] = None
     temperature: Annotated[
-        float | None, Field(ge=0, le=2, description="How freely the model chooses words.")
+        Temperature | None, described("How freely the model chooses words; default 0.5.")
     ] = None
     tools: Annotated[list[Filled] | None, described("Which tools it may use; default all.")] = None
     connections: Annotated[
         list[Filled] | None, described("Which connections it may use; default all.")
     ] = None
     max_turns: Annotated[
-        int | None, Field(ge=1, le=1_000, description="How many exchanges with the model.")
+        Annotated[int, Field(ge=1, le=1_000)] | None,
+        described("How many exchanges with the model."),
     ] = None
 
 

@@ -16,9 +16,12 @@ from amodal_rt.definitions.shapes import (
     HeaderName,
     Instant,
     Listed,
+    Models,
     NotYet,
     Prompt,
     SchemaKey,
+    Slug,
+    Temperature,
     Url,
     Zone,
     complaint,
@@ -31,16 +34,26 @@ from amodal_rt.definitions.words import type_name
 BY_NAME = "\0ref"
 
 
+def _short(value: object, *, meaning: str, long: object) -> object:
+    """`long` where a text alone was written; complains of what is neither that nor an object."""
+    if isinstance(value, str):
+        return long
+    if value is None or type(value) is dict:
+        return value  # pyright: ignore[reportUnknownVariableType]
+    message = f"must be {meaning} or an object, not {type_name(value)}"
+    raise complaint("wrong_type", message)
+
+
 def _as_schedule(value: object) -> object:
-    return {"cron": value} if isinstance(value, str) else value
+    return _short(value, meaning="a cron expression", long={"cron": value})
 
 
 def _as_target(value: object) -> object:
-    return {BY_NAME: value} if isinstance(value, str) else value
+    return _short(value, meaning="the name of a target", long={BY_NAME: value})
 
 
 def _as_targets(value: object) -> object:
-    return {"targets": [value]} if isinstance(value, str) else value
+    return _short(value, meaning="the name of a target", long={"targets": [value]})
 
 
 def _as_messages(value: object) -> object:
@@ -186,12 +199,14 @@ class LimitsShape(FileShape):
         int, Field(ge=1, le=1_000, description="How many exchanges with the model a run has.")
     ] = 50
     max_tokens: Annotated[
-        int | None, Field(ge=1, le=1_000_000_000, description="How many tokens a run may use.")
+        Annotated[int, Field(ge=1, le=1_000_000_000)] | None,
+        described("How many tokens a run may use."),
     ] = None
     max_cost_usd: Annotated[NotYet, later("What a run may cost.")] = None
     max_cost_usd_per_day: Annotated[NotYet, later("What all runs of a day may cost.")] = None
     starts_per_hour: Annotated[
-        int | None, Field(ge=1, le=1_000_000, description="How many runs may start in any hour.")
+        Annotated[int, Field(ge=1, le=1_000_000)] | None,
+        described("How many runs may start in any hour."),
     ] = None
     webhook_bytes: Annotated[
         int, Field(ge=1, le=16_777_216, description="How large a webhook's body may be.")
@@ -248,16 +263,11 @@ class DefaultsShape(FileShape):
         Filled | None, described("Who does it: the name of a file in `agents/`; default `main`.")
     ] = None
     model: Annotated[
-        list[Filled] | None,
-        Listed,
-        Field(
-            min_length=1,
-            description="`provider:name`, a tier of `models`, or a list to fall back through.",
-        ),
+        Models | None,
+        described("`provider:name`, a tier of `models`, or a list to fall back through."),
     ] = None
     temperature: Annotated[
-        float | None,
-        Field(ge=0, le=2, description="How freely the model chooses words; default 0.5."),
+        Temperature | None, described("How freely the model chooses words; default 0.5.")
     ] = None
     connections: Annotated[
         list[Filled] | None,
@@ -291,13 +301,9 @@ class AutomationShape(DefaultsShape):
         dict[str, object],
         Field(default_factory=dict[str, object], description="Anything of yours; not read."),
     ]
-    lookup_key: Annotated[
-        str | None,
-        Field(
-            pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
-            description="A slug of yours, unique in the workspace.",
-        ),
-    ] = None
+    lookup_key: Annotated[Slug | None, described("A slug of yours, unique in the workspace.")] = (
+        None
+    )
 
     prompt: Annotated[
         Prompt | None, described("What the agent is asked; `{{event}}` refers to the event's data.")
@@ -306,9 +312,8 @@ class AutomationShape(DefaultsShape):
         Filled | None, described("A file of the workspace that holds the prompt.")
     ] = None
     messages: Annotated[
-        list[MessageShape] | None,
-        BeforeValidator(_as_messages),
-        Field(min_length=1, description="A conversation instead of a prompt; the user's is last."),
+        Annotated[list[MessageShape], BeforeValidator(_as_messages), Field(min_length=1)] | None,
+        described("A conversation instead of a prompt; the user's is last."),
     ] = None
     input_template: Annotated[NotYet, later("The prompt as a Liquid template.")] = None
     instructions: Annotated[NotYet, later("Instructions that go with `inputTemplate`.")] = None
@@ -325,8 +330,8 @@ class AutomationShape(DefaultsShape):
         described("`cron`, `webhook` or `manual`; default by `schedule`, else `manual`."),
     ] = None
     triggers: Annotated[
-        list[TriggerShape] | None,
-        Field(min_length=1, description="More than one trigger, instead of the keys for one."),
+        Annotated[list[TriggerShape], Field(min_length=1)] | None,
+        described("More than one trigger, instead of the keys for one."),
     ] = None
     params: Annotated[NotYet, later("Which events, by their top-level keys.")] = None
     filter: Annotated[NotYet, later("Which events, by a filter over their data.")] = None

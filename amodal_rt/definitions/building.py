@@ -100,9 +100,9 @@ class Builder:
             )
         title = shape.title or shape.name
         if title is None:
-            self.complain(
-                "missing_key", "title is missing", hint='for example "title": "Daily Digest"'
-            )
+            markdown = self._document.file.endswith(".md")
+            example = "title: Daily Digest" if markdown else '"title": "Daily Digest"'
+            self.complain("missing_key", "title is missing", hint=f"for example {example}")
         return " ".join((title or "").split())
 
     def _work(self, shape: AutomationShape) -> AgentWork | None:

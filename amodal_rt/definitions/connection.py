@@ -81,7 +81,8 @@ class SpecShape(FileShape):
         Field(default_factory=dict[str, str], description="Headers of every request."),
     ]
     test_path: Annotated[
-        str | None, Field(pattern="^/", description="Of `rest`: a harmless GET for `test`.")
+        Annotated[str, Field(pattern="^/")] | None,
+        described("Of `rest`: a harmless GET for `test`."),
     ] = None
     spec_url: Annotated[PlainUrl | None, described("Where its API description is published.")] = (
         None

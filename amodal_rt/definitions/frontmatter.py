@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, cast
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
-from amodal_rt.definitions.positions import Place, escape
+from amodal_rt.definitions.positions import Place, escape, place_of
 from amodal_rt.definitions.source import MAX_DEPTH, SourceError, refusal
 from amodal_rt.definitions.words import shown
 from amodal_rt.domain.problem import Problem
@@ -20,33 +21,32 @@ MAX_HEAD = 64 * 1024
 _FENCE = re.compile(r"---[ \t]*\r?\n")
 _END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _PREFIX = "tag:yaml.org,2002:"
+_MERGE = f"{_PREFIX}merge"
 _INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0o?[0-7_]+|0b[01_]+|[0-9][0-9_]*)")
 _YAML_WORDS = (
     # What ruamel says; what a newcomer can act on; the hint.
-    ("found character '\\t'", "a tab", "indent with spaces"),
+    ("found character '\\t'", "a tab stands where spaces belong", "indent with spaces"),
     (
         "mapping values are not allowed here",
         "a second colon, or a wrong indent",
         "put a text that holds a colon in quotes",
     ),
     ("found undefined alias", "aliases are not read", "a text that begins with * needs quotes"),
-    (
-        "found character '%' that cannot start",
-        "a text cannot begin with %",
-        "put the text in quotes",
-    ),
     ("found character", "a text cannot begin with this character", "put the text in quotes"),
+    ("'<document start>'", "a line that begins with % is not read", "put the text in quotes"),
+    ("could not find expected ':'", "a key has no colon after it", "write key: value"),
+    ("expected <block end>", "the indent does not fit the lines above", None),
+)
+_BEGUN = (
+    # As above, where the place to show is the beginning of what went wrong.
     (
         "while scanning an alias",
         "a text that begins with * needs quotes",
         'as in schedule: "* * * * *"',
     ),
-    ("did not find expected alphabetic or numeric", "a text that begins with * needs quotes", None),
-    ("could not find expected ':'", "a key has no colon after it", "write key: value"),
-    ("expected <block end>", "the indent does not fit the lines above", None),
-    ("expected ',' or ']'", "a list is not closed, or a comma is missing", None),
-    ("expected ',' or '}'", "an object is not closed, or a comma is missing", None),
-    ("found unexpected end of stream", "a quote is not closed", None),
+    ("expected ',' or ']'", "this list is not closed, or a comma is missing", None),
+    ("expected ',' or '}'", "this object is not closed, or a comma is missing", None),
+    ("found unexpected end of stream", "this quote is not closed", None),
 )
 
 
@@ -102,10 +102,27 @@ def compose(text: str, file: str, first_line: int) -> Node | None:
         return cast("Node | None", cast("Any", YAML(typ="safe", pure=True)).compose(StringIO(text)))
     except MarkedYAMLError as error:
         raise _bad_yaml(error, file, first_line) from None
-    except (YAMLError, RecursionError, ValueError) as error:
+    except RecursionError:
+        message = f"nested deeper than {MAX_DEPTH} levels"
+        raise SourceError(
+            Problem(file=file, code="too_deep", message=message, line=first_line, column=1)
+        ) from None
+    except ReaderError as error:
+        position = int(cast("Any", error).position)
+        line, column = place_of(text, position)
+        message = "not YAML: a control character"
+        raise SourceError(
+            Problem(
+                file=file,
+                code="bad_yaml",
+                message=message,
+                line=line + first_line - 1,
+                column=column,
+                hint="take it away, or write the text in double quotes with an escape",
+            )
+        ) from None
+    except (YAMLError, ValueError) as error:
         message = "not YAML: " + " ".join(str(error).split())[:120]
-        if isinstance(error, RecursionError):
-            message = f"nested deeper than {MAX_DEPTH} levels"
         raise SourceError(
             Problem(file=file, code="bad_yaml", message=message, line=first_line, column=1)
         ) from None
@@ -120,10 +137,12 @@ def _bad_yaml(error: MarkedYAMLError, file: str, first_line: int) -> SourceError
     told = cast("Any", error)
     mark = told.problem_mark or told.context_mark
     said = " ".join(str(part) for part in (told.context, told.problem) if part)
-    message, hint = next(
-        ((words, hint) for start, words, hint in _YAML_WORDS if start in said),
-        (" ".join(said.split())[:120], None),
-    )
+    message, hint = " ".join(said.split())[:120], None
+    for start, words, better in (*_BEGUN, *_YAML_WORDS):
+        if start in said:
+            message, hint = words, better
+            mark = told.context_mark or mark if (start, words, better) in _BEGUN else mark
+            break
     return SourceError(
         Problem(
             file=file,
@@ -157,9 +176,9 @@ class _Reader:
         for key_node, value_node in members(node):
             key = self._value(key_node, pointer)
             if not isinstance(key, str):
-                message = f"the key {shown(key)} is not a text"
+                message = f"a key must be a text, not {shown(key)}"
                 raise self.refused(key_node, "bad_yaml", message, "put it in quotes")
-            if key == "<<":
+            if key == "<<" and str(key_node.tag) == _MERGE:
                 raise self.refused(
                     key_node, "bad_yaml", "merge keys are not read", "write the keys out"
                 )
@@ -194,7 +213,10 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, tag: str) -> object:
         text = str(cast("Any", node).value)
-        if tag in ("str", "timestamp"):
+        if tag in ("str", "timestamp", "merge"):
+            if any("\ud800" <= each <= "\udfff" for each in text):
+                message = "half of a character (a lone surrogate)"
+                raise self.refused(node, "bad_yaml", message, "write the character itself")
             return text
         if tag == "null":
             return None

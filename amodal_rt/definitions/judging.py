@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from amodal_rt.definitions.document import Document, Loc, in_file_order, name_of
 from amodal_rt.definitions.shapes import FileShape
-from amodal_rt.definitions.words import camel, shown, suggestion, type_name
+from amodal_rt.definitions.words import camel, shown, snake, suggestion, type_name
 from amodal_rt.domain.problem import Problem
 
 Shape = TypeVar("Shape", bound=FileShape)
@@ -44,7 +44,8 @@ def _problem(document: Document, shape: type[FileShape], error: ErrorDetails) ->
         return document.problem(code, message, loc, hint=hint)
     if kind == "missing":
         name = name_of((*document.written(loc[:-1]), loc[-1]))
-        return document.problem("missing_key", f"{name} is missing", loc)
+        hint = _description(_shape_at(shape, loc[:-1]), str(loc[-1]))
+        return document.problem("missing_key", f"{name} is missing", loc, hint=hint)
     code, message, hint = _words(error)
     name = document.name(loc)
     return document.problem(code, _subject(name, message), loc, hint=hint)
@@ -95,7 +96,9 @@ def _bound(kind: str, context: dict[str, Any], value: object) -> str:
         return f"must match {context['pattern']}, not {shown(value)}"
     for key, words in (("ge", "at least"), ("le", "at most")):
         if key in context:
-            return f"must be {words} {context[key]:,}, not {shown(value)}"
+            bound = context[key]
+            number = f"{int(bound):,}" if bound == int(bound) else str(bound)
+            return f"must be {words} {number}, not {shown(value)}"
     return "has a value that is not allowed"
 
 
@@ -122,6 +125,12 @@ def _place_for(shape: type[FileShape], key: str, loc: Loc, known: dict[str, obje
             return f'it belongs inside "{owner}"'
     few = f"known keys: {', '.join(known)}" if 0 < len(known) < 12 else None
     return suggestion(key, known) or few
+
+
+def _description(shape: type[BaseModel] | None, key: str) -> str | None:
+    fields = shape.model_fields if shape else {}
+    field = fields.get(snake(key))
+    return field.description if field else None
 
 
 def _keys(shape: type[BaseModel]) -> dict[str, object]:

@@ -42,7 +42,8 @@ class Text(NamedTuple):
 
 def read(text: str, file: str) -> Document:
     """The keys that the file means: title, schedule, prompt. Raises SourceError."""
-    lines = text.replace("\r\n", "\n").split("\n")
+    # The parser takes a lone CR for a line's end too; counting otherwise would miss lines.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     tokens = MarkdownIt("commonmark").parse("\n".join(lines))
     headings = [
         Heading(token.tag, token.map[0], token.map[1], tokens[place + 1].content.strip())

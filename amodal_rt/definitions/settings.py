@@ -17,7 +17,7 @@ from amodal_rt.definitions.shapes import (
     EnvText,
     FileShape,
     Filled,
-    Listed,
+    Models,
     NotYet,
     PlainUrl,
     SchemaKey,
@@ -104,12 +104,10 @@ class SettingsShape(FileShape):
     schema_: SchemaKey = None
     name: Annotated[Filled | None, described("What the workspace is called.")] = None
     model: Annotated[
-        list[Filled] | None,
-        Listed,
-        Field(min_length=1, description="The model of agents that name none; a list falls back."),
+        Models | None, described("The model of agents that name none; a list falls back.")
     ] = None
     models: Annotated[
-        dict[str, Annotated[list[Filled], Listed, Field(min_length=1)]],
+        dict[str, Models],
         Field(
             default_factory=dict[str, list[str]], description="Tiers: a word for models in order."
         ),

@@ -24,6 +24,7 @@ from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]{1,9})\s*(s|m|h|d)")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST = timedelta(days=3_650)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
@@ -85,6 +86,29 @@ Filled = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string
 """A text with more than white space in it."""
 
 
+# Bounds stand inside the optional: outside, pydantic would measure the length of null.
+Models = Annotated[list[Filled], Listed, Field(min_length=1)]
+"""Models to try in order; a text alone means a list of one."""
+
+Temperature = Annotated[float, Field(ge=0, le=2)]
+"""How freely a model chooses words."""
+
+
+def _slug(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        hint = "lower-case letters, digits, - and _; 64 characters at most"
+        raise complaint("wrong_value", f"{shown(value)} is not a slug", hint)
+    return value
+
+
+Slug = Annotated[
+    str,
+    AfterValidator(_slug),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}),
+]
+"""A name for programs."""
+
+
 def _whole_reference(value: str) -> str:
     if value.startswith(PREFIX) and not _VARIABLE.fullmatch(value.removeprefix(PREFIX)):
         raise complaint(
@@ -136,7 +160,7 @@ def _url(value: str) -> str:
     if PREFIX in value or "${" in value:
         raise complaint(
             "bad_env",
-            "env: stands only as the whole value",
+            "a variable stands only as the whole value",
             'put the whole URL into one variable and write "env:NAME"',
         )
     try:

@@ -30,13 +30,13 @@ _JSON_WORDS = (
     ("Expecting ':'", "a colon is expected between a key and its value", None),
     ("Expecting ','", "a comma or a closing bracket is expected here", None),
     ("Extra data", "the file goes on after its end", "it holds one object and nothing after it"),
-    ("Unterminated string", "a text has no closing quote", None),
+    ("Unterminated string", "a text has no closing quote", "was the file saved completely?"),
     (
         "Invalid control",
         "a line break or control character stands inside a text",
-        r"write a line break as \n",
+        r"write a line break as \n, a tab as \t",
     ),
-    ("Invalid \\", "JSON knows no such escape", r"write a backslash as \\"),
+    ("Invalid \\", "an escape that JSON does not have", r"write a backslash as \\"),
 )
 
 

@@ -80,6 +80,7 @@ class Triggering:
                 "conflict",
                 "an automation has one webhook URL, so one webhook trigger",
                 ("triggers",),
+                hint="keep one of them",
             )
         return kept
 
@@ -204,8 +205,8 @@ class Triggering:
         try:
             _check_cron(expression)
         except ScheduleError as error:
-            hint = error.hint or "minute hour day-of-month month day-of-week, as in 0 9 * * 1-5"
-            self._complain(error.code, error.message, (*loc, "cron"), hint=hint)
+            name = self._document.name((*loc, "cron"))
+            self._complain(error.code, f"{name}: {error.message}", (*loc, "cron"), hint=error.hint)
             return False
         return True
 

@@ -21,11 +21,11 @@ def camel(key: str) -> str:
     return first + "".join(each[:1].upper() + each[1:] for each in rest)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """The known word closest to `word`, case aside; None when none is close."""
     by_folded = {each.casefold(): each for each in known}
     folded = word.casefold()[: 4 * _LONGEST]
-    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
     return by_folded[found[0]] if found else None
 
 
@@ -39,7 +39,7 @@ def nearest_zone(word: str) -> str | None:
     """The IANA zone that was probably meant; a city alone finds its zone."""
     known = zones()
     cities = {each.rpartition("/")[2]: each for each in sorted(known, reverse=True)}
-    city = nearest(word.rpartition("/")[2].replace(" ", "_"), cities)
+    city = nearest(word.rpartition("/")[2].replace(" ", "_"), cities, cutoff=0.8)
     return nearest(word, known) or (cities[city] if city else None)
 
 

@@ -1,0 +1,135 @@
+"""What a file says either counts or is an error: no key, rule or word is passed over."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from definition_samples import parse
+
+from amodal_rt.definitions.connection import parse_connection
+from amodal_rt.definitions.schema import settings_schema
+from amodal_rt.definitions.settings import parse_settings
+from amodal_rt.definitions.store import parse_store
+from amodal_rt.domain.problem import Problem
+
+REST = {"protocol": "rest", "baseUrl": "https://api.example"}
+STDIO = {"protocol": "mcp", "transport": "stdio", "command": "server"}
+HTTP = {"protocol": "mcp", "transport": "http", "url": "https://mcp.example"}
+
+
+def _file(**keys: Any) -> str:
+    return json.dumps({"title": "Sample", "prompt": "Look.", **keys}, indent=1)
+
+
+def _connection(spec: object, **beside: object) -> tuple[Problem, ...]:
+    files = {"spec.json": json.dumps(spec).encode()}
+    files |= {name.replace("_", "."): json.dumps(each).encode() for name, each in beside.items()}
+    return parse_connection("sample", files)[1]
+
+
+def test_an_empty_trigger_is_no_trigger() -> None:
+    parsed = parse(_file(trigger=""))
+
+    assert parsed.definition is None
+    assert parsed.problems[0].line == 4
+
+
+@pytest.mark.parametrize("template", ["{{ result", "{% if result %}x", "{% no_such_tag %}"])
+def test_a_template_that_cannot_be_read_is_refused_at_once(template: str) -> None:
+    """Else the first to know would be the receiver of the first result."""
+    target = {"type": "callback"}
+
+    parsed = parse(_file(delivery={"targets": [target], "template": template}))
+
+    assert parsed.definition is None
+    assert parsed.problems[0].code == "bad_template"
+    assert parsed.problems[0].line == 10
+
+
+def test_a_template_that_can_be_read_is_kept() -> None:
+    template = "{{ automation }}: {% if data %}{{ data.total | round: 2 }}{% endif %} {{ result }}"
+
+    parsed = parse(_file(delivery={"targets": [{"type": "callback"}], "template": template}))
+
+    assert parsed.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "file"),
+    [
+        ('{"title": "a\\u0000b", "prompt": "Look."}', "automations/sample.json"),
+        ('{"title": "T", "prompt": "Look\\u0000."}', "automations/sample.json"),
+        ('---\ntitle: "a\\0b"\n---\nLook.\n', "automations/sample.md"),
+    ],
+)
+def test_a_nul_character_is_refused_in_every_spelling(content: str, file: str) -> None:
+    """Databases and terminals end a text there."""
+    parsed = parse(content, file=file)
+
+    assert parsed.definition is None
+    assert parsed.problems[0].line is not None
+
+
+def test_a_status_of_another_system_is_translated() -> None:
+    parsed = parse(_file(status="running"))
+
+    assert "active" in (parsed.problems[0].hint or "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        ({**REST, "auth": {"type": "none", "token": "env:KEY"}}, "token"),
+        ({**REST, "auth": {"type": "bearer", "token": "env:K", "parameter": "key"}}, "parameter"),
+        ({**STDIO, "headers": {"X-Key": "env:KEY"}}, "headers"),
+        ({**HTTP, "env": {"KEY": "env:KEY"}}, "env"),
+        ({**HTTP, "args": ["-v"]}, "args"),
+    ],
+)
+def test_a_connection_takes_no_key_that_would_have_no_effect(
+    spec: dict[str, Any], key: str
+) -> None:
+    problems = _connection(spec)
+
+    assert [each.severity for each in problems] == ["error"]
+    assert key in problems[0].message
+
+
+@pytest.mark.parametrize(
+    "rule", ["POST /search?q=1", "GET /items/{id", "GET /items/id}", "GET /items/{}"]
+)
+def test_an_endpoint_rule_that_could_never_match_is_refused(rule: str) -> None:
+    problems = _connection(REST, access_json={"endpoints": {rule: {"intent": "read"}}})
+
+    assert [each.code for each in problems] == ["bad_endpoint"]
+
+
+def test_a_file_beside_spec_json_that_nobody_reads_is_pointed_out() -> None:
+    """A misspelt `access.json` would leave its rules without effect, silently."""
+    problems = _connection(REST, acces_json={})
+
+    assert [each.severity for each in problems] == ["warning"]
+    assert "access.json" in (problems[0].hint or "")
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$ref": "#/$defs/x"}, {"$schema": "http://json-schema.org/draft-07/schema#"}]
+)
+def test_a_store_schema_that_could_not_judge_a_value_is_refused(schema: object) -> None:
+    store, problems = parse_store(json.dumps({"schema": schema}).encode(), file="stores/s.json")
+
+    assert store is None
+    assert [each.code for each in problems] == ["bad_schema"]
+
+
+def test_the_settings_schema_takes_what_the_settings_take() -> None:
+    document = {
+        "model": "local:small",
+        "models": {"fast": "local:small", "smart": ["anthropic:claude-sonnet", "local:small"]},
+        "defaults": {"delivery": "reports", "failureAlert": {"after": 2, "targets": ["reports"]}},
+        "targets": {"reports": {"type": "webhook", "url": "env:REPORTS"}},
+    }
+
+    assert parse_settings(json.dumps(document).encode(), "amodal.json")[1] == ()
+    jsonschema.Draft202012Validator(settings_schema()).validate(document)
