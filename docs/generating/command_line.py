@@ -51,8 +51,9 @@ def page() -> str:
     ]
     completion = (
         "## Shell completion\n\n"
-        "`amodal-rt --install-completion` teaches the current shell to complete commands, "
-        "options and the names of automations; `--show-completion` prints what it would install."
+        "`amodal-rt --install-completion` and `ops --install-completion` teach the current shell "
+        "to complete commands, options and the names of automations; `--show-completion` prints "
+        "what they would install."
     )
     return markdown.page("Command line", _HEAD, *parts, completion)
 

@@ -145,7 +145,9 @@ def _parse(command: Any, words: list[str], said: str, *, whole: bool) -> None:
         command.make_context(said, words)
     else:
         assert not groups or words[0].startswith("-"), f"no such command: {said}"
-        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        # `ops` as a program of its own has the root's options too.
+        parameters = [*command.params, *(_root().params if groups else ())]
+        known = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
         options = {each.partition("=")[0] for each in words if each.startswith("-")}
         assert options <= known | {"--help"}, said
 
