@@ -73,7 +73,7 @@ run: runtime ## Serve ./workspace, made from automations.example/ the first time
 	@exec $(BIN)/amodal-rt up --workspace workspace
 
 test: setup ## Run every test
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) -n auto --dist loadfile $(ARGS)
 
 unit: setup ## Run the quick tests: units, contracts, the shape of the tree
 	@$(PYTEST) $(wildcard tests/unit tests/contracts tests/architecture) $(ARGS)
