@@ -133,6 +133,10 @@ class Site:
         rows = self.ask("automations", "list")
         return next((row for row in rows if row["name"] == name), {})
 
+    def live(self, name: str) -> None:
+        """Wait until the running daemon knows an automation that was just written."""
+        eventually(lambda: self.automation(name), f"{name} is live", seconds=10)
+
     def hook(self, name: str) -> str:
         """Its webhook URL."""
         return self.ask("automations", "show", name)["webhook_url"]
