@@ -11,16 +11,10 @@ from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
 from amodal_rt.storage import tables
-from amodal_rt.storage.rows import (
-    START_COLUMNS,
-    StartRow,
-    inserting,
-    maybe_storable,
-    slot_of,
-    start_row,
-)
+from amodal_rt.storage.bulk import Insert
+from amodal_rt.storage.rows import START_COLUMNS, StartRow, maybe_storable, slot_of, start_row
 
-_INSERT_RUN = inserting(tables.runs, ("status", "reason", "rule", *START_COLUMNS))
+_RUNS = Insert(tables.runs, ("status", "reason", "rule", *START_COLUMNS))
 _TAKE_SLOT = (
     "INSERT INTO occurrences (automation, scheduled_for, run_id) VALUES (?, ?, ?)"
     " ON CONFLICT DO NOTHING"
@@ -70,24 +64,27 @@ class Admission:
         if self._pending_at_most is not None:
             self._pending_at_most += runs
 
-    def is_full(self, raw: sqlite3.Connection, limit: int) -> bool:
-        """Whether `limit` runs are pending.
+    def is_full(self, sitting: "Sitting", limit: int) -> bool:
+        """Whether `limit` runs are pending, those of `sitting` included.
 
         Counting ten thousand rows for every event would be the dearest part of accepting
         it: they are counted again only when a bound that never shrinks reaches the limit.
         """
         if self._pending_at_most is None or self._pending_at_most >= limit:
+            sitting.write()
             count = f"SELECT COUNT(*) FROM runs WHERE {tables.PENDING}"  # noqa: S608
-            self._pending_at_most = int(raw.execute(count).fetchone()[0])
+            self._pending_at_most = int(sitting.raw.execute(count).fetchone()[0])
         return self._pending_at_most >= limit
+
+    def sit(self, raw: sqlite3.Connection, wishes: Sequence["Wish"]) -> "Sitting":
+        """Begin to rule on (some of) `wishes`, in their order."""
+        return Sitting(self, raw, _open_runs(raw, wishes), _take_all_slots(raw, wishes))
 
     def rule(self, raw: sqlite3.Connection, wishes: Sequence["Wish"]) -> list[RunRef]:
         """Write the rows that `RunLedger.admit` promises, and say what they are."""
-        sitting = _Sitting(raw, _open_runs(raw, wishes), _take_all_slots(raw, wishes))
-        refs = [ref for wish in wishes if (ref := sitting.rule(wish)) is not None]
+        sitting = self.sit(raw, wishes)
+        refs = sitting.rule_on(wishes)
         sitting.write()
-        raw.executemany(_RULED_ON, sitting.ruled_on)
-        self.grew(sum(ref.status is RunStatus.PENDING for ref in refs))
         return refs
 
 
@@ -147,16 +144,35 @@ def _take_all_slots(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> bool:
 
 
 @dataclass(slots=True)
-class _Sitting:
-    """One call of `rule`: rows wait to be written together until a question needs them."""
+class Sitting:
+    """Rulings of one moment: rows wait to be written together until a question needs them.
 
+    Nothing is complete before the last `write`.
+    """
+
+    admission: Admission
     raw: sqlite3.Connection
     open_runs: dict[str, int]
     has_slots: bool
     rows: list[StartRow] = field(default_factory=list[Any])
     ruled_on: list[tuple[int, str, str]] = field(default_factory=list[Any])
 
-    def rule(self, wish: Wish) -> RunRef | None:
+    def rule_on(self, wishes: Sequence[Wish]) -> list[RunRef]:
+        """What becomes of each wish; one whose slot was ruled on before is left out."""
+        refs = [ref for wish in wishes if (ref := self._rule(wish)) is not None]
+        self.admission.grew(sum(ref.status is RunStatus.PENDING for ref in refs))
+        return refs
+
+    def write(self) -> None:
+        """Send what waits."""
+        if self.rows:
+            _RUNS.send(self.raw, self.rows)
+            self.rows = []
+        if self.ruled_on:
+            self.raw.executemany(_RULED_ON, self.ruled_on)
+            self.ruled_on = []
+
+    def _rule(self, wish: Wish) -> RunRef | None:
         start = wish.start
         if wish.slot is not None and not self._take_slot(wish):
             return None
@@ -171,11 +187,6 @@ class _Sitting:
             return _skipped(extended, start.automation, reason)
         self.rows.append((_SKIPPED, reason.value, rule, *wish.row))
         return _skipped(start.run_id, start.automation, reason)
-
-    def write(self) -> None:
-        if self.rows:
-            self.raw.executemany(_INSERT_RUN, self.rows)
-            self.rows = []
 
     def _take_slot(self, wish: Wish) -> bool:
         start, until = wish.start, wish.until

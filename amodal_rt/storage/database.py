@@ -12,9 +12,10 @@ from sqlalchemy.pool import NullPool
 
 from amodal_rt.storage import faults, revision
 from amodal_rt.storage.readers import Readers
-from amodal_rt.storage.writer import Writer, driver
+from amodal_rt.storage.writer import Together, Writer, driver
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -72,6 +73,12 @@ class Database:
         if self._writer is None:
             raise faults.unavailable("closed")
         return await self._writer.submit(work)
+
+    async def write_together(self, together: Together[Item, T], item: Item) -> T:
+        """What `together` makes of `item`, durable; `together` may be run more than once."""
+        if self._writer is None:
+            raise faults.unavailable("closed")
+        return await self._writer.submit_together(together, item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """The value of `work` over one moment of the ledger."""

@@ -6,7 +6,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -15,16 +17,25 @@ from amodal_rt.errors import AmodalError
 from amodal_rt.storage import faults
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 BATCH = 500
 """How many works share one commit at most: bounds how long the first of them waits."""
 
+Together = Callable[[Connection, Sequence[Item]], Sequence[T | AmodalError]]
+"""What is done with many items in as few statements as possible: a value for each, in order,
+or the error that it is refused with, having written nothing of it."""
+
 
 @dataclass(slots=True)
-class _Job(Generic[T]):
-    work: Callable[[Connection], T]
-    future: asyncio.Future[T]
-    value: T | None = None
+class _Job:
+    together: Together[Any, Any]
+    item: Any
+    future: asyncio.Future[Any]
+    value: Any = None
     error: BaseException | None = None
+
+
+_kind = attrgetter("together")
 
 
 class _Lost(Exception):  # noqa: N818  says what happened to the transaction, not what was wrong
@@ -49,7 +60,8 @@ class Writer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._raw = driver(connection)
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._given: list[_Job] = []
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._closed = False
@@ -65,20 +77,37 @@ class Writer:
 
         The future fails with what `work` raised, or with UnavailableError (`ledger`).
         """
+        return self.submit_together(_one_by_one, work)
+
+    def submit_together(self, together: Together[Item, T], item: Item) -> asyncio.Future[T]:
+        """Queue `item` to be worked on with its neighbours that are given to the same function.
+
+        As with `submit`; what `together` raises fails the item that it raises for.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed or self.broken:
             future.set_exception(self._refusal())
-        else:
-            self._jobs.put(_Job(work, future))
+            return future
+        # Given one by one, each work of a burst would wake the thread, which then takes the
+        # interpreter from the loop that is about to give the next.
+        if not self._given:
+            self._loop.call_soon(self._hand_over)
+        self._given.append(_Job(together, item, future))
         return future
 
     async def close(self) -> None:
         """Commit what was queued, then end the thread and its connection."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
             self._connection.close()
+
+    def _hand_over(self) -> None:
+        if self._given:
+            self._jobs.put(self._given)
+            self._given = []
 
     def _refusal(self) -> AmodalError:
         return faults.unavailable("closed" if self._closed else "an earlier commit failed")
@@ -86,19 +115,20 @@ class Writer:
     def _run(self) -> None:
         going = True
         while going:
-            batch: list[_Job[Any]] = []
-            job = self._jobs.get()
-            while job is not None:
-                batch.append(job)
-                if len(batch) == BATCH or self._jobs.empty():
+            given = self._jobs.get()
+            jobs: list[_Job] = []
+            while given is not None:
+                jobs += given
+                if len(jobs) >= BATCH or self._jobs.empty():
                     break
-                job = self._jobs.get()
-            going = job is not None
-            if batch:
+                given = self._jobs.get()
+            going = given is not None
+            for start in range(0, len(jobs), BATCH):
+                batch = jobs[start : start + BATCH]
                 self._carry(batch)
                 self._resolve(batch)
 
-    def _carry(self, batch: Sequence[_Job[Any]]) -> None:
+    def _carry(self, batch: Sequence[_Job]) -> None:
         # Savepoints cost as much as a row: the first try does without, and one failing work
         # sends its neighbours through again with them.
         if self._commit(batch, self._perform) or self._commit(batch, self._perform_guarded):
@@ -109,8 +139,8 @@ class Writer:
 
     def _commit(
         self,
-        batch: Sequence[_Job[Any]],
-        perform: Callable[[_Job[Any]], None],
+        batch: Sequence[_Job],
+        perform: Callable[[Sequence[_Job]], None],
         *,
         last: bool = False,
     ) -> bool:
@@ -119,8 +149,7 @@ class Writer:
             return _fail(batch, self._refusal())
         try:
             self._raw.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                perform(job)
+            perform(batch)
         except Exception as error:  # noqa: BLE001  handed to those who wait, or tried again
             cause = error.__cause__ if isinstance(error, _Lost) and error.__cause__ else error
             self._roll_back(cause)
@@ -141,21 +170,31 @@ class Writer:
             return _fail(batch, faults.translated(told))
         return True
 
-    def _perform(self, job: _Job[Any]) -> None:
-        job.value = job.work(self._connection)
+    def _perform(self, batch: Sequence[_Job]) -> None:
+        for together, same in groupby(batch, _kind):
+            self._do(together, list(same))
 
-    def _perform_guarded(self, job: _Job[Any]) -> None:
-        """Run one work; its failure undoes what it wrote and nothing else."""
-        job.value = job.error = None
-        self._raw.execute("SAVEPOINT work")
-        try:
-            job.value = job.work(self._connection)
-        except Exception as error:
-            if faults.is_beyond_trust(error) or not self._raw.in_transaction:
-                raise _Lost from error
-            job.error = faults.translated(error)
-            self._raw.execute("ROLLBACK TO work")
-        self._raw.execute("RELEASE work")
+    def _do(self, together: Together[Any, Any], jobs: Sequence[_Job]) -> None:
+        found = together(self._connection, [job.item for job in jobs])
+        for job, value in zip(jobs, found, strict=True):
+            if isinstance(value, AmodalError):
+                job.error = value
+            else:
+                job.value = value
+
+    def _perform_guarded(self, batch: Sequence[_Job]) -> None:
+        """Run one work after another; a failure undoes what its work wrote and nothing else."""
+        for job in batch:
+            job.value = job.error = None
+            self._raw.execute("SAVEPOINT work")
+            try:
+                self._do(job.together, [job])
+            except Exception as error:
+                if faults.is_beyond_trust(error) or not self._raw.in_transaction:
+                    raise _Lost from error
+                job.error = faults.translated(error)
+                self._raw.execute("ROLLBACK TO work")
+            self._raw.execute("RELEASE work")
 
     def _roll_back(self, cause: BaseException) -> None:
         self.broken = self.broken or faults.is_beyond_trust(cause)
@@ -164,7 +203,7 @@ class Writer:
         except sqlite3.Error:
             self.broken = True
 
-    def _resolve(self, batch: Sequence[_Job[Any]]) -> None:
+    def _resolve(self, batch: Sequence[_Job]) -> None:
         try:
             self._loop.call_soon_threadsafe(_settle, batch)
         except RuntimeError:
@@ -172,13 +211,19 @@ class Writer:
             self._closed = True
 
 
-def _fail(batch: Sequence[_Job[Any]], error: BaseException) -> bool:
+def _one_by_one(
+    connection: Connection, works: Sequence[Callable[[Connection], T]]
+) -> list[T | AmodalError]:
+    return [work(connection) for work in works]
+
+
+def _fail(batch: Sequence[_Job], error: BaseException) -> bool:
     for job in batch:
         job.error = error
     return True
 
 
-def _settle(batch: Sequence[_Job[Any]]) -> None:
+def _settle(batch: Sequence[_Job]) -> None:
     for job in batch:
         if job.future.done():
             continue
