@@ -1,6 +1,5 @@
 """Runs from acceptance to their start or their early end: half of `ports.RunLedger`."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,40 +12,13 @@ from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, RunRef
 from amodal_rt.storage import journal, tables
 from amodal_rt.storage.admission import wishes
+from amodal_rt.storage.claiming import Occupancy, candidate, claimable
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, to_run
 from amodal_rt.storage.writer import driver
 
-_PAGE = 200
 _RUNS = tables.runs.c
 _OCCUPYING = (_RUNS.number, _RUNS.automation, _RUNS.concurrency, _RUNS.conversation_key)
-
-
-class _Occupancy:
-    """What runs right now, and so who must wait."""
-
-    def __init__(self, connection: Connection) -> None:
-        query = select(_RUNS.automation, _RUNS.conversation_key).where(text(tables.RUNNING))
-        rows = connection.execute(query).all()
-        self._running = Counter[str](row.automation for row in rows)
-        self._keys = {(row.automation, row.conversation_key) for row in rows}
-
-    def has_room(self, row: Row) -> bool:
-        """Whether the run's own automation and conversation let it start."""
-        return self._running[row["automation"]] < row["concurrency"] and not self._is_spoken(row)
-
-    def is_saturated(self, row: Row) -> bool:
-        """Whether no run of this automation can start."""
-        return self._running[row["automation"]] >= row["concurrency"]
-
-    def take(self, row: Row) -> None:
-        """Count one more running run."""
-        self._running[row["automation"]] += 1
-        self._keys.add((row["automation"], row["conversation_key"]))
-
-    def _is_spoken(self, row: Row) -> bool:
-        key = row["conversation_key"]
-        return key is not None and (row["automation"], key) in self._keys
 
 
 class RunRows(Part):
@@ -67,7 +39,7 @@ class RunRows(Part):
 
         def work(connection: Connection) -> list[Run]:
             self._claimed_at = at
-            numbers = _claimable(connection, limit, at)
+            numbers = claimable(driver(connection), limit, at)
             if not numbers:
                 return []
             connection.execute(
@@ -87,7 +59,7 @@ class RunRows(Part):
 
     async def next_claimable_at(self) -> datetime | None:
         def work(connection: Connection) -> datetime | None:
-            occupancy = _Occupancy(connection)
+            occupancy = Occupancy(driver(connection))
             query = (
                 select(_RUNS.not_before, *_OCCUPYING)
                 # What was due at the last claim and is pending still waits for a slot: its
@@ -97,7 +69,7 @@ class RunRows(Part):
                 .order_by(_RUNS.not_before)
             )
             for row in connection.execute(query).mappings():
-                if occupancy.has_room(row):
+                if occupancy.has_room(candidate(row)):
                     return from_millis(row["not_before"])
             return None
 
@@ -112,12 +84,12 @@ class RunRows(Part):
         )
 
         def work(connection: Connection) -> list[RunRef]:
-            occupancy = _Occupancy(connection)
+            occupancy = Occupancy(driver(connection))
             rows = connection.execute(query).mappings().all()
             reason = SkippedReason.GLOBAL_LIMIT
             refs: list[RunRef] = []
             for row in rows:
-                if occupancy.has_room(row):
+                if occupancy.has_room(candidate(row)):
                     _skip(connection, row["id"], reason, "limits.startWithin", now)
                     refs.append(_ref(row, RunStatus.SKIPPED, reason.value))
             return refs
@@ -202,39 +174,6 @@ def cancel_pending(
     return [
         run_id for run_id in ids if _end(connection, run_id, RunStatus.CANCELLED, None, rule, at)
     ]
-
-
-def _claimable(connection: Connection, limit: int, now: int) -> list[int]:
-    """The numbers of the runs to start, oldest first.
-
-    Read in pages, each without the automations already found to be full: ten thousand
-    waiting runs of one automation must not be looked at one by one.
-    """
-    occupancy = _Occupancy(connection)
-    found: list[int] = []
-    saturated: set[str] = set()
-    last = 0
-    while len(found) < limit:
-        query = (
-            select(*_OCCUPYING)
-            # By the primary key, every run there ever was would be looked at.
-            .with_hint(tables.runs, "INDEXED BY runs_pending", "sqlite")
-            .where(text(tables.PENDING), _RUNS.reason.is_(None), _is_due(now))
-            .where(_RUNS.number > last, _RUNS.automation.not_in(saturated))
-            .order_by(_RUNS.number)
-            .limit(_PAGE)
-        )
-        page = connection.execute(query).mappings().all()
-        for row in page:
-            last = row["number"]
-            if len(found) < limit and occupancy.has_room(row):
-                occupancy.take(row)
-                found.append(last)
-            if occupancy.is_saturated(row):
-                saturated.add(row["automation"])
-        if len(page) < _PAGE:
-            break
-    return found
 
 
 def _is_due(now: int) -> ColumnElement[bool]:

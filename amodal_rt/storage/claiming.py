@@ -1,0 +1,151 @@
+"""Which pending runs may start. A queue may be very long, and most of it one automation's."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from amodal_rt.storage import tables
+from amodal_rt.storage.rows import Row, dumped
+
+_PAGE = 200
+_MANY = 200
+"""From this many waiting automations on, they are not asked one by one."""
+
+_SPEAKING = f"SELECT automation, conversation_key FROM runs WHERE {tables.RUNNING}"  # noqa: S608
+_DUE = f"{tables.PENDING} AND reason IS NULL AND (not_before IS NULL OR not_before <= ?)"
+_COLUMNS = "SELECT number, automation, concurrency, conversation_key FROM runs INDEXED BY"
+# By the primary key, every run there ever was would be looked at.
+_OLDEST = (
+    f"{_COLUMNS} runs_pending WHERE {_DUE} AND number > ?"  # noqa: S608  all constants
+    " AND automation NOT IN (SELECT value FROM json_each(?)) ORDER BY number LIMIT ?"
+)
+_OF_ONE = (
+    f"{_COLUMNS} runs_waiting WHERE {_DUE} AND number > ? AND automation = ?"
+    " ORDER BY number LIMIT ?"
+)
+# From name to name through the index, however long the queue of each is.
+_NEXT_NAME = (
+    "SELECT MIN(automation) FROM runs INDEXED BY runs_waiting"  # noqa: S608  all constants
+    f" WHERE {tables.PENDING}"
+)
+_NAMES = (
+    f"WITH RECURSIVE waiting(name) AS ({_NEXT_NAME} UNION ALL"  # noqa: S608  all constants
+    f" SELECT ({_NEXT_NAME} AND automation > name) FROM waiting WHERE name IS NOT NULL)"
+    " SELECT name FROM waiting WHERE name IS NOT NULL LIMIT ?"
+)
+
+
+class Candidate(NamedTuple):
+    """What decides over a pending run."""
+
+    number: int
+    automation: str
+    concurrency: int
+    conversation_key: str | None
+
+
+def candidate(row: Row) -> Candidate:
+    """The columns of that name."""
+    return Candidate(row["number"], row["automation"], row["concurrency"], row["conversation_key"])
+
+
+class Occupancy:
+    """What runs right now, and so who must wait."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        rows = raw.execute(_SPEAKING).fetchall()
+        self._running = Counter[str](automation for automation, _ in rows)
+        self._keys = set[tuple[str, str | None]](rows)
+
+    def has_room(self, run: Candidate) -> bool:
+        """Whether the run's own automation and conversation let it start."""
+        return not self.is_saturated(run) and not self._is_spoken(run)
+
+    def is_saturated(self, run: Candidate) -> bool:
+        """Whether no run of this automation can start."""
+        return self._running[run.automation] >= run.concurrency
+
+    def take(self, run: Candidate) -> None:
+        """Count one more running run."""
+        self._running[run.automation] += 1
+        self._keys.add((run.automation, run.conversation_key))
+
+    def _is_spoken(self, run: Candidate) -> bool:
+        key = run.conversation_key
+        return key is not None and (run.automation, key) in self._keys
+
+
+def claimable(raw: sqlite3.Connection, limit: int, now: int) -> list[int]:
+    """The numbers of the runs to start, oldest first, at most `limit`."""
+    claim = _Claim(raw, limit, now)
+    # The oldest are nearly always enough.
+    if claim.page() and len(claim.found) < limit:
+        claim.rest()
+    return claim.found
+
+
+class _Claim:
+    """One look at the queue, up to the run `last`."""
+
+    def __init__(self, raw: sqlite3.Connection, limit: int, now: int) -> None:
+        self._raw = raw
+        self._limit = limit
+        self._now = now
+        self._occupancy = Occupancy(raw)
+        self._saturated: set[str] = set()
+        self._last = 0
+        self.found: list[int] = []
+
+    def page(self) -> bool:
+        """Go through the next runs of automations not yet found to be full; whether there
+        may be more of them."""
+        full = dumped(sorted(self._saturated))
+        rows = self._raw.execute(_OLDEST, (self._now, self._last, full, _PAGE)).fetchall()
+        for row in rows:
+            run = Candidate(*row)
+            self._last = run.number
+            if len(self.found) < self._limit and self._occupancy.has_room(run):
+                self._occupancy.take(run)
+                self.found.append(run.number)
+            if self._occupancy.is_saturated(run):
+                self._saturated.add(run.automation)
+        return len(rows) == _PAGE
+
+    def rest(self) -> None:
+        """What stands behind a page of runs that must wait.
+
+        Ten thousand waiting runs of one automation must not be looked at one by one, nor
+        ten thousand automations.
+        """
+        names = [name for (name,) in self._raw.execute(_NAMES, (_MANY,)).fetchall()]
+        if len(names) == _MANY:
+            while len(self.found) < self._limit and self.page():
+                pass
+            return
+        more = [
+            number for name in names if name not in self._saturated for number in self._of(name)
+        ]
+        self.found += sorted(more)[: self._limit - len(self.found)]
+
+    def _of(self, name: str) -> list[int]:
+        """The runs of one automation behind the page that may start."""
+        numbers: list[int] = []
+        for run in self._behind(name):
+            if len(numbers) == self._limit or self._occupancy.is_saturated(run):
+                break
+            if self._occupancy.has_room(run):
+                self._occupancy.take(run)
+                numbers.append(run.number)
+        return numbers
+
+    def _behind(self, name: str) -> Iterator[Candidate]:
+        last = self._last
+        while True:
+            rows = self._raw.execute(_OF_ONE, (self._now, last, name, self._limit)).fetchall()
+            for row in rows:
+                run = Candidate(*row)
+                last = run.number
+                yield run
+            if len(rows) < self._limit:
+                return
