@@ -27,7 +27,13 @@ from amodal_rt.ports import (
 )
 
 LOOK_SECONDS = 15.0
-"""How often the queue is looked at without being told: waiting runs may have expired."""
+"""How often the queue is looked at without being told."""
+EXPIRY_SECONDS = 1.0
+"""How often at most it is looked through for runs that have waited too long."""
+REST_SECONDS = 0.05
+"""How long the queue is left alone after `_PATIENCE` looks in a row that found nothing: in a
+burst of events for a busy automation every event would have it looked at."""
+_PATIENCE = 10
 _RETRY_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 8.0
 
@@ -75,6 +81,9 @@ class Engine:
             ledger=ledger, catalogue=catalogue, signals=signals, clock=clock
         )
         self._carried: dict[str, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self._freed = asyncio.Event()
+        self._expired_at = float("-inf")
+        self._in_vain = 0
         self._stopping = False
 
     async def recover(self) -> None:
@@ -89,14 +98,18 @@ class Engine:
         ):
             while not self._stopping:
                 seconds = LOOK_SECONDS
+                self._freed.clear()
                 try:
                     await self._withdrawals.look()
+                    await self._expire()
                     await self._fill()
                     seconds = await self._until_next()
                 except AmodalError as error:
                     _log.error("engine.postponed", code=error.code, error=error.message)
                     seconds = _RETRY_SECONDS
+                began = self._clock.monotonic()
                 await first_of(pending(), snapshot(), self._clock.sleep(seconds))
+                await self._rest(REST_SECONDS - (self._clock.monotonic() - began))
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more; let runs finish for `grace` seconds, then interrupt them.
@@ -104,6 +117,7 @@ class Engine:
         A second call with a shorter grace counts from then. Returns when no run is left.
         """
         self._stopping = True
+        self._freed.set()
         self._signals.notify(RUNS_PENDING)
         if grace > 0:
             await self._settle(grace)
@@ -119,21 +133,38 @@ class Engine:
         found[0].stop(Stop.CANCELLED)
         return True
 
-    async def _fill(self) -> None:
-        limits = self._catalogue.snapshot().settings.limits
+    async def _expire(self) -> None:
+        if self._clock.monotonic() - self._expired_at < EXPIRY_SECONDS:
+            return
         now = self._clock.now()
-        expired = await self._ledger.expire_waiting(before=now - limits.start_within, now=now)
-        for ref in expired:
+        before = now - self._catalogue.snapshot().settings.limits.start_within
+        for ref in await self._ledger.expire_waiting(before=before, now=now):
             _log.warning(
                 "run.skipped", run=ref.run_id, automation=ref.automation, reason=ref.reason
             )
-        free = limits.concurrency - len(self._carried)
+        self._expired_at = self._clock.monotonic()
+
+    def _free(self) -> int:
+        return self._catalogue.snapshot().settings.limits.concurrency - len(self._carried)
+
+    async def _fill(self) -> None:
+        free, now = self._free(), self._clock.now()
+        found: list[Run] = []
         if free > 0:
-            for run in await self._ledger.claim(limit=free, now=now):
-                if self._stopping:
-                    await self._ledger.requeue(run, at=now)
-                else:
-                    self._carry(run)
+            found = await self._ledger.claim(limit=free, now=now)
+        for run in found:
+            if self._stopping:
+                await self._ledger.requeue(run, at=now)
+            else:
+                self._carry(run)
+        self._in_vain = 0 if found else self._in_vain + 1
+
+    async def _rest(self, seconds: float) -> None:
+        """Let further events pile up, unless a slot becomes free."""
+        if seconds <= 0:
+            self._in_vain = 0
+        elif self._in_vain >= _PATIENCE:
+            await first_of(_set(self._freed), self._clock.sleep(seconds))
 
     def _carry(self, run: Run) -> None:
         supervisor = Supervisor(self._clock)
@@ -146,9 +177,12 @@ class Engine:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.exception("run.lost", error, run=run.run_id)
         # A slot is free, and perhaps the automation's own limit too.
+        self._freed.set()
         self._signals.notify(RUNS_PENDING)
 
     async def _until_next(self) -> float:
+        if self._free() <= 0:
+            return LOOK_SECONDS
         next_at = await self._ledger.next_claimable_at()
         if next_at is None:
             return LOOK_SECONDS
@@ -164,3 +198,7 @@ class Engine:
         await asyncio.wait({everything, timer}, return_when=asyncio.FIRST_COMPLETED)
         for each in (timer, everything):
             each.cancel()
+
+
+async def _set(flag: asyncio.Event) -> None:
+    await flag.wait()
