@@ -9,6 +9,7 @@ from typing import Any
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.connection import Agent
+from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.logs import Log
@@ -22,6 +23,9 @@ _log = Log("workspace")
 AUTOMATION = "automation"
 AGENT = "agent"
 """Kinds under which the archive keeps what is brought back after a restart."""
+
+MOST_WARNED = 20
+"""How many problems of one reload are logged each for itself."""
 
 
 class Workspace:
@@ -100,6 +104,8 @@ class Workspace:
             automations=len(self._snapshot.automations),
             invalid=sum(state.invalid for state in self._snapshot.automations.values()),
         )
+        if before is not None:
+            _warn(_problems(before.snapshot), _problems(self._snapshot))
         return True
 
     async def watch(self, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
@@ -172,6 +178,21 @@ class Workspace:
                 for name, each in snapshot.stores.items()
             ),
         ]
+
+
+def _problems(snapshot: Snapshot) -> list[Problem]:
+    states = snapshot.automations.values()
+    each_file = (problem for state in states for problem in (*state.problems, *state.blocked))
+    return list(dict.fromkeys((*snapshot.problems, *each_file)))
+
+
+def _warn(known: list[Problem], now: list[Problem]) -> None:
+    """Say what is wrong since this reload; a wrong `amodal.json` is to be read nowhere else."""
+    fresh = [problem for problem in now if problem not in known]
+    for problem in fresh[:MOST_WARNED]:
+        _log.warning("workspace.problem", code=problem.code, said=problem.sentence())
+    if len(fresh) > MOST_WARNED:
+        _log.warning("workspace.problem", more=len(fresh) - MOST_WARNED)
 
 
 def _alike(one: Reading, other: Reading) -> bool:

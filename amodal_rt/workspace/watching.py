@@ -58,6 +58,12 @@ async def watch_folders(
         except (OSError, RuntimeError) as error:
             # The system has no watch left: sweep instead.
             _log.warning("workspace.not_watched", reason=str(error))
+        except ExceptionGroup as group:
+            # A name that is no UTF-8 cannot be reported: what else changed is looked for.
+            if group.split((OSError, RuntimeError))[1] is not None:
+                raise
+            _log.warning("workspace.not_watched", reason=str(group.exceptions[0]))
+            pause = min(sweep_seconds, MISSING_SECONDS)
         await clock.sleep(pause)
         await look()
 

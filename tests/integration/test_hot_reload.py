@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -382,3 +383,29 @@ async def test_writes_to_the_state_folder_wake_nobody(house: House) -> None:
         await asyncio.sleep(0.01)
 
     assert looks <= 2
+
+
+async def test_a_name_that_no_watch_can_tell_stops_neither_watch_nor_files(house: House) -> None:
+    with suppress(OSError):  # some file systems take UTF-8 alone
+        Path(os.fsdecode(os.fsencode(house.root) + b"/automations/bad\xff.json")).write_text("{}")
+    house.automation("daily", "second")
+    await house.until_prompt("daily", "second")
+    house.automation("daily", "third")
+    await house.until_prompt("daily", "third")
+
+
+async def test_what_a_reload_finds_wrong_is_logged_once(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.write("amodal.json", '{"listen":')
+    house.automation("broken", schedule="0 0 30 2 *")
+    await house.until(lambda snapshot: "broken" in snapshot.automations)
+    house.automation("daily", "second")
+    await house.until_prompt("daily", "second")
+
+    warned = [each for each in caplog.records if each.getMessage() == "workspace.problem"]
+    said = [vars(each)["fields"]["said"] for each in warned]
+    assert [sum(name in each for each in said) for name in ("amodal.json:1", "broken.json:1")] == [
+        1,
+        1,
+    ]
