@@ -153,7 +153,7 @@ class DeliveryShape(FileShape):
     """Where the result goes; or the name of one target alone, as a text."""
 
     targets: Annotated[
-        list[TargetField], Field(min_length=1, description="Who receives the result.")
+        list[TargetField], Listed, Field(min_length=1, description="Who receives the result.")
     ]
     template: Annotated[
         str | None, described("Liquid over the result; becomes `message` in the payload.")
@@ -349,7 +349,10 @@ class AutomationShape(DefaultsShape):
         StrictBool,
         BeforeValidator(_write_enabled),
         WithJsonSchema({"enum": [False, True, "propose"]}),
-        described("`false`: read-only. `true`: writes, within `limits.writes`."),
+        described(
+            "`false`: read-only. `true`: writes, within `limits.writes`. "
+            "`propose` is not built yet."
+        ),
     ] = False
     writes: Annotated[NotYet, later("Which writes exactly.")] = None
 

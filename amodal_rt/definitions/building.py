@@ -12,6 +12,7 @@ from amodal_rt.definitions.automation_file import (
 )
 from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.targets import Targets
+from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
 from amodal_rt.definitions.words import nearest, shown
 from amodal_rt.domain.automation import (
@@ -142,6 +143,11 @@ class Builder:
         if shape is None:
             return None
         targets = self._receivers(shape.targets, ("delivery", "targets"))
+        wrong = template_error(shape.template) if shape.template else None
+        if wrong is not None:
+            hint = "Liquid, as in {{ result }}"
+            message = f"delivery.template: {wrong}"
+            self.complain("bad_template", message, ("delivery", "template"), hint=hint)
         return Delivery(targets=targets, template=shape.template)
 
     def _alert(self, shape: FailureAlertShape | None) -> FailureAlert | None:

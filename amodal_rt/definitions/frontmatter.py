@@ -217,6 +217,9 @@ class _Reader:
             if any("\ud800" <= each <= "\udfff" for each in text):
                 message = "half of a character (a lone surrogate)"
                 raise self.refused(node, "bad_yaml", message, "write the character itself")
+            if "\0" in text:
+                message = "an escape for the character NUL"
+                raise self.refused(node, "bad_yaml", message, "take it away")
             return text
         if tag == "null":
             return None

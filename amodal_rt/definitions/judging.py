@@ -72,6 +72,8 @@ def _words(error: ErrorDetails) -> tuple[str, str, str | None]:
         allowed = str(context["expected"]).replace("'", '"')
         words = allowed.split('"')[1::2]
         hint = suggestion(value, words) if isinstance(value, str) else None
+        if value == "running" and "active" in words:
+            hint = 'the API says "running", a file says "active"'
         return "wrong_value", f"must be {allowed}, not {shown(value)}", hint
     return "wrong_value", _bound(kind, context, value), None
 

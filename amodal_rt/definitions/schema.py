@@ -99,7 +99,7 @@ def _both_spellings(properties: dict[str, Schema]) -> dict[str, Schema]:
         (key for key in properties if key != BY_NAME),
         key=lambda key: ("x-not-yet" in properties[key], order.get(key, len(order))),
     )
-    found = {key: _or_text(properties[key]) if key in _LISTED else properties[key] for key in keys}
+    found = {key: _listed(key, properties[key]) for key in keys}
     return found | dict(_snakes(found))
 
 
@@ -107,6 +107,13 @@ def _snakes(properties: dict[str, Schema]) -> Iterable[tuple[str, Schema]]:
     for key, schema in properties.items():
         if snake(key) != key:
             yield snake(key), {"$comment": f"another spelling of {key}", **schema}
+
+
+def _listed(key: str, field: Schema) -> Schema:
+    if key == "models":
+        return {**field, "additionalProperties": _or_text(field["additionalProperties"])}
+    arrays = [each for each in (field, *field.get("anyOf", [])) if each.get("type") == "array"]
+    return _or_text(field) if key in _LISTED and arrays else field
 
 
 def _or_text(field: Schema) -> Schema:

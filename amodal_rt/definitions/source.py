@@ -22,6 +22,7 @@ _SURROGATE = re.compile(
     re.DOTALL,
 )
 _ODD_QUOTES = "'\u2018\u2019\u201c\u201d\u201e"
+_NUL = re.compile(r"\\[^u]|(\\u0000)", re.DOTALL)
 _JSON_WORDS = (
     # How Python's reader begins its message; what a newcomer can act on; the hint.
     ("Expecting property name", "a key in double quotes is expected here", None),
@@ -101,6 +102,10 @@ def read_json(raw: bytes, file: str) -> Document:
     if half is not None:
         message = "this escape is half of a character (a lone surrogate)"
         raise refusal(text, file, "bad_json", message, half, "write the character itself")
+    nul = _escaped_nul(text)
+    if nul is not None:
+        message = "an escape for the character NUL, at which other programs end a text"
+        raise refusal(text, file, "bad_json", message, nul, "take it away")
     return Document(file, cast("dict[str, object]", value), lambda: json_places(text))
 
 
@@ -187,6 +192,12 @@ def _lone_surrogate(text: str) -> int | None:
     if "\\ud" not in text and "\\uD" not in text:
         return None
     return next((match.start(1) for match in _SURROGATE.finditer(text) if match[1]), None)
+
+
+def _escaped_nul(text: str) -> int | None:
+    if "\\u0000" not in text:
+        return None
+    return next((match.start(1) for match in _NUL.finditer(text) if match[1]), None)
 
 
 def _bad_json(text: str, file: str, error: json.JSONDecodeError) -> SourceError:

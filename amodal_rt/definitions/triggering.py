@@ -85,13 +85,7 @@ class Triggering:
         return kept
 
     def _short(self, shape: AutomationShape) -> tuple[Trigger, ...]:
-        kind = shape.trigger or (
-            "cron"
-            if shape.schedule is not None
-            else "webhook"
-            if shape.webhook_auth is not None
-            else "manual"
-        )
+        kind = _inferred(shape) if shape.trigger is None else shape.trigger
         if not self._known(kind, ("trigger",)):
             return ()
         if shape.schedule is not None and kind != "cron":
@@ -253,6 +247,12 @@ class Triggering:
         return WebhookAuth(
             scheme=scheme, secrets=secrets, header=shape.header, dedupe_header=shape.dedupe_header
         )
+
+
+def _inferred(shape: AutomationShape) -> str:
+    if shape.schedule is not None:
+        return "cron"
+    return "manual" if shape.webhook_auth is None else "webhook"
 
 
 @lru_cache(maxsize=4096)

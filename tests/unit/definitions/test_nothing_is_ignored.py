@@ -105,14 +105,6 @@ def test_an_endpoint_rule_that_could_never_match_is_refused(rule: str) -> None:
     assert [each.code for each in problems] == ["bad_endpoint"]
 
 
-def test_a_file_beside_spec_json_that_nobody_reads_is_pointed_out() -> None:
-    """A misspelt `access.json` would leave its rules without effect, silently."""
-    problems = _connection(REST, acces_json={})
-
-    assert [each.severity for each in problems] == ["warning"]
-    assert "access.json" in (problems[0].hint or "")
-
-
 @pytest.mark.parametrize(
     "schema", [{"$ref": "#/$defs/x"}, {"$schema": "http://json-schema.org/draft-07/schema#"}]
 )
