@@ -1,11 +1,12 @@
 """environment.md: every variable that the program itself reads."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import amodal_rt
 from amodal_rt.domain import models
+from amodal_rt.domain.workspace import ProviderType
 from generating import markdown
 from generating.markdown import code, table
 
@@ -33,15 +34,16 @@ def page() -> str:
     if set(found) != set(_SAID):
         raise KeyError(f"not read any more: {', '.join(set(_SAID) - set(found))}")
     keys = [
-        (code(provider), " or ".join(code(each) for each in names) or "none")
-        for provider, names in provider_keys()
+        (code(type_.value), _or(models.KEYS.get(type_, ())), _or([models.BASE_URLS.get(type_)]))
+        for type_ in ProviderType
+        if type_ in models.KEYS or type_ in models.BASE_URLS
     ]
     return markdown.page(
         "Environment variables",
         "## Of the program",
         table(("variable", "meaning"), [(code(each), _SAID[each]) for each in found]),
-        "## Of model providers\n\nRead where `providers` in `amodal.json` names no `apiKey`.",
-        table(("provider", "variable"), keys),
+        "## Of model providers\n\nRead where `providers` in `amodal.json` says nothing else.",
+        table(("provider", "key", "address"), keys),
         _DEFINITIONS,
         _TESTS,
     )
@@ -79,7 +81,5 @@ def read_names() -> Iterator[str]:
                 yield name
 
 
-def provider_keys() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each provider with the variables that hold its key."""
-    for type_, names in models.KEYS.items():
-        yield type_.value, tuple(names)
+def _or(names: Iterable[str | None]) -> str:
+    return " or ".join(code(each) for each in names if each) or "none"
