@@ -41,6 +41,7 @@ from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "*")
+_PLACEHOLDER = re.compile(r"\{[^{}]+\}")
 _SECRET_NAME = re.compile(r"authorization|token|secret|password|api[-_]?key|cookie", re.IGNORECASE)
 
 
@@ -129,6 +130,14 @@ def _endpoint(value: str) -> str:
         raise complaint(
             "bad_endpoint", f"{shown(value)} is not METHOD /path", 'as in "POST /search"'
         )
+    if "?" in path or "#" in path:
+        raise complaint(
+            "bad_endpoint", f"{shown(value)} has more than a path", "rules know no parameters"
+        )
+    for part in path.split("/"):
+        if ("{" in part or "}" in part) and not _PLACEHOLDER.fullmatch(part):
+            hint = "a placeholder is a whole part of the path, as in /items/{id}"
+            raise complaint("bad_endpoint", f"{shown(value)} could never match", hint)
     return value
 
 
@@ -214,6 +223,13 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "query": (("token",), ("parameter",)),
     "none": (),
 }
+_USES: Mapping[str, frozenset[str]] = {
+    "bearer": frozenset({"token", "header", "prefix"}),
+    "header": frozenset({"token", "header", "prefix"}),
+    "basic": frozenset({"token", "header", "username", "password"}),
+    "query": frozenset({"token", "parameter"}),
+    "none": frozenset(),
+}
 
 
 def _contradictions(document: Document, shape: SpecShape) -> list[Problem]:
@@ -228,13 +244,21 @@ def _contradictions(document: Document, shape: SpecShape) -> list[Problem]:
     if shape.protocol == "mcp":
         _check_transport(shape, complain)
     _check_places(shape, complain)
-    auth = shape.auth
-    for choices in _NEEDS[auth.type] if auth else ():
-        if auth and all(getattr(auth, each) is None for each in choices):
+    if shape.auth is not None:
+        _check_auth(shape.auth, complain)
+    return found
+
+
+def _check_auth(auth: AuthShape, complain: Complain) -> None:
+    for choices in _NEEDS[auth.type]:
+        if all(getattr(auth, each) is None for each in choices):
             needed = " or ".join(choices)
             hint = f'for example "{choices[0]}": {_EXAMPLES[choices[0]]}'
             complain("missing_key", f"auth {auth.type} needs {needed}", ("auth",), hint=hint)
-    return found
+    for key in sorted(auth.model_fields_set - {"type"} - _USES[auth.type]):
+        if getattr(auth, key) is not None:
+            message = f"{key} has no effect with auth {auth.type}"
+            complain("conflict", message, ("auth", key), hint=f"take {key} away")
 
 
 _EXAMPLES = {"token": '"env:NAME"', "header": '"X-Api-Key"', "parameter": '"api_key"'}
@@ -243,6 +267,10 @@ _EXAMPLES = {"token": '"env:NAME"', "header": '"X-Api-Key"', "parameter": '"api_
 def _check_transport(shape: SpecShape, complain: Complain) -> None:
     transport = shape.transport or ("stdio" if shape.command else "http")
     wanted, other = ("command", "url") if transport == "stdio" else ("url", "command")
+    for key in ("headers",) if transport == "stdio" else ("args", "env"):
+        if getattr(shape, key):
+            message = f"{key} has no effect on an mcp connection over {transport}"
+            complain("conflict", message, (key,), hint=f"take {key} away")
     if getattr(shape, other) is not None:
         message = f"{other} does not belong to an mcp connection over {transport}"
         complain("conflict", message, (other,), hint=f"take away {other}, or change transport")
@@ -265,6 +293,8 @@ _PLACES = {
 
 
 def _check_places(shape: SpecShape, complain: Complain) -> None:
+    if shape.protocol == "runtime" and shape.headers:
+        complain("conflict", "headers have no effect here", ("headers",), hint="take them away")
     for key, protocol in _PLACES.items():
         if getattr(shape, snake(key)) and protocol != shape.protocol:
             message = f"{key} belongs to protocol {protocol}, and this is {shape.protocol}"
