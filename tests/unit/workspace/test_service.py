@@ -295,7 +295,7 @@ PROMPT_FILES = {
     "texts/../.env": "outside",
     ".amodal-rt/ledger.db": "outside",
     "x" * 300 + "/y.md": "no_such_file",
-    "a\0b": "outside",
+    "a\0b": "bad_json",
     "\ud800.md": "bad_json",
     "automations": "not_a_file",
     "fifo": "not_a_file",
