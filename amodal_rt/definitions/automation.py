@@ -58,8 +58,15 @@ def reparse(document: str, *, file: str, settings: WorkspaceSettings) -> Parsed:
 
     Its defaults are those of its time; only named targets are looked up in `settings`.
     """
-    value = cast("dict[str, object]", json.loads(document))
-    return _build(Document(file, value, dict[str, tuple[int, int]]), _parts(file)[0], settings)
+    try:
+        value = cast("object", json.loads(document))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        message = "the last good version that was kept cannot be read"
+        return Parsed(None, (Problem(file=file, code="bad_version", message=message),))
+    kept = cast("dict[str, object]", value)
+    return _build(Document(file, kept, dict[str, tuple[int, int]]), _parts(file)[0], settings)
 
 
 def fit_stem(text: str) -> str:
@@ -108,7 +115,8 @@ def _with_prompt(document: Document, read_prompt: ReadPrompt) -> tuple[Document,
     """`promptFile` replaced by its text: a version must not change behind its hash."""
     key = document.name(("promptFile",))
     path = document.value.get(key)
-    if not isinstance(path, str) or not path.strip() or document.value.get("prompt") is not None:
+    said = any(document.value.get(each) is not None for each in ("prompt", "messages"))
+    if not isinstance(path, str) or not path.strip() or said:
         return document, None
     problem = None
     try:

@@ -25,6 +25,7 @@ from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]{1,9})\s*(s|m|h|d)")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_INSIDE = re.compile(r"(?<![A-Za-z0-9_])env:[A-Za-z_]|\$\{")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST = timedelta(days=3_650)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
@@ -116,6 +117,13 @@ def _whole_reference(value: str) -> str:
             f"{shown(value)} names no environment variable",
             'write "env:NAME" as the whole value: letters, digits and underscores only',
         )
+    if not value.startswith(PREFIX) and _INSIDE.search(value):
+        # Sent as it stands, it would be a wrong secret and a riddle.
+        raise complaint(
+            "bad_env",
+            "a variable stands only as the whole value",
+            'put the whole of it into one variable and write "env:NAME"',
+        )
     if "\r" in value or "\n" in value:
         raise complaint("bad_text", "must not hold a line break")
     return value
@@ -157,12 +165,6 @@ def text_or_secret(value: str) -> Text:
 def _url(value: str) -> str:
     if value.startswith(PREFIX):
         return value
-    if PREFIX in value or "${" in value:
-        raise complaint(
-            "bad_env",
-            "a variable stands only as the whole value",
-            'put the whole URL into one variable and write "env:NAME"',
-        )
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from amodal_rt.definitions.automation import parse_automation, reparse
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import Target, TargetType
@@ -87,3 +89,11 @@ def test_a_document_names_variables_and_holds_no_place_of_the_file() -> None:
 
     assert url in known.document
     assert "$schema" not in known.document
+
+
+@pytest.mark.parametrize("document", ["", "{", "[]", "null", '{"title": 1}'])
+def test_a_document_that_cannot_be_read_is_a_problem(document: str) -> None:
+    parsed = reparse(document, file=FILE, settings=SETTINGS)
+
+    assert parsed.definition is None
+    assert parsed.problems

@@ -101,9 +101,12 @@ def test_a_file_that_cannot_be_read_is_not_written(text: bytes, file: str) -> No
         set_key(text, file, "status", "active")
 
 
-SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=6)
+TEXT = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(TEXT, max_size=6)
 OBJECTS = st.dictionaries(
-    st.text(max_size=4) | st.just("status"), SCALARS | st.lists(SCALARS, max_size=2), max_size=5
+    st.text(TEXT, max_size=4) | st.just("status"),
+    SCALARS | st.lists(SCALARS, max_size=2),
+    max_size=5,
 )
 
 

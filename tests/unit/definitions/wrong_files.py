@@ -278,6 +278,8 @@ WORK = {
                                 "prompt and messages say twice", at=(3, 17)),
     "prompt and promptFile": work('"prompt": "x", "prompt_file": "prompts/long.md"', "one_of",
                                   "prompt and prompt_file say twice", at=(3, 17)),
+    "promptFile and messages": work('"messages": "x", "promptFile": "prompts/long.md"', "one_of",
+                                    "messages and promptFile say twice", at=(3, 19)),
     "a prompt file that is missing": work('"promptFile": "gone.md"', "no_such_file", "'gone.md'"),
     "a prompt file outside": work('"promptFile": "../x.md"', "outside", "workspace"),
     "an empty prompt file": work('"promptFile": "prompts/empty.md"', "empty", "prompts/empty.md"),
