@@ -161,3 +161,18 @@ def _root() -> Any:
 def _make_targets() -> frozenset[str]:
     makefile = (doc_pages.ROOT / "Makefile").read_text(encoding="utf-8")
     return frozenset(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+
+
+def test_the_page_on_the_example_workspace_explains_every_file_of_it() -> None:
+    example = doc_pages.ROOT / "automations.example"
+    page = doc_pages.read(doc_pages.DOCS / "tutorial" / "example-workspace.md")
+    files = [path for path in example.rglob("*") if path.is_file() and path.name != "README.md"]
+
+    unexplained = [
+        path.relative_to(example).as_posix()
+        for path in files
+        if path.relative_to(example).as_posix() not in page and path.name not in page
+    ]
+
+    assert len(files) >= 10
+    assert unexplained == []
