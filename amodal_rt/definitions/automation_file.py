@@ -18,7 +18,7 @@ from amodal_rt.definitions.shapes import (
     Listed,
     Models,
     NotYet,
-    Prompt,
+    PlainText,
     SchemaKey,
     Slug,
     Temperature,
@@ -100,7 +100,7 @@ class MessageShape(FileShape):
     """One message of the conversation that begins the session."""
 
     role: Annotated[Literal["user", "assistant", "system"], described("Who says it.")]
-    content: Annotated[Prompt, described("What is said.")]
+    content: Annotated[Filled, described("What is said.")]
 
 
 class WebhookAuthShape(FileShape):
@@ -296,7 +296,7 @@ class AutomationShape(DefaultsShape):
     schema_: SchemaKey = None
     title: Annotated[Filled | None, described("Display name. Required, here or as `name`.")] = None
     name: Annotated[Filled | None, described("Another word for `title`.")] = None
-    description: Annotated[str | None, described("What it is for, for people.")] = None
+    description: Annotated[PlainText | None, described("What it is for, for people.")] = None
     metadata: Annotated[
         dict[str, object],
         Field(default_factory=dict[str, object], description="Anything of yours; not read."),
@@ -306,7 +306,7 @@ class AutomationShape(DefaultsShape):
     )
 
     prompt: Annotated[
-        Prompt | None, described("What the agent is asked; `{{event}}` refers to the event's data.")
+        Filled | None, described("What the agent is asked; `{{event}}` refers to the event's data.")
     ] = None
     prompt_file: Annotated[
         Filled | None, described("A file of the workspace that holds the prompt.")

@@ -16,6 +16,7 @@ from amodal_rt.definitions.shapes import (
     FileShape,
     Filled,
     HeaderName,
+    PlainText,
     PlainUrl,
     SchemaKey,
     Url,
@@ -94,7 +95,8 @@ class SpecShape(FileShape):
     ] = None
     command: Annotated[Filled | None, described("Of `mcp` over stdio: the program.")] = None
     args: Annotated[
-        list[str], Field(default_factory=list[str], description="Of `command`: its arguments.")
+        list[PlainText],
+        Field(default_factory=list[str], description="Of `command`: its arguments."),
     ]
     env: Annotated[
         dict[str, EnvText],

@@ -77,13 +77,29 @@ Listed = BeforeValidator(_listed)
 """A text alone means a list of one."""
 
 
+def _plain_text(value: str) -> str:
+    if value.startswith(PREFIX) and _VARIABLE.fullmatch(value.removeprefix(PREFIX)):
+        raise complaint(
+            "env_not_here",
+            f"{shown(value)} is not resolved here",
+            "secrets never reach a prompt; env: stands in URLs, secrets and connection settings",
+        )
+    return value
+
+
+PlainText = Annotated[str, AfterValidator(_plain_text)]
+"""A text in which `env:` has no meaning, so that `env:NAME` alone would only look like one."""
+
+
 def _filled(value: str) -> str:
     if not value.strip():
         raise complaint("empty", "must not be empty")
     return value
 
 
-Filled = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})]
+Filled = Annotated[
+    PlainText, AfterValidator(_filled), WithJsonSchema({"type": "string", "minLength": 1})
+]
 """A text with more than white space in it."""
 
 
@@ -136,25 +152,6 @@ EnvText = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 """A text on one line, or `env:NAME` as the whole of it."""
-
-
-def _plain_text(value: str) -> str:
-    if value.startswith(PREFIX) and _VARIABLE.fullmatch(value.removeprefix(PREFIX)):
-        raise complaint(
-            "env_not_here",
-            f"{shown(value)} is not resolved here",
-            "secrets never reach a prompt; env: stands in URLs, secrets and connection settings",
-        )
-    return value
-
-
-Prompt = Annotated[
-    str,
-    AfterValidator(_filled),
-    AfterValidator(_plain_text),
-    WithJsonSchema({"type": "string", "minLength": 1}),
-]
-"""Text for a model, in which `env:` has no meaning and would only look like a secret."""
 
 
 def text_or_secret(value: str) -> Text:
@@ -267,6 +264,15 @@ def _instant(value: str) -> str:
 
 Instant = Annotated[str, AfterValidator(_instant), WithJsonSchema({"type": "string"})]
 """An ISO time; without an offset it is read in the schedule's zone."""
+
+
+def in_gap(value: str, zone: str) -> bool:
+    """Whether clocks of `zone` never show this wall-clock time: they go forward over it."""
+    wall = datetime.fromisoformat(value)
+    if wall.tzinfo is not None:
+        return False
+    there_and_back = wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).astimezone(ZoneInfo(zone))
+    return there_and_back.replace(tzinfo=None) != wall
 
 
 def instant(value: str, zone: str) -> datetime:

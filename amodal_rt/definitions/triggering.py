@@ -10,7 +10,7 @@ from amodal_rt.definitions.automation_file import (
     WebhookAuthShape,
 )
 from amodal_rt.definitions.document import Document, Loc
-from amodal_rt.definitions.shapes import instant, text_or_secret
+from amodal_rt.definitions.shapes import in_gap, instant, text_or_secret
 from amodal_rt.definitions.targets import Complain
 from amodal_rt.definitions.words import shown, suggestion
 from amodal_rt.domain.schedule import EPOCH, ScheduleError, first_after, parse_cron
@@ -82,6 +82,12 @@ class Triggering:
                 ("triggers",),
                 hint="keep one of them",
             )
+        schedules = [each.schedule if isinstance(each, CronTrigger) else None for each in found]
+        for place, schedule in enumerate(schedules):
+            if schedule is not None and schedule in schedules[:place]:
+                message = "this schedule stands twice, and each slot is one run"
+                loc = ("triggers", place, "schedule")
+                self._complain("conflict", message, loc, hint="keep one of them")
         return kept
 
     def _short(self, shape: AutomationShape) -> tuple[Trigger, ...]:
@@ -177,6 +183,11 @@ class Triggering:
             self._complain("interval_too_short", message, (*loc, "every"), hint="at least 60s")
             return None
         zone = shape.timezone or zone or "UTC"
+        for key, value in (("at", shape.at), ("startAt", shape.start_at), ("endAt", shape.end_at)):
+            if value is not None and in_gap(value, zone):
+                message = f"{key}: clocks in {zone} never show {shown(value)}, they go forward"
+                self._complain("bad_time", message, (*loc, key), hint="an hour later, or with Z")
+                return None
         schedule = Schedule(
             cron=" ".join(shape.cron.split()) if shape.cron else None,
             every=shape.every,

@@ -71,6 +71,53 @@ def test_a_nul_character_is_refused_in_every_spelling(content: str, file: str) -
     assert parsed.problems[0].line is not None
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"title": "env:NAME"},
+        {"description": "env:NAME"},
+        {"agent": "env:NAME"},
+        {"model": ["env:NAME"]},
+        {"delivery": {"targets": [{"type": "callback", "label": "env:NAME"}]}},
+    ],
+)
+def test_a_variable_is_refused_where_nothing_would_resolve_it(keys: dict[str, Any]) -> None:
+    parsed = parse(_file(**keys))
+
+    assert [each.code for each in parsed.problems] == ["env_not_here"]
+
+
+def test_a_variable_among_the_arguments_of_a_program_is_refused() -> None:
+    """Every user of the machine can read them; `env` is for that."""
+    problems = _connection({**STDIO, "args": ["--key", "env:KEY"]})
+
+    assert [(each.code, each.severity) for each in problems] == [("env_not_here", "error")]
+
+
+@pytest.mark.parametrize("key", ["at", "startAt", "endAt"])
+def test_a_time_that_the_clocks_never_show_is_refused(key: str) -> None:
+    """2026-03-29, 02:00 to 03:00, does not exist in Berlin; it does in UTC and on other days."""
+    rest: dict[str, Any] = {} if key == "at" else {"every": "1h"}
+
+    def codes(time: str) -> list[str]:
+        schedule = {**rest, key: time, "timezone": "Europe/Berlin"}
+        return [each.code for each in parse(_file(schedule=schedule)).problems]
+
+    assert codes("2026-03-29T02:30") == ["bad_time"]
+    assert codes("2026-03-29T02:30Z") == codes("2026-03-30T02:30") == []
+    assert codes("2026-03-29T03:00") == codes("2026-10-25T02:30") == []
+
+
+def test_one_schedule_cannot_stand_twice() -> None:
+    daily = {"type": "cron", "schedule": "0 9 * * *"}
+    other = {"type": "cron", "schedule": {"cron": "0 9 * * *", "timezone": "Asia/Tokyo"}}
+
+    assert parse(_file(triggers=[daily, other])).problems == ()
+    assert [each.code for each in parse(_file(triggers=[daily, other, daily])).problems] == [
+        "conflict"
+    ]
+
+
 def test_a_status_of_another_system_is_translated() -> None:
     parsed = parse(_file(status="running"))
 
