@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -107,16 +107,43 @@ def _telling(found: set[Said]) -> Iterator[Said]:
 
 def collect() -> Iterator[Said]:
     """Every use of a code in the package."""
-    kinds = _kinds()
-    for path in sorted(SOURCE.rglob("*.py")):
-        if path.name in ("errors.py", "failpoints.py") or "testing" in path.parts:
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds, trees = _kinds(), list(_trees())
+    words = _words(trees)
+    for tree in trees:
         for function, node in _walk(tree):
             if isinstance(node, ast.Call):
-                yield from _call(node, kinds, function)
+                for said in _call(node, kinds, function):
+                    yield from _spelled_out(said, words.get(getattr(function, "name", ""), ()))
             elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
                 yield from _positional(node.value.elts, [], "file", function)
+
+
+def _trees() -> Iterator[ast.Module]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        if path.name not in {"errors.py", "failpoints.py"} and "testing" not in path.parts:
+            yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _words(trees: Iterable[ast.Module]) -> dict[str, list[str]]:
+    """Function → the constant words that it is called with, first or as `what`."""
+    found: dict[str, list[str]] = {}
+    for node in (each for tree in trees for each in ast.walk(tree)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "what")]
+            texts = [each.value for each in given if isinstance(each, ast.Constant)]
+            found.setdefault(name, []).extend(each for each in texts if isinstance(each, str))
+    return found
+
+
+def _spelled_out(said: Said, words: Iterable[str]) -> Iterator[Said]:
+    """A code that is made of a word, once for each word that it is made of."""
+    if "…" not in said.code:
+        yield said
+        return
+    for word in dict.fromkeys(words):
+        message = said.message.replace("…", word, 1)
+        yield replace(said, code=said.code.replace("…", word), message=message)
 
 
 def _kinds() -> dict[str, str]:
