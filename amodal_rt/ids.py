@@ -116,6 +116,18 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def _encode(value: int, length: int) -> str:
+    if length == 16:
+        pairs = _PAIRS
+        return (
+            pairs[value >> 70]
+            + pairs[value >> 60 & 1023]
+            + pairs[value >> 50 & 1023]
+            + pairs[value >> 40 & 1023]
+            + pairs[value >> 30 & 1023]
+            + pairs[value >> 20 & 1023]
+            + pairs[value >> 10 & 1023]
+            + pairs[value & 1023]
+        )
     if length % 2:
         return _encode(value << 5, length + 1)[:-1]
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(5 * length - 10, -1, -10)])

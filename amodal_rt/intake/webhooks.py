@@ -7,7 +7,7 @@ automation, encoding, size, signature over the raw bytes; only then is anything 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
@@ -88,8 +88,7 @@ class EndpointNames(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Admitted:
+class _Admitted(NamedTuple):
     """A request whose body is worth reading, with what it will be judged by."""
 
     snapshot: Snapshot

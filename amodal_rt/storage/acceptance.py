@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -38,8 +38,7 @@ _Memory = dict[_Key, tuple[str, int]]
 """The event that has a key, and when it took it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """One event with its rows, made outside the writer's thread."""
 
     event_id: str

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.automation import OnLimit
@@ -88,8 +88,7 @@ class Admission:
         return refs
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """A start with its row, made outside the writer's thread. `slot` is in milliseconds."""
 
     start: Start

@@ -73,7 +73,9 @@ async def answers(
         else:
             told = [(await asyncio.gather(each, return_exceptions=True))[0] for each in waits]
         runs = await ledger.list_runs(RunFilter(limit=1000))
-    simple = [each.code if isinstance(each, UnavailableError) else each for each in told]
+    simple: list[object] = [
+        each.code if isinstance(each, UnavailableError) else each for each in told
+    ]
     return simple, [(run.run_id, run.status.value, run.reason) for run in runs]
 
 
