@@ -4,12 +4,14 @@ Rich costs four empty interpreters to import; a listing is not worth that.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from amodal_rt.guardrails.untrusted import plain
 
 _GAP = "  "
+_WHOLE = re.compile(r"(run|msg|evt|auto_run)_\w+|https?://|\d{4}-\d\d-\d\d \d\d:").match
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
     "active": "\x1b[32m",
@@ -33,15 +35,17 @@ def render(
 ) -> str:
     """A table with aligned columns. Cells are stripped of control and markup sequences.
 
-    With `styled`, lines are cut to the terminal's width (the last column gives way first)
-    and statuses are coloured; otherwise nothing is cut.
+    With `styled`, statuses are coloured and prose is cut to the terminal's width (the last
+    column gives way first); ids, times and URLs are for copying and stay whole, even where
+    the terminal has to wrap the line. Otherwise nothing is cut.
     """
     cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [
         max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)
     ]
     if styled:
-        widths = _fit(widths, width or _terminal_width())
+        whole = [any(_WHOLE(row[place]) for row in cells) for place in range(len(heads))]
+        widths = _fit(widths, whole, width or _terminal_width())
     lines = [_line(heads, widths, style=_BOLD if styled else "")]
     lines += [_line(row, widths, coloured=styled) for row in cells]
     return "\n".join(lines)
@@ -55,11 +59,14 @@ def _terminal_width() -> int:
         return 120
 
 
-def _fit(widths: list[int], room: int) -> list[int]:
+def _fit(widths: list[int], whole: list[bool], room: int) -> list[int]:
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - room
     fitted = list(widths)
-    while over > 0 and max(fitted) > 12:
-        place = max(range(len(fitted)), key=lambda each: (fitted[each], each))
+    givers = [place for place in range(len(widths)) if not whole[place] and widths[place] > 12]
+    while over > 0 and givers:
+        place = max(givers, key=lambda each: (fitted[each], each))
+        if fitted[place] <= 12:
+            break
         step = min(over, fitted[place] - 12)
         fitted[place] -= step
         over -= step

@@ -22,6 +22,15 @@ def test_a_terminal_gets_lines_no_longer_than_its_width() -> None:
     assert shown.endswith("…")
 
 
+def test_a_narrow_terminal_cuts_no_id_time_or_url() -> None:
+    """Who copies half of an id or URL is told that there is no such run or webhook."""
+    row = ("run_d1zj9z1cqdp4q1yy", "2026-11-21 05:12:59", "http://127.0.0.1:1/webhooks/auto_1 (x)")
+
+    text = table.render(("Run", "Started", "URL"), [row], styled=True, width=40)
+
+    assert all(cell in text for cell in row)
+
+
 def test_a_cell_cannot_drive_the_terminal() -> None:
     """Names come from files and senders: an escape sequence in one must not reach the screen."""
     text = table.render(("A",), [("\x1b[2J\x1b]0;owned\x07evil\u202e\nsecond",)], styled=False)
