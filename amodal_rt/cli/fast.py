@@ -4,11 +4,11 @@ What is not recognised to the letter (help, abbreviations, unknown options) is l
 typer, which knows how to explain. Imports nothing outside the standard library.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from amodal_rt.cli.connect import use
+from amodal_rt.cli.payload import parse
 from amodal_rt.cli.verbs import automations, outside, runs
 from amodal_rt.cli.verbs.door import Door
 from amodal_rt.errors import InvalidError
@@ -80,7 +80,7 @@ def _pause(door: Door, words: Words) -> int:
 
 
 def _trigger(door: Door, words: Words) -> int:
-    payload = json.loads(words["payload"]) if "payload" in words else None
+    payload = parse(words["payload"]) if "payload" in words else None
     return automations.trigger(
         door,
         words["name"],

@@ -1,5 +1,7 @@
 """Runs that a person or a program asks for."""
 
+from typing import cast
+
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.trigger import TriggerKind
@@ -10,6 +12,9 @@ from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import RUNS_PENDING, Caller, Catalogue, Ledger, Signals
 from amodal_rt.triggers.starts import start_for
+
+DEEPEST = 64
+"""Levels of a payload; as of a webhook's body."""
 
 
 class Starting:
@@ -35,8 +40,10 @@ class Starting:
     ) -> Document:
         """The new run's document, at once; paused and draft automations start too.
 
-        Raises NotFoundError, InvalidError (nothing of the file can run), UnavailableError.
+        Raises NotFoundError, InvalidError (nothing of the file can run; `bad_payload`),
+        UnavailableError.
         """
+        _check_depth(payload)
         definition = runnable(self.state(name))
         start = start_for(
             definition,
@@ -73,3 +80,19 @@ def runnable(state: AutomationState) -> Definition:
     raise InvalidError(
         f"{state.name} cannot run: {first.sentence()}", code=first.code, hint=first.hint
     )
+
+
+def _check_depth(payload: object) -> None:
+    """Raises InvalidError: what is written down here is read by recursion elsewhere."""
+    layer = [payload]
+    for _ in range(DEEPEST):
+        layer = [inner for outer in layer for inner in _children(outer)]
+        if not layer:
+            return
+    raise InvalidError(f"the payload is nested deeper than {DEEPEST} levels", code="bad_payload")
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, object]", value).values())
+    return cast("list[object]", value) if isinstance(value, list) else []

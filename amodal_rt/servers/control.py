@@ -310,7 +310,7 @@ async def _body(request: web.Request) -> Mapping[str, object]:
         return {}
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidError("the body is not JSON", code="bad_body") from None
     if body is None:
         return {}

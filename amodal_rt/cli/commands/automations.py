@@ -1,6 +1,5 @@
 """`ops automations …`."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from amodal_rt.cli.commands import options
 from amodal_rt.cli.commands.upcoming import next_times
 from amodal_rt.cli.connect import use
+from amodal_rt.cli.payload import parse
 from amodal_rt.cli.verbs import automations
 
 
@@ -87,7 +87,7 @@ def trigger(
 ) -> int:
     """Start a run now, follow it, and exit by its outcome. Works on paused automations too."""
     try:
-        parsed = None if payload is None else json.loads(payload)
+        parsed = None if payload is None else parse(payload)
     except ValueError as error:
         raise typer.BadParameter(f"not JSON: {error}", param_hint="--payload") from error
     return use(

@@ -7,9 +7,7 @@ import pytest
 
 from amodal_rt.cli import fast
 
-FORM = fast.Form(
-    lambda door, words: 0, "name", frozenset({"limit", "status"}), frozenset({"wait"})
-)
+FORM = fast.Form(lambda door, words: 0, "name", frozenset({"limit", "status"}), frozenset({"wait"}))
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,19 @@ async def test_a_paused_one_starts_by_hand(desk: Desk) -> None:
     assert (await desk.automations.trigger(ADA, "a"))["status"] == "pending"
 
 
+async def test_a_payload_too_deep_to_be_written_down_starts_nothing(desk: Desk) -> None:
+    desk.files.add(live(definition("a", cron())))
+    payload: list[object] = []
+    for _ in range(64):
+        payload = [payload]
+
+    with pytest.raises(InvalidError) as caught:
+        await desk.automations.trigger(ADA, "a", payload=payload)
+
+    assert caught.value.code == "bad_payload"
+    assert (await desk.automations.trigger(ADA, "a", payload=payload[0]))["status"] == "pending"
+
+
 async def test_the_last_good_version_of_a_broken_file_starts(desk: Desk) -> None:
     good = definition("a", cron())
     desk.files.add(
