@@ -13,7 +13,10 @@ OK, FAILED, USAGE, INVALID, NOT_FOUND, UNREACHABLE, AWAITING = 0, 1, 2, 3, 4, 5,
 """Exit codes of every command (specification §8)."""
 
 _BY_KIND = {"invalid": INVALID, "not_found": NOT_FOUND}
-_BY_CODE = {"daemon_unreachable": UNREACHABLE, "usage": USAGE}
+_BY_CODE = {
+    "daemon_unreachable": UNREACHABLE,
+    **dict.fromkeys(("usage", "bad_limit", "bad_status", "bad_instant", "bad_payload"), USAGE),
+}
 
 
 class Output:

@@ -49,7 +49,7 @@ def run_status(text: str | None) -> RunStatus | None:
 def instant(text: str | None, *, now: datetime) -> datetime | None:
     """An ISO instant with its zone, or `24h` for that long ago.
 
-    Raises InvalidError (`bad_time`).
+    Raises InvalidError (`bad_instant`).
     """
     if not text:
         return None
@@ -61,7 +61,7 @@ def instant(text: str | None, *, now: datetime) -> datetime | None:
     except (ValueError, OverflowError):
         raise InvalidError(
             f"{text!r} is no instant",
-            code="bad_time",
+            code="bad_instant",
             hint='write it like "2026-03-02T09:00:00Z", or "24h" for a day ago',
         ) from None
 

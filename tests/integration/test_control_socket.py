@@ -208,7 +208,7 @@ def test_stores_are_listed(client: Client) -> None:
         ("/v1/nothing", NotFoundError, "no_such_path"),
         ("/v1/runs?limit=0", InvalidError, "bad_limit"),
         ("/v1/runs?status=done", InvalidError, "bad_status"),
-        ("/v1/automations/hook/why?at=noon", InvalidError, "bad_time"),
+        ("/v1/automations/hook/why?at=noon", InvalidError, "bad_instant"),
         ("/v1/deliveries?status=lost", InvalidError, "bad_status"),
     ],
 )

@@ -36,7 +36,7 @@ def test_other_instants_are_refused(text: str) -> None:
     with pytest.raises(InvalidError) as caught:
         asked.instant(text, now=NOW)
 
-    assert caught.value.code == "bad_time"
+    assert caught.value.code == "bad_instant"
 
 
 def test_an_unknown_status_names_the_known_ones() -> None:
