@@ -155,6 +155,8 @@ class _Answer:
 
     def __init__(self, stream: BinaryIO) -> None:
         line = stream.readline(65_536)
+        if not line:
+            raise ConnectionError("it closed the connection; it may be stopping")
         self.status = int(line.split(maxsplit=2)[1])
         self._length: int | None = None
         self._chunked = False

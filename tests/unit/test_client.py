@@ -147,6 +147,7 @@ def test_a_daemon_that_hangs_up_is_unreachable(tmp_path: Path) -> None:
         client(tmp_path / "s").get("/v1/status")
 
     assert caught.value.code == "daemon_unreachable"
+    assert "closed the connection" in caught.value.message
 
 
 def test_the_socket_is_where_the_daemon_recorded_it(tmp_path: Path) -> None:
