@@ -74,11 +74,6 @@ def event_text(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def json_literal(text: str) -> str:
-    """`text` as a JSON string that cannot close a tag or hide a character."""
-    return '"' + "".join(_escaped(character) for character in text) + '"'
-
-
 def _literal(text: str, limit: int) -> tuple[str, int]:
     """The JSON string of the longest beginning of `text` that fits, and its length."""
     room = limit - 2
