@@ -25,6 +25,7 @@ class Daemon:
             "HOME": str(folder),
             "XDG_RUNTIME_DIR": str(folder / "run"),
             "LANG": "C.UTF-8",
+            "TZ": "UTC",
             "AMODAL_RT_LISTEN": "127.0.0.1:0",
         }
         (folder / "run").mkdir(mode=0o700)
