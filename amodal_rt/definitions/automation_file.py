@@ -330,7 +330,7 @@ class AutomationShape(DefaultsShape):
         described("`cron`, `webhook` or `manual`; default by `schedule`, else `manual`."),
     ] = None
     triggers: Annotated[
-        Annotated[list[TriggerShape], Field(min_length=1)] | None,
+        Annotated[list[TriggerShape], Field(min_length=1, max_length=100)] | None,
         described("More than one trigger, instead of the keys for one."),
     ] = None
     params: Annotated[NotYet, later("Which events, by their top-level keys.")] = None

@@ -10,7 +10,7 @@ from amodal_rt.definitions.automation_file import (
     LimitsShape,
     TargetShape,
 )
-from amodal_rt.definitions.document import Document, Loc, in_file_order
+from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
 from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
@@ -48,7 +48,10 @@ class Builder:
 
     def complain(self, code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:
         """Add an error at `loc`."""
-        self._problems.append(self._document.problem(code, message, loc, hint=hint))
+        if len(self._problems) < MOST_PROBLEMS:
+            self._problems.append(self._document.problem(code, message, loc, hint=hint))
+        elif len(self._problems) == MOST_PROBLEMS:
+            self._problems.append(too_many(self._document.file))
 
     def sorted_problems(self) -> tuple[Problem, ...]:
         """In the order of the file."""

@@ -8,6 +8,11 @@ from amodal_rt.definitions.positions import Place, escape
 from amodal_rt.definitions.words import camel, snake
 from amodal_rt.domain.problem import Problem, Severity
 
+MOST_PROBLEMS = 50
+"""A file with more is no file of ours; looking for the nearest word of each takes seconds."""
+
+TOO_MANY = "too_many_problems"
+
 Loc = Sequence[str | int]
 """The way to a value: keys and list positions."""
 
@@ -101,8 +106,23 @@ class Lines(Mapping[str, int]):
 
 
 def in_file_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    """Sorted by line and column; what has no place comes first."""
-    return tuple(sorted(problems, key=lambda each: (each.line or 0, each.column or 0)))
+    """Sorted by line and column; what has no place comes first, what is too much goes last."""
+    return tuple(
+        sorted(
+            problems,
+            key=lambda each: (each.code == TOO_MANY, each.line or 0, each.column or 0),
+        )
+    )
+
+
+def too_many(file: str) -> Problem:
+    """Stands in the place of all problems past `MOST_PROBLEMS`."""
+    return Problem(
+        file=file,
+        code=TOO_MANY,
+        message=f"more problems than the {MOST_PROBLEMS} shown",
+        hint="mend these first",
+    )
 
 
 def name_of(loc: Loc) -> str:

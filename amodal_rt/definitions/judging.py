@@ -7,7 +7,14 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from amodal_rt.definitions.document import Document, Loc, in_file_order, name_of
+from amodal_rt.definitions.document import (
+    MOST_PROBLEMS,
+    Document,
+    Loc,
+    in_file_order,
+    name_of,
+    too_many,
+)
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.definitions.words import camel, shown, snake, suggestion, type_name
 from amodal_rt.domain.problem import Problem
@@ -32,7 +39,10 @@ def judge(document: Document, shape: type[Shape]) -> tuple[Shape | None, tuple[P
     try:
         return shape.model_validate(document.value), ()
     except ValidationError as error:
-        found = [_problem(document, shape, each) for each in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        found = [_problem(document, shape, each) for each in errors[:MOST_PROBLEMS]]
+        if len(errors) > MOST_PROBLEMS:
+            found.append(too_many(document.file))
         return None, in_file_order(found)
 
 
@@ -94,6 +104,8 @@ def _unquoted(kind: str, value: object) -> str | None:
 def _bound(kind: str, context: dict[str, Any], value: object) -> str:
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
+    if kind == "too_long":
+        return f"must not have more than {context['max_length']} entries"
     if kind == "string_pattern_mismatch":
         return f"must match {context['pattern']}, not {shown(value)}"
     for key, words in (("ge", "at least"), ("le", "at most")):

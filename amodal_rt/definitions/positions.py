@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 
 Place = tuple[int, int]
@@ -9,6 +10,7 @@ Place = tuple[int, int]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LINE_END = re.compile(r"\n")
 _SCALAR = re.compile(r"[^\s,\]}]+")
 
 
@@ -17,8 +19,13 @@ def json_places(text: str) -> Mapping[str, Place]:
 
     `text` is valid JSON. A key's escapes are resolved; `~` and `/` are written `~0` and `~1`.
     """
-    offsets = Offsets(text)
-    return {pointer: place_of(text, offset) for pointer, offset in offsets.keys.items()}
+    # Counted once: looking from the top for each key takes seconds for a long list.
+    begins = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    found: dict[str, Place] = {}
+    for pointer, offset in Offsets(text).keys.items():
+        line = bisect_right(begins, offset)
+        found[pointer] = (line, offset - begins[line - 1] + 1)
+    return found
 
 
 def place_of(text: str, offset: int) -> Place:

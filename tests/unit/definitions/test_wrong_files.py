@@ -2,6 +2,7 @@
 """Every wrong file is refused with a message that a newcomer can act on."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -49,6 +50,24 @@ def test_several_problems_come_in_the_order_of_the_file() -> None:
     parsed = parse(text)
 
     assert [each.line for each in parsed.problems] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {f"key{number}": 1 for number in range(15_000)},
+        {"title": "T", "prompt": "x", "delivery": {"targets": ["reprots"] * 15_000}},
+        {"metadata": {"a": [1] * 80_000}, "x": 1},
+    ],
+)
+def test_a_file_with_thousands_of_mistakes_or_values_is_answered_soon(keys: dict[str, Any]) -> None:
+    started = time.process_time()
+
+    problems = parse(json.dumps(keys)).problems
+
+    assert time.process_time() - started < 2
+    assert len(problems) <= 51
+    assert {each.code for each in problems[:50]} & {"unknown_key", "unknown_target"}
 
 
 def test_a_missing_prompt_file_hides_no_other_problem() -> None:

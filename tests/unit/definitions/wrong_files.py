@@ -245,6 +245,8 @@ STARTS = {
     "trigger and triggers": key('"trigger": "manual", "triggers": [{"type": "manual"}]', "conflict",
                                 "two ways of one thing", "move trigger into triggers"),
     "no triggers": key('"triggers": []', "wrong_value", "triggers must not be empty"),
+    "too many triggers": key(f'"triggers": [{", ".join(["{}"] * 101)}]', "wrong_value",
+                             "triggers must not have more than 100 entries"),
     "a trigger without type": key('"triggers": [{"schedule": "0 9 * * *"}]', "missing_key",
                                   "triggers[0].type is missing", at=(4, 15)),
     "a cron trigger without schedule": key('"triggers": [{"type": "cron"}]', "missing_key",
