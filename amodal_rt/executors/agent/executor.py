@@ -80,55 +80,6 @@ class AgentExecutor:
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
 
-    async def close(self) -> None: ...
-
-
-class AgentExecutor:
-    """Implements `ports.Executor` for agent sessions.
-
-    Two runs never share anything but connections: to model providers and, through `pool`,
-    to MCP servers. `close` ends both.
-    """
-
-    def __init__(
-        self,
-        *,
-        ledger: SessionLedger,
-        egress: Egress,
-        runtime_view: RuntimeView,
-        clock: Clock,
-        ids: Ids,
-        redactor: Redactor,
-    ) -> None:
-        self.services = Services(
-            ledger=ledger,
-            egress=egress,
-            runtime_view=runtime_view,
-            clock=clock,
-            ids=ids,
-            redactor=redactor,
-            pool=McpPool(egress, clock, redactor),
-        )
-        self._loop: _Loop | None = None
-        self._loading = asyncio.Lock()
-
-    async def execute(self, context: RunContext) -> Outcome:
-        """As `ports.Executor.execute`; never waits for a person."""
-        try:
-            _require_agent(context)
-            choices = choose_models(context)
-        except AmodalError as error:
-            return failed(FailedReason.ERROR, self.services.redactor.mask(error.message))
-        loop = await self._load()
-        session = await open_session(context, self.services)
-        outcome = await loop.run(session, choices)
-        _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
-        return outcome
-
-    async def warm(self) -> None:
-        """Load the agent library now, so that the first run need not."""
-        await self._load()
-
     async def close(self) -> None:
         """End every MCP server and every connection to a model provider."""
         await self.services.pool.close()
