@@ -9,6 +9,9 @@ import doc_pages
 import pytest
 from doc_daemon import Daemon, call
 
+# The first test waits for a daemon and two dozen commands.
+pytestmark = pytest.mark.timeout(180)
+
 REFERENCE = doc_pages.DOCS / "reference"
 
 

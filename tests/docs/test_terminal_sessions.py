@@ -12,6 +12,9 @@ import doc_pages
 import pytest
 from doc_daemon import BIN, ROOT, Daemon
 
+# Two dozen commands of a real program, one after another, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 README = doc_pages.ROOT / "README.md"
 TUTORIAL = doc_pages.DOCS / "tutorial" / "first-automation.md"
 
