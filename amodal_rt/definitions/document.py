@@ -119,7 +119,7 @@ def too_many(file: str) -> Problem:
     """Stands in the place of all problems past `MOST_PROBLEMS`."""
     return Problem(
         file=file,
-        code=TOO_MANY,
+        code="too_many_problems",
         message=f"more problems than the {MOST_PROBLEMS} shown",
         hint="mend these first",
     )
