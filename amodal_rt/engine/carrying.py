@@ -1,5 +1,6 @@
 """One claimed run, from its claim to its outcome."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from amodal_rt.ports import (
     OUTBOX,
     Catalogue,
     EventLedger,
+    EventRecord,
     Executor,
     JournalLedger,
     OutcomePlanner,
@@ -162,11 +164,14 @@ class Carrier:
     async def _context(
         self, run: Run, definition: Definition, snapshot: Snapshot, journal: RunJournal
     ) -> RunContext:
-        await self._ledger.bind(run.run_id, term=run.term, definition=definition.hash)
-        event = await self._ledger.find_event(run.event_id) if run.event_id else None
-        previous = await self._ledger.previous(run.automation, run.conversation_key)
         data: dict[str, object] = {"trigger": run.trigger.value, "definition": definition.hash}
-        await journal.record(EntryType.RUN_STARTED, data=data)
+        # Asked for together, the two writes share one commit: a model waits for no second flush.
+        _, _, event, previous = await asyncio.gather(
+            self._ledger.bind(run.run_id, term=run.term, definition=definition.hash),
+            journal.record(EntryType.RUN_STARTED, data=data),
+            self._find_event(run),
+            self._ledger.previous(run.automation, run.conversation_key),
+        )
         _log.info("run.started", run=run.run_id, automation=run.automation, attempt=run.attempt)
         return RunContext(
             run=replace(run, definition=definition.hash),
@@ -177,6 +182,9 @@ class Carrier:
             event=event.event if event else None,
             previous=previous,
         )
+
+    async def _find_event(self, run: Run) -> EventRecord | None:
+        return await self._ledger.find_event(run.event_id) if run.event_id else None
 
     def _masked(self, outcome: Outcome) -> Outcome:
         return replace(
