@@ -6,22 +6,24 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 
 from bench.daemon import daemon, workspace
 from bench.load import Load, post
 from bench.report import Figure
 
 REQUESTS = 8_000
+_TURN = 1_500
 CONNECTIONS = 32
+_SLOTS = 3
+"""Runs of one automation at once, unless its file says otherwise."""
 _BODY = b'{"number":%d,"action":"opened","repository":{"full_name":"acme/shop"},"title":"'
 
 
 def measure() -> list[Figure]:
-    """Accepts a second and their p99, while every slot is busy and events queue up."""
+    """Accepts a second and their p99, while every slot of the automation is busy and events
+    queue up."""
     bodies = [(_BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS)]
-    with _bare() as url:
-        post(url, bodies[:500], connections=CONNECTIONS)
-        bare = post(url, bodies, connections=CONNECTIONS)
     files = {
         "automations/hook.json": {
             "title": "Hook",
@@ -41,21 +43,33 @@ def measure() -> list[Figure]:
         },
         ".env": "BENCH_KEY=bench-key-for-the-stuck-model\n",
     }
-    with _stuck_model() as port:
+    bare: list[Load] = []
+    ours: list[Load] = []
+    with _bare() as url, _stuck_model() as model:
         settings = files["amodal.json"]
         assert isinstance(settings, dict)
+        port = model.getsockname()[1]
         settings["providers"]["stuck"]["baseUrl"] = f"http://127.0.0.1:{port}/v1"
         with workspace(files) as root, daemon(root) as running:
             hook = running.client.get("/v1/automations/hook")["webhook_url"]
-            post(hook, bodies[:500], connections=CONNECTIONS)
-            ours = post(hook, bodies[500:], connections=CONNECTIONS)
-    _require_accepted(ours)
+            first = post(hook, bodies[:500], connections=CONNECTIONS)
+            # The first run imports its provider's library for seconds: a figure of its own.
+            held = [model.accept()[0] for _ in range(_SLOTS)]
+            post(url, bodies[:500], connections=CONNECTIONS)
+            # In turns: what else the machine does meanwhile meets both.
+            for place in range(500, REQUESTS, _TURN):
+                bare.append(post(url, bodies[place : place + _TURN], connections=CONNECTIONS))
+                ours.append(post(hook, bodies[place : place + _TURN], connections=CONNECTIONS))
+            for connection in held:
+                connection.close()
+    for load in (first, *ours):
+        _require_accepted(load)
     return [
         Figure(
             name=f"webhooks accepted durably, {CONNECTIONS} connections",
-            value=ours.rate,
+            value=median(load.rate for load in ours),
             unit="/s",
-            baseline=bare.rate,
+            baseline=median(load.rate for load in bare),
             baseline_name="bare aiohttp handler",
             aim="≥ 0.4 ×",
             at_least=0.4,
@@ -63,13 +77,14 @@ def measure() -> list[Figure]:
         ),
         Figure(
             name="  p99 until the 202",
-            value=ours.p99,
+            value=median(load.p99 for load in ours),
             unit="ms",
-            baseline=bare.p99,
+            baseline=median(load.p99 for load in bare),
             baseline_name="bare aiohttp handler",
             aim="< 30 ms",
             at_most=30,
         ),
+        Figure(name="  p99 while the first run of all starts", value=first.p99, unit="ms"),
     ]
 
 
@@ -98,12 +113,13 @@ def _bare() -> Iterator[str]:
 
 
 @contextmanager
-def _stuck_model() -> Iterator[int]:
+def _stuck_model() -> Iterator[socket.socket]:
     """A provider that takes the request and never answers: slots stay busy, runs queue."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
-        yield int(listener.getsockname()[1])
+        listener.settimeout(60)
+        yield listener
 
 
 def wait_for(port: int) -> None:
