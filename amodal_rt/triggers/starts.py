@@ -1,6 +1,5 @@
 """A wish for one run, with everything that the ledger needs to rule on it."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from amodal_rt.domain.automation import Automation, Definition, Lifecycle
@@ -54,9 +53,24 @@ def start_for_event(
     rule: str | None,
 ) -> Start:
     """A start that an event causes. Depth is the event's: it was counted from its cause."""
-    start = start_for(definition, kind, ids=ids, now=now, event_id=event.id)
-    return replace(
-        start, depth=event.depth, actor=event.actor, door=kind.value, skip=skip, rule=rule
+    automation = definition.automation
+    # Not made from a plain one: accepting a webhook would make every start twice.
+    return Start(
+        run_id=ids.run(),
+        automation=automation.name,
+        title=automation.title,
+        trigger=kind,
+        definition=definition.hash,
+        created_at=now,
+        concurrency=automation.limits.concurrency,
+        on_limit=automation.limits.over(kind),
+        starts_per_hour=automation.limits.starts_per_hour,
+        event_id=event.id,
+        depth=event.depth,
+        actor=event.actor,
+        door=kind.value,
+        skip=skip,
+        rule=rule,
     )
 
 
