@@ -35,7 +35,11 @@ class Problem:
             "hint": self.hint,
         }
 
+    def finding(self) -> str:
+        """`file:line:column: message`, where the hint is shown apart."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        return f"{place}: {self.message}"
+
     def sentence(self) -> str:
         """`file:line:column: message (hint)` for people."""
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return self.finding() + (f" ({self.hint})" if self.hint else "")

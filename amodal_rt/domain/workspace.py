@@ -9,7 +9,11 @@ from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
 from amodal_rt.domain.delivery import Target
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.run import Run
 from amodal_rt.domain.secret import Text
+
+MODEL_KEY_MISSING = "model_key_missing"
+"""The code of a problem that stops every run but a rehearsal."""
 
 
 class ProviderType(StrEnum):
@@ -79,6 +83,12 @@ class AutomationState:
         return self.definition is not None and not self.blocked
 
     @property
+    def to_rehearse(self) -> Definition | None:
+        """The version that a rehearsal may run: it needs no key of the configured model."""
+        other = any(problem.code != MODEL_KEY_MISSING for problem in self.blocked)
+        return None if other else self.definition
+
+    @property
     def invalid(self) -> bool:
         """Whether the file, as it is now, cannot run."""
         errors = any(problem.severity == "error" for problem in self.problems)
@@ -105,3 +115,10 @@ class Snapshot:
         """The version of `name` that may run now, or None."""
         state = self.automations.get(name)
         return state.definition if state and state.runnable else None
+
+    def find_for(self, run: Run) -> Definition | None:
+        """The version that `run` may execute now, or None."""
+        state = self.automations.get(run.automation)
+        if state is None:
+            return None
+        return (state.to_rehearse if run.rehearse else None) or self.find(run.automation)

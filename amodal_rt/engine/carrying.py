@@ -71,7 +71,7 @@ class Carrier:
     async def carry(self, run: Run, supervisor: Supervisor) -> None:
         """Execute the run and commit what became of it."""
         snapshot = self._catalogue.snapshot()
-        definition = snapshot.find(run.automation)
+        definition = snapshot.find_for(run)
         journal = RunJournal(
             run, self._ledger, signals=self._signals, clock=self._clock, mask=self._mask
         )

@@ -44,7 +44,9 @@ class Starting:
         UnavailableError.
         """
         _check_depth(payload)
-        definition = runnable(self.state(name))
+        state = self.state(name)
+        definition = state.to_rehearse if rehearse else None
+        definition = definition or runnable(state)
         start = start_for(
             definition,
             TriggerKind.MANUAL,
@@ -78,7 +80,7 @@ def runnable(state: AutomationState) -> Definition:
     if first is None:
         raise InvalidError(f"{state.name} has no version that can run")
     raise InvalidError(
-        f"{state.name} cannot run: {first.sentence()}", code=first.code, hint=first.hint
+        f"{state.name} cannot run: {first.finding()}", code=first.code, hint=first.hint
     )
 
 

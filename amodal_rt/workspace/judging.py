@@ -9,7 +9,7 @@ from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.models import configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.secret import SecretRef
-from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.domain.workspace import MODEL_KEY_MISSING, WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.settings import Environment
 
@@ -179,7 +179,7 @@ def _models(
     keys = (
         _problem(
             definition,
-            "model_key_missing",
+            MODEL_KEY_MISSING,
             each.sentence(),
             pointer="/model",
             hint=f"set {' or '.join(each.variables)} in the environment or in .env",
