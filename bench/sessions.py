@@ -5,9 +5,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from amodal_rt.clock import parse_iso
 from bench.daemon import Daemon, daemon, workspace
@@ -66,14 +69,34 @@ def _ours(running: Daemon, arrivals: Path) -> float:
     for _ in range(WARM + ROUNDS):
         before = len(_lines(arrivals))
         run = running.client.post("/v1/automations/work/trigger", {})
-        for _ in running.client.lines(f"/v1/runs/{run['run_id']}/journal", {"follow": "1"}):
-            pass
-        done = running.client.get(f"/v1/runs/{run['run_id']}")
-        if done["status"] != "completed":
-            raise RuntimeError(f"a run failed: {done['error']}")
+        # Nobody asks the daemon for anything until the request is out: the answer to a
+        # question would be part of the figure.
+        _until(partial(_has_more, arrivals, before))
+        done = _finished(running, run["run_id"])
         started = parse_iso(done["started_at"]).timestamp()
         latencies.append((_lines(arrivals)[before] - started) * 1000)
     return statistics.median(latencies[WARM:])
+
+
+def _finished(running: Daemon, run_id: str) -> dict[str, Any]:
+    for _ in running.client.lines(f"/v1/runs/{run_id}/journal", {"follow": "1"}):
+        pass
+    done: dict[str, Any] = running.client.get(f"/v1/runs/{run_id}")
+    if done["status"] != "completed":
+        raise RuntimeError(f"a run failed: {done['error']}")
+    return done
+
+
+def _has_more(arrivals: Path, before: int) -> bool:
+    return len(_lines(arrivals)) > before
+
+
+def _until(met: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not met():
+        if time.monotonic() > end:
+            raise RuntimeError("the model was never asked")
+        time.sleep(0.002)
 
 
 def _bare(url: str, arrivals: Path) -> float:
