@@ -1,12 +1,17 @@
 """Each provider's own wire format over a real socket."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from agent_house import AgentHouse, calls_then_done, request
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason, RunStatus
@@ -106,6 +111,37 @@ async def test_a_list_falls_through_at_once_and_says_who_served(house: AgentHous
     assert [each.api for each in house.model.requests] == ["anthropic", "openai"]
     assert [each.data.get("model") for each in house.of(EntryType.TURN_FAILED)] == ["p0:small"]
     assert house.clock.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("kind", [ProviderType.OPENAI_COMPATIBLE, ProviderType.ANTHROPIC])
+@pytest.mark.parametrize("answer", ["<html>login</html>", "{}", '{"choices": []}', "[]", "null"])
+async def test_an_unreadable_answer_is_told_and_the_next_model_asked(
+    house: AgentHouse, kind: ProviderType, answer: str
+) -> None:
+    """A proxy's login page, an overloaded gateway: success in its status, nothing in its body."""
+
+    async def misspeak(request: web.Request) -> web.Response:
+        kind = "text/html" if answer.startswith("<") else "application/json"
+        return web.Response(text=answer, content_type=kind)
+
+    async with TestServer(_app(misspeak)) as broken:
+        _use(house, kind, ProviderType.OPENAI_COMPATIBLE)
+        providers: dict[str, Provider] = house.settings["providers"]
+        providers["p0"] = replace(providers["p0"], base_url=str(broken.make_url("/v1")))
+        house.model.script(Turn(text="second"))
+
+        outcome = await house.run()
+
+    (failed,) = house.of(EntryType.TURN_FAILED)
+    assert (outcome.text, outcome.model) == ("second", "p1:small")
+    # One library refuses a page in words of its own, before this program sees it.
+    assert re.search("unreadable answer|Expected a JSON response", str(failed.data["error"]))
+
+
+def _app(answer: Callable[[web.Request], Awaitable[web.Response]]) -> web.Application:
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    return app
 
 
 async def test_when_none_answers_each_reason_is_told(house: AgentHouse) -> None:

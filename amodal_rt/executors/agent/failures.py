@@ -25,6 +25,10 @@ _WORDS = {
 }
 
 
+class MisreadAnswerError(ModelAPIError):
+    """A provider answered with success and in no shape that its interface knows."""
+
+
 def describe(error: BaseException) -> str:
     """One line for people. The caller masks it."""
     if isinstance(error, FallbackExceptionGroup):
@@ -32,6 +36,9 @@ def describe(error: BaseException) -> str:
         return "no model answered: " + "; ".join(describe(each) for each in inner)
     if isinstance(error, ModelHTTPError):
         return _http(error)
+    if isinstance(error, MisreadAnswerError):
+        line = f"the model {error.model_name}'s provider gave an unreadable answer: {error.message}"
+        return plain_line(line, 400)
     if isinstance(error, ModelAPIError):
         return f"the model {error.model_name} did not answer: {_root(error)}"
     if isinstance(error, AmodalError):
@@ -70,8 +77,12 @@ def _detail(body: object) -> str:
 
 def _root(error: BaseException) -> str:
     seen: list[BaseException] = [error]
-    while (cause := seen[-1].__cause__ or seen[-1].__context__) and cause not in seen:
+    while (cause := _cause(seen[-1])) and cause not in seen:
         seen.append(cause)
     name = type(seen[-1]).__name__
     text = plain_line(str(seen[-1]), 200)
     return f"{name}: {text}" if text else name
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)

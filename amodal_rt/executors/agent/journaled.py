@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 
+from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.executors.agent.failures import describe
+from amodal_rt.executors.agent.failures import MisreadAnswerError, describe
 from amodal_rt.executors.agent.session import Session
 
 
@@ -29,9 +30,7 @@ class JournaledModel(WrapperModel):
     ) -> ModelResponse:
         step = await self._begin()
         try:
-            response = await self.wrapped.request(
-                messages, model_settings, model_request_parameters
-            )
+            response = await self._ask(messages, model_settings, model_request_parameters)
         except Exception as error:
             facts = {"model": self._reference, "error": self._session.mask(describe(error))}
             await self._record(EntryType.TURN_FAILED, step, facts)
@@ -39,6 +38,25 @@ class JournaledModel(WrapperModel):
         self._count(response)
         await self._record(EntryType.TURN_FINISHED, step, self._facts(response))
         return response
+
+    async def _ask(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """What the provider answered. Raises MisreadAnswerError for an answer in no known
+        shape, upon which the next model of a list is asked."""
+        try:
+            return await self.wrapped.request(messages, model_settings, model_request_parameters)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # pydantic-ai reads an answer without choices or parts as if they were there.
+            what = type(error).__name__
+        except UnexpectedModelBehavior as error:
+            if type(error) is not UnexpectedModelBehavior:
+                raise
+            what = error.message
+        raise MisreadAnswerError(self.wrapped.model_name, what)
 
     async def _begin(self) -> str:
         """The step of this request, its row written."""
