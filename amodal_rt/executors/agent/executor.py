@@ -12,6 +12,7 @@ from amodal_rt.domain.models import (
 )
 from amodal_rt.domain.outcome import Outcome, failed
 from amodal_rt.domain.run import FailedReason
+from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
 from amodal_rt.executors.agent.mcp_pool import McpPool
 from amodal_rt.executors.agent.session import (
@@ -65,6 +66,7 @@ class AgentExecutor:
             pool=McpPool(egress, clock, redactor),
         )
         self._loop: _Loop | None = None
+        self._libraries: set[ProviderType] = set()
         self._loading = asyncio.Lock()
 
     async def execute(self, context: RunContext) -> Outcome:
@@ -74,7 +76,7 @@ class AgentExecutor:
             choices = choose_models(context)
         except AmodalError as error:
             return failed(FailedReason.ERROR, self.services.redactor.mask(error.message))
-        loop = await self._load()
+        loop = await self._load({choice.provider.type for choice in choices})
         session = await open_session(context, self.services)
         outcome = await loop.run(session, choices)
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
@@ -87,11 +89,12 @@ class AgentExecutor:
             await self._loop.close()
             self._loop = None
 
-    async def _load(self) -> _Loop:
+    async def _load(self, wanted: set[ProviderType]) -> _Loop:
         async with self._loading:
-            if self._loop is None:
-                # In a thread: the import takes up to three seconds, and webhooks go on.
-                self._loop = await asyncio.to_thread(_loop)
+            if self._loop is None or not wanted <= self._libraries:
+                # In a thread: the imports take up to three seconds, and webhooks go on.
+                self._loop = await asyncio.to_thread(_open, self._loop, wanted - self._libraries)
+                self._libraries |= wanted
             return self._loop
 
 
@@ -115,7 +118,10 @@ def _require_agent(context: RunContext) -> None:
         raise NotFoundError(f"there is no agent {name!r}", hint=f"add agents/{name}.md")
 
 
-def _loop() -> _Loop:
+def _open(loop: _Loop | None, wanted: set[ProviderType]) -> _Loop:
     from amodal_rt.executors.agent.loop import AgentLoop
+    from amodal_rt.executors.agent.models import import_library
 
-    return AgentLoop()
+    for kind in wanted:
+        import_library(kind)
+    return loop or AgentLoop()

@@ -1,8 +1,9 @@
 """Model providers, made from the workspace's files and kept between runs."""
 
 import hashlib
+import importlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -87,6 +88,19 @@ class ModelShelf:
         if kind is ProviderType.GOOGLE:
             return _google(choice.name, access, retries, self._http)
         return _openai(choice, access, retries, self._http)
+
+
+_OPENAI = ("pydantic_ai.models.openai", "pydantic_ai.providers.ollama")
+_LIBRARIES: Mapping[ProviderType, tuple[str, ...]] = {
+    ProviderType.ANTHROPIC: ("pydantic_ai.models.anthropic",),
+    ProviderType.GOOGLE: ("pydantic_ai.models.google",),
+}
+
+
+def import_library(kind: ProviderType) -> None:
+    """Load what models of this kind need. Takes up to seconds: never on the event loop."""
+    for name in _LIBRARIES.get(kind, _OPENAI):
+        importlib.import_module(name)
 
 
 def _openai(choice: ModelChoice, access: _Access, retries: int, http: httpx2.AsyncClient) -> Model:
