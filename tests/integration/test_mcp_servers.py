@@ -17,6 +17,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.errors import UnavailableError
+from amodal_rt.executors.agent import mcp_pool
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -196,6 +197,22 @@ async def test_a_server_that_cannot_start_says_why_and_the_run_goes_on(house: Ag
     assert "no licence" in system
     assert "canary" not in system
     assert "the command /no/such/program does not exist" in system
+
+
+async def test_a_server_that_says_nothing_is_waited_for_once_and_not_by_every_run(
+    house: AgentHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_pool, "START_SECONDS", 1.0)
+    code = f"open({str(house.folder / 'starts')!r}, 'a').write('x'); import time; time.sleep(600)"
+    house.mcp("mute", mcp=McpServer(command=sys.executable, args=("-c", code)))
+
+    outcomes = [await house.run() for _ in range(3)]
+
+    assert [each.status for each in outcomes] == [RunStatus.COMPLETED] * 3
+    assert all("mute: not available now" in each.system for each in house.model.requests)
+    assert (house.folder / "starts").read_text() == "x"
+    # Who tests the connection wants to know how it is now.
+    assert "within 1 seconds" in str((await house.probe.test(house.connections["mute"]))["detail"])
 
 
 async def test_parallel_calls_of_one_server_run_side_by_side(house: AgentHouse) -> None:

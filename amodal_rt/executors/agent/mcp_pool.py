@@ -16,6 +16,9 @@ from amodal_rt.settings import Environment
 START_SECONDS = 30.0
 """How long a server may take to start and list its tools."""
 
+SILENT_SECONDS = 60.0
+"""How long runs do without a server that said nothing when it was started."""
+
 
 class McpPool:
     """One server a connection and set of secrets, shared by all runs.
@@ -31,11 +34,16 @@ class McpPool:
         self._servers: dict[str, tuple[str, McpServer]] = {}
         self._retired: list[McpServer] = []
         self._locks: dict[str, asyncio.Lock] = {}
+        self._silent: dict[str, tuple[str, float]] = {}
 
     async def open_all(
         self, connections: Sequence[Connection], environment: Environment
     ) -> tuple[dict[str, McpServer], dict[str, str]]:
-        """The servers of these connections, started where needed, and why others failed."""
+        """The servers of these connections, started where needed, and why others failed.
+
+        One that was silent for `START_SECONDS` is not waited for again within
+        `SILENT_SECONDS`: one such server would hold up every run of the workspace.
+        """
         if not connections:
             return {}, {}
         answers = await asyncio.gather(*(self._try(each, environment) for each in connections))
@@ -46,7 +54,9 @@ class McpPool:
             {name: each for name, each in pairs if isinstance(each, str)},
         )
 
-    async def open(self, connection: Connection, environment: Environment) -> McpServer:
+    async def open(
+        self, connection: Connection, environment: Environment, *, anew: bool = True
+    ) -> McpServer:
         """The server of one connection. Raises UnavailableError (`mcp_unavailable`)."""
         opening = opening_of(connection, environment)
         lock = self._locks.setdefault(connection.name, asyncio.Lock())
@@ -54,6 +64,8 @@ class McpPool:
             key, server = self._servers.get(connection.name, ("", None))
             if server is not None and key == opening.key and server.alive:
                 return server
+            if not anew and self._was_silent(opening):
+                raise _unavailable(opening, "did not start in time a moment ago")
             if server is not None:
                 await self._retire(server)
             fresh = await self._start(opening)
@@ -73,7 +85,7 @@ class McpPool:
 
     async def _try(self, connection: Connection, environment: Environment) -> McpServer | str:
         try:
-            return await self.open(connection, environment)
+            return await self.open(connection, environment, anew=False)
         except UnavailableError as error:
             return error.message
 
@@ -94,12 +106,21 @@ class McpPool:
             async with self._clock.deadline(START_SECONDS):
                 return await serve(opening, self._egress, self._clock)
         except TimeoutError:
+            self._silent[opening.name] = (opening.key, self._clock.monotonic())
             reason = f"did not start within {START_SECONDS:g} seconds"
         except UnavailableError as error:
             reason = plain_line(self._redactor.mask(error.message), 300)
-        raise UnavailableError(
-            f"the MCP server of {opening.name} is not available: {reason}", code="mcp_unavailable"
-        )
+        raise _unavailable(opening, reason)
+
+    def _was_silent(self, opening: Opening) -> bool:
+        key, at = self._silent.get(opening.name, ("", 0.0))
+        return key == opening.key and self._clock.monotonic() < at + SILENT_SECONDS
+
+
+def _unavailable(opening: Opening, reason: str) -> UnavailableError:
+    return UnavailableError(
+        f"the MCP server of {opening.name} is not available: {reason}", code="mcp_unavailable"
+    )
 
 
 class _Serve(Protocol):
