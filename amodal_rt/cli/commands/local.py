@@ -1,6 +1,7 @@
 """The commands that need no daemon: validate, schema, convert, init, version."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -106,7 +107,7 @@ def init(
         copy_template(folder)
     except AmodalError as error:
         return output.error(error)
-    where = "" if folder == Path() else f" --workspace {folder}"
+    where = "" if folder == Path() else f" --workspace {shlex.quote(str(folder))}"
     output.say(f"made a workspace in {folder.resolve()}")
     output.say(f"next: amodal-rt up{where}")
     return codes.OK
