@@ -64,7 +64,9 @@ class AuthShape(FileShape):
     ] = None
     username: Annotated[EnvText | None, described("Of `basic`: the user.")] = None
     password: Annotated[EnvText | None, described("Of `basic`: `env:NAME` of the password.")] = None
-    parameter: Annotated[Filled | None, described("Of `query`: the parameter's name.")] = None
+    parameter: Annotated[
+        Filled | None, described("Of `query`: the parameter's name; `header` is read too.")
+    ] = None
 
 
 class SpecShape(FileShape):
@@ -220,16 +222,16 @@ def _prose(files: Mapping[str, bytes], folder: str, name: str) -> str | None:
 
 _NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "bearer": (("token",),),
-    "header": (("token",), ("header",)),
+    "header": (("token",),),
     "basic": (("token", "username"),),
-    "query": (("token",), ("parameter",)),
+    "query": (("token",), ("parameter", "header")),
     "none": (),
 }
 _USES: Mapping[str, frozenset[str]] = {
     "bearer": frozenset({"token", "header", "prefix"}),
     "header": frozenset({"token", "header", "prefix"}),
     "basic": frozenset({"token", "header", "username", "password"}),
-    "query": frozenset({"token", "parameter"}),
+    "query": frozenset({"token", "parameter", "header"}),
     "none": frozenset(),
 }
 
@@ -367,7 +369,7 @@ def _auth(shape: AuthShape | None) -> ConnectionAuth:
         prefix=default if shape.prefix is None else shape.prefix,
         username=_text(shape.username),
         password=_text(shape.password),
-        parameter=shape.parameter,
+        parameter=shape.parameter or (shape.header if shape.type == "query" else None),
     )
 
 
