@@ -11,7 +11,7 @@ from amodal_rt.operations import shapes
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document, Standing
-from amodal_rt.operations.starting import Starting
+from amodal_rt.operations.starting import Starting, require_sound
 from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.ports import Caller, Catalogue, Ledger
 
@@ -62,7 +62,10 @@ class Automations:
     async def pause(self, caller: Caller, name: str, *, reason: str | None = None) -> Document:
         """Nothing of it starts until resumed; its pending runs are cancelled."""
         state = self._starting.state(name)
-        await self._set_paused(caller, state, paused=True, reason=reason)
+        before = self._facts.of(name)
+        # Pausing once more must not wipe out why it was paused.
+        why = reason if reason is not None or not before.paused else before.paused_reason
+        await self._set_paused(caller, state, paused=True, reason=why)
         await self._facts.refresh()
         return await self.show(caller, name)
 
@@ -78,9 +81,9 @@ class Automations:
         """Let it run again. Raises ConflictError (`paused_by_file`), naming file and line."""
         state = self._starting.state(name)
         definition = state.definition
-        if definition and definition.automation.status is Lifecycle.PAUSED:
+        if definition and definition.automation.status is not Lifecycle.ACTIVE:
             raise ConflictError(
-                f'"{definition.automation.title}" is paused by its file: '
+                f'"{definition.automation.title}" is {definition.automation.status} by its file: '
                 f"{definition.place('/status')}",
                 code="paused_by_file",
                 hint=f"change it there, or run: ops automations activate {name}",
@@ -91,7 +94,11 @@ class Automations:
         return await self.show(caller, name)
 
     async def activate(self, caller: Caller, name: str) -> Document:
-        """Write `status: active` into its file. Raises ConflictError, UnavailableError."""
+        """Write `status: active` into its file.
+
+        Raises InvalidError for a file that could not run then, ConflictError, UnavailableError.
+        """
+        require_sound(self._starting.state(name))
         return await self._write(caller, name, Lifecycle.ACTIVE, "automation.activated")
 
     async def reset(self, caller: Caller, name: str) -> Document:

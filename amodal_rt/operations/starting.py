@@ -71,6 +71,15 @@ class Starting:
         return automations[name]
 
 
+def require_sound(state: AutomationState) -> None:
+    """Raise InvalidError with what is wrong with the file as it is now."""
+    wrong = next((each for each in state.problems if each.severity == "error"), None)
+    if wrong is not None:
+        raise InvalidError(
+            f"{state.name} is invalid: {wrong.finding()}", code=wrong.code, hint=wrong.hint
+        )
+
+
 def runnable(state: AutomationState) -> Definition:
     """The version that may run now. Raises InvalidError with what stands in its way."""
     if state.definition is not None and not state.blocked:

@@ -148,11 +148,12 @@ def read(found: Found) -> bytes:
 
 
 def ignored(name: str) -> bool:
-    """Whether a file is an editor's or the system's own: hidden, a backup, half of a save."""
+    """Whether a file is for people, or an editor's own: hidden, a backup, half of a save."""
     return (
         name.startswith((".", "#"))
         or name.endswith(("~", ".swp", ".swo", ".swx", ".tmp", ".bak", ".orig", ".part"))
         or name == "4913"
+        or name.casefold() in ("readme", "readme.md")
     )
 
 

@@ -76,7 +76,9 @@ def reset(
 
 def trigger(
     name: options.Name,
-    payload: Annotated[str | None, typer.Option(help="The payload, as JSON.")] = None,
+    payload: Annotated[
+        str | None, typer.Option(help="The payload, as JSON; - or @FILE to read it.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="With --json: the finished run.")] = False,
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Use the built-in rehearsal model: no tokens.")

@@ -172,10 +172,11 @@ def trigger(
 
 def history(door: Door, name: str, *, status: str | None, limit: int) -> int:
     """The automation's runs, newest first."""
-    # Asked first, so that a misspelt name is an error and not an empty history.
-    door.daemon.get(f"/v1/automations/{name}")
     params = wanted(automation=name, status=status, limit=limit)
     rows = door.daemon.get("/v1/runs", params)
+    if not rows:
+        # A misspelt name is an error; a deleted automation still has its history.
+        door.daemon.get(f"/v1/automations/{name}/why", wanted(limit=1))
     if door.output.as_json:
         door.output.document(rows)
         return codes.OK

@@ -158,8 +158,27 @@ async def test_resuming_names_the_next_run(desk: Desk) -> None:
     assert (row["status"], row["next_run_at"]) == ("active", "2026-03-02T09:00:00Z")
 
 
-async def test_what_the_file_pauses_cannot_be_resumed(desk: Desk) -> None:
-    desk.files.add(live(definition("a", cron(), status=Lifecycle.PAUSED)))
+async def test_pausing_once_more_keeps_why_it_was_paused(desk: Desk) -> None:
+    desk.files.add(live(definition("a", cron())))
+    await desk.automations.pause(ADA, "a", reason="on holiday")
+
+    row = await desk.automations.pause(ADA, "a")
+
+    assert row["paused"]["reason"] == "on holiday"
+
+
+async def test_an_invalid_file_is_not_activated(desk: Desk) -> None:
+    desk.files.add(AutomationState(name="a", file="automations/a.json", problems=(BROKEN,)))
+
+    with pytest.raises(InvalidError) as caught:
+        await desk.automations.activate(ADA, "a")
+
+    assert caught.value.code == "unknown_key"
+
+
+@pytest.mark.parametrize("status", [Lifecycle.PAUSED, Lifecycle.DRAFT])
+async def test_what_the_file_holds_back_cannot_be_resumed(desk: Desk, status: Lifecycle) -> None:
+    desk.files.add(live(definition("a", cron(), status=status)))
 
     with pytest.raises(ConflictError) as caught:
         await desk.automations.resume(ADA, "a")
