@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amodal_rt.cli.output import Output
 from amodal_rt.cli.verbs.door import Door
-from amodal_rt.client import Client, DaemonRecord, find_client, running_daemons
+from amodal_rt.client import RECORD_FILE, Client, DaemonRecord, find_client, running_daemons
 from amodal_rt.errors import AmodalError, NotFoundError
 from amodal_rt.settings import load_process_settings, state_folder
 from amodal_rt.workspace.locate import find_workspace
@@ -34,7 +34,15 @@ def connect(workspace: str | None) -> Client:
         root = find_workspace(flag, settings, Path.cwd())
     except NotFoundError as error:
         return find_client(_only_daemon(error, flag).state_dir, actor=user())
-    return find_client(state_folder(root, settings), actor=user())
+    return find_client(_state_of(root, state_folder(root, settings)), actor=user())
+
+
+def _state_of(root: Path, usual: Path) -> Path:
+    """The state folder of the daemon that serves `root`: it may have been given another one."""
+    if (usual / RECORD_FILE).exists():
+        return usual
+    serving = (each.state_dir for each in running_daemons() if each.workspace == root.absolute())
+    return next(serving, usual)
 
 
 def find_root(workspace: Path | None) -> Path:
