@@ -160,8 +160,8 @@ def test_a_workspace_that_is_itself_a_link_is_read(root: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "name",
-    [".good.json.swp", ".hidden.json", "good.json~", "#good.json#", "good.json.swp", "4913", "README.md",
-     "good.json.tmp", "good.json.bak", ".#good.json", "..data"],
+    [".good.json.swp", ".hidden.json", "good.json~", "#good.json#", "good.json.swp", "4913",
+     "README.md", "good.json.tmp", "good.json.bak", ".#good.json", "..data"],
 )  # fmt: skip
 def test_what_editors_leave_is_ignored(root: Path, name: str) -> None:
     (root / "automations" / name).write_text("{")
