@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from agent_house import AgentHouse, calls_then_done, request
 
@@ -6,6 +7,7 @@ from amodal_rt.domain.automation import AgentWork, ChatMessage, Limits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason, RunStatus
+from amodal_rt.executors.agent.spoken import SAID_BYTES
 from amodal_rt.testing.model_server import Call, Turn
 
 
@@ -219,3 +221,45 @@ async def test_an_agent_that_does_not_exist_fails_the_run_before_anything_is_ask
 
     assert outcome.error == "there is no agent 'nobody'"
     assert house.model.requests == []
+
+
+async def test_a_mebibyte_of_what_a_model_says_is_kept(house: AgentHouse) -> None:
+    """In the journal and in the result; a list that lost its end is no payload."""
+    house.rest()
+    long = "[" + '"é", ' * SAID_BYTES + "1]"
+    house.model.script(
+        Turn(
+            text=long,
+            calls=[
+                replace(request(params={"a": "y" * 50_000}), id="z" * 50_000),
+                Call("x" * 50_000, {"a": "y" * 50_000}),
+            ],
+        ),
+        Turn(text=f"{long[: SAID_BYTES // 2]}s3cr3t-canary{long[SAID_BYTES // 2 :]}"),
+    )
+
+    outcome = await house.run()
+
+    assert outcome.status is RunStatus.COMPLETED, outcome.error
+    assert outcome.payload is None
+    whole = f"{len(long.encode()):,}"
+    first, last = [str(each.data["text"]) for each in house.of(EntryType.TURN_FINISHED)]
+    assert outcome.text == last
+    assert first.endswith(f"\n(cut: the first 1,048,576 of {whole} bytes are kept)")
+    for said in (first, last):
+        kept = said.partition("\n(cut: ")[0]
+        assert SAID_BYTES - 3 < len(kept.encode()) <= SAID_BYTES
+        assert "canary" not in said
+    [started] = house.of(EntryType.TOOL_STARTED)
+    assert started.step == "z" * 200
+    # JSON writes each quotation mark of the texts as two bytes.
+    assert len(house.journal_text().encode()) < 2 * SAID_BYTES * 4 // 3 + 100_000
+
+
+async def test_a_long_list_that_is_kept_whole_is_a_payload(house: AgentHouse) -> None:
+    items = ["é" * 100] * 4_000
+    house.model.script(Turn(text=json.dumps(items, ensure_ascii=False)))
+
+    outcome = await house.run()
+
+    assert outcome.payload == items

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -142,6 +143,35 @@ def _app(answer: Callable[[web.Request], Awaitable[web.Response]]) -> web.Applic
     app = web.Application()
     app.router.add_post("/{path:.*}", answer)
     return app
+
+
+@pytest.mark.parametrize("kind", [ProviderType.ANTHROPIC, ProviderType.GOOGLE, ProviderType.OPENAI])
+async def test_an_answer_without_end_is_left_and_the_next_model_asked(
+    house: AgentHouse, kind: ProviderType
+) -> None:
+    sent: list[int] = []
+
+    async def babble(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await answer.prepare(request)
+        with suppress(ConnectionError):
+            for _ in range(200):
+                await answer.write(b" " * 1_048_576)
+                sent.append(1)
+        return answer
+
+    async with TestServer(_app(babble)) as broken:
+        _use(house, kind, ProviderType.OPENAI_COMPATIBLE)
+        providers: dict[str, Provider] = house.settings["providers"]
+        providers["p0"] = replace(providers["p0"], base_url=str(broken.make_url("/v1")))
+        house.model.script(Turn(text="second"))
+
+        outcome = await house.run()
+
+    assert (outcome.text, outcome.model) == ("second", "p1:small"), outcome.error
+    (failed,) = house.of(EntryType.TURN_FAILED)
+    assert "longer than 16,777,216 bytes" in str(failed.data["error"])
+    assert len(sent) < 100
 
 
 async def test_when_none_answers_each_reason_is_told(house: AgentHouse) -> None:

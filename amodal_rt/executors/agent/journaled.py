@@ -12,6 +12,7 @@ from pydantic_ai.settings import ModelSettings
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.executors.agent.failures import MisreadAnswerError, describe
 from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.agent.spoken import NAME_CHARACTERS, keep
 
 
 class JournaledModel(WrapperModel):
@@ -80,14 +81,18 @@ class JournaledModel(WrapperModel):
 
     def _facts(self, response: ModelResponse) -> Mapping[str, object]:
         text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+        said, _ = keep(self._session.mask(text))
         calls = [
-            {"id": part.tool_call_id, "tool": part.tool_name}
+            {
+                "id": part.tool_call_id[:NAME_CHARACTERS],
+                "tool": part.tool_name[:NAME_CHARACTERS],
+            }
             for part in response.parts
             if isinstance(part, ToolCallPart)
         ]
         return {
             "model": self._reference,
-            "text": self._session.mask(text),
+            "text": said,
             "calls": calls,
             "finish": response.finish_reason,
             "input_tokens": response.usage.input_tokens,

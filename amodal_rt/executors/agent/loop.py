@@ -38,6 +38,7 @@ from amodal_rt.executors.agent.payload import parse_payload
 from amodal_rt.executors.agent.prompt import Prompt, build_prompt, build_task_prompt
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
 from amodal_rt.executors.agent.session import Session, Tally, agent_of
+from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.executors.agent.tools import DispatchArguments
 from amodal_rt.executors.agent.toolset import GatedToolset
 from amodal_rt.guardrails.untrusted import plain_line
@@ -96,11 +97,11 @@ class AgentLoop:
             return _failure(session, error)
         finally:
             del self._running[run_id]
-        masked = session.mask(text)
+        said, whole = keep(session.mask(text))
         return Outcome(
             status=RunStatus.COMPLETED,
-            text=masked,
-            payload=parse_payload(masked),
+            text=said,
+            payload=parse_payload(said) if whole else None,
             usage=_usage(session.tally),
             model=session.tally.served,
             wrote=session.tally.writes > 0,

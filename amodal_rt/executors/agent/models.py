@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,6 +19,9 @@ from amodal_rt.settings import Environment
 RETRIES = 4
 """How often a request that failed in passing (429, 5xx, no connection) is sent again, with the
 provider library's own backoff: some eight seconds. The run's deadline bounds it as well."""
+
+ANSWER_BYTES = 16 * 1_048_576
+"""How much of one answer is read from a provider."""
 
 _KEPT = 64
 _OLLAMA = "http://127.0.0.1:11434/v1"
@@ -80,7 +83,8 @@ class ModelShelf:
             # One client for all: making one reads the certificate store, and each keeps its
             # own connections.
             self._http = httpx2.AsyncClient(
-                timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
+                timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
+                event_hooks={"response": [_bound]},
             )
         kind = choice.provider.type
         if kind is ProviderType.ANTHROPIC:
@@ -175,3 +179,25 @@ def _with_version(url: str) -> str:
 
 def _value(text: Text | None, environment: Environment) -> str | None:
     return environment.get(text.name) if isinstance(text, SecretRef) else text
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """A client's response hook: reading more than `ANSWER_BYTES` of it is an `httpx2.ReadError`."""
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        room = ANSWER_BYTES
+        async for chunk in self._stream:
+            room -= len(chunk)
+            if room < 0:
+                raise httpx2.ReadError(f"the answer is longer than {ANSWER_BYTES:,} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -12,6 +12,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.executors.agent.mcp_opening import McpServer
 from amodal_rt.executors.agent.mcp_pool import McpPool
+from amodal_rt.executors.agent.spoken import NAME_CHARACTERS
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
 from amodal_rt.guardrails.redaction import Redactor
@@ -83,6 +84,7 @@ class Session:
 
     def step(self, call_id: str) -> str:
         """The step of a tool call. A model that repeats its ids still gets one step a call."""
+        call_id = call_id[:NAME_CHARACTERS]
         self.tally.calls[call_id] += 1
         count = self.tally.calls[call_id]
         return call_id if count == 1 else f"{call_id}#{count}"

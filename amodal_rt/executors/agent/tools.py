@@ -70,7 +70,9 @@ class DispatchArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    task: str = Field(min_length=1, description="everything that the sub-agent must know")
+    task: str = Field(
+        min_length=1, max_length=100_000, description="everything that the sub-agent must know"
+    )
     tools: list[str] | None = Field(
         default=None, description="narrow its tools: names or connection.tool globs"
     )
