@@ -164,6 +164,7 @@ async def test_pausing_once_more_keeps_why_it_was_paused(desk: Desk) -> None:
 
     row = await desk.automations.pause(ADA, "a")
 
+    assert isinstance(row["paused"], dict)
     assert row["paused"]["reason"] == "on holiday"
 
 
