@@ -215,6 +215,35 @@ async def test_a_server_that_says_nothing_is_waited_for_once_and_not_by_every_ru
     assert "within 1 seconds" in str((await house.probe.test(house.connections["mute"]))["detail"])
 
 
+UNREAD = """
+import asyncio, sys
+from amodal_rt.clock import SystemClock
+from amodal_rt.executors.agent.mcp_transport import Child
+
+async def main():
+    code = "while True: print('x' * 1_000_000); import sys; print('y' * 1_000_000, file=sys.stderr)"
+    child = Child((sys.executable, "-c", code), {}, SystemClock())
+    async with child.transport() as (incoming, _):
+        await incoming.receive()
+    print("left")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_whose_output_nobody_read_leaves_no_complaint_at_exit() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        UNREAD,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+
+    assert (out, err.decode()) == (b"left\n", "")
+
+
 async def test_parallel_calls_of_one_server_run_side_by_side(house: AgentHouse) -> None:
     house.mcp(access=READS)
     house.model.script(*calls_then_done(*[Call("tools__lookup", {"name": "alpha"})] * 8))

@@ -79,6 +79,7 @@ class Child:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.shield(self._drain(process))
 
     async def _read(self, process: Process, into: MemoryObjectSendStream[Incoming]) -> None:
         assert process.stdout
@@ -126,6 +127,17 @@ class Child:
                     break
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+
+    async def _drain(self, process: Process) -> None:
+        """Read what nobody did: a pipe is closed at its end, and one that the event loop does
+        not live to see closed is complained of on standard error."""
+        assert process.stdout
+        assert process.stderr
+        with suppress(TimeoutError, OSError):
+            async with self._clock.deadline(_GRACE_SECONDS):
+                for pipe in (process.stdout, process.stderr):
+                    while await pipe.read(LINE_BYTES):
+                        pass
 
 
 def _parse(line: bytes) -> Incoming:
