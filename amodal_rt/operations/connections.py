@@ -17,6 +17,10 @@ class Probe(Protocol):
         """`{name, intent, description, rule}` of each tool or known endpoint."""
         ...
 
+    def failure(self, connection: Connection) -> str | None:
+        """Why it was not available when it was last needed, if it was not. Asks nobody."""
+        ...
+
     async def test(self, connection: Connection) -> Mapping[str, object]:
         """`{ok, status, detail}` of one read."""
         ...
@@ -30,12 +34,16 @@ class Connections:
         self._probe = probe
 
     async def list_all(self, caller: Caller) -> list[Document]:
-        """All, by name, with what each still needs."""
+        """All, by name, with what each still needs, or why it failed when it was last needed."""
         environment = self._catalogue.environment()
         found = sorted(self._catalogue.snapshot().connections.items())
-        return [
-            shapes.connection(each, missing=environment.missing(each.secrets)) for _, each in found
-        ]
+        rows: list[Document] = []
+        for _, each in found:
+            missing = environment.missing(each.secrets)
+            row = shapes.connection(each, missing=missing)
+            failure = None if missing else self._probe.failure(each)
+            rows.append(row | {"state": f"failed: {failure}"} if failure else row)
+        return rows
 
     async def tools(self, caller: Caller, name: str) -> list[Document]:
         """What it offers, each read, write or unknown, and the rule that says so."""

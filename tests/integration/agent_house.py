@@ -167,7 +167,7 @@ class AgentHouse:
             redactor=self.redactor,
         )
         stack.push_async_callback(self.executor.close)
-        self.probe = ConnectionProbe(self.executor, _Catalogue(self))
+        self.probe = ConnectionProbe(self.executor, HouseCatalogue(self))
         self.settings = {
             "model": ("local:small",),
             "providers": {"local": self.provider("local", ProviderType.OPENAI_COMPATIBLE)},
@@ -300,7 +300,9 @@ class AgentHouse:
 
 
 @dataclass(frozen=True)
-class _Catalogue:
+class HouseCatalogue:
+    """The house's workspace, as it is at each question."""
+
     house: AgentHouse
 
     def snapshot(self) -> Snapshot:

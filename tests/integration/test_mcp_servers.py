@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from agent_house import PYTHON_MCP, AgentHouse, calls_then_done
+from agent_house import PYTHON_MCP, AgentHouse, HouseCatalogue, calls_then_done
 
 from amodal_rt.domain.connection import Access, AccessRule, Intent, McpServer
 from amodal_rt.domain.journal import EntryType
@@ -19,6 +19,8 @@ from amodal_rt.domain.secret import SecretRef
 from amodal_rt.errors import UnavailableError
 from amodal_rt.executors.agent import mcp_pool
 from amodal_rt.guardrails.egress import Egress
+from amodal_rt.operations.connections import Connections
+from amodal_rt.ports import Caller
 from amodal_rt.testing.model_server import Call, Turn
 
 READS = Access(
@@ -213,6 +215,36 @@ async def test_a_server_that_says_nothing_is_waited_for_once_and_not_by_every_ru
     assert (house.folder / "starts").read_text() == "x"
     # Who tests the connection wants to know how it is now.
     assert "within 1 seconds" in str((await house.probe.test(house.connections["mute"]))["detail"])
+
+
+async def test_the_list_of_connections_says_which_servers_last_start_failed(
+    house: AgentHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.probe.tools(house.mcp("sound"))
+    monkeypatch.setattr(mcp_pool, "START_SECONDS", 1.0)
+    sleeping = McpServer(command=sys.executable, args=("-c", "import time; time.sleep(600)"))
+    house.mcp("mute", mcp=sleeping)
+    house.mcp("absent", mcp=McpServer(command="/no/such/program"))
+    house.mcp("unset", mcp=sleeping, secrets=("NOT_SET",))
+    verbs = Connections(HouseCatalogue(house), house.probe)
+
+    async def states() -> dict[object, object]:
+        caller = Caller(actor="local:ada", door="cli")
+        return {each["name"]: each["state"] for each in await verbs.list_all(caller)}
+
+    assert set((await states()).values()) == {"ready", "needs NOT_SET"}
+    await house.run()
+    assert await states() == {
+        "mute": "failed: did not start within 1 seconds",
+        "absent": "failed: the command /no/such/program does not exist",
+        "unset": "needs NOT_SET",
+        "sound": "ready",
+    }
+
+    house.mcp("absent")
+    assert (await states())["absent"] == "ready"
+    await house.probe.test(house.mcp("absent", mcp=McpServer(command="/no/such/program")))
+    assert str((await states())["absent"]).startswith("failed: ")
 
 
 UNREAD = """

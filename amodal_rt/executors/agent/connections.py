@@ -45,13 +45,22 @@ class ConnectionProbe:
             )
         return offered
 
+    def failure(self, connection: Connection) -> str | None:
+        """Why it was not available when it was last needed; None when it was, or when nobody
+        can tell. Of MCP servers alone; its variables are set."""
+        if connection.mcp is None:
+            return None
+        return self._services.pool.failure(connection, self._catalogue.environment())
+
     async def test(self, connection: Connection) -> dict[str, object]:
         """Ask once, reading only: `testPath`, the list of tools, the list of automations.
 
         `{ok, status, detail}`; `status` is an HTTP status where there is one.
         """
         try:
-            async with self._services.clock.deadline(SECONDS):
+            # Starting an MCP server has a bound of its own, whose passing is remembered.
+            mcp = connection.protocol is Protocol.MCP
+            async with self._services.clock.deadline(None if mcp else SECONDS):
                 return await self._test(connection)
         except TimeoutError:
             return dict[str, object](

@@ -35,6 +35,7 @@ class McpPool:
         self._retired: list[McpServer] = []
         self._locks: dict[str, asyncio.Lock] = {}
         self._silent: dict[str, tuple[str, float]] = {}
+        self._failed: dict[str, tuple[str, str]] = {}
 
     async def open_all(
         self, connections: Sequence[Connection], environment: Environment
@@ -77,6 +78,12 @@ class McpPool:
         _, server = self._servers.get(name, ("", None))
         return server is not None and server.alive
 
+    def failure(self, connection: Connection, environment: Environment) -> str | None:
+        """Why its server, as the connection is now, did not start when it was last tried; None
+        when it did, or was not tried. Raises UnavailableError (`env_missing`)."""
+        key, reason = self._failed.get(connection.name, ("", ""))
+        return reason if key and key == opening_of(connection, environment).key else None
+
     async def close(self) -> None:
         """End every server."""
         servers = [server for _, server in self._servers.values()] + self._retired
@@ -104,12 +111,15 @@ class McpPool:
         serve = await asyncio.to_thread(_load)
         try:
             async with self._clock.deadline(START_SECONDS):
-                return await serve(opening, self._egress, self._clock)
+                server = await serve(opening, self._egress, self._clock)
+            self._failed.pop(opening.name, None)
+            return server
         except TimeoutError:
             self._silent[opening.name] = (opening.key, self._clock.monotonic())
             reason = f"did not start within {START_SECONDS:g} seconds"
         except UnavailableError as error:
             reason = plain_line(self._redactor.mask(error.message), 300)
+        self._failed[opening.name] = (opening.key, reason)
         raise _unavailable(opening, reason)
 
     def _was_silent(self, opening: Opening) -> bool:
