@@ -7,6 +7,7 @@ from amodal_rt.domain.automation import AgentWork, ChatMessage, Limits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason, RunStatus
+from amodal_rt.executors.agent.gate import RESULT_CHARACTERS
 from amodal_rt.executors.agent.spoken import SAID_BYTES
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -263,3 +264,19 @@ async def test_a_long_list_that_is_kept_whole_is_a_payload(house: AgentHouse) ->
     outcome = await house.run()
 
     assert outcome.payload == items
+
+
+async def test_no_half_of_a_secret_is_left_where_long_arguments_are_cut(house: AgentHouse) -> None:
+    house.rest()
+    call = request(params={"a": ""})
+    room = RESULT_CHARACTERS - len(json.dumps(call.arguments)) + len('"}}') - len("s3cr3t-ca")
+    house.model.script(
+        *calls_then_done(request(params={"a": "y" * room + "s3cr3t-canary and more of it"}))
+    )
+
+    await house.run()
+
+    [started] = house.of(EntryType.TOOL_STARTED)
+    kept = str(started.data["arguments"])
+    assert f"(cut: {RESULT_CHARACTERS:,} of" in kept
+    assert "s3cr3t" not in kept

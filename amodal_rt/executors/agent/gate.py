@@ -100,7 +100,10 @@ class _Call:
         self._step = step
         # A sub-agent's calls hang below its own dispatch, an agent's below its turn.
         self._parent = session.turn[0] if session.turn else session.parent
-        self._facts: dict[str, object] = {"tool": name, "arguments": _cut_document(arguments)}
+        self._facts: dict[str, object] = {
+            "tool": name,
+            "arguments": _cut_document(session, arguments),
+        }
         run_id = session.context.run.run_id
         self._key = CallKey(step=step, idempotency_key=f"{run_id}:{step}")
 
@@ -201,6 +204,9 @@ def _sentence(error: AmodalError | ValidationError) -> str:
     return error.message + (f" ({error.hint})" if error.hint else "")
 
 
-def _cut_document(arguments: Mapping[str, object]) -> object:
+def _cut_document(session: Session, arguments: Mapping[str, object]) -> object:
     text = json.dumps(arguments, default=str)
-    return dict(arguments) if len(text) <= RESULT_CHARACTERS else cut(text)
+    if len(text) <= RESULT_CHARACTERS:
+        return dict(arguments)
+    # Masked before it is cut: the half of a secret would not be recognised.
+    return cut(session.mask(text))
