@@ -139,7 +139,7 @@ async def test_an_unreadable_answer_is_told_and_the_next_model_asked(
     assert re.search("unreadable answer|Expected a JSON response", str(failed.data["error"]))
 
 
-def _app(answer: Callable[[web.Request], Awaitable[web.Response]]) -> web.Application:
+def _app(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
     app = web.Application()
     app.router.add_post("/{path:.*}", answer)
     return app
