@@ -24,7 +24,38 @@ def measure() -> list[Figure]:
     """Accepts a second and their p99, while every slot of the automation is busy and events
     queue up."""
     bodies = [(_BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS)]
-    files = {
+    bare: list[Load] = []
+    ours: list[Load] = []
+    with (
+        _bare() as url,
+        _stuck_model() as model,
+        workspace(_files(model.getsockname()[1])) as root,
+        daemon(root) as running,
+    ):
+        hook = running.client.get("/v1/automations/hook")["webhook_url"]
+        first = post(hook, bodies[:500], connections=CONNECTIONS)
+        # The first run imports its provider's library for seconds: a figure of its own.
+        held = [model.accept()[0] for _ in range(_SLOTS)]
+        post(url, bodies[:500], connections=CONNECTIONS)
+        # In turns: what else the machine does meanwhile meets both.
+        for place in range(500, REQUESTS, _TURN):
+            bare.append(post(url, bodies[place : place + _TURN], connections=CONNECTIONS))
+            ours.append(post(hook, bodies[place : place + _TURN], connections=CONNECTIONS))
+        for connection in held:
+            connection.close()
+    for load in (first, *ours):
+        _require_accepted(load)
+    return _figures(first, ours, bare)
+
+
+def _files(port: int) -> dict[str, object]:
+    """One webhook whose agent asks a model that never answers."""
+    provider = {
+        "type": "openai-compatible",
+        "baseUrl": f"http://127.0.0.1:{port}/v1",
+        "apiKey": "env:BENCH_KEY",
+    }
+    return {
         "automations/hook.json": {
             "title": "Hook",
             "trigger": "webhook",
@@ -32,38 +63,14 @@ def measure() -> list[Figure]:
             "model": "stuck:model",
         },
         "amodal.json": {
-            "providers": {
-                "stuck": {
-                    "type": "openai-compatible",
-                    "baseUrl": "http://127.0.0.1:{port}/v1",
-                    "apiKey": "env:BENCH_KEY",
-                }
-            },
+            "providers": {"stuck": provider},
             "limits": {"queue": REQUESTS + 1_000},
         },
         ".env": "BENCH_KEY=bench-key-for-the-stuck-model\n",
     }
-    bare: list[Load] = []
-    ours: list[Load] = []
-    with _bare() as url, _stuck_model() as model:
-        settings = files["amodal.json"]
-        assert isinstance(settings, dict)
-        port = model.getsockname()[1]
-        settings["providers"]["stuck"]["baseUrl"] = f"http://127.0.0.1:{port}/v1"
-        with workspace(files) as root, daemon(root) as running:
-            hook = running.client.get("/v1/automations/hook")["webhook_url"]
-            first = post(hook, bodies[:500], connections=CONNECTIONS)
-            # The first run imports its provider's library for seconds: a figure of its own.
-            held = [model.accept()[0] for _ in range(_SLOTS)]
-            post(url, bodies[:500], connections=CONNECTIONS)
-            # In turns: what else the machine does meanwhile meets both.
-            for place in range(500, REQUESTS, _TURN):
-                bare.append(post(url, bodies[place : place + _TURN], connections=CONNECTIONS))
-                ours.append(post(hook, bodies[place : place + _TURN], connections=CONNECTIONS))
-            for connection in held:
-                connection.close()
-    for load in (first, *ours):
-        _require_accepted(load)
+
+
+def _figures(first: Load, ours: list[Load], bare: list[Load]) -> list[Figure]:
     return [
         Figure(
             name=f"webhooks accepted durably, {CONNECTIONS} connections",
