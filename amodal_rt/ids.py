@@ -32,6 +32,10 @@ class Ids(Protocol):
         """`msg_` + 16 characters: also the stable `webhook-id` of all its attempts."""
         ...
 
+    def node(self) -> str:
+        """`node_` + 16 characters: one life of one daemon."""
+        ...
+
     def token(self, size: int = 16) -> str:
         """`size` random bytes as lower-case base32: delimiters and secrets."""
         ...
@@ -56,6 +60,9 @@ class SystemIds:
 
     def delivery(self) -> str:
         return "msg_" + self._sortable()
+
+    def node(self) -> str:
+        return "node_" + self._sortable()
 
     def token(self, size: int = 16) -> str:
         return base32(secrets.token_bytes(size))

@@ -184,12 +184,14 @@ class RunLedger(Protocol):
         """
         ...
 
-    async def claim(self, *, limit: int, now: datetime) -> list[Run]:
+    async def claim(self, *, limit: int, overall: int, now: datetime) -> list[Run]:
         """Turn up to `limit` pending runs into running ones, oldest first, and return them.
 
-        No run is claimed twice. Skips runs whose automation has `concurrency` running
-        runs, whose `not_before` is in the future, or whose conversation key has a running
-        run. Sets `started_at` on the first attempt and raises `term`.
+        No run is claimed twice, and never so many that more than `overall` run at once on
+        all nodes together. Skips runs whose automation has `concurrency` running runs,
+        whose `not_before` is in the future, or whose conversation key has a running run.
+        Sets `started_at` on the first attempt, names this node as the run's `node` and
+        raises `term`.
         """
         ...
 
@@ -231,8 +233,13 @@ class RunLedger(Protocol):
     async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
         """End a pending run as cancelled. Returns the status found before.
 
-        A running run is left as it is: its supervisor ends it. Raises NotFoundError.
+        A running run is only asked to end (`cancels_asked`): the supervisor of the node
+        that carries it ends it. Raises NotFoundError.
         """
+        ...
+
+    async def cancels_asked(self) -> list[str]:
+        """Ids of the runs that this node carries and that somebody asked to end."""
         ...
 
     async def cancel_pending(
@@ -247,12 +254,23 @@ class RunLedger(Protocol):
         """End one pending run as skipped; False when it is no longer pending."""
         ...
 
-    async def running(self) -> list[Run]:
-        """Runs that the ledger holds for running: at start, those that a crash left behind."""
+    async def take_orphans(self) -> list[Run]:
+        """Running runs whose node is gone, oldest first, from now on this node's.
+
+        Their `term` is raised: nothing of the former node's can write about them any more.
+        Two nodes never take the same one. Runs that this node took over and that are
+        running still are not among them, but those of a former life of this node are.
+        """
         ...
 
     async def requeue(self, run: Run, *, at: datetime) -> bool:
-        """A running run that did nothing yet goes back to pending with `attempt` raised."""
+        """A running run that did nothing yet goes back to pending with `attempt` raised.
+        False as for `finish`."""
+        ...
+
+    async def resume(self, run: Run, *, at: datetime) -> bool:
+        """A running run goes back to pending to continue its journal: `attempt` and
+        `resumes` are raised, and a `run.resumed` entry says so. False as for `finish`."""
         ...
 
     async def find_run(self, run_id: str) -> Run | None:
@@ -317,8 +335,13 @@ class JournalLedger(Protocol):
         step: str | None = None,
         parent: str | None = None,
         data: Mapping[str, object] | None = None,
+        term: int | None = None,
     ) -> int:
-        """Append one entry; returns its sequence: 1, 2, 3 … without a gap within the run."""
+        """Append one entry; returns its sequence: 1, 2, 3 … without a gap within the run.
+
+        With `term`, raises ConflictError (`fenced`) and writes nothing unless the run is
+        running under it. Raises NotFoundError for a run that is not there.
+        """
         ...
 
     async def entries(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
@@ -341,7 +364,8 @@ class Outbox(Protocol):
         ...
 
     async def record_attempt(self, attempt: Attempt) -> None:
-        """Count the attempt and set what follows.
+        """Count the attempt and set what follows. Ignored for a message that is settled, or
+        that another node has claimed since.
 
         A delivered failure alert sets the automation's `alerted_at`; a delivered recovery
         clears `alerting`; a dead *result* message counts one failure on the automation.
@@ -349,7 +373,7 @@ class Outbox(Protocol):
         ...
 
     async def release_claims(self) -> int:
-        """At start: messages left `sending` by a crash are due again. Returns how many."""
+        """Messages left `sending` by nodes that are gone are due again. Returns how many."""
         ...
 
     async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
@@ -473,9 +497,19 @@ class StoreLedger(Protocol):
     """Typed collections that outlive a run."""
 
     async def put(
-        self, store: str, item: StoreItem, *, expires_at: datetime | None, step: str | None
+        self,
+        store: str,
+        item: StoreItem,
+        *,
+        expires_at: datetime | None,
+        step: str | None,
+        term: int | None = None,
     ) -> None:
-        """Insert or replace by key, together with a `store.written` entry in the run's journal."""
+        """Insert or replace by key, together with a `store.written` entry in the run's journal.
+
+        With `term`, raises ConflictError (`fenced`) and writes nothing unless the item's run
+        is running under it.
+        """
         ...
 
     async def query(
@@ -492,6 +526,65 @@ class StoreLedger(Protocol):
 
     async def count_items(self) -> Mapping[str, int]:
         """How many values each store holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRecord:
+    """One life of one daemon. `expires_at` is when its lease ends unless it is renewed;
+    `gone_at` is set once it left or was retired. `running` counts the runs it carries."""
+
+    node_id: str
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    gone_at: datetime | None = None
+    running: int = 0
+
+
+class NodeLedger(Protocol):
+    """Which daemons live. Leases count by the database's clock, so that the clocks of the
+    nodes need not agree."""
+
+    @property
+    def node_id(self) -> str:
+        """The life under which this ledger claims."""
+        ...
+
+    async def join(self, *, host: str, pid: int, version: str, lease: timedelta) -> str:
+        """Begin a life, under a fresh id from now on; returns it.
+
+        Over a ledger that only one process can hold, every other node is retired with it.
+        """
+        ...
+
+    async def renew(self, *, lease: timedelta) -> bool:
+        """Extend the lease of this life; False when it was retired: it must claim and write
+        nothing more and join anew."""
+        ...
+
+    async def leave(self) -> None:
+        """End this life; what it still carries is an orphan at once."""
+        ...
+
+    async def retire_lapsed(self) -> list[str]:
+        """Retire the nodes whose lease has ended; returns their ids. Never this one."""
+        ...
+
+    async def list_nodes(self) -> list[NodeRecord]:
+        """The living, then those gone within a day, newest first."""
+        ...
+
+
+class Lease(Protocol):
+    """Whether this node may still act on the runs that it carries."""
+
+    def held(self) -> bool:
+        """False from the moment at which another node may have taken over, by this node's
+        own monotonic clock: asked right before each effect that must not happen twice."""
         ...
 
 
@@ -571,6 +664,7 @@ class Ledger(
     FactLedger,
     DefinitionArchive,
     StoreLedger,
+    NodeLedger,
     Protocol,
 ):
     """All of the above over one database."""

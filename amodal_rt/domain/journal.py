@@ -12,6 +12,7 @@ class EntryType(StrEnum):
     RUN_STARTED = "run.started"
     RUN_FINISHED = "run.finished"
     RUN_RETRIED = "run.retried"
+    RUN_RESUMED = "run.resumed"
     RUN_NOTE = "run.note"
     PROMPT = "run.prompt"
     TURN_STARTED = "turn.started"

@@ -139,7 +139,8 @@ class Run:
     """A row of the ledger.
 
     `reason` qualifies `status`; `error` is one line for people, without secrets. `attempt`
-    counts from 1; `term` fences writers. `payload` is what the run was started with
+    counts from 1, `resumes` how many of them continued their journal after a crash; `term`
+    fences writers; `node` is the daemon that runs it, or ran it last. `payload` is what the run was started with
     (`{"scheduled_at": …}` for a slot); the event's data is found by `event_id`.
     """
 
@@ -168,6 +169,8 @@ class Run:
     conversation_key: str | None = None
     idempotency_key: str | None = None
     rehearse: bool = False
+    node: str | None = None
+    resumes: int = 0
     not_before: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

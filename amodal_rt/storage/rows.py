@@ -189,6 +189,8 @@ def to_run(row: Row) -> Run:
         conversation_key=row["conversation_key"],
         idempotency_key=row["idempotency_key"],
         rehearse=bool(row["rehearse"]),
+        node=row["node"],
+        resumes=row["resumes"],
         not_before=instant(row["not_before"]),
         started_at=instant(row["started_at"]),
         finished_at=instant(row["finished_at"]),

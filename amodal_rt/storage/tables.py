@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     text,
 )
 
@@ -32,6 +33,11 @@ WRITE = "type = 'write.started'"
 
 def _instant(name: str, *, required: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=not required)
+
+
+def _where(condition: str) -> dict[str, TextClause]:
+    """The condition of a partial index, on either database."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 def _count(name: str, default: int) -> Column[int]:
@@ -78,7 +84,7 @@ events = Table(
     _instant("time", required=True),
     _instant("received_at", required=True),
     Index("events_by_id", "id", unique=True),
-    Index("events_by_address", "address", "number", sqlite_where=text("address IS NOT NULL")),
+    Index("events_by_address", "address", "number", **_where("address IS NOT NULL")),
 )
 
 dedup_keys = Table(
@@ -155,10 +161,13 @@ runs = Table(
     Column("result_text", Text),
     Column("result_payload", Text),
     Column("output", Text),
+    Column("node", Text),
+    _count("resumes", 0),
+    _count("cancel_asked", 0),
     Index("runs_by_id", "id", unique=True),
     Index("runs_by_automation", "automation", "number"),
-    Index("runs_not_skipped", "automation", "number", sqlite_where=text(NOT_SKIPPED)),
-    Index("runs_by_event", "event_id", sqlite_where=text("event_id IS NOT NULL")),
+    Index("runs_not_skipped", "automation", "number", **_where(NOT_SKIPPED)),
+    Index("runs_by_event", "event_id", **_where("event_id IS NOT NULL")),
     # Holds all that a claim asks about, so that a long queue is looked through in the index.
     Index(
         "runs_pending",
@@ -169,12 +178,12 @@ runs = Table(
         "reason",
         "not_before",
         "created_at",
-        sqlite_where=text(PENDING),
+        **_where(PENDING),
     ),
-    Index("runs_waiting", "automation", "number", sqlite_where=text(PENDING)),
-    Index("runs_timed", "not_before", sqlite_where=text(TIMED)),
-    Index("runs_running", "number", sqlite_where=text(RUNNING)),
-    Index("runs_tellable", "automation", "finished_at", sqlite_where=text(TELLABLE)),
+    Index("runs_waiting", "automation", "number", **_where(PENDING)),
+    Index("runs_timed", "not_before", **_where(TIMED)),
+    Index("runs_running", "number", **_where(RUNNING)),
+    Index("runs_tellable", "automation", "finished_at", **_where(TELLABLE)),
 )
 
 occurrences = Table(
@@ -208,7 +217,7 @@ journal = Table(
     _count("attempt", 1),
     _instant("at", required=True),
     Column("data", Text),
-    Index("journal_writes", "at", "run_id", sqlite_where=text(WRITE)),
+    Index("journal_writes", "at", "run_id", **_where(WRITE)),
 )
 
 outbox = Table(
@@ -216,8 +225,9 @@ outbox = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", Text, nullable=False),
-    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
-    Column("automation", Text, nullable=False),
+    # None for what no run is the cause of: an alert about the workspace itself.
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE")),
+    Column("automation", Text),
     Column("kind", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -229,10 +239,11 @@ outbox = Table(
     _instant("next_attempt_at"),
     _instant("finished_at"),
     Column("last_error", Text),
+    Column("node", Text),
     Index("outbox_by_id", "id", unique=True),
     Index("outbox_by_run", "run_id"),
-    Index("outbox_due", "next_attempt_at", "expires_at", sqlite_where=text(PENDING)),
-    Index("outbox_sending", "number", sqlite_where=text(SENDING)),
+    Index("outbox_due", "next_attempt_at", "expires_at", **_where(PENDING)),
+    Index("outbox_sending", "number", **_where(SENDING)),
     Index("outbox_by_status", "status", "number"),
     Index("outbox_by_automation", "automation", "kind", "status"),
 )
@@ -244,6 +255,41 @@ failure_states = Table(
     _count("consecutive", 0),
     _instant("alerted_at"),
     _count("alerting", 0),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    _instant("started_at", required=True),
+    _instant("seen_at", required=True),
+    _instant("expires_at", required=True),
+    _instant("gone_at"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    _instant("open_until"),
+    _instant("changed_at", required=True),
+    Column("data", Text, nullable=False),
+)
+
+conditions = Table(
+    "conditions",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("automation", Text),
+    _instant("since", required=True),
+    _instant("alerted_at"),
+    _instant("cleared_at"),
+    Column("data", Text, nullable=False),
 )
 
 automation_facts = Table(
@@ -287,5 +333,5 @@ store_items = Table(
     _instant("updated_at", required=True),
     _instant("expires_at"),
     Index("store_items_by_age", "store", "updated_at"),
-    Index("store_items_expiring", "expires_at", sqlite_where=text("expires_at IS NOT NULL")),
+    Index("store_items_expiring", "expires_at", **_where("expires_at IS NOT NULL")),
 )
