@@ -5,6 +5,8 @@ text, durations do not occur. `number` orders rows by their insertion. Where an 
 condition, queries must repeat it word for word or SQLite will not use the index.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -15,7 +17,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TextClause,
     text,
 )
 
@@ -35,7 +36,7 @@ def _instant(name: str, *, required: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=not required)
 
 
-def _where(condition: str) -> dict[str, TextClause]:
+def _where(condition: str) -> dict[str, Any]:
     """The condition of a partial index, on either database."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
