@@ -17,6 +17,10 @@ PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest
 # Options for pytest, for example: make test ARGS="-k webhook -x"
 ARGS ?=
+# How much `make reliability` does: ci (about a third), full or soak.
+SCALE ?= full
+# Only a full and whole run speaks for the project.
+FIGURES ?= $(if $(ARGS)$(filter-out full,$(SCALE)),build/reliability-$(SCALE).json,RELIABILITY.json)
 
 # The first interpreter that is new enough and can make a virtual environment.
 define FIND_PYTHON
@@ -37,7 +41,8 @@ if ! python=$$(find_python); then \
 fi
 endef
 
-.PHONY: help setup runtime run test check unit acceptance bench docs lock format wheel clean
+.PHONY: help setup runtime run test check unit acceptance reliability reliability-tools soak \
+  mutants bench docs lock format wheel clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +77,7 @@ run: runtime ## Serve ./workspace, made from automations.example/ the first time
 	fi
 	@exec $(BIN)/amodal-rt up --workspace workspace
 
-test: setup ## Run every test
+test: setup ## Run every test but the reliability suites
 	@$(PYTEST) -n auto --dist loadfile $(ARGS)
 
 unit: setup ## Run the quick tests: units, contracts, the shape of the tree
@@ -80,6 +85,33 @@ unit: setup ## Run the quick tests: units, contracts, the shape of the tree
 
 acceptance: setup ## Run the tests that drive the built wheel from outside
 	@$(PYTEST) tests/acceptance $(ARGS)
+
+reliability: setup reliability-tools ## Break it in every way, count, write RELIABILITY.json (SCALE=ci|full)
+	@AMODAL_RT_RELIABILITY=$(SCALE) $(PYTEST) tests/reliability -n auto --dist loadfile \
+	  --figures $(FIGURES) $(ARGS)
+
+soak: ## The same for hours
+	@$(MAKE) reliability SCALE=soak
+
+# Debian's PostgreSQL, and what injects faults from outside. Where they cannot be installed, the
+# suites that need them say so and are skipped.
+reliability-tools:
+	@missing=(); \
+	find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null | grep -q . || missing+=(postgresql); \
+	for pair in strace:strace faketime:faketime ip:iproute2; do \
+	  command -v $${pair%%:*} >/dev/null 2>&1 || missing+=($${pair##*:}); \
+	done; \
+	if (($${#missing[@]})); then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    echo "installing $${missing[*]}"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null \
+      || echo "not installed: suites that need them are skipped" >&2; \
+	  else echo "missing, and not root to install it: $${missing[*]}" >&2; fi; \
+	fi
+
+mutants: setup ## Plant known bugs one by one: each must turn its tests red
+	@$(PY) tests/mutants/plant.py $(ARGS)
 
 check: setup ## Lint, format, types, import directions, shape of the tree
 	@$(BIN)/ruff check .
