@@ -54,11 +54,14 @@ class Client:
 
     Every call may raise what the daemon answered, as the same kind of `AmodalError`, and
     UnavailableError (`daemon_unreachable`) when nobody answers. `timeout` (seconds) bounds
-    each wait for bytes; None waits for ever.
+    each wait for bytes; None waits for ever. `cause` is the token of the run that asks.
     """
 
-    def __init__(self, path: Path, *, actor: str, timeout: float | None = 60) -> None:
+    def __init__(
+        self, path: Path, *, actor: str, timeout: float | None = 60, cause: str | None = None
+    ) -> None:
         self.path = path
+        self._cause = "".join((cause or "").split())
         self._actor = "".join(each for each in actor if each.isprintable()) or "unknown"
         self._timeout = timeout
 
@@ -112,6 +115,8 @@ class Client:
             f"X-Actor: {urllib.parse.quote(self._actor)}",
             "Connection: close",
         ]
+        if self._cause.isascii() and self._cause.isprintable() and self._cause:
+            head.append(f"Amodal-Rt-Cause: {self._cause}")
         if method == "POST":
             head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -136,10 +141,11 @@ class Client:
         return _unreachable(str(self.path), str(error) or "it closed the connection")
 
 
-def find_client(state: Path, *, actor: str) -> Client:
+def find_client(state: Path, *, actor: str, cause: str | None = None) -> Client:
     """The daemon that serves the state folder `state`; whether it lives shows on first use."""
     record = _read_record(state / RECORD_FILE)
-    return Client(record.socket if record else state / SOCKET_FILE, actor=actor)
+    path = record.socket if record else state / SOCKET_FILE
+    return Client(path, actor=actor, cause=cause)
 
 
 def running_daemons() -> Sequence[DaemonRecord]:

@@ -69,6 +69,7 @@ class ProcessSettings(NamedTuple):
     webhook_key: str | None
     url: str | None
     token: str | None
+    cause: str | None = None
 
 
 def load_process_settings() -> ProcessSettings:
@@ -83,6 +84,7 @@ def load_process_settings() -> ProcessSettings:
         webhook_key=env("AMODAL_RT_WEBHOOK_KEY") or None,
         url=env("AMODAL_RT_URL") or None,
         token=env("AMODAL_RT_TOKEN") or None,
+        cause=env("AMODAL_RT_CAUSE") or None,
     )
 
 

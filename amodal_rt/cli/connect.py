@@ -33,8 +33,10 @@ def connect(workspace: str | None) -> Client:
     try:
         root = find_workspace(flag, settings, Path.cwd())
     except NotFoundError as error:
-        return find_client(_only_daemon(error, flag).state_dir, actor=user())
-    return find_client(_state_of(root, state_folder(root, settings)), actor=user())
+        state = _only_daemon(error, flag).state_dir
+    else:
+        state = _state_of(root, state_folder(root, settings))
+    return find_client(state, actor=user(), cause=settings.cause)
 
 
 def _state_of(root: Path, usual: Path) -> Path:

@@ -16,6 +16,7 @@ from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.agent.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.ids import Ids
@@ -72,6 +73,7 @@ class House:
     deliveries: Deliveries
     connections: Connections
     stores: Stores
+    causes: Causes
 
     def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
         """What the control socket offers."""
@@ -82,6 +84,7 @@ class House:
             deliveries=self.deliveries,
             connections=self.connections,
             stores=self.stores,
+            causes=self.causes,
             status=status,
             clock=self.ground.clock,
         )
@@ -114,6 +117,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     endpoints = Endpoints(webhook_key.encode(), workspace, ledger)
     facts = KnownFacts(ledger, signals)
     address = Address(workspace, endpoints)
+    causes = Causes(webhook_key.encode(), address.is_own)
     control = _Control()
     starting = Starting(workspace, ledger, signals=signals, clock=clock, ids=ids)
     write = partial(_write_status, ground)
@@ -124,10 +128,16 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
     executor = AgentExecutor(
-        ledger=ledger, egress=egress, runtime_view=view, clock=clock, ids=ids, redactor=redactor
+        ledger=ledger,
+        egress=egress,
+        runtime_view=view,
+        clock=clock,
+        ids=ids,
+        redactor=redactor,
+        causes=causes,
     )
     control.engine = _engine(ground, executor, redactor)
-    intake = WebhookIntake(workspace, endpoints, clock=clock, ids=ids)
+    intake = WebhookIntake(workspace, endpoints, causes, clock=clock, ids=ids)
     return House(
         ground=ground,
         redactor=redactor,
@@ -145,6 +155,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
+        causes=causes,
     )
 
 

@@ -15,6 +15,7 @@ from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.trigger import WebhookAuth
 from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.ids import Ids
 from amodal_rt.intake import bodies, dedup, naming
 from amodal_rt.intake.headers import Headers
@@ -105,10 +106,17 @@ class WebhookIntake:
     """Judges requests by the newest snapshot and the environment of the moment."""
 
     def __init__(
-        self, catalogue: Catalogue, endpoints: EndpointNames, *, clock: Clock, ids: Ids
+        self,
+        catalogue: Catalogue,
+        endpoints: EndpointNames,
+        causes: Causes,
+        *,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._catalogue = catalogue
         self._endpoints = endpoints
+        self._causes = causes
         self._clock = clock
         self._ids = ids
 
@@ -184,12 +192,14 @@ class WebhookIntake:
         now = self._clock.now()
         data = bodies.parse_body(body, headers.first("content-type"))
         name = naming.name_for(auth, stem, headers, data)
+        cause = self._causes.read(headers.all(HEADER))
         return Event(
             id=self._ids.event(),
             type=name.type,
             source=name.source,
             subject=name.subject,
-            actor=name.actor,
+            actor=name.actor or (f"run:{cause.run_id}" if cause and cause.run_id else None),
+            depth=cause.depth + 1 if cause else 0,
             data=data,
             time=now,
             received_at=now,

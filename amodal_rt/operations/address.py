@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from amodal_rt.guardrails.causes import reaches
 from amodal_rt.ports import Catalogue
 
 
@@ -38,6 +39,10 @@ class Address:
     def local_only(self) -> bool:
         """Whether only this machine can be expected to reach it."""
         return self.public is None
+
+    def is_own(self, url: str) -> bool:
+        """Whether a request to `url` comes back to this daemon, or to one that stands in for it."""
+        return any(reaches(url, base) for base in (self.public, self.bound) if base)
 
     def webhook(self, name: str) -> str | None:
         """The URL of an automation's webhook; None while nothing listens and nothing is public."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import ConflictError, NotFoundError
@@ -119,10 +120,18 @@ class Automations:
         return await self.show(caller, name)
 
     async def trigger(
-        self, caller: Caller, name: str, *, payload: object = None, rehearse: bool = False
+        self,
+        caller: Caller,
+        name: str,
+        *,
+        payload: object = None,
+        rehearse: bool = False,
+        cause: Cause | None = None,
     ) -> Document:
-        """Start a run by hand; returns at once with its document."""
-        return await self._starting.start(name, caller=caller, payload=payload, rehearse=rehearse)
+        """Start a run by hand, or for the run `cause`; returns at once with its document."""
+        return await self._starting.start(
+            name, caller=caller, payload=payload, rehearse=rehearse, cause=cause
+        )
 
     def require(self, name: str) -> None:
         """Raise NotFoundError unless there is an automation of that name."""

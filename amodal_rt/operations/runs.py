@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import DeliveryRecord
 from amodal_rt.domain.run import OPEN, Run, RunStatus
 from amodal_rt.errors import ConflictError, TimedOutError
@@ -96,8 +97,11 @@ class Runs:
                 ) from None
         return await self.show(caller, run_id)
 
-    async def replay(self, caller: Caller, run_id: str) -> Document:
-        """Start a new run from the same event or payload, on the version that is live now."""
+    async def replay(self, caller: Caller, run_id: str, *, cause: Cause | None = None) -> Document:
+        """Start a new run from the same event or payload, on the version that is live now.
+
+        Its chain begins anew, unless a run asks for it: `cause`.
+        """
         before = await self._get(run_id)
         return await self._starting.start(
             before.automation,
@@ -105,6 +109,7 @@ class Runs:
             payload=before.payload,
             event_id=before.event_id,
             rehearse=before.rehearse,
+            cause=cause,
         )
 
     async def journal(

@@ -4,6 +4,7 @@ from typing import cast
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import InvalidError
@@ -11,7 +12,7 @@ from amodal_rt.ids import Ids
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import RUNS_PENDING, Caller, Catalogue, Ledger, Signals
-from amodal_rt.triggers.starts import start_for
+from amodal_rt.triggers.starts import caused_by, start_for
 
 DEEPEST = 64
 """Levels of a payload; as of a webhook's body."""
@@ -37,8 +38,11 @@ class Starting:
         payload: object = None,
         event_id: str | None = None,
         rehearse: bool = False,
+        cause: Cause | None = None,
     ) -> Document:
         """The new run's document, at once; paused and draft automations start too.
+
+        `cause` is the run that asks for it: too deep in a chain, the new one is skipped.
 
         Raises NotFoundError, InvalidError (nothing of the file can run; `bad_payload`),
         UnavailableError.
@@ -57,7 +61,8 @@ class Starting:
             caller=caller,
             rehearse=rehearse,
         )
-        (ref,) = await self._ledger.admit([start])
+        wish = start if cause is None else caused_by(cause, start)
+        (ref,) = await self._ledger.admit([wish])
         self._signals.notify(RUNS_PENDING)
         found = await self._ledger.find_run(ref.run_id)
         assert found is not None, "a row that was just committed"

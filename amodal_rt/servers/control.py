@@ -16,8 +16,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import DeliveryStatus
 from amodal_rt.errors import AmodalError, DeniedError, InternalError, InvalidError, NotFoundError
+from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.logs import Log
 from amodal_rt.operations import asked
 from amodal_rt.operations.automations import Automations
@@ -57,6 +59,7 @@ class Verbs:
     deliveries: Deliveries
     connections: Connections
     stores: Stores
+    causes: Causes
     status: Callable[[], Mapping[str, object]]
     clock: Clock
 
@@ -154,7 +157,7 @@ class _Door:
             ),
             "/v1/automations/{name}/trigger": self._trigger,
             "/v1/runs/{id}/cancel": lambda r: runs.cancel(_caller(r), _id(r)),
-            "/v1/runs/{id}/replay": lambda r: runs.replay(_caller(r), _id(r)),
+            "/v1/runs/{id}/replay": lambda r: runs.replay(_caller(r), _id(r), cause=self._cause(r)),
             "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(_caller(r), _id(r)),
             "/v1/connections/{name}/test": lambda r: self._verbs.connections.test(
                 _caller(r), _name(r)
@@ -227,7 +230,12 @@ class _Door:
             _name(request),
             payload=body.get("payload"),
             rehearse=body.get("rehearse") is True,
+            cause=self._cause(request),
         )
+
+    def _cause(self, request: web.Request) -> Cause | None:
+        """The run for which a child process of ours asks."""
+        return self._verbs.causes.read(request.headers.getall(HEADER, []))
 
 
 @web.middleware

@@ -13,8 +13,8 @@ from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.ids import Ids
-from amodal_rt.ports import MAXIMUM_DEPTH, AutomationFacts
-from amodal_rt.triggers.starts import pause_rule, start_for_event
+from amodal_rt.ports import AutomationFacts
+from amodal_rt.triggers.starts import depth_rule, pause_rule, start_for_event
 
 
 def starts_for(
@@ -42,7 +42,8 @@ def starts_for(
 def _ruling(
     event: Event, definition: Definition, facts: AutomationFacts | None
 ) -> tuple[SkippedReason | None, str | None]:
-    if event.depth > MAXIMUM_DEPTH:
-        return SkippedReason.DEPTH_LIMIT, f"a chain of events is at most {MAXIMUM_DEPTH} deep"
+    too_deep = depth_rule(event.depth, event.actor)
+    if too_deep:
+        return SkippedReason.DEPTH_LIMIT, too_deep
     paused = pause_rule(definition, facts)
     return (SkippedReason.PAUSED, paused) if paused else (None, None)

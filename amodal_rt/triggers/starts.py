@@ -1,13 +1,15 @@
 """A wish for one run, with everything that the ledger needs to rule on it."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from amodal_rt.domain.automation import Automation, Definition, Lifecycle
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ids import Ids
-from amodal_rt.ports import AutomationFacts, Caller
+from amodal_rt.ports import MAXIMUM_DEPTH, AutomationFacts, Caller
 
 
 def start_for(
@@ -42,6 +44,14 @@ def start_for(
     )
 
 
+def caused_by(cause: Cause, start: Start) -> Start:
+    """The start as a run asks for it: one deeper in its chain, or ruled out by that."""
+    depth = cause.depth + 1
+    rule = depth_rule(depth, cause.sentence())
+    skip = SkippedReason.DEPTH_LIMIT if rule else None
+    return replace(start, depth=depth, skip=skip, rule=rule)
+
+
 def start_for_event(
     definition: Definition,
     kind: TriggerKind,
@@ -72,6 +82,14 @@ def start_for_event(
         skip=skip,
         rule=rule,
     )
+
+
+def depth_rule(depth: int, by: str | None) -> str | None:
+    """Why a start that deep in a chain is not made, in words; None when it may be."""
+    if depth <= MAXIMUM_DEPTH:
+        return None
+    caused = f", caused by {by}" if by else ""
+    return f"a chain of events is at most {MAXIMUM_DEPTH} deep; this one is {depth}{caused}"
 
 
 def pause_rule(definition: Definition, facts: AutomationFacts | None) -> str | None:

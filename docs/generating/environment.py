@@ -24,6 +24,10 @@ _SAID: Mapping[str, str] = {
     ),
     "AMODAL_RT_URL": "Reserved for control over TCP, which is not built yet.",
     "AMODAL_RT_TOKEN": "Reserved for control over TCP, which is not built yet.",
+    "AMODAL_RT_CAUSE": (
+        "Set by the daemon for the MCP servers that it starts: says how deep in a chain of runs they "
+        "are, so that a run which their `ops automations trigger` starts is one deeper."
+    ),
 }
 _PREFIX = "AMODAL_RT_"
 
@@ -67,7 +71,8 @@ _TESTS = """
 ## For tests alone
 
 `AMODAL_RT_FAILPOINTS` breaks the program at named places, for example
-`ledger.before_commit:3=kill`; `amodal_rt/failpoints.py` says how. Never set it in earnest.
+`ledger.before_commit:3=kill`, and `AMODAL_RT_FAILPOINTS_LOG` names a file in which every place that
+was passed is written down; `amodal_rt/failpoints.py` says how. Never set them in earnest.
 """
 
 

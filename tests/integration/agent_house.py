@@ -33,7 +33,8 @@ from amodal_rt.domain.trigger import ManualTrigger, TriggerKind
 from amodal_rt.domain.workspace import Provider, ProviderType, Snapshot, WorkspaceSettings
 from amodal_rt.executors.agent.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
-from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.causes import Causes
+from amodal_rt.guardrails.egress import Egress, origin_of
 from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.ids import SystemIds
 from amodal_rt.ports import Previous, RunContext
@@ -158,6 +159,8 @@ class AgentHouse:
         self.model = await enter(ModelServer())
         self.service = await enter(Service())
         self.view = FakeView()
+        self.own: set[str] = set()
+        self.causes = Causes(b"key", lambda url: origin_of(url) in self.own)
         self.executor = AgentExecutor(
             ledger=self.ledger,
             egress=self.egress,
@@ -165,6 +168,7 @@ class AgentHouse:
             clock=self.clock,
             ids=self.ids,
             redactor=self.redactor,
+            causes=self.causes,
         )
         stack.push_async_callback(self.executor.close)
         self.probe = ConnectionProbe(self.executor, HouseCatalogue(self))
@@ -256,7 +260,7 @@ class AgentHouse:
             payload=payload,
         )
         [ref] = await self.ledger.admit([start])
-        [run] = await self.ledger.claim(limit=1, now=now)
+        [run] = await self.ledger.claim(limit=1, overall=1000, now=now)
         assert run.run_id == ref.run_id
         facts = None
         if event is not ...:

@@ -22,6 +22,7 @@ from amodal_rt.executors.agent.session import (
     agent_of,
     open_session,
 )
+from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.ids import Ids
@@ -55,6 +56,7 @@ class AgentExecutor:
         clock: Clock,
         ids: Ids,
         redactor: Redactor,
+        causes: Causes,
     ) -> None:
         self.services = Services(
             ledger=ledger,
@@ -63,7 +65,8 @@ class AgentExecutor:
             clock=clock,
             ids=ids,
             redactor=redactor,
-            pool=McpPool(egress, clock, redactor),
+            causes=causes,
+            pool=McpPool(egress, clock, redactor, causes),
         )
         self._loop: _Loop | None = None
         self._libraries: set[ProviderType] = set()

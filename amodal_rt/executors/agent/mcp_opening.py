@@ -55,10 +55,15 @@ class McpServer(Protocol):
         ...
 
     async def call(
-        self, tool: str, arguments: Mapping[str, object], *, key: str | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, object],
+        *,
+        key: str | None = None,
+        cause: str | None = None,
     ) -> McpAnswer:
-        """Call a tool; `key` is sent along as an idempotency key. Raises UnavailableError when
-        the server is gone."""
+        """Call a tool; `key` is sent along as an idempotency key, `cause` tells a server on
+        this machine which run asks. Raises UnavailableError when the server is gone."""
         ...
 
     async def close(self) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Connection
 from amodal_rt.errors import UnavailableError
 from amodal_rt.executors.agent.mcp_opening import McpServer, Opening, opening_of
+from amodal_rt.guardrails.causes import VARIABLE, Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.untrusted import plain_line
@@ -21,24 +24,28 @@ SILENT_SECONDS = 60.0
 
 
 class McpPool:
-    """One server a connection and set of secrets, shared by all runs.
+    """One server a connection and set of secrets, shared by all runs of one depth.
+
+    What a child process starts is one deeper than the runs that it serves, which its
+    environment says: runs of another depth in their chains have a child of their own.
 
     A server that died is started anew by the next run; one whose connection changed is
     replaced, and the old one ends once no newer run can ask for it.
     """
 
-    def __init__(self, egress: Egress, clock: Clock, redactor: Redactor) -> None:
+    def __init__(self, egress: Egress, clock: Clock, redactor: Redactor, causes: Causes) -> None:
         self._egress = egress
         self._clock = clock
         self._redactor = redactor
-        self._servers: dict[str, tuple[str, McpServer]] = {}
+        self._causes = causes
+        self._servers: dict[tuple[str, int], tuple[str, McpServer]] = {}
         self._retired: list[McpServer] = []
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._silent: dict[str, tuple[str, float]] = {}
         self._failed: dict[str, tuple[str, str]] = {}
 
     async def open_all(
-        self, connections: Sequence[Connection], environment: Environment
+        self, connections: Sequence[Connection], environment: Environment, *, depth: int = 0
     ) -> tuple[dict[str, McpServer], dict[str, str]]:
         """The servers of these connections, started where needed, and why others failed.
 
@@ -47,7 +54,8 @@ class McpPool:
         """
         if not connections:
             return {}, {}
-        answers = await asyncio.gather(*(self._try(each, environment) for each in connections))
+        tries = (self._try(each, environment, depth) for each in connections)
+        answers = await asyncio.gather(*tries)
         names = [each.name for each in connections]
         pairs = list(zip(names, answers, strict=True))
         return (
@@ -56,13 +64,14 @@ class McpPool:
         )
 
     async def open(
-        self, connection: Connection, environment: Environment, *, anew: bool = True
+        self, connection: Connection, environment: Environment, *, anew: bool = True, depth: int = 0
     ) -> McpServer:
         """The server of one connection. Raises UnavailableError (`mcp_unavailable`)."""
-        opening = opening_of(connection, environment)
-        lock = self._locks.setdefault(connection.name, asyncio.Lock())
+        opening = self._marked(opening_of(connection, environment), depth)
+        place = (connection.name, depth if opening.command is not None else 0)
+        lock = self._locks.setdefault(place, asyncio.Lock())
         async with lock:
-            key, server = self._servers.get(connection.name, ("", None))
+            key, server = self._servers.get(place, ("", None))
             if server is not None and key == opening.key and server.alive:
                 return server
             if not anew and self._was_silent(opening):
@@ -70,19 +79,20 @@ class McpPool:
             if server is not None:
                 await self._retire(server)
             fresh = await self._start(opening)
-            self._servers[connection.name] = (opening.key, fresh)
+            self._servers[place] = (opening.key, fresh)
             return fresh
 
     def alive(self, name: str) -> bool:
         """Whether a server of that connection is up."""
-        _, server = self._servers.get(name, ("", None))
-        return server is not None and server.alive
+        mine = [server for (of, _), (_, server) in self._servers.items() if of == name]
+        return any(server.alive for server in mine)
 
     def failure(self, connection: Connection, environment: Environment) -> str | None:
         """Why its server, as the connection is now, did not start when it was last tried; None
         when it did, or was not tried. Raises UnavailableError (`env_missing`)."""
         key, reason = self._failed.get(connection.name, ("", ""))
-        return reason if key and key == opening_of(connection, environment).key else None
+        asked = self._marked(opening_of(connection, environment), 0)
+        return reason if key and key == asked.key else None
 
     async def close(self) -> None:
         """End every server."""
@@ -90,9 +100,18 @@ class McpPool:
         self._servers, self._retired = {}, []
         await asyncio.gather(*(server.close() for server in servers), return_exceptions=True)
 
-    async def _try(self, connection: Connection, environment: Environment) -> McpServer | str:
+    def _marked(self, opening: Opening, depth: int) -> Opening:
+        """The opening as runs of that depth use it."""
+        if opening.command is None:
+            return opening
+        token = self._causes.token(Cause(depth=depth))
+        return replace(opening, env={**opening.env, VARIABLE: token})
+
+    async def _try(
+        self, connection: Connection, environment: Environment, depth: int
+    ) -> McpServer | str:
         try:
-            return await self.open(connection, environment, anew=False)
+            return await self.open(connection, environment, anew=False, depth=depth)
         except UnavailableError as error:
             return error.message
 

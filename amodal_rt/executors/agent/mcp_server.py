@@ -9,6 +9,7 @@ from typing import cast
 import mcp_types
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
+from yarl import URL
 
 from amodal_rt.clock import Clock
 from amodal_rt.errors import UnavailableError
@@ -19,7 +20,8 @@ from amodal_rt.executors.agent.mcp_opening import (
     Opening,
 )
 from amodal_rt.executors.agent.mcp_transport import Child, Streams, http_transport
-from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.causes import META
+from amodal_rt.guardrails.egress import Egress, is_loopback_host
 from amodal_rt.guardrails.untrusted import plain_line
 
 _PAGES = 20
@@ -60,14 +62,20 @@ class LiveServer:
             raise
 
     async def call(
-        self, tool: str, arguments: Mapping[str, object], *, key: str | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, object],
+        *,
+        key: str | None = None,
+        cause: str | None = None,
     ) -> McpAnswer:
         """As `McpServer.call`."""
         client = self._client
         if client is None or not self.alive:
             raise UnavailableError(f"the MCP server of {self._opening.name} is gone")
-        meta = mcp_types.RequestParamsMeta(**{_KEY: key}) if key else None
-        call = asyncio.ensure_future(client.call_tool(tool, dict(arguments), meta=meta))
+        call = asyncio.ensure_future(
+            client.call_tool(tool, dict(arguments), meta=self._meta(key, cause))
+        )
         try:
             # The session may die without an answer, and a call would then wait for ever.
             await asyncio.wait({call, self._task}, return_when=asyncio.FIRST_COMPLETED)
@@ -86,6 +94,17 @@ class LiveServer:
             self._stale = False
             self._tools = await _listed(client)
         return McpAnswer(text=_text(result), ok=not result.is_error)
+
+    def _meta(self, key: str | None, cause: str | None) -> mcp_types.RequestParamsMeta | None:
+        said = {_KEY: key, META: cause if self._is_ours else None}
+        known = {name: value for name, value in said.items() if value}
+        return mcp_types.RequestParamsMeta(**known) if known else None
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether it runs on this machine: another one has no use for what caused a call."""
+        url = self._opening.url
+        return url is None or is_loopback_host(URL(url).host or "")
 
     async def close(self) -> None:
         """As `McpServer.close`."""

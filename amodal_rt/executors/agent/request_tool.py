@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from aiohttp import ClientError, ClientTimeout
@@ -14,6 +14,7 @@ from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
 from amodal_rt.executors.agent.session import Session
+from amodal_rt.guardrails.causes import HEADER
 from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
 from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint
 from amodal_rt.guardrails.grants import REQUEST
@@ -71,7 +72,12 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
             return await _ask_runtime(session, call)
         writing = key if decision.intent is Intent.WRITE else None
         return await send(
-            session.services.egress, connection, call, session.context.environment, key=writing
+            session.services.egress,
+            connection,
+            call,
+            session.context.environment,
+            key=writing,
+            marks=lambda url: session.services.causes.headers(url, session.cause),
         )
 
     return Wish(
@@ -156,8 +162,11 @@ async def send(
     environment: Environment,
     *,
     key: CallKey | None = None,
+    marks: Callable[[str], Mapping[str, str]] | None = None,
 ) -> Answer:
     """Send one judged request; secrets are looked up now and stand in no other place.
+
+    `marks` are headers of ours for that URL, which tell this runtime what caused a request.
 
     Raises UnavailableError when there was no answer, DeniedError when the egress guard
     refused. A redirect is an answer like any other and is not followed.
@@ -178,6 +187,8 @@ async def send(
         _authenticate(connection, environment, headers, params)
     if key is not None:
         headers["Idempotency-Key"] = key.idempotency_key
+    if marks is not None:
+        headers |= marks(str(url))
     body = _body(call.data, headers)
     try:
         async with egress.session().request(
@@ -223,7 +234,7 @@ def _answer(status: int, kind: str, headers: Mapping[str, str], text: str) -> An
 
 def _reserved(connection: Connection) -> frozenset[str]:
     """Header names, lower case, that carry the connection's identity or are fixed by its file."""
-    names = {name.lower().replace("_", "-") for name in connection.headers}
+    names = {name.lower().replace("_", "-") for name in connection.headers} | {HEADER.lower()}
     if connection.auth.type is not AuthType.NONE:
         names.add(connection.auth.header.lower().replace("_", "-"))
     return frozenset(names)

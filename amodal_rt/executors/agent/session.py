@@ -9,10 +9,12 @@ from typing import Any
 from typing import Protocol as Contract
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.executors.agent.mcp_opening import McpServer
 from amodal_rt.executors.agent.mcp_pool import McpPool
 from amodal_rt.executors.agent.spoken import NAME_CHARACTERS
+from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
 from amodal_rt.guardrails.redaction import Redactor
@@ -41,6 +43,7 @@ class Services:
     clock: Clock
     ids: Ids
     redactor: Redactor
+    causes: Causes
     pool: McpPool
     write_locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
@@ -81,6 +84,12 @@ class Session:
     parent: str | None = None
     opening: list[Opening] = field(default_factory=list[Opening])
     turn: list[str] = field(default_factory=list[str])
+
+    @property
+    def cause(self) -> Cause:
+        """This run as what it starts is told of it."""
+        run = self.context.run
+        return Cause(depth=run.depth, run_id=run.run_id)
 
     def step(self, call_id: str) -> str:
         """The step of a tool call. A model that repeats its ids still gets one step a call."""
@@ -126,7 +135,9 @@ async def open_session(context: RunContext, services: Services) -> Session:
         else:
             usable[name] = connection
     servers, failed = await services.pool.open_all(
-        [each for each in usable.values() if each.mcp is not None], context.environment
+        [each for each in usable.values() if each.mcp is not None],
+        context.environment,
+        depth=context.run.depth,
     )
     unavailable |= failed
     return Session(

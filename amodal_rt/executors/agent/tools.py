@@ -266,7 +266,8 @@ def _prepare_mcp(
 
     async def perform(key: CallKey) -> Answer:
         writing = None if tool.reads(connection) else key.idempotency_key
-        answer = await server.call(tool.name, arguments, key=writing)
+        cause = session.services.causes.token(session.cause)
+        answer = await server.call(tool.name, arguments, key=writing, cause=cause)
         return Answer(text=answer.text, ok=answer.ok)
 
     return Wish(

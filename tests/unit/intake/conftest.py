@@ -10,6 +10,7 @@ from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Defi
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.trigger import ManualTrigger, WebhookAuth, WebhookTrigger
 from amodal_rt.domain.workspace import AutomationState, Snapshot
+from amodal_rt.guardrails.causes import Causes
 from amodal_rt.ids import SystemIds
 from amodal_rt.intake.webhooks import RawRequest, Refusal, Verified, WebhookIntake
 from amodal_rt.settings import Environment
@@ -27,6 +28,7 @@ class House:
     has_webhook: bool = True
     blocked: bool = False
     broken: bool = False
+    causes: Causes = field(default_factory=lambda: Causes(b"key", lambda url: False))
 
     def snapshot(self) -> Snapshot:
         trigger = WebhookTrigger(auth=self.auth) if self.has_webhook else ManualTrigger()
@@ -67,7 +69,7 @@ class House:
 
         pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
         clock = SystemClock()
-        intake = WebhookIntake(self, self, clock=clock, ids=SystemIds(clock))
+        intake = WebhookIntake(self, self, self.causes, clock=clock, ids=SystemIds(clock))
         return await intake.verify(
             RawRequest(endpoint=endpoint, method=method, headers=pairs, read_body=read)
         )
