@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amodal_rt.client import RECORD_FILE, SOCKET_FILE
 from amodal_rt.errors import UnavailableError
+from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
 from amodal_rt.servers.control import LONGEST_PATH
 from amodal_rt.settings import runtime_folder
@@ -70,4 +71,6 @@ def _write(path: Path, text: str) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+    hit("record.before_rename")
     draft.replace(path)
+    hit("record.after_rename")

@@ -119,7 +119,9 @@ class _Call:
 
     async def read(self, wish: Wish) -> str:
         await self._record(EntryType.TOOL_STARTED, **wish.facts)
+        failpoints.hit("tool.before_read")
         answer = await self._perform(wish)
+        failpoints.hit("tool.after_read")
         kind = EntryType.TOOL_FINISHED if answer.ok else EntryType.TOOL_FAILED
         return await self._finish(kind, answer)
 

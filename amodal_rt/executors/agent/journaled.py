@@ -13,6 +13,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.executors.agent.failures import MisreadAnswerError, describe
 from amodal_rt.executors.agent.session import Session
 from amodal_rt.executors.agent.spoken import NAME_CHARACTERS, keep
+from amodal_rt.failpoints import hit
 
 
 class JournaledModel(WrapperModel):
@@ -49,7 +50,12 @@ class JournaledModel(WrapperModel):
         """What the provider answered. Raises MisreadAnswerError for an answer in no known
         shape, upon which the next model of a list is asked."""
         try:
-            return await self.wrapped.request(messages, model_settings, model_request_parameters)
+            hit("model.before_request")
+            response = await self.wrapped.request(
+                messages, model_settings, model_request_parameters
+            )
+            hit("model.after_request")
+            return response
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             # pydantic-ai reads an answer without choices or parts as if they were there.
             what = type(error).__name__

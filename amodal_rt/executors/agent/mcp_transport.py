@@ -20,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
 from amodal_rt.clock import Clock
+from amodal_rt.failpoints import hit
 from amodal_rt.guardrails.egress import Egress, refusal
 
 LINE_BYTES = 16 * 1_048_576
@@ -54,6 +55,7 @@ class Child:
     @asynccontextmanager
     async def transport(self) -> AsyncGenerator[Streams]:
         """Start the process in a session of its own; leave no process of that group behind."""
+        hit("mcp.before_start")
         process = await asyncio.create_subprocess_exec(
             *self._argv,
             stdin=PIPE,
@@ -63,6 +65,7 @@ class Child:
             start_new_session=True,
             limit=LINE_BYTES,
         )
+        hit("mcp.after_start")
         incoming_in, incoming = anyio.create_memory_object_stream[Incoming](0)
         outgoing, outgoing_out = anyio.create_memory_object_stream[SessionMessage](0)
         tasks = [
@@ -178,6 +181,7 @@ class _EgressTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self._egress.permit(str(request.url), [self._url])
         body = await request.aread()
+        hit("mcp.before_send")
         try:
             response = await self._egress.session().request(
                 request.method,
@@ -195,6 +199,7 @@ class _EgressTransport(httpx2.AsyncBaseTransport):
             denied = refusal(error)
             text = denied.message if denied else type(error).__name__
             raise httpx2.ConnectError(text, request=request) from None
+        hit("mcp.after_send")
         dropped = {"content-encoding", "content-length", "transfer-encoding"}
         return httpx2.Response(
             response.status,
