@@ -1,9 +1,14 @@
 """A run's steps: the transcript, the audit trail and the live stream are this one list."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+RESUMES_WITHIN = timedelta(hours=1)
+"""How long after its last sign of life an interrupted run may go on (specification §3)."""
+MOST_RESUMES = 3
+"""How often one run may go on from its journal (specification §3)."""
 
 
 class EntryType(StrEnum):
@@ -47,3 +52,60 @@ class Entry:
     step: str | None = None
     parent: str | None = None
     data: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+UNSHOWN = frozenset({"response"})
+"""Keys of `data` that only resuming reads; views for people leave them out."""
+
+CALL_OUTCOMES = frozenset(
+    {
+        EntryType.TOOL_FINISHED,
+        EntryType.TOOL_FAILED,
+        EntryType.TOOL_DENIED,
+        EntryType.WRITE_FINISHED,
+        EntryType.WRITE_FAILED,
+    }
+)
+"""What ends a tool call, and is never done again."""
+
+
+async def latest_try(page: Callable[[int], Awaitable[Sequence[Entry]]]) -> list[Entry]:
+    """The entries since the run last began afresh, in order; `page` gives those that follow a
+    sequence, and none at the end.
+
+    A retry and a return to the queue begin afresh; a resume goes on with what stands.
+    """
+    found: list[Entry] = []
+    after = 0
+    while entries := await page(after):
+        for each in entries:
+            if each.type is EntryType.RUN_RETRIED:
+                found.clear()
+            else:
+                found.append(each)
+        after = entries[-1].sequence
+    return found
+
+
+def open_write(entries: Iterable[Entry]) -> Entry | None:
+    """The first write that began and has no outcome: nobody can tell whether it happened."""
+    begun: dict[tuple[str | None, str | None], Entry] = {}
+    for each in entries:
+        if each.type is EntryType.WRITE_STARTED:
+            begun[each.parent, each.step] = each
+        elif each.type in CALL_OUTCOMES:
+            begun.pop((each.parent, each.step), None)
+    return next(iter(begun.values()), None)
+
+
+def write_sentence(write: Entry) -> str:
+    """`it was cut off in the write request POST /deals over crm (call_3): …`, for people."""
+    data = write.data
+    what = " ".join(
+        str(data[key]) for key in ("tool", "request", "mcp_tool") if isinstance(data.get(key), str)
+    )
+    over = f" over {data['connection']}" if isinstance(data.get("connection"), str) else ""
+    return (
+        f"it was cut off in the write {what}{over} ({write.step}); "
+        "whether that happened is unknown, so it is not repeated"
+    )
