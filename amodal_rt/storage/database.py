@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from amodal_rt.storage import faults, revision
+from amodal_rt.storage import backup, faults, revision
 from amodal_rt.storage.readers import Readers
 from amodal_rt.storage.writer import Together, Writer, driver
 
@@ -88,6 +88,8 @@ class Database:
 
     def _prepare(self) -> Connection:
         try:
+            # A restore that was decided on and cut off ends here.
+            backup.keep_promise(self._path)
             _make_private(self._path)
             connection = self._engine.connect()
         except Exception as error:

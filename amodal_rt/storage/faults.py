@@ -1,5 +1,6 @@
 """What a failing database says, in the words of the one error tree."""
 
+import errno
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +18,15 @@ _HINTS = {
     sqlite3.SQLITE_READONLY: "make the ledger and its folder writable for this user",
     sqlite3.SQLITE_CORRUPT: "restore the ledger from a backup",
     sqlite3.SQLITE_NOTADB: "this file is no ledger: move it away or restore a backup",
+}
+
+_SAME_AS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EIO: sqlite3.SQLITE_IOERR,
+    errno.EROFS: sqlite3.SQLITE_READONLY,
+    errno.EACCES: sqlite3.SQLITE_READONLY,
+    errno.EPERM: sqlite3.SQLITE_READONLY,
 }
 
 
@@ -38,11 +48,19 @@ def is_beyond_trust(error: BaseException) -> bool:
     return primary_code(error) in _BEYOND_TRUST
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether the file is no database, or not a whole one."""
+    return primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def translated(error: BaseException) -> BaseException:
     """The error that a caller sees: no SQL, no parameters. Unknown errors pass as they are."""
     if isinstance(error, AmodalError):
         return error
     cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, OSError):
+        name = errno.errorcode.get(cause.errno or 0, type(cause).__name__)
+        return unavailable(cause.strerror or name, _SAME_AS.get(cause.errno or 0))
     if not isinstance(cause, sqlite3.Error):
         return error
     name = getattr(cause, "sqlite_errorname", type(cause).__name__)

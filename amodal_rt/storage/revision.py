@@ -5,9 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
 
+from amodal_rt import failpoints
 from amodal_rt.errors import ConflictError
+from amodal_rt.storage.filesystem import make_private, sync_file, sync_folder
 from amodal_rt.storage.tables import metadata
 from amodal_rt.storage.writer import driver
 
@@ -39,29 +42,38 @@ def bring_up_to_date(connection: Connection, path: Path, scripts: Scripts = SCRI
     `ledger_foreign` for tables that are not ours.
     """
     raw = driver(connection)
-    found = _stored(raw)
+    found = stored(raw)
     if found == scripts.head:
         return
     if found is None:
         if _tables(raw):
-            raise ConflictError(
-                f"{path} is a database, but not a ledger",
-                code="ledger_foreign",
-                hint="choose another state folder",
-            )
+            raise foreign(path)
         create(connection, scripts.head)
         return
-    # Alembic takes a quarter of a second to import and is needed once per version.
-    from amodal_rt.storage import upgrade  # noqa: PLC0415
-
-    if found not in upgrade.known_revisions(scripts.folder):
-        raise ConflictError(
-            f"the ledger was written by a newer version (its tables are {found})",
-            code="ledger_newer",
-            hint="install the version that wrote it, or restore a backup made before it",
-        )
+    _require_known(found, scripts)
     _keep_copy(raw, path.with_name(f"{path.name}.before-{found}"))
-    upgrade.upgrade(connection, scripts.folder, scripts.head)
+    _upgrade(connection, scripts)
+
+
+def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:
+    """The same for a copy of a ledger that nobody uses: the original is kept elsewhere.
+
+    Raises ConflictError as `bring_up_to_date` does.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, isolation_level=None)
+
+    engine = create_engine(
+        "sqlite+pysqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    with closing(engine.connect()) as connection:
+        found = stored(driver(connection))
+        if found is None:
+            raise foreign(path)
+        if found != scripts.head:
+            _require_known(found, scripts)
+            _upgrade(connection, scripts)
 
 
 def create(connection: Connection, head: str) -> None:
@@ -71,14 +83,44 @@ def create(connection: Connection, head: str) -> None:
     metadata.create_all(connection, checkfirst=False)
     raw.execute(_VERSION_TABLE)
     raw.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (head,))
+    failpoints.hit("create.before_commit")
     raw.execute("COMMIT")
+    failpoints.hit("create.after_commit")
 
 
-def _stored(raw: sqlite3.Connection) -> str | None:
+def stored(raw: sqlite3.Connection) -> str | None:
+    """The revision of an open file; None when it is no ledger."""
     if "alembic_version" not in _tables(raw):
         return None
     row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
     return row[0] if row else None
+
+
+def foreign(path: Path) -> ConflictError:
+    """The refusal of somebody else's database."""
+    return ConflictError(
+        f"{path} is a database, but not a ledger",
+        code="ledger_foreign",
+        hint="choose another state folder",
+    )
+
+
+def _require_known(found: str, scripts: Scripts) -> None:
+    # Alembic takes a quarter of a second to import and is needed once per version.
+    from amodal_rt.storage import upgrade  # noqa: PLC0415
+
+    if found not in upgrade.known_revisions(scripts.folder):
+        raise ConflictError(
+            f"the ledger was written by a newer version (its tables are {found})",
+            code="ledger_newer",
+            hint="install the version that wrote it, or restore a backup made before it",
+        )
+
+
+def _upgrade(connection: Connection, scripts: Scripts) -> None:
+    from amodal_rt.storage import upgrade  # noqa: PLC0415
+
+    upgrade.upgrade(connection, scripts.folder, scripts.head)
 
 
 def _tables(raw: sqlite3.Connection) -> set[str]:
@@ -86,7 +128,18 @@ def _tables(raw: sqlite3.Connection) -> set[str]:
 
 
 def _keep_copy(raw: sqlite3.Connection, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    target.touch(mode=0o600, exist_ok=False)
-    with closing(sqlite3.connect(target)) as copy:
-        raw.backup(copy)
+    """Copy the open file to `target`; there whole, private and durable, or not at all."""
+    draft = target.with_name(f".{target.name}")
+    draft.unlink(missing_ok=True)
+    make_private(draft)
+    try:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+            raw.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        sync_file(draft)
+        failpoints.hit("upgrade.before_copy_rename")
+        draft.replace(target)
+        failpoints.hit("upgrade.after_copy_rename")
+        sync_folder(target.parent)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from amodal_rt import failpoints
+from amodal_rt.errors import InternalError
 from amodal_rt.storage.writer import driver
 
 
@@ -21,10 +23,18 @@ def upgrade(connection: Connection, folder: Path, head: str) -> None:
     config = _config(folder)
     config.attributes["connection"] = connection
     raw = driver(connection)
+    # Where SQLite cannot change a table it is made anew, and dropping the old one would take
+    # with it every row that refers to it. Has no effect inside a transaction.
+    raw.execute("PRAGMA foreign_keys = OFF")
     # SQLite rolls table changes back too, so that a crash here leaves the old version whole.
     raw.execute("BEGIN IMMEDIATE")
     command.upgrade(config, head)
+    if raw.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        raise InternalError("the upgrade would leave rows that refer to nothing", code="ledger_row")
+    failpoints.hit("upgrade.before_commit")
     raw.execute("COMMIT")
+    failpoints.hit("upgrade.after_commit")
+    raw.execute("PRAGMA foreign_keys = ON")
 
 
 def _config(folder: Path) -> Config:
