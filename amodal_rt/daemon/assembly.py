@@ -13,6 +13,8 @@ from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.agent.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
@@ -148,7 +150,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         executor=executor,
         engine=control.engine,
         scheduler=_scheduler(ground),
-        sender=_sender(ground, egress, redactor),
+        sender=_sender(ground, egress, redactor, causes),
         automations=automations,
         runs=runs,
         events=Events(intake, ledger, facts, signals=signals, clock=clock, ids=ids),
@@ -183,8 +185,8 @@ def _scheduler(ground: Ground) -> Scheduler:
     )
 
 
-def _sender(ground: Ground, egress: Egress, redactor: Redactor) -> Sender:
-    return Sender(
+def _sender(ground: Ground, egress: Egress, redactor: Redactor, causes: Causes) -> Sender:
+    sender = Sender(
         outbox=ground.ledger,
         catalogue=ground.workspace,
         egress=egress,
@@ -194,6 +196,14 @@ def _sender(ground: Ground, egress: Egress, redactor: Redactor) -> Sender:
         ids=ground.ids,
         mask=redactor.mask,
     )
+
+    async def marks(url: str, message: OutboxMessage) -> Mapping[str, str]:
+        # A result that is delivered to a webhook of ours starts the next run of a chain.
+        run = await ground.ledger.find_run(message.run_id) if causes.is_own(url) else None
+        return causes.headers(url, Cause(depth=run.depth, run_id=run.run_id)) if run else {}
+
+    sender.mark_with(marks)
+    return sender
 
 
 async def _write_status(ground: Ground, name: str, status: Lifecycle) -> None:

@@ -1,7 +1,7 @@
 """One attempt to deliver one message: everything between claiming and settling."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from aiohttp import ClientError, ClientResponseError
@@ -28,6 +28,8 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import Catalogue
 
 Mask = Callable[[str], str]
+Marks = Callable[[str, OutboxMessage], Awaitable[Mapping[str, str]]]
+"""Headers of ours for a message to that URL, by which this runtime knows a run of its own."""
 
 _log = Log("delivery")
 
@@ -40,6 +42,11 @@ class _Answer:
 
 
 _ONLY_LOOPBACK = _Answer(None, "a rehearsal is delivered to loopback only")
+
+
+async def unmarked(url: str, message: OutboxMessage) -> Mapping[str, str]:
+    """No headers: where no URL leads back to this runtime."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,7 @@ class Attempts:
     clock: Clock
     ids: Ids
     mask: Mask
+    marks: Marks = unmarked
 
     async def make(self, record: DeliveryRecord) -> Attempt:
         """Try once and say what follows. Raises nothing but cancellation."""
@@ -85,6 +93,7 @@ class Attempts:
             secret=None if secret is None else self._resolve(secret),
             timestamp=int(self.clock.now().timestamp()),
         )
+        request = replace(request, headers={**request.headers, **await self.marks(url, message)})
         try:
             answer = await post(self.egress.session(), request, self.clock)
         except (ClientError, OSError, TimeoutError) as error:

@@ -7,10 +7,11 @@ sending and settling sends it again under the same `webhook-id`.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from amodal_rt.clock import Clock, iso
-from amodal_rt.delivery.attempts import Attempts, Mask
+from amodal_rt.delivery.attempts import Attempts, Marks, Mask
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
 from amodal_rt.delivery.request import SECONDS
@@ -78,6 +79,10 @@ class Sender:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
+
+    def mark_with(self, marks: Marks) -> None:
+        """Give requests that lead back to this runtime the headers that it knows its own by."""
+        self._attempts = replace(self._attempts, marks=marks)
 
     async def run(self) -> None:
         """Send what is due, and what becomes due, until `stop`; once per object.
