@@ -6,7 +6,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from amodal_rt.cli import output as codes
-from amodal_rt.cli.commands import automations, local, outside, runs, up
+from amodal_rt.cli.commands import automations, keeping, local, outside, runs, up
 from amodal_rt.cli.output import Output
 from amodal_rt.errors import InvalidError
 
@@ -53,6 +53,7 @@ def build() -> typer.Typer:
     )
     up.add_to(root)
     local.add_to(root)
+    keeping.add_to(root)
     root.add_typer(build_ops(), name="ops")
     return root
 

@@ -70,6 +70,15 @@ def _lost(error: NotFoundError, running: list[str]) -> NotFoundError:
     return NotFoundError(f"{error.message}; {served}", code=error.code, hint=error.hint)
 
 
+def find_state(workspace: Path | None) -> tuple[Path, Path]:
+    """The workspace that a command without a daemon means, and its state folder.
+
+    Raises NotFoundError (`no_workspace`).
+    """
+    root = find_root(workspace)
+    return root, _state_of(root, state_folder(root, load_process_settings()))
+
+
 def user() -> str:
     """The login name that the audit trail keeps."""
     try:

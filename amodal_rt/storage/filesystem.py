@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+LEDGER_FILE = "ledger.sqlite"
+"""The ledger's name in a state folder."""
+
 
 def make_private(path: Path) -> None:
     """A new empty file for its owner alone. Raises OSError, also when something is there."""
