@@ -149,9 +149,10 @@ class Engine:
 
     async def _fill(self) -> None:
         free, now = self._free(), self._clock.now()
+        overall = self._catalogue.snapshot().settings.limits.concurrency
         found: list[Run] = []
         if free > 0:
-            found = await self._ledger.claim(limit=free, now=now)
+            found = await self._ledger.claim(limit=free, overall=overall, now=now)
         for run in found:
             if self._stopping:
                 await self._ledger.requeue(run, at=now)

@@ -55,6 +55,8 @@ class Occupancy:
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         rows = raw.execute(_SPEAKING).fetchall()
+        self.running = len(rows)
+        """How many runs, of all nodes."""
         self._running = Counter[str](automation for automation, _ in rows)
         self._keys = set[tuple[str, str | None]](rows)
 
@@ -76,11 +78,14 @@ class Occupancy:
         return key is not None and (run.automation, key) in self._keys
 
 
-def claimable(raw: sqlite3.Connection, limit: int, now: int) -> list[int]:
-    """The numbers of the runs to start, oldest first, at most `limit`."""
-    claim = _Claim(raw, limit, now)
+def claimable(raw: sqlite3.Connection, limit: int, overall: int, now: int) -> list[int]:
+    """The numbers of the runs to start, oldest first: at most `limit`, and no more than bring
+    all that run to `overall`."""
+    claim = _Claim(raw, limit, overall, now)
+    if claim.is_full():
+        return []
     # The oldest are nearly always enough.
-    if claim.page() and len(claim.found) < limit:
+    if claim.page() and not claim.has_enough():
         claim.rest()
     return claim.found
 
@@ -88,14 +93,22 @@ def claimable(raw: sqlite3.Connection, limit: int, now: int) -> list[int]:
 class _Claim:
     """One look at the queue, up to the run `last`."""
 
-    def __init__(self, raw: sqlite3.Connection, limit: int, now: int) -> None:
+    def __init__(self, raw: sqlite3.Connection, limit: int, overall: int, now: int) -> None:
         self._raw = raw
-        self._limit = limit
         self._now = now
         self._occupancy = Occupancy(raw)
+        self._limit = min(limit, overall - self._occupancy.running)
         self._saturated: set[str] = set()
         self._last = 0
         self.found: list[int] = []
+
+    def is_full(self) -> bool:
+        """Whether nothing may start, whatever waits."""
+        return self._limit <= 0
+
+    def has_enough(self) -> bool:
+        """Whether as many were found as may start."""
+        return len(self.found) >= self._limit
 
     def page(self) -> bool:
         """Go through the next runs of automations not yet found to be full; whether there

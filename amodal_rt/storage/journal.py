@@ -8,6 +8,8 @@ from sqlalchemy import Connection, select
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.domain.run import RunStatus
+from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.storage import tables
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, dumped, loaded, maybe_storable
@@ -18,6 +20,7 @@ _APPEND = (
     " SELECT ?1, COALESCE(MAX(sequence), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7"
     " FROM journal WHERE run_id = ?1 RETURNING sequence"
 )
+_HOLDER = "SELECT status, term FROM runs WHERE id = ?"
 
 
 class JournalRows(Part):
@@ -33,6 +36,7 @@ class JournalRows(Part):
         step: str | None = None,
         parent: str | None = None,
         data: Mapping[str, object] | None = None,
+        term: int | None = None,
     ) -> int:
         row = (
             run_id,
@@ -43,7 +47,13 @@ class JournalRows(Part):
             to_millis(at),
             dumped(dict(data)) if data else None,
         )
-        return await self._database.write(lambda connection: _append(driver(connection), row))
+
+        def work(connection: Connection) -> int:
+            if term is not None:
+                require_held(connection, run_id, term)
+            return _append(driver(connection), row)
+
+        return await self._database.write(work)
 
     async def entries(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         columns = tables.journal.c
@@ -58,6 +68,16 @@ class JournalRows(Part):
             return [_to_entry(row) for row in connection.execute(query).mappings()]
 
         return await self._database.read(work)
+
+
+def require_held(connection: Connection, run_id: str, term: int) -> None:
+    """Raise ConflictError (`fenced`) unless the run is running under `term`, NotFoundError
+    when there is none."""
+    found = driver(connection).execute(_HOLDER, (run_id,)).fetchone()
+    if found is None:
+        raise NotFoundError(f"no run {run_id}", code="run_not_found")
+    if tuple(found) != (RunStatus.RUNNING.value, term):
+        raise ConflictError(f"{run_id} has ended or was taken over by another node", code="fenced")
 
 
 def append(

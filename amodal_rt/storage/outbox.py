@@ -18,7 +18,7 @@ from amodal_rt.domain.delivery import (
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.storage import failures, journal, tables
-from amodal_rt.storage.part import Part
+from amodal_rt.storage.part import Part, is_orphaned
 from amodal_rt.storage.rows import Columns, Row, instant, maybe_storable, millis, to_delivery
 
 _OUTBOX = tables.outbox.c
@@ -34,7 +34,7 @@ class OutboxRows(Part):
     """`ports.Outbox` over SQLite."""
 
     async def claim_messages(self, *, limit: int, now: datetime) -> list[DeliveryRecord]:
-        at = to_millis(now)
+        at, node = to_millis(now), self._node
         expire = (
             update(tables.outbox)
             .where(text(tables.PENDING), _OUTBOX.expires_at <= at)
@@ -48,6 +48,8 @@ class OutboxRows(Part):
         )
 
         def work(connection: Connection) -> list[DeliveryRecord]:
+            if not self._may_act(connection, node):
+                return []
             connection.execute(expire)
             numbers = list(connection.execute(due).scalars())
             if not numbers:
@@ -55,7 +57,7 @@ class OutboxRows(Part):
             connection.execute(
                 update(tables.outbox)
                 .where(_OUTBOX.number.in_(numbers))
-                .values(status=DeliveryStatus.SENDING.value)
+                .values(status=DeliveryStatus.SENDING.value, node=node)
             )
             query = select(tables.outbox).where(_OUTBOX.number.in_(numbers))
             query = query.order_by(_OUTBOX.next_attempt_at, _OUTBOX.number)
@@ -74,7 +76,8 @@ class OutboxRows(Part):
 
         def work(connection: Connection) -> None:
             row = _get(connection, attempt.delivery_id)
-            if row["status"] not in _UNSETTLED:
+            claimed_since = row["node"] is not None and row["node"] not in self._lives
+            if row["status"] not in _UNSETTLED or claimed_since:
                 return
             connection.execute(
                 update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**changed)
@@ -84,12 +87,24 @@ class OutboxRows(Part):
         await self._database.write(work)
 
     async def release_claims(self) -> int:
+        node = self._node
+        orphaned = (text(tables.SENDING), is_orphaned(_OUTBOX.node, node))
+        query = select(_OUTBOX.number).where(*orphaned).limit(1)
         statement = (
             update(tables.outbox)
-            .where(text(tables.SENDING))
-            .values(status=DeliveryStatus.PENDING.value)
+            .where(*orphaned)
+            .values(status=DeliveryStatus.PENDING.value, node=None)
         )
-        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+        def work(connection: Connection) -> int:
+            if not self._may_act(connection, node):
+                return 0
+            return connection.execute(statement).rowcount
+
+        # Asked every second: what is nearly always in vain must not cost a commit.
+        if await self._database.read(lambda connection: connection.execute(query).first()) is None:
+            return 0
+        return await self._database.write(work)
 
     async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
         due: Columns = {

@@ -1,6 +1,7 @@
-"""How a running run leaves: with an outcome and what it owes, or back to the queue."""
+"""How a running run leaves: with an outcome and what it owes, or back to the queue; and how
+it goes to another node when its own is gone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, select, text, update
@@ -11,21 +12,23 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import Run, RunStatus, Usage, require_next
 from amodal_rt.storage import failures, journal, tables
-from amodal_rt.storage.part import Part
+from amodal_rt.storage.part import Part, is_orphaned
 from amodal_rt.storage.rows import (
     Columns,
     dumped,
     maybe_dumped,
     maybe_storable,
     storable,
+    to_run,
     to_usage,
 )
+from amodal_rt.storage.runs import end_pending
 
 _RUNS = tables.runs.c
 
 
 class OutcomeRows(Part):
-    """`finish` and `park` of `ports.RunLedger`."""
+    """`finish`, `park`, `requeue`, `resume` and `take_orphans` of `ports.RunLedger`."""
 
     async def finish(
         self,
@@ -47,29 +50,15 @@ class OutcomeRows(Part):
             spent = _usage_columns(usage)
             if retry_at is not None:
                 _retry(connection, run, outcome, spent, at, retry_at)
-                self._admission.grew()
+                self._give_back(connection, run, at)
                 return True
             _change(connection, run, texts | spent)
             if not (run.rehearse or outcome.rehearsed):
                 _count(connection, run.automation, outcome)
             planned = failures.commit_plan(connection, run.automation, plan)
             for note in planned.notes:
-                journal.append(
-                    connection,
-                    run.run_id,
-                    EntryType.RUN_NOTE,
-                    at=at,
-                    attempt=run.attempt,
-                    data={"note": note},
-                )
-            journal.append(
-                connection,
-                run.run_id,
-                EntryType.RUN_FINISHED,
-                at=at,
-                attempt=run.attempt,
-                data=_finished(outcome, usage),
-            )
+                _append(connection, run, EntryType.RUN_NOTE, at, {"note": note})
+            _append(connection, run, EntryType.RUN_FINISHED, at, _finished(outcome, usage))
             return True
 
         return await self._database.write(work)
@@ -80,18 +69,84 @@ class OutcomeRows(Part):
                 return False
             parked: Columns = {"status": RunStatus.PENDING.value, "reason": waiting.reason}
             _change(connection, run, parked)
-            self._admission.grew()
-            journal.append(
-                connection,
-                run.run_id,
-                EntryType.RUN_NOTE,
-                at=at,
-                attempt=run.attempt,
-                data={"note": f"waits: {waiting.reason}"},
-            )
+            note: Mapping[str, object] = {"note": f"waits: {waiting.reason}"}
+            _append(connection, run, EntryType.RUN_NOTE, at, note)
+            self._give_back(connection, run, at)
             return True
 
         return await self._database.write(work)
+
+    async def requeue(self, run: Run, *, at: datetime) -> bool:
+        return await self._database.write(
+            lambda connection: self._begin_again(
+                connection, run, at, {}, EntryType.RUN_RETRIED, {"reason": "requeued"}
+            )
+        )
+
+    async def resume(self, run: Run, *, at: datetime) -> bool:
+        raised: Columns = {"resumes": _RUNS.resumes + 1}
+        told: Mapping[str, object] = {"attempt": run.attempt + 1, "resumes": run.resumes + 1}
+        return await self._database.write(
+            lambda connection: self._begin_again(
+                connection, run, at, raised, EntryType.RUN_RESUMED, told
+            )
+        )
+
+    async def take_orphans(self) -> list[Run]:
+        node = self._node
+        orphaned = (
+            select(_RUNS.number)
+            .where(text(tables.RUNNING), is_orphaned(_RUNS.node, node))
+            .order_by(_RUNS.number)
+        )
+
+        def look(connection: Connection) -> list[int]:
+            return list(connection.execute(orphaned).scalars())
+
+        def work(connection: Connection) -> list[Run]:
+            numbers = look(connection) if self._may_act(connection, node) else []
+            if not numbers:
+                return []
+            connection.execute(
+                update(tables.runs)
+                .where(_RUNS.number.in_(numbers))
+                .values(node=node, term=_RUNS.term + 1)
+            )
+            query = select(tables.runs).where(_RUNS.number.in_(numbers)).order_by(_RUNS.number)
+            return [to_run(row) for row in connection.execute(query).mappings()]
+
+        # Asked every second: what is nearly always in vain must not cost a commit.
+        return await self._database.write(work) if await self._database.read(look) else []
+
+    def _begin_again(
+        self,
+        connection: Connection,
+        run: Run,
+        at: datetime,
+        changed: Columns,
+        type: EntryType,
+        data: Mapping[str, object],
+    ) -> bool:
+        if _held_usage(connection, run) is None:
+            return False
+        pending: Columns = {
+            "status": RunStatus.PENDING.value,
+            "attempt": _RUNS.attempt + 1,
+            "not_before": None,
+        }
+        _change(connection, run, pending | changed)
+        _append(connection, run, type, at, data)
+        self._give_back(connection, run, at)
+        return True
+
+    def _give_back(self, connection: Connection, run: Run, at: datetime) -> None:
+        """Count a run among the pending, unless somebody asked to end it while it ran."""
+        asked = select(_RUNS.id).where(_RUNS.id == run.run_id, _RUNS.cancel_asked == 1)
+        if connection.execute(asked).first() is None:
+            self._admission.grew()
+        else:
+            rule = "cancelled while it ran"
+            end_pending(connection, run.run_id, RunStatus.CANCELLED, None, rule, at)
 
 
 def _held_usage(connection: Connection, run: Run) -> Usage | None:
@@ -105,6 +160,12 @@ def _held_usage(connection: Connection, run: Run) -> Usage | None:
 
 def _change(connection: Connection, run: Run, changed: Columns) -> None:
     connection.execute(update(tables.runs).where(_RUNS.id == run.run_id).values(**changed))
+
+
+def _append(
+    connection: Connection, run: Run, type: EntryType, at: datetime, data: Mapping[str, object]
+) -> None:
+    journal.append(connection, run.run_id, type, at=at, attempt=run.attempt, data=data)
 
 
 def _retry(
@@ -122,18 +183,8 @@ def _retry(
         "error": maybe_storable(outcome.error),
     }
     _change(connection, run, again | spent)
-    journal.append(
-        connection,
-        run.run_id,
-        EntryType.RUN_RETRIED,
-        at=at,
-        attempt=run.attempt,
-        data={
-            "reason": outcome.reason,
-            "error": outcome.error,
-            "retry_at": iso(retry_at),
-        },
-    )
+    told = {"reason": outcome.reason, "error": outcome.error, "retry_at": iso(retry_at)}
+    _append(connection, run, EntryType.RUN_RETRIED, at, told)
 
 
 def _count(connection: Connection, automation: str, outcome: Outcome) -> None:

@@ -1,16 +1,43 @@
 """What every part of the ledger stands on."""
 
+from sqlalchemy import ColumnElement, Connection, or_, select
+
 from amodal_rt.clock import Clock
+from amodal_rt.ids import Ids
+from amodal_rt.storage import tables
 from amodal_rt.storage.acceptance import Acceptance
 from amodal_rt.storage.admission import Admission
 from amodal_rt.storage.database import Database
 
+_NODES = tables.nodes.c
+
 
 class Part:
-    """One port's share of the ledger. All parts of a ledger share these."""
+    """One port's share of the ledger. All parts of a ledger share these.
 
-    def __init__(self, database: Database, clock: Clock, admission: Admission) -> None:
+    Claims stand under `_node`, the life that `join` began; before it, under a life of its
+    own that no table knows, so that a ledger can be used without joining.
+    """
+
+    def __init__(self, database: Database, clock: Clock, admission: Admission, ids: Ids) -> None:
         self._database = database
         self._clock = clock
         self._admission = admission
         self._acceptance = Acceptance(admission)
+        self._ids = ids
+        self._node = ids.node()
+        self._lives = {self._node}
+        self._joined = False
+
+    def _may_act(self, connection: Connection, node: str) -> bool:
+        """Whether `node` was not retired: a life that others hold for dead claims nothing."""
+        if not self._joined:
+            return True
+        query = select(_NODES.id).where(_NODES.id == node, _NODES.gone_at.is_(None))
+        return connection.execute(query).first() is not None
+
+
+def is_orphaned(holder: ColumnElement[str | None], node: str) -> ColumnElement[bool]:
+    """Whether `holder` names neither `node` nor any other life that goes on."""
+    living = select(_NODES.id).where(_NODES.gone_at.is_(None))
+    return or_(holder.is_(None), (holder != node) & holder.not_in(living))

@@ -32,11 +32,6 @@ _LAST_RUNS = text(
 class RunQueries(Part):
     """Runs as their rows stand."""
 
-    async def running(self) -> list[Run]:
-        return await self._runs(
-            select(tables.runs).where(text(tables.RUNNING)).order_by(_RUNS.number)
-        )
-
     async def find_run(self, run_id: str) -> Run | None:
         found = await self._runs(select(tables.runs).where(_RUNS.id == run_id))
         return found[0] if found else None

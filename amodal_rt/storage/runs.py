@@ -34,12 +34,14 @@ class RunRows(Part):
             lambda connection: self._admission.rule(driver(connection), wanted)
         )
 
-    async def claim(self, *, limit: int, now: datetime) -> list[Run]:
-        at = to_millis(now)
+    async def claim(self, *, limit: int, overall: int, now: datetime) -> list[Run]:
+        at, node = to_millis(now), self._node
 
         def work(connection: Connection) -> list[Run]:
             self._claimed_at = at
-            numbers = claimable(driver(connection), limit, at)
+            if not self._may_act(connection, node):
+                return []
+            numbers = claimable(driver(connection), limit, overall, at)
             if not numbers:
                 return []
             connection.execute(
@@ -47,6 +49,7 @@ class RunRows(Part):
                 .where(_RUNS.number.in_(numbers))
                 .values(
                     status=RunStatus.RUNNING.value,
+                    node=node,
                     term=_RUNS.term + 1,
                     not_before=None,
                     started_at=func.coalesce(_RUNS.started_at, at),
@@ -110,6 +113,11 @@ class RunRows(Part):
 
     async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
         query = select(_RUNS.status).where(_RUNS.id == run_id)
+        ask = (
+            update(tables.runs)
+            .where(_RUNS.id == run_id, text(tables.RUNNING))
+            .values(cancel_asked=1)
+        )
         rule = f"cancelled by {caller.actor} ({caller.door})"
 
         def work(connection: Connection) -> RunStatus:
@@ -117,10 +125,22 @@ class RunRows(Part):
             if found is None:
                 raise NotFoundError(f"no run {run_id}", code="run_not_found")
             if found == RunStatus.PENDING.value:
-                _end(connection, run_id, RunStatus.CANCELLED, None, rule, at)
+                end_pending(connection, run_id, RunStatus.CANCELLED, None, rule, at)
+            else:
+                connection.execute(ask)
             return RunStatus(found)
 
         return await self._database.write(work)
+
+    async def cancels_asked(self) -> list[str]:
+        query = (
+            select(_RUNS.id)
+            .where(text(tables.RUNNING), _RUNS.node == self._node, _RUNS.cancel_asked == 1)
+            .order_by(_RUNS.number)
+        )
+        return await self._database.read(
+            lambda connection: list(connection.execute(query).scalars())
+        )
 
     async def cancel_pending(
         self, automation: str, *, rule: str, caller: Caller, at: datetime
@@ -137,29 +157,6 @@ class RunRows(Part):
             lambda connection: _skip(connection, run_id, reason, rule, at)
         )
 
-    async def requeue(self, run: Run, *, at: datetime) -> bool:
-        statement = (
-            update(tables.runs)
-            .where(_RUNS.id == run.run_id, _RUNS.term == run.term, text(tables.RUNNING))
-            .values(status=RunStatus.PENDING.value, attempt=_RUNS.attempt + 1, not_before=None)
-        )
-
-        def work(connection: Connection) -> bool:
-            if connection.execute(statement).rowcount == 0:
-                return False
-            self._admission.grew()
-            journal.append(
-                connection,
-                run.run_id,
-                EntryType.RUN_RETRIED,
-                at=at,
-                attempt=run.attempt,
-                data={"reason": "requeued"},
-            )
-            return True
-
-        return await self._database.write(work)
-
 
 def cancel_pending(
     connection: Connection, automation: str, *, rule: str, at: datetime
@@ -172,7 +169,9 @@ def cancel_pending(
     )
     ids = list(connection.execute(query).scalars())
     return [
-        run_id for run_id in ids if _end(connection, run_id, RunStatus.CANCELLED, None, rule, at)
+        run_id
+        for run_id in ids
+        if end_pending(connection, run_id, RunStatus.CANCELLED, None, rule, at)
     ]
 
 
@@ -183,10 +182,10 @@ def _is_due(now: int) -> ColumnElement[bool]:
 def _skip(
     connection: Connection, run_id: str, reason: SkippedReason, rule: str, at: datetime
 ) -> bool:
-    return _end(connection, run_id, RunStatus.SKIPPED, reason.value, rule, at)
+    return end_pending(connection, run_id, RunStatus.SKIPPED, reason.value, rule, at)
 
 
-def _end(
+def end_pending(
     connection: Connection,
     run_id: str,
     status: RunStatus,

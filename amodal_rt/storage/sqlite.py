@@ -7,7 +7,7 @@ from typing import Self
 from sqlalchemy import Connection, delete
 
 from amodal_rt.clock import Clock, to_millis
-from amodal_rt.ids import Ids
+from amodal_rt.ids import Ids, SystemIds
 from amodal_rt.ports import DEDUP_RETENTION
 from amodal_rt.storage import tables
 from amodal_rt.storage.admission import Admission
@@ -16,6 +16,7 @@ from amodal_rt.storage.database import Database
 from amodal_rt.storage.events import EventRows
 from amodal_rt.storage.facts import FactRows
 from amodal_rt.storage.journal import JournalRows
+from amodal_rt.storage.nodes import NodeRows
 from amodal_rt.storage.outbox import OutboxRows
 from amodal_rt.storage.outcomes import OutcomeRows
 from amodal_rt.storage.run_queries import RunQueries
@@ -35,6 +36,7 @@ class SqliteLedger(
     FactRows,
     ArchiveRows,
     StoreRows,
+    NodeRows,
 ):
     """`ports.Ledger` over the file at `path`, which `open` makes if it is missing.
 
@@ -42,8 +44,7 @@ class SqliteLedger(
     """
 
     def __init__(self, path: Path, *, clock: Clock, ids: Ids | None = None) -> None:
-        super().__init__(Database(path), clock, Admission())
-        self._ids = ids
+        super().__init__(Database(path), clock, Admission(), ids or SystemIds(clock))
 
     @property
     def broken(self) -> bool:

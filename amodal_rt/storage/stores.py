@@ -20,7 +20,13 @@ class StoreRows(Part):
     """`ports.StoreLedger` over SQLite."""
 
     async def put(
-        self, store: str, item: StoreItem, *, expires_at: datetime | None, step: str | None
+        self,
+        store: str,
+        item: StoreItem,
+        *,
+        expires_at: datetime | None,
+        step: str | None,
+        term: int | None = None,
     ) -> None:
         changed: Columns = {
             "value": dumped(item.value),
@@ -33,6 +39,8 @@ class StoreRows(Part):
         row = row.on_conflict_do_update(index_elements=["store", "key"], set_=changed)
 
         def work(connection: Connection) -> None:
+            if term is not None and item.run_id is not None:
+                journal.require_held(connection, item.run_id, term)
             connection.execute(row)
             if item.run_id is not None:
                 journal.append(

@@ -26,3 +26,10 @@ async def ledger(
     assert request.param == "sqlite"
     async with SqliteLedger(tmp_path / "ledger.db", clock=clock) as opened:
         yield opened
+
+
+@pytest.fixture
+async def another(ledger: Ledger, tmp_path: Path, clock: given.HeldClock) -> AsyncIterator[Ledger]:
+    """A second node's ledger over the database of `ledger`."""
+    async with SqliteLedger(tmp_path / "ledger.db", clock=clock) as opened:
+        yield opened

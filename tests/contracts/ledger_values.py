@@ -124,7 +124,7 @@ async def running(ledger: Ledger, automation: str = "digest", **changed: Any) ->
     """A fresh run of `automation`, claimed."""
     wish = start(automation, **changed)
     await ledger.admit([wish])
-    claimed = await ledger.claim(limit=1000, now=NOW)
+    claimed = await ledger.claim(limit=1000, overall=1000, now=NOW)
     return next(run for run in claimed if run.run_id == wish.run_id)
 
 
@@ -148,3 +148,15 @@ async def owed(ledger: Ledger, *messages: OutboxMessage) -> None:
     """Commit messages outside any run's outcome."""
     for each in messages:
         await ledger.owe(each.automation, owing(each))
+
+
+async def joined(ledger: Ledger, lease: timedelta = HOUR) -> str:
+    """Begin a life of a daemon on this ledger."""
+    return await ledger.join(host="a.example", pid=17, version="1.2.3", lease=lease)
+
+
+async def outlived(dead: Ledger, survivor: Ledger) -> None:
+    """`dead` lost its lease, and `survivor` noticed."""
+    assert await dead.renew(lease=timedelta(0))
+    await joined(survivor)
+    await survivor.retire_lapsed()

@@ -106,7 +106,7 @@ async def test_over_its_limit_a_start_that_skips_is_skipped_with_the_rule(ledger
 
 async def test_running_and_pending_runs_count_against_the_limit(ledger: Ledger) -> None:
     await ledger.admit([given.start(), given.start()])
-    await ledger.claim(limit=1, now=NOW)
+    await ledger.claim(limit=1, overall=1000, now=NOW)
 
     refs = await ledger.admit(
         [given.start(on_limit=OnLimit.SKIP), given.start(on_limit=OnLimit.SKIP)]

@@ -142,14 +142,14 @@ async def test_accept_is_refused_when_queue_limit_runs_are_pending(ledger: Ledge
     assert error.value.code == "queue_full"
     assert await ledger.find_event(refused.id) is None
     # The key was not taken by what was refused, and room is seen as soon as there is some.
-    await ledger.claim(limit=1, now=NOW)
+    await ledger.claim(limit=1, overall=1000, now=NOW)
     receipt = await ledger.accept(kept, dedup=dedup, starts=[given.start()], queue_limit=2)
     assert receipt.event_id == kept.id
 
 
 async def test_a_run_that_went_back_to_the_queue_counts_against_the_limit(ledger: Ledger) -> None:
     await ledger.accept(given.event(), dedup=None, starts=[given.start()], queue_limit=2)
-    (run,) = await ledger.claim(limit=1, now=NOW)
+    (run,) = await ledger.claim(limit=1, overall=1000, now=NOW)
     await ledger.accept(given.event(), dedup=None, starts=[given.start()], queue_limit=2)
     await ledger.requeue(run, at=NOW)
 

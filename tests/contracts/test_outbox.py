@@ -274,6 +274,7 @@ async def test_released_claims_are_due_again(ledger: Ledger, run_id: str) -> Non
     messages = [given.message(run_id) for _ in range(3)]
     await given.owed(ledger, *messages)
     await claimed(ledger, limit=2)
+    await given.joined(ledger)
 
     assert await ledger.release_claims() == 2
     assert await ledger.release_claims() == 0

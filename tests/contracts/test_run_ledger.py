@@ -34,18 +34,20 @@ async def test_claim_takes_the_oldest_first_and_marks_them_running(ledger: Ledge
     starts = [given.start(f"a{number}") for number in range(4)]
     await ledger.admit(starts)
 
-    claimed = await ledger.claim(limit=3, now=NOW + MINUTE)
+    claimed = await ledger.claim(limit=3, overall=1000, now=NOW + MINUTE)
 
     assert [run.run_id for run in claimed] == [start.run_id for start in starts[:3]]
     assert all(run.status is RunStatus.RUNNING for run in claimed)
     assert all((run.term, run.started_at) == (1, NOW + MINUTE) for run in claimed)
-    assert await ledger.running() == claimed
+    assert await ids(ledger, status=RunStatus.RUNNING) == [run.run_id for run in claimed[::-1]]
 
 
 async def test_no_run_is_claimed_twice(ledger: Ledger) -> None:
     await ledger.admit([given.start(f"a{number}") for number in range(50)])
 
-    claims = await asyncio.gather(*(ledger.claim(limit=3, now=NOW) for _ in range(40)))
+    claims = await asyncio.gather(
+        *(ledger.claim(limit=3, overall=1000, now=NOW) for _ in range(40))
+    )
 
     claimed = [run.run_id for claim in claims for run in claim]
     assert len(claimed) == len(set(claimed)) == 50
@@ -56,10 +58,10 @@ async def test_claim_skips_automations_with_concurrency_running_runs(ledger: Led
     other = given.start("other")
     await ledger.admit([*many, other])
 
-    claimed = await ledger.claim(limit=10, now=NOW)
+    claimed = await ledger.claim(limit=10, overall=1000, now=NOW)
 
     assert [run.run_id for run in claimed] == [many[0].run_id, many[1].run_id, other.run_id]
-    assert await ledger.claim(limit=10, now=NOW) == []
+    assert await ledger.claim(limit=10, overall=1000, now=NOW) == []
 
 
 async def test_claim_sees_past_any_number_of_waiting_runs(ledger: Ledger) -> None:
@@ -67,7 +69,7 @@ async def test_claim_sees_past_any_number_of_waiting_runs(ledger: Ledger) -> Non
     other = given.start("other")
     await ledger.admit([other])
 
-    claimed = await ledger.claim(limit=10, now=NOW)
+    claimed = await ledger.claim(limit=10, overall=1000, now=NOW)
 
     assert [run.automation for run in claimed] == ["many", "other"]
 
@@ -78,8 +80,8 @@ async def test_claim_skips_runs_whose_time_has_not_come(ledger: Ledger) -> None:
         run, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + MINUTE
     )
 
-    assert await ledger.claim(limit=1, now=NOW + MINUTE - timedelta(seconds=1)) == []
-    assert len(await ledger.claim(limit=1, now=NOW + MINUTE)) == 1
+    assert await ledger.claim(limit=1, overall=1000, now=NOW + MINUTE - timedelta(seconds=1)) == []
+    assert len(await ledger.claim(limit=1, overall=1000, now=NOW + MINUTE)) == 1
 
 
 async def test_claim_skips_runs_whose_conversation_has_a_running_run(ledger: Ledger) -> None:
@@ -88,12 +90,14 @@ async def test_claim_skips_runs_whose_conversation_has_a_running_run(ledger: Led
     alone = given.start()
     await ledger.admit([first, second, elsewhere, alone])
 
-    claimed = await ledger.claim(limit=10, now=NOW)
+    claimed = await ledger.claim(limit=10, overall=1000, now=NOW)
 
     assert {run.run_id for run in claimed} == {first.run_id, elsewhere.run_id, alone.run_id}
     one = next(run for run in claimed if run.run_id == first.run_id)
     await ledger.finish(one, given.outcome(), at=NOW, plan=given.nothing)
-    assert [run.run_id for run in await ledger.claim(limit=10, now=NOW)] == [second.run_id]
+    assert [run.run_id for run in await ledger.claim(limit=10, overall=1000, now=NOW)] == [
+        second.run_id
+    ]
 
 
 async def test_started_at_is_of_the_first_attempt_and_each_claim_raises_the_term(
@@ -102,7 +106,7 @@ async def test_started_at_is_of_the_first_attempt_and_each_claim_raises_the_term
     run = await given.running(ledger)
     await ledger.requeue(run, at=NOW + MINUTE)
 
-    (again,) = await ledger.claim(limit=1, now=NOW + 2 * MINUTE)
+    (again,) = await ledger.claim(limit=1, overall=1000, now=NOW + 2 * MINUTE)
 
     assert (again.started_at, again.term, again.attempt) == (NOW, 2, 2)
 
@@ -137,7 +141,7 @@ async def test_next_claimable_leaves_out_what_waits_for_a_slot_as_well(ledger: L
     await given.running(ledger, concurrency=1)
 
     assert await ledger.next_claimable_at() is None
-    await ledger.claim(limit=10, now=NOW + 2 * MINUTE)
+    await ledger.claim(limit=10, overall=1000, now=NOW + 2 * MINUTE)
     assert await ledger.next_claimable_at() is None
 
 
@@ -148,7 +152,7 @@ async def test_a_run_whose_time_has_come_is_not_waited_for(ledger: Ledger) -> No
         run, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + MINUTE
     )
 
-    await ledger.claim(limit=0, now=NOW + MINUTE)
+    await ledger.claim(limit=0, overall=1000, now=NOW + MINUTE)
 
     assert await ledger.next_claimable_at() is None
 
@@ -220,7 +224,7 @@ async def test_finish_writes_the_outcome(ledger: Ledger) -> None:
     assert run.result_text is not None
     assert run.result_text.startswith("all ")
     assert run.duration == MINUTE
-    assert await ledger.running() == []
+    assert await ids(ledger, status=RunStatus.RUNNING) == []
 
 
 async def test_finish_ends_the_journal_with_run_finished_after_the_notes(ledger: Ledger) -> None:
@@ -325,7 +329,7 @@ async def test_with_retry_at_the_run_waits_owes_nothing_and_counts_no_failure(
     assert (await ledger.failure_state("digest")).consecutive == 0
     assert [entry.type for entry in await ledger.entries(run.run_id)] == [EntryType.RUN_RETRIED]
 
-    (again,) = await ledger.claim(limit=1, now=NOW + MINUTE)
+    (again,) = await ledger.claim(limit=1, overall=1000, now=NOW + MINUTE)
     done = given.outcome(usage=usage)
     assert await ledger.finish(again, done, at=NOW + 2 * MINUTE, plan=given.nothing)
     ended = await ledger.find_run(run.run_id)
@@ -338,7 +342,7 @@ async def test_with_retry_at_the_run_waits_owes_nothing_and_counts_no_failure(
 async def test_finish_writes_nothing_under_an_old_term(ledger: Ledger) -> None:
     old = await given.running(ledger)
     await ledger.requeue(old, at=NOW)
-    (new,) = await ledger.claim(limit=1, now=NOW)
+    (new,) = await ledger.claim(limit=1, overall=1000, now=NOW)
     before = await ledger.entries(old.run_id)
     plan = given.owing(given.message(old.run_id))
 
@@ -377,8 +381,8 @@ async def test_a_parked_run_waits_outside_any_slot(ledger: Ledger) -> None:
     assert await ledger.park(run, Waiting(reason="awaiting_approval"), at=NOW)
 
     assert await status_of(ledger, run.run_id) == ("pending", "awaiting_approval")
-    assert await ledger.running() == []
-    assert await ledger.claim(limit=10, now=NOW) == []
+    assert await ids(ledger, status=RunStatus.RUNNING) == []
+    assert await ledger.claim(limit=10, overall=1000, now=NOW) == []
     other = given.start(on_limit=OnLimit.SKIP, concurrency=1)
     (ref,) = await ledger.admit([other])
     assert ref.status is RunStatus.PENDING
@@ -389,7 +393,7 @@ async def test_a_parked_run_waits_outside_any_slot(ledger: Ledger) -> None:
 async def test_park_and_requeue_write_nothing_under_an_old_term(ledger: Ledger) -> None:
     old = await given.running(ledger)
     await ledger.requeue(old, at=NOW)
-    (new,) = await ledger.claim(limit=1, now=NOW)
+    (new,) = await ledger.claim(limit=1, overall=1000, now=NOW)
 
     assert not await ledger.park(old, Waiting(reason="waiting"), at=NOW)
     assert not await ledger.requeue(old, at=NOW)
@@ -420,7 +424,7 @@ async def test_cancel_ends_a_pending_run_and_says_what_it_was(ledger: Ledger) ->
     assert run is not None
     assert (run.status, run.finished_at) == (RunStatus.CANCELLED, NOW)
     assert run.rule == "cancelled by ada (cli)"
-    assert await ledger.claim(limit=1, now=NOW) == []
+    assert await ledger.claim(limit=1, overall=1000, now=NOW) == []
     assert [entry.type for entry in await ledger.entries(start.run_id)] == [EntryType.RUN_FINISHED]
 
 

@@ -69,7 +69,7 @@ async def crowd(ledger: SqliteLedger, first: int) -> None:
 
 async def finish(ledger: SqliteLedger) -> None:
     await ledger.admit([start("0")])
-    (run,) = await ledger.claim(limit=1, now=NOW)
+    (run,) = await ledger.claim(limit=1, overall=1000, now=NOW)
     say("claimed")
     message = OutboxMessage(
         delivery_id="msg_0",

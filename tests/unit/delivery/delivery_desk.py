@@ -136,7 +136,7 @@ class Desk:
             rehearse=more.get("rehearse", False),
         )
         await self.ledger.admit([start])
-        (run,) = await self.ledger.claim(limit=1, now=self.clock.now())
+        (run,) = await self.ledger.claim(limit=1, overall=1000, now=self.clock.now())
         now = self.clock.now()
         assert await self.ledger.finish(
             run,

@@ -433,6 +433,7 @@ async def test_a_send_that_outlasts_the_stop_is_sent_again_at_the_next_start(
     (record,) = await desk.messages()
     assert record.status is DeliveryStatus.SENDING
 
+    await desk.ledger.join(host="a", pid=1, version="1", lease=timedelta(hours=1))
     async with desk.sending():
         (record,) = await desk.settled()
 

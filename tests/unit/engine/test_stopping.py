@@ -1,6 +1,7 @@
 """Stopping, and what a crash leaves behind."""
 
 import asyncio
+from datetime import timedelta
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
@@ -56,10 +57,16 @@ async def crash_with(desk, *entries: EntryType) -> str:
         failureAlert={"targets": [{"type": "webhook", "url": "https://alerts.example/x"}]},
     )
     run_id = await desk.start(definition)
-    (run,) = await desk.ledger.claim(limit=1, now=desk.clock.now())
+    (run,) = await desk.ledger.claim(limit=1, overall=1000, now=desk.clock.now())
     for each in entries:
         await desk.ledger.record(run.run_id, each, at=desk.clock.now())
+    await new_life(desk)
     return run_id
+
+
+async def new_life(desk) -> None:
+    """What ran is an orphan."""
+    await desk.ledger.join(host="a", pid=1, version="1", lease=timedelta(hours=1))
 
 
 async def test_a_run_that_had_done_nothing_is_carried_after_a_crash(desk):
@@ -99,13 +106,14 @@ async def test_a_crash_in_a_late_attempt_is_judged_by_that_attempt_alone(desk):
     """More entries than one page stand before it: reading only these would repeat the turn."""
     definition = desk.put("job", retry={"attempts": 1, "backoffSeconds": 1})
     run_id = await desk.start(definition)
-    (run,) = await desk.ledger.claim(limit=1, now=desk.clock.now())
+    (run,) = await desk.ledger.claim(limit=1, overall=1000, now=desk.clock.now())
     for _ in range(1_001):
         await desk.ledger.record(run_id, EntryType.RUN_NOTE, at=desk.clock.now())
     await desk.ledger.requeue(run, at=desk.clock.now())
-    (run,) = await desk.ledger.claim(limit=1, now=desk.clock.now())
+    (run,) = await desk.ledger.claim(limit=1, overall=1000, now=desk.clock.now())
     now = desk.clock.now()
     await desk.ledger.record(run_id, EntryType.WRITE_STARTED, at=now, attempt=run.attempt)
+    await new_life(desk)
 
     await desk.engine().recover()
 
@@ -118,7 +126,8 @@ async def test_a_run_that_always_ends_the_process_is_given_up(desk):
     for _ in range(3):
         await desk.engine().recover()
         assert (await desk.run(run_id)).status == "pending"
-        await desk.ledger.claim(limit=1, now=desk.clock.now())
+        await desk.ledger.claim(limit=1, overall=1000, now=desk.clock.now())
+        await new_life(desk)
     await desk.engine().recover()
 
     found = await desk.run(run_id)

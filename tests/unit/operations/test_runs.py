@@ -29,7 +29,7 @@ async def begin(desk: Desk, name: str = "a", payload: object = None) -> Run:
     """A running run."""
     desk.files.add(live(definition(name)))
     await desk.automations.trigger(ADA, name, payload=payload)
-    (run,) = await desk.ledger.claim(limit=1, now=desk.clock.now())
+    (run,) = await desk.ledger.claim(limit=1, overall=1000, now=desk.clock.now())
     return run
 
 

@@ -38,8 +38,8 @@ async def test_behind_a_long_queue_the_oldest_of_all_others_start(
                 for turn in range(3) for name in reversed(range(others))]  # fmt: skip
     async with SqliteLedger(tmp_path / "ledger.db", clock=SystemClock()) as ledger:
         await ledger.admit(waiting)
-        claimed = await ledger.claim(limit=9, now=NOW)
-        more = await ledger.claim(limit=9, now=NOW)
+        claimed = await ledger.claim(limit=9, overall=1000, now=NOW)
+        more = await ledger.claim(limit=9, overall=1000, now=NOW)
 
     behind = [each.run_id for each in waiting[450:]]
     assert [run.run_id for run in claimed] == ["run_00000", *behind[:8]]
@@ -53,6 +53,6 @@ async def test_a_conversation_that_is_spoken_holds_back_only_itself(tmp_path: Pa
     waiting += [start(280, "talk", 5, "other")]
     async with SqliteLedger(tmp_path / "ledger.db", clock=SystemClock()) as ledger:
         await ledger.admit(waiting)
-        claimed = await ledger.claim(limit=4, now=NOW)
+        claimed = await ledger.claim(limit=4, overall=1000, now=NOW)
 
     assert [run.run_id for run in claimed] == ["run_00000", "run_00250", "run_00280"]

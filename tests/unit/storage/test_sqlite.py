@@ -20,7 +20,9 @@ from amodal_rt.storage.tables import metadata
 from amodal_rt.storage.writer import driver
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-WALK = re.compile(rf"SCAN ({'|'.join(metadata.tables)})$|.*INTEGER PRIMARY KEY \(rowid>")
+# One row for each life of a daemon within a day: that table may be read whole.
+LONG = "|".join(metadata.tables.keys() - {"nodes"})
+WALK = re.compile(rf"SCAN ({LONG})$|.*INTEGER PRIMARY KEY \(rowid>")
 """A step of a query plan that reads every row of a table of ours."""
 
 
@@ -67,10 +69,12 @@ async def test_everyday_questions_never_walk_the_whole_table(ledger: SqliteLedge
     for number in range(2):
         await ledger.accept(delivery(number, NOW), dedup=key, starts=[], queue_limit=1)
     await ledger.reject(Rejection(endpoint="e", automation=None, reason="r", at=NOW))
-    await ledger.claim(limit=5, now=NOW)
+    await ledger.claim(limit=5, overall=1000, now=NOW)
     await ledger.next_claimable_at()
     await ledger.expire_waiting(before=NOW, now=NOW)
-    await ledger.running()
+    await ledger.take_orphans()
+    await ledger.cancels_asked()
+    await ledger.release_claims()
     await ledger.last_runs()
     await ledger.previous("a", None)
     await ledger.writes_since("a", NOW)

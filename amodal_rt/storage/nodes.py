@@ -1,0 +1,148 @@
+"""Which daemons live: `ports.NodeLedger`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
+
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.ports import NodeRecord
+from amodal_rt.storage import tables
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import Row, instant
+
+_NODES = tables.nodes.c
+_RUNS = tables.runs.c
+_TOLD = timedelta(days=1)
+"""How long a node that is gone is listed."""
+
+
+class NodeRows(Part):
+    """`ports.NodeLedger`. A life that was retired claims, takes over and renews nothing."""
+
+    _sole = True
+    """Whether only one process can hold this ledger: then no lease ends by time alone."""
+
+    @property
+    def node_id(self) -> str:
+        return self._node
+
+    async def join(self, *, host: str, pid: int, version: str, lease: timedelta) -> str:
+        former, fresh = self._node, self._ids.node()
+
+        def work(connection: Connection) -> str:
+            now = self._moment(connection)
+            _retire(connection, now, None if self._sole else [former])
+            connection.execute(delete(tables.nodes).where(_NODES.gone_at <= now - _millis(_TOLD)))
+            connection.execute(
+                insert(tables.nodes).values(
+                    id=fresh,
+                    host=host,
+                    pid=pid,
+                    version=version,
+                    started_at=now,
+                    seen_at=now,
+                    expires_at=now + _millis(lease),
+                )
+            )
+            return fresh
+
+        self._node = await self._database.write(work)
+        self._lives.add(fresh)
+        self._joined = True
+        return fresh
+
+    async def renew(self, *, lease: timedelta) -> bool:
+        node = self._node
+
+        def work(connection: Connection) -> bool:
+            now = self._moment(connection)
+            statement = (
+                update(tables.nodes)
+                .where(_NODES.id == node, _NODES.gone_at.is_(None))
+                .values(seen_at=now, expires_at=now + _millis(lease))
+            )
+            return connection.execute(statement).rowcount > 0
+
+        return await self._database.write(work)
+
+    async def leave(self) -> None:
+        node = self._node
+        await self._database.write(
+            lambda connection: _retire(connection, self._moment(connection), [node])
+        )
+
+    async def retire_lapsed(self) -> list[str]:
+        if self._sole:
+            return []
+        node = self._node
+
+        def lapsed(connection: Connection) -> list[str]:
+            query = (
+                select(_NODES.id)
+                .where(_NODES.gone_at.is_(None), _NODES.id != node)
+                .where(_NODES.expires_at <= self._moment(connection))
+                .order_by(_NODES.id)
+            )
+            return list(connection.execute(query).scalars())
+
+        def work(connection: Connection) -> list[str]:
+            found = lapsed(connection) if self._may_act(connection, node) else []
+            _retire(connection, self._moment(connection), found)
+            return found
+
+        # Asked every second: what is nearly always in vain must not cost a commit.
+        if not await self._database.read(lapsed):
+            return []
+        return await self._database.write(work)
+
+    async def list_nodes(self) -> list[NodeRecord]:
+        carried = (
+            select(func.count())
+            .where(text(f"runs.{tables.RUNNING}"), _RUNS.node == _NODES.id)
+            .correlate(tables.nodes)
+            .scalar_subquery()
+        )
+
+        def work(connection: Connection) -> list[NodeRecord]:
+            since = self._moment(connection) - _millis(_TOLD)
+            query = (
+                select(tables.nodes, carried.label("running"))
+                .where(or_(_NODES.gone_at.is_(None), _NODES.gone_at > since))
+                .order_by(_NODES.gone_at.is_not(None), _NODES.started_at.desc(), _NODES.id.desc())
+            )
+            return [_to_node(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    def _moment(self, connection: Connection) -> int:
+        """The instant by which leases count, in milliseconds: the database's own clock where
+        several machines share it."""
+        del connection
+        return to_millis(self._clock.now())
+
+
+def _retire(connection: Connection, now: int, nodes: Sequence[str] | None) -> None:
+    """End these lives; all of them for None."""
+    statement = update(tables.nodes).where(_NODES.gone_at.is_(None)).values(gone_at=now)
+    if nodes is not None:
+        statement = statement.where(_NODES.id.in_(list(nodes)))
+    connection.execute(statement)
+
+
+def _millis(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+def _to_node(row: Row) -> NodeRecord:
+    return NodeRecord(
+        node_id=row["id"],
+        host=row["host"],
+        pid=row["pid"],
+        version=row["version"],
+        started_at=from_millis(row["started_at"]),
+        seen_at=from_millis(row["seen_at"]),
+        expires_at=from_millis(row["expires_at"]),
+        gone_at=instant(row["gone_at"]),
+        running=row["running"],
+    )
