@@ -147,6 +147,7 @@ async def finished(
 async def owed(ledger: Ledger, *messages: OutboxMessage) -> None:
     """Commit messages outside any run's outcome."""
     for each in messages:
+        assert each.automation is not None
         await ledger.owe(each.automation, owing(each))
 
 
