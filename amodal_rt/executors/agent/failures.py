@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from pydantic_ai.exceptions import (
+    AgentRunError,
     FallbackExceptionGroup,
     ModelAPIError,
     ModelHTTPError,
@@ -25,6 +26,14 @@ _WORDS = {
 }
 
 
+class RecordedFailureError(ModelAPIError):
+    """A model did not answer an earlier attempt; the message says why. The next one is asked."""
+
+
+class RecordedEndError(AgentRunError):
+    """A request ended the agent in an earlier attempt; the message says why."""
+
+
 class MisreadAnswerError(ModelAPIError):
     """A provider answered with success and in no shape that its interface knows."""
 
@@ -34,6 +43,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, FallbackExceptionGroup):
         inner: tuple[BaseException, ...] = error.exceptions
         return "no model answered: " + "; ".join(describe(each) for each in inner)
+    if isinstance(error, RecordedFailureError | RecordedEndError):
+        return error.message
     if isinstance(error, ModelHTTPError):
         return _http(error)
     if isinstance(error, MisreadAnswerError):

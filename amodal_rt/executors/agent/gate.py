@@ -15,6 +15,7 @@ from amodal_rt import failpoints
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import AmodalError, DeniedError
+from amodal_rt.executors.agent.past import gap
 from amodal_rt.executors.agent.session import Session
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Decision, Verdict
@@ -73,12 +74,17 @@ async def pass_gate(
     arguments: Mapping[str, object],
     call_id: str,
     prepare: Callable[[], Wish],
+    recalled: Callable[[str], None],
 ) -> str:
     """Judge, write down, perform and bound one call; the text is what the model is told.
 
-    A refusal or failure is an answer too, never an exception: the model goes on.
+    A refusal or failure is an answer too, never an exception: the model goes on. A call whose
+    outcome stands in the journal is answered from there; `recalled` is told of its step.
     """
     call = _Call(session, name, arguments, session.step(call_id))
+    told = call.told(recalled)
+    if told is not None:
+        return told
     try:
         wish = prepare()
     except DeniedError as error:
@@ -99,7 +105,8 @@ class _Call:
         self._session = session
         self._step = step
         # A sub-agent's calls hang below its own dispatch, an agent's below its turn.
-        self._parent = session.turn[0] if session.turn else session.parent
+        self._parent = session.turn[-1] if session.turn else session.parent
+        self._name = name
         self._facts: dict[str, object] = {
             "tool": name,
             "arguments": _cut_document(session, arguments),
@@ -107,9 +114,25 @@ class _Call:
         run_id = session.context.run.run_id
         self._key = CallKey(step=step, idempotency_key=f"{run_id}:{step}")
 
+    def told(self, recalled: Callable[[str], None]) -> str | None:
+        """What an earlier attempt was told of this call. Raises ConflictError (`journal_gap`)."""
+        session = self._session
+        call = session.past.calls.get((self._parent, self._step))
+        if call is not None:
+            if call.data.get("tool") != self._name:
+                raise gap(f"the call {self._step} was another one")
+            session.tally.writes += call.wrote
+            recalled(self._step)
+            return call.told
+        turn = session.past.turns.get((session.parent, self._parent or ""))
+        if turn is not None and turn.data.get("altered"):
+            raise gap(f"the arguments of {self._step} held a secret, which is not kept")
+        return None
+
     async def denied(self, reason: str, rule: str, hint: str | None = None) -> str:
         reason = self._session.mask(reason)
-        await self._record(EntryType.TOOL_DENIED, reason=reason, rule=rule)
+        hinted = {"hint": hint} if hint else {}
+        await self._record(EntryType.TOOL_DENIED, reason=reason, rule=rule, **hinted)
         return f"refused: {reason}" + (f" ({hint})" if hint else "")
 
     async def failed(self, reason: str) -> str:
@@ -192,7 +215,7 @@ class _Call:
         data = {name: mask(value) for name, value in (self._facts | facts).items()}
         _log.debug(kind.value, run=self._session.context.run.run_id, step=self._step)
         await self._session.context.journal.record(
-            kind, step=self._step, parent=self._parent or self._session.parent, data=data
+            kind, step=self._step, parent=self._parent, data=data
         )
 
 

@@ -1,16 +1,25 @@
-"""A model whose every request stands in the journal, before it and after it."""
+"""A model whose every request stands in the journal, before it and after it.
 
-import math
+A request whose outcome stands there from an earlier attempt is answered with it and not sent.
+"""
+
 from collections.abc import Mapping
 
-from pydantic_ai.exceptions import UnexpectedModelBehavior
+from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.executors.agent.failures import MisreadAnswerError, describe
+from amodal_rt.executors.agent.failures import (
+    MisreadAnswerError,
+    RecordedEndError,
+    RecordedFailureError,
+    describe,
+)
+from amodal_rt.executors.agent.past import PastTurn
+from amodal_rt.executors.agent.responses import count, kept, restored
 from amodal_rt.executors.agent.session import Session
 from amodal_rt.executors.agent.spoken import NAME_CHARACTERS, keep
 from amodal_rt.failpoints import hit
@@ -30,16 +39,41 @@ class JournaledModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
+        past = self._session.past_turn()
+        if past is not None:
+            return self._recalled(past)
+        self._refuse_again()
         step = await self._begin()
         try:
             response = await self._ask(messages, model_settings, model_request_parameters)
         except Exception as error:
-            facts = {"model": self._reference, "error": self._session.mask(describe(error))}
+            facts: dict[str, object] = {
+                "model": self._reference,
+                "error": self._session.mask(describe(error)),
+            }
+            if not isinstance(error, ModelAPIError):
+                facts["final"] = True
             await self._record(EntryType.TURN_FAILED, step, facts)
             raise
-        self._count(response)
+        count(self._session.tally, response, self._reference)
         await self._record(EntryType.TURN_FINISHED, step, self._facts(response))
         return response
+
+    def _recalled(self, past: PastTurn) -> ModelResponse:
+        """The answer of an earlier attempt, counted as it was then."""
+        response = restored(past.data.get("response"))
+        count(self._session.tally, response, past.model)
+        return response
+
+    def _refuse_again(self) -> None:
+        """Raise what an earlier attempt got for this request from this model."""
+        past = self._session.given_up.pop(self._reference, None)
+        if past is None:
+            return
+        error = str(past.data.get("error", ""))
+        if past.data.get("final"):
+            raise RecordedEndError(error)
+        raise RecordedFailureError(self._reference, error)
 
     async def _ask(
         self,
@@ -75,16 +109,6 @@ class JournaledModel(WrapperModel):
         await self._record(EntryType.TURN_STARTED, step, {"model": self._reference})
         return step
 
-    def _count(self, response: ModelResponse) -> None:
-        tally, usage = self._session.tally, response.usage
-        tally.served = self._reference
-        tally.answered += 1
-        tally.input_tokens += usage.input_tokens
-        tally.output_tokens += usage.output_tokens
-        cost = _cost(response)
-        if cost is not None:
-            tally.cost_usd = (tally.cost_usd or 0.0) + cost
-
     def _facts(self, response: ModelResponse) -> Mapping[str, object]:
         text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
         said, _ = keep(self._session.mask(text))
@@ -96,27 +120,19 @@ class JournaledModel(WrapperModel):
             for part in response.parts
             if isinstance(part, ToolCallPart)
         ]
-        return {
+        whole = kept(response, self._session.services.redactor.mask_document)
+        facts: dict[str, object] = {
             "model": self._reference,
             "text": said,
             "calls": calls,
             "finish": response.finish_reason,
             "input_tokens": response.usage.input_tokens,
             "output_tokens": response.usage.output_tokens,
+            "response": whole.document,
         }
+        return facts | ({"altered": True} if whole.altered else {})
 
     async def _record(self, kind: EntryType, step: str, data: Mapping[str, object]) -> None:
         await self._session.context.journal.record(
             kind, step=step, parent=self._session.parent, data=data
         )
-
-
-def _cost(response: ModelResponse) -> float | None:
-    """In USD, or None where nobody knows the model's price."""
-    if response.usage.cost is not None:
-        return float(response.usage.cost)
-    try:
-        price = float(response.cost().total_price)
-    except (LookupError, ValueError, AssertionError):
-        return None
-    return price if math.isfinite(price) else None

@@ -34,8 +34,15 @@ from amodal_rt.executors.agent.failures import describe
 from amodal_rt.executors.agent.gate import Answer
 from amodal_rt.executors.agent.journaled import JournaledModel
 from amodal_rt.executors.agent.models import ModelShelf
+from amodal_rt.executors.agent.past import GAP
 from amodal_rt.executors.agent.payload import parse_payload
-from amodal_rt.executors.agent.prompt import Prompt, build_prompt, build_task_prompt
+from amodal_rt.executors.agent.prompt import (
+    Prompt,
+    build_prompt,
+    build_task_prompt,
+    facts_of,
+    past_prompt,
+)
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
 from amodal_rt.executors.agent.session import Session, Tally, agent_of
 from amodal_rt.executors.agent.spoken import keep
@@ -89,7 +96,7 @@ class AgentLoop:
         run_id = session.context.run.run_id
         self._running[run_id] = _Running(tuple(choices), RunUsage(), _limits(session))
         try:
-            text = await self._converse(session, build_prompt(session))
+            text = await self._converse(session, past_prompt(session) or build_prompt(session))
         except _FAILURES as error:
             return _failure(session, error)
         except Exception as error:  # noqa: BLE001  (a defect of the library or ours ends here)
@@ -135,9 +142,12 @@ class AgentLoop:
 
     def _open(self, session: Session, prompt: Prompt, models: list[str]) -> None:
         """Write down the prompt and that the first turn begins: one commit, which the disk makes
-        while the library prepares the request. The request waits for it."""
+        while the library prepares the request. The request waits for it. A session that goes on
+        has its prompt on record."""
+        if session.parent in session.past.prompts:
+            return
         step, record = session.next_turn(), session.context.journal.record
-        facts = {"models": models, "system": prompt.system, "user": prompt.user}
+        facts: dict[str, object] = {"models": models, **facts_of(session, prompt)}
         rows = asyncio.gather(
             record(EntryType.PROMPT, step=session.parent, data=facts),
             record(
@@ -150,11 +160,14 @@ class AgentLoop:
         tools = tuple(given.tools) if given.tools is not None else None
         child = session.child(step, tools)
         try:
-            return Answer(text=await self._converse(child, build_task_prompt(child, given.task)))
+            prompt = past_prompt(child) or build_task_prompt(child, given.task)
+            return Answer(text=await self._converse(child, prompt))
         except UsageLimitExceeded:
             # The limits are the run's, so no part of it may go on.
             raise
         except _FAILURES as error:
+            if _is_gap(error):
+                raise
             return Answer(text=describe(error), ok=False)
 
     def _models(self, session: Session, choices: Sequence[ModelChoice]) -> list[tuple[str, Model]]:
@@ -203,6 +216,10 @@ def _usage(tally: Tally) -> Usage:
     )
 
 
+def _is_gap(error: BaseException) -> bool:
+    return isinstance(error, AmodalError) and error.code == GAP
+
+
 def _failure(session: Session, error: BaseException) -> Outcome:
     reason = FailedReason.ERROR
     line = describe(error)
@@ -216,6 +233,8 @@ def _failure(session: Session, error: BaseException) -> Outcome:
             if turns
             else f"the run used {used:,} tokens of {limits.max_tokens or 0:,} (limits.maxTokens)"
         )
+    elif _is_gap(error):
+        reason = FailedReason.INTERRUPTED
     return Outcome(
         status=RunStatus.FAILED,
         reason=reason,

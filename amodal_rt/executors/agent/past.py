@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, cast
 
-from amodal_rt.clock import Clock
+from amodal_rt.clock import Clock, parse_iso
 from amodal_rt.domain.journal import (
     CALL_OUTCOMES,
     RESUMES_WITHIN,
@@ -17,6 +17,7 @@ from amodal_rt.domain.journal import (
 )
 from amodal_rt.domain.run import Run
 from amodal_rt.errors import ConflictError
+from amodal_rt.ports import Previous
 
 GAP = "journal_gap"
 """The code of what ends a run that cannot go on from its journal: it fails as interrupted."""
@@ -84,6 +85,15 @@ class Past:
     def tools(self) -> frozenset[str]:
         """Names of the tools whose calls have an outcome."""
         return frozenset(str(each.data.get("tool", "")) for each in self.calls.values())
+
+    def previous(self) -> Previous | None:
+        """The last run that the recorded prompt told of; its summary stands in the prompt."""
+        told = self.prompts.get(None, {}).get("last_run")
+        if not isinstance(told, Mapping):
+            return None
+        facts = cast("Mapping[str, object]", told)
+        finished_at = parse_iso(str(facts["finished_at"]))
+        return Previous(run_id=str(facts["run_id"]), summary="", finished_at=finished_at)
 
     def turns_below(self, step: str) -> list[PastTurn]:
         """The finished turns of the sub-agent that the call `step` dispatched."""

@@ -1,11 +1,14 @@
 """What the model is told: instructions that we trust, then data that we do not."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.automation import ChatMessage
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.executors.agent.past import gap
 from amodal_rt.executors.agent.session import Session, agent_of
 from amodal_rt.guardrails.untrusted import data_block, event_block, plain_line
 
@@ -70,6 +73,31 @@ def build_task_prompt(session: Session, task: str) -> Prompt:
     """The prompt of a sub-agent: the task alone. The event is there for read_event."""
     system = "\n\n".join([_SUB_AGENT, _RULES, _surroundings(session)])
     return Prompt(system=session.mask(system), history=(), user=session.mask(task))
+
+
+def past_prompt(session: Session) -> Prompt | None:
+    """The prompt that an earlier attempt gave to this session's agent, or None. Raises
+    ConflictError (`journal_gap`) for one that is not on record whole."""
+    facts = session.past.prompts.get(session.parent)
+    if facts is None:
+        return None
+    system, user = facts.get("system"), facts.get("user")
+    if not isinstance(system, str) or not isinstance(user, str):
+        raise gap("its prompt is not on record")
+    messages = cast("Sequence[Mapping[str, object]]", facts.get("history", ()))
+    history = (ChatMessage(str(each["role"]), str(each["content"])) for each in messages)
+    return Prompt(system=system, history=tuple(history), user=user)
+
+
+def facts_of(session: Session, prompt: Prompt) -> dict[str, object]:
+    """What goes on record of a prompt, so that another attempt can be given the same."""
+    facts: dict[str, object] = {"system": prompt.system, "user": prompt.user}
+    if prompt.history:
+        facts["history"] = [{"role": each.role, "content": each.content} for each in prompt.history]
+    previous = session.context.previous
+    if previous is not None and session.parent is None:
+        facts["last_run"] = {"run_id": previous.run_id, "finished_at": iso(previous.finished_at)}
+    return facts
 
 
 def event_data(session: Session) -> tuple[bool, object]:

@@ -1,6 +1,7 @@
 """A model's answer as the journal keeps it, whole, so that it need not be asked for again."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
 
 from amodal_rt.executors.agent.past import gap
+from amodal_rt.executors.agent.session import Tally
 
 RESPONSE_BYTES = 2 * 1_048_576
 """How large an answer may be, as JSON, to be kept whole. A run with a larger one cannot go on
@@ -48,6 +50,29 @@ def restored(document: object) -> ModelResponse:
     if not isinstance(response, ModelResponse):
         raise gap("an answer of the model cannot be read any more")
     return response
+
+
+def count(tally: Tally, response: ModelResponse, reference: str) -> None:
+    """Add what an answer consumed, given by the model `reference`."""
+    usage = response.usage
+    tally.served = reference
+    tally.answered += 1
+    tally.input_tokens += usage.input_tokens
+    tally.output_tokens += usage.output_tokens
+    cost = _cost(response)
+    if cost is not None:
+        tally.cost_usd = (tally.cost_usd or 0.0) + cost
+
+
+def _cost(response: ModelResponse) -> float | None:
+    """In USD, or None where nobody knows the model's price."""
+    if response.usage.cost is not None:
+        return float(response.usage.cost)
+    try:
+        price = float(response.cost().total_price)
+    except (LookupError, ValueError, AssertionError):
+        return None
+    return price if math.isfinite(price) else None
 
 
 def _without_null(fields: Mapping[str, Any]) -> dict[str, Any]:

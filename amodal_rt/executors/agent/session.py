@@ -11,8 +11,10 @@ from typing import Protocol as Contract
 from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Agent, Connection
+from amodal_rt.domain.journal import Entry
 from amodal_rt.executors.agent.mcp_opening import McpServer
 from amodal_rt.executors.agent.mcp_pool import McpPool
+from amodal_rt.executors.agent.past import Past, PastTurn, read_past
 from amodal_rt.executors.agent.spoken import NAME_CHARACTERS
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
@@ -30,6 +32,10 @@ class SessionLedger(StoreLedger, Contract):
 
     async def writes_since(self, automation: str, since: datetime) -> int:
         """As `ports.RunLedger`."""
+        ...
+
+    async def entries(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """As `ports.JournalLedger`."""
         ...
 
 
@@ -52,16 +58,14 @@ class Services:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a run has done so far, its sub-agents included."""
+    """What a run has done so far, its sub-agents and its earlier attempts included."""
 
-    turns: int = 0
     answered: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
     served: str | None = None
     writes: int = 0
-    calls: Counter[str] = field(default_factory=Counter[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,9 @@ class Session:
     `connections` are those that may be used and can be; `unavailable` says why others of the
     granted ones cannot. `servers` holds the MCP servers that are up. `opening`
     is the step of the first turn while its row, and that of the prompt, are on their way.
+    `past` is what earlier attempts left in the journal. Steps are numbered within one agent and
+    named below the call that dispatched it, so that they are the same in every attempt,
+    whatever runs beside it.
     """
 
     context: RunContext
@@ -83,7 +90,10 @@ class Session:
     tally: Tally
     parent: str | None = None
     opening: list[Opening] = field(default_factory=list[Opening])
+    past: Past = field(default_factory=Past)
     turn: list[str] = field(default_factory=list[str])
+    calls: Counter[str] = field(default_factory=Counter[str])
+    given_up: dict[str, PastTurn] = field(default_factory=dict[str, PastTurn])
 
     @property
     def cause(self) -> Cause:
@@ -93,17 +103,42 @@ class Session:
 
     def step(self, call_id: str) -> str:
         """The step of a tool call. A model that repeats its ids still gets one step a call."""
-        call_id = call_id[:NAME_CHARACTERS]
-        self.tally.calls[call_id] += 1
-        count = self.tally.calls[call_id]
-        return call_id if count == 1 else f"{call_id}#{count}"
+        # What separates the parts of a step may not stand in one.
+        call_id = call_id[:NAME_CHARACTERS].replace("/", "_").replace("#", "_")
+        self.calls[call_id] += 1
+        count = self.calls[call_id]
+        return self._below(call_id if count == 1 else f"{call_id}#{count}")
 
     def next_turn(self) -> str:
         """The step of the next request to a model, `turn:1` onwards, below the own parent."""
-        self.tally.turns += 1
-        step = f"turn:{self.tally.turns}"
-        self.turn[:] = [step]
+        step = self._turn_step()
+        self.turn.append(step)
         return step
+
+    def past_turn(self) -> PastTurn | None:
+        """The next request to a model, when its outcome stands; it is taken.
+
+        Of several models that were asked one after the other, the answer counts, whoever gave
+        it. Where none did, each one's failure stands in `given_up` by the model's reference.
+        """
+        failed: list[PastTurn] = []
+        while found := self.past.turns.get((self.parent, self._turn_step())):
+            self.turn.append(found.step)
+            if found.finished:
+                return found
+            failed.append(found)
+        self.given_up.update({each.model: each for each in failed})
+        return None
+
+    def going_on(self) -> bool:
+        """Whether the answer to the next request stands in the journal."""
+        return (self.parent, self._turn_step()) in self.past.turns
+
+    def _turn_step(self) -> str:
+        return self._below(f"turn:{len(self.turn) + 1}")
+
+    def _below(self, name: str) -> str:
+        return name if self.parent is None else f"{self.parent}/{name}"
 
     def mask(self, text: str) -> str:
         """`text` without secrets."""
@@ -112,7 +147,15 @@ class Session:
     def child(self, parent: str, tools: tuple[str, ...] | None) -> "Session":
         """For a sub-agent: the same powers or fewer, the same tally."""
         own = self.grants.outer if isinstance(self.grants, NarrowedGrants) else self.grants
-        return replace(self, grants=own.narrowed(tools), parent=parent, opening=[], turn=[])
+        return replace(
+            self,
+            grants=own.narrowed(tools),
+            parent=parent,
+            opening=[],
+            turn=[],
+            calls=Counter[str](),
+            given_up={},
+        )
 
 
 def agent_of(context: RunContext) -> Agent | None:
@@ -121,7 +164,12 @@ def agent_of(context: RunContext) -> Agent | None:
 
 
 async def open_session(context: RunContext, services: Services) -> Session:
-    """Find out what the run may use and start the MCP servers that it may need."""
+    """Find out what the run may use, start the MCP servers that it may need and read what it
+    goes on from. Raises ConflictError (`journal_gap`) when it may not go on."""
+    past = await read_past(context.run, services.ledger, services.clock)
+    if None in past.prompts:
+        # What is new since the last run must mean what it meant before the interruption.
+        context = replace(context, previous=past.previous())
     automation = context.definition.automation
     grants = grants_of(automation, agent_of(context))
     usable: dict[str, Connection] = {}
@@ -152,4 +200,5 @@ async def open_session(context: RunContext, services: Services) -> Session:
         unavailable=unavailable,
         servers=servers,
         tally=Tally(),
+        past=past,
     )

@@ -96,7 +96,16 @@ def prepare_write(session: Session, given: WriteArguments) -> Wish:
             run_id=session.context.run.run_id,
         )
         expires = now + store.ttl if store.ttl is not None else None
-        await services.ledger.put(store.name, item, expires_at=expires, step=key.step)
+        # Kept by an earlier attempt, in one transaction with its row: another run may have
+        # put something newer there since.
+        if key.step not in session.past.kept:
+            await services.ledger.put(
+                store.name,
+                item,
+                expires_at=expires,
+                step=key.step,
+                term=session.context.run.term,
+            )
         return Answer(text=f"kept {item.key} in {store.name}")
 
     return Wish(decision=allowed(), perform=perform, facts={"store": store.name})

@@ -7,10 +7,12 @@ from typing import Any
 from pydantic_ai.tools import RunContext as AgentContext
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from pydantic_ai.usage import RunUsage
 from pydantic_core import SchemaValidator, core_schema
 
 from amodal_rt.errors import DeniedError
 from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed, pass_gate
+from amodal_rt.executors.agent.responses import count, restored
 from amodal_rt.executors.agent.session import Session
 from amodal_rt.executors.agent.tools import (
     DISPATCH,
@@ -44,6 +46,10 @@ class GatedToolset(AbstractToolset[Session]):
         tools = {name: self._tool(spec) for name, spec in specs_of(session).items()}
         if dispatch_offered(session):
             tools[DISPATCH] = self._tool_of(_dispatch_definition())
+        if session.going_on():
+            # The answer that comes may call what was offered then and is not any more.
+            gone = session.past.tools - tools.keys()
+            tools |= {name: self._tool_of(ToolDefinition(name=name)) for name in gone}
         return tools
 
     async def call_tool(
@@ -59,9 +65,16 @@ class GatedToolset(AbstractToolset[Session]):
         def prepare() -> Wish:
             if name == DISPATCH:
                 return self._prepare_dispatch(session, tool_args)
-            return specs_of(session)[name].prepare(session, tool_args)
+            spec = specs_of(session).get(name)
+            if spec is None:
+                raise DeniedError(f"the tool {name} is not offered any more")
+            return spec.prepare(session, tool_args)
 
-        return await pass_gate(session, name, tool_args, call_id, prepare)
+        def recalled(step: str) -> None:
+            if name == DISPATCH:
+                _count_again(session, step, ctx.usage)
+
+        return await pass_gate(session, name, tool_args, call_id, prepare, recalled)
 
     def _prepare_dispatch(self, session: Session, arguments: Mapping[str, object]) -> Wish:
         if not dispatch_offered(session):
@@ -86,6 +99,16 @@ class GatedToolset(AbstractToolset[Session]):
         return ToolsetTool(
             toolset=self, tool_def=definition, max_retries=_RETRIES, args_validator=_ANY_OBJECT
         )
+
+
+def _count_again(session: Session, step: str, usage: RunUsage) -> None:
+    """Count what a sub-agent consumed whose answer stands in the journal."""
+    for turn in session.past.turns_below(step):
+        response = restored(turn.data.get("response"))
+        count(session.tally, response, turn.model)
+        usage.incr(response.usage)
+        usage.requests += 1
+    session.tally.writes += session.past.writes_below(step)
 
 
 @lru_cache(maxsize=1)
