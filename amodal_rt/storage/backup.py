@@ -65,7 +65,7 @@ def take(ledger: Path, target: Path, *, force: bool = False) -> Copied:
             hint="run the restore again, or start the daemon, which finishes it",
         )
     _refuse_to_overwrite(target, force=force)
-    with _writing(target):
+    with _writing(target, ledger):
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             found = _copy(ledger, draft, target)
@@ -96,7 +96,7 @@ def prepare(
     if not backup.is_file():
         raise NotFoundError(f"there is no file {backup}", code="file_not_found")
     draft = draft_of(ledger)
-    with _writing(draft):
+    with _writing(draft, backup):
         discard(draft)
         copied = _copy(backup, draft, draft)
         revision.bring_copy_up_to_date(draft, scripts)
@@ -220,14 +220,14 @@ def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _writing(target: Path) -> Generator[None, None, None]:
+def _writing(target: Path, source: Path | None = None) -> Generator[None, None, None]:
     try:
         yield
     except AmodalError:
         raise
     except sqlite3.DatabaseError as error:
         if faults.is_damage(error):
-            raise _damaged(target) from None
+            raise _damaged(source or target) from None
         raise faults.translated(error) from None
     except OSError as error:
         raise Unavailable(

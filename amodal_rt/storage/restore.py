@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from amodal_rt import __version__
 from amodal_rt.clock import Clock
 from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.outcome import failed
@@ -15,6 +17,7 @@ from amodal_rt.storage.sqlite import SqliteLedger
 
 _RULE = "restored from a backup: whether it ran since is unknown"
 _PAGE = 1000
+_LEASE = timedelta(seconds=6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,11 @@ async def restore(
     try:
         draft, copied = backup.prepare(source, ledger, scripts)
         async with SqliteLedger(draft, clock=clock, ids=ids) as copy:
+            # Retires the daemon that ran when the backup was taken: its runs are orphans now.
+            await copy.join(host="restore", pid=0, version=__version__, lease=_LEASE)
             interrupted = await _interrupt(copy, clock)
             cancelled = await _cancel(copy, caller, clock) if cancel_pending else []
+            await copy.leave()
         backup.promise(draft, ledger, f"{clock.now():%Y%m%dT%H%M%S.%fZ}")
     finally:
         backup.discard(backup.draft_of(ledger))
