@@ -1,19 +1,37 @@
-"""What a crash left behind, settled before anything new begins."""
+"""Runs whose process is gone: back to the queue, on with their journal, or failed."""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Protocol
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
-from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.journal import (
+    MOST_RESUMES,
+    RESUMES_WITHIN,
+    Entry,
+    EntryType,
+    latest_try,
+    open_write,
+    write_sentence,
+)
 from amodal_rt.domain.outcome import Outcome, failed
 from amodal_rt.domain.run import FailedReason, Run
+from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
 from amodal_rt.ports import JournalLedger, RunLedger
 
+LEAST_SECONDS = 60.0
+"""What a resumed run gets of its time at least, unless its whole time is less."""
+
 _log = Log("engine")
 _HARMLESS = frozenset({EntryType.RUN_STARTED, EntryType.PROMPT})
+_BETWEEN = frozenset({EntryType.RUN_RESUMED, EntryType.RUN_RETRIED})
 _MOST_ATTEMPTS = 3
-_PAGE = 1000
+_AT_ONCE = 32
 
 
 class RecoveryLedger(RunLedger, JournalLedger, Protocol):
@@ -34,38 +52,127 @@ class Settles(Protocol):
         ...
 
 
-class Recovery:
-    """Runs that were running when the process died.
+class Next(Enum):
+    """What becomes of a run that was cut off."""
 
-    One that had done nothing yet goes back to the queue. Any other fails as `interrupted`
-    and alerts like every failure: what it did last is unknown. So does one that went back
-    often enough: it may be what ends the process.
+    REQUEUE = "requeue"
+    RESUME = "resume"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """`error` says in one line for people which rule ended the run."""
+
+    next: Next
+    error: str = ""
+
+
+async def entries_of(ledger: JournalLedger, run: Run) -> list[Entry]:
+    """The journal since the run last began afresh."""
+    return await latest_try(lambda after: ledger.entries(run.run_id, after=after))
+
+
+def rule(run: Run, entries: Sequence[Entry], now: datetime) -> Ruling:
+    """What becomes of a run that was cut off, by what it journaled since it last began afresh.
+
+    One that had done nothing yet begins again, three times at most: it may be what ends the
+    process. One that was cut off in a write fails, for nobody can tell whether it happened.
+    Any other goes on with its journal, within an hour of its last sign of life and three
+    times at most.
+    """
+    if all(each.type in _HARMLESS for each in entries):
+        if run.attempt <= _MOST_ATTEMPTS:
+            return Ruling(Next.REQUEUE)
+        return Ruling(Next.FAIL, f"it was cut off before its first step, {run.attempt} times")
+    write = open_write(entries)
+    if write is not None:
+        return Ruling(Next.FAIL, write_sentence(write))
+    if run.resumes >= MOST_RESUMES:
+        return Ruling(Next.FAIL, f"it was cut off again, after it had gone on {MOST_RESUMES} times")
+    if now - entries[-1].at > RESUMES_WITHIN:
+        minutes = RESUMES_WITHIN / timedelta(minutes=1)
+        return Ruling(Next.FAIL, f"it was cut off more than {minutes:g} minutes ago")
+    return Ruling(Next.RESUME)
+
+
+def interrupted(ruling: Ruling) -> Outcome:
+    """The outcome of a run that does not go on."""
+    error = f"the daemon ended in the middle of the run: {ruling.error}"
+    return failed(FailedReason.INTERRUPTED, error)
+
+
+def seconds_left(entries: Sequence[Entry], timeout: timedelta) -> float:
+    """What a resumed run has left of its timeout, in seconds.
+
+    What its attempts took counts, each from its first entry to its last; the time between
+    them, when nothing of it ran, does not. At least a minute is left, or the whole timeout
+    where that is less: else a run cut off near its end could never say what it found.
+    """
+    spans: dict[int, tuple[datetime, datetime]] = {}
+    for each in entries:
+        if each.type not in _BETWEEN:
+            first, _ = spans.get(each.attempt, (each.at, each.at))
+            spans[each.attempt] = (first, each.at)
+    used = sum(max((last - first).total_seconds(), 0.0) for first, last in spans.values())
+    whole = timeout.total_seconds()
+    return max(whole - used, min(whole, LEAST_SECONDS))
+
+
+class Recovery:
+    """Runs that were running when their process died, or when their node was given up.
+
+    A run that fails here fails as `interrupted`, and alerts like every failure.
     """
 
     def __init__(self, ledger: RecoveryLedger, settles: Settles, clock: Clock) -> None:
         self._ledger = ledger
         self._settles = settles
         self._clock = clock
+        # The ledger gives an orphan once: what could not be settled must not be forgotten.
+        self._owed: dict[str, Run] = {}
 
     async def recover(self) -> None:
-        """Settle each of them. May be cut off and repeated at any point."""
-        for run in await self._ledger.running():
-            if run.attempt <= _MOST_ATTEMPTS and await self._did_nothing(run):
-                await self._ledger.requeue(run, at=self._clock.now())
-                _log.warning("run.requeued", run=run.run_id, automation=run.automation)
-            else:
-                outcome = failed(
-                    FailedReason.INTERRUPTED, "the daemon ended in the middle of the run"
-                )
-                definition = self._settles.definition_of(run)
-                await self._settles.settle(run, outcome, definition, wrote=True)
+        """Take what nobody carries any more and settle each of it.
 
-    async def _did_nothing(self, run: Run) -> bool:
-        after = 0
-        # Earlier attempts may fill more than one page before this one begins.
-        while page := await self._ledger.entries(run.run_id, after=after, limit=_PAGE):
-            mine = (each for each in page if each.attempt == run.attempt)
-            if not all(each.type in _HARMLESS for each in mine):
-                return False
-            after = page[-1].sequence
-        return True
+        May be cut off and repeated at any point. What the ledger refused is tried again by
+        the next call, which the caller owes after an error.
+        """
+        hit("recovery.before_take")
+        self._owed |= {run.run_id: run for run in await self._ledger.take_orphans()}
+        hit("recovery.after_take")
+        while self._owed:
+            some = list(self._owed.values())[:_AT_ONCE]
+            # Together they share commits: a node may leave hundreds behind.
+            answers = await asyncio.gather(*map(self._settle, some), return_exceptions=True)
+            for wrong in filter(None, answers):
+                raise wrong
+
+    async def cut_off(self, run: Run) -> Ruling:
+        """Send a run that this process stops carrying back to the queue, or say why it fails.
+
+        Its executor must have ended or be unable to journal. Nothing is written for a run
+        that fails: its carrier settles it.
+        """
+        ruling = rule(run, await entries_of(self._ledger, run), self._clock.now())
+        if ruling.next is not Next.FAIL:
+            await self._return(run, ruling.next)
+        return ruling
+
+    async def _settle(self, run: Run) -> None:
+        ruling = await self.cut_off(run)
+        if ruling.next is Next.FAIL:
+            definition = self._settles.definition_of(run)
+            await self._settles.settle(run, interrupted(ruling), definition, wrote=True)
+        self._owed.pop(run.run_id, None)
+
+    async def _return(self, run: Run, how: Next) -> None:
+        now = self._clock.now()
+        hit("recovery.before_return")
+        if how is Next.REQUEUE:
+            done = await self._ledger.requeue(run, at=now)
+        else:
+            done = await self._ledger.resume(run, at=now)
+        hit("recovery.after_return")
+        if done:
+            _log.warning(f"run.{how.value}d", run=run.run_id, automation=run.automation)
