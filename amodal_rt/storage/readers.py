@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from amodal_rt.storage import faults
-from amodal_rt.storage.writer import driver
+from amodal_rt.storage.session import Fate, Session
 
 T = TypeVar("T")
 THREADS = 2
@@ -19,9 +19,9 @@ class Readers:
     """Runs reads beside the writer. Each read sees one moment, and every write that was
     acknowledged before it began."""
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        self._connect = connect
-        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+    def __init__(self, open_session: Callable[[], Session]) -> None:
+        self._open = open_session
+        self._idle: queue.SimpleQueue[Session] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger-reader")
         self._closed = False
 
@@ -40,24 +40,29 @@ class Readers:
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
-            connection = self._idle.get_nowait()
+            session = self._idle.get_nowait()
         except queue.Empty:
-            connection = self._open()
-        raw = driver(connection)
+            session = self._open()
         try:
-            # Several statements of one read must not see a commit between them.
-            raw.execute("BEGIN")
-            return work(connection)
-        except Exception as error:  # noqa: BLE001  raised again in our words
-            raise faults.translated(error) from None
+            return self._try(session, work)
         finally:
-            raw.rollback()
-            self._idle.put(connection)
+            self._idle.put(session)
 
-    def _open(self) -> Connection:
-        try:
-            connection = self._connect()
-            driver(connection).execute("PRAGMA query_only = ON")
-        except Exception as error:  # noqa: BLE001  raised again in our words
-            raise faults.translated(error) from None
-        return connection
+    def _try(self, session: Session, work: Callable[[Connection], T]) -> T:
+        # A connection that was cut while it was idle says so only when it is used.
+        for last in (False, True):
+            if session.away and not session.revive():
+                raise session.refusal()
+            try:
+                # Several statements of one read must not see a commit between them.
+                session.begin()
+                found = work(session.connection)
+                session.end()
+            except Exception as error:  # noqa: BLE001  raised again in our words
+                lost = session.is_lost(error)
+                fate = session.undo(error, committing=False)
+                if last or not lost or fate is not Fate.AGAIN:
+                    raise session.translated(error) from None
+            else:
+                return found
+        raise AssertionError

@@ -10,9 +10,9 @@ from sqlalchemy.pool import NullPool
 
 from amodal_rt import failpoints
 from amodal_rt.errors import ConflictError
+from amodal_rt.storage.dialect import sqlite_driver
 from amodal_rt.storage.filesystem import make_private, sync_file, sync_folder
 from amodal_rt.storage.tables import metadata
-from amodal_rt.storage.writer import driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def bring_up_to_date(connection: Connection, path: Path, scripts: Scripts = SCRI
     ConflictError: `ledger_newer` for a revision that `scripts` does not know,
     `ledger_foreign` for tables that are not ours.
     """
-    raw = driver(connection)
+    raw = sqlite_driver(connection)
     found = stored(raw)
     if found == scripts.head:
         return
@@ -68,7 +68,7 @@ def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:
         "sqlite+pysqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT"
     )
     with closing(engine.connect()) as connection:
-        found = stored(driver(connection))
+        found = stored(sqlite_driver(connection))
         if found is None:
             raise foreign(path)
         if found != scripts.head:
@@ -78,7 +78,7 @@ def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:
 
 def create(connection: Connection, head: str) -> None:
     """Make the newest tables in an empty file: what all revisions together make."""
-    raw = driver(connection)
+    raw = sqlite_driver(connection)
     raw.execute("BEGIN IMMEDIATE")
     metadata.create_all(connection, checkfirst=False)
     raw.execute(_VERSION_TABLE)

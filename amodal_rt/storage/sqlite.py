@@ -22,6 +22,7 @@ from amodal_rt.storage.outcomes import OutcomeRows
 from amodal_rt.storage.run_queries import RunQueries
 from amodal_rt.storage.runs import RunRows
 from amodal_rt.storage.schedules import ScheduleRows
+from amodal_rt.storage.sqlite_file import SqliteFile
 from amodal_rt.storage.stores import StoreRows
 
 
@@ -44,7 +45,7 @@ class SqliteLedger(
     """
 
     def __init__(self, path: Path, *, clock: Clock, ids: Ids | None = None) -> None:
-        super().__init__(Database(path), clock, Admission(), ids or SystemIds(clock))
+        super().__init__(Database(SqliteFile(path)), clock, Admission(), ids or SystemIds(clock))
 
     @property
     def broken(self) -> bool:

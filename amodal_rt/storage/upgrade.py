@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from amodal_rt import failpoints
 from amodal_rt.errors import InternalError
-from amodal_rt.storage.writer import driver
+from amodal_rt.storage.dialect import sqlite_driver
 
 
 def known_revisions(folder: Path) -> set[str]:
@@ -22,7 +22,7 @@ def upgrade(connection: Connection, folder: Path, head: str) -> None:
     """Run the revisions up to `head` that the file does not have, in one transaction."""
     config = _config(folder)
     config.attributes["connection"] = connection
-    raw = driver(connection)
+    raw = sqlite_driver(connection)
     # Where SQLite cannot change a table it is made anew, and dropping the old one would take
     # with it every row that refers to it. Has no effect inside a transaction.
     raw.execute("PRAGMA foreign_keys = OFF")

@@ -2,7 +2,6 @@
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from amodal_rt import failpoints
-from amodal_rt.errors import AmodalError
+from amodal_rt.errors import AmodalError, UnavailableError
 from amodal_rt.storage import faults
+from amodal_rt.storage.dialect import driver
+from amodal_rt.storage.session import Fate, Session
+
+__all__ = ["BATCH", "Together", "Writer", "driver"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -39,14 +42,7 @@ _kind = attrgetter("together")
 
 
 class _Lost(Exception):  # noqa: N818  says what happened to the transaction, not what was wrong
-    """SQLite itself rolled the whole transaction back."""
-
-
-def driver(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, for statements that are too frequent for Core."""
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw
+    """The whole transaction is gone, not one statement of it."""
 
 
 class Writer:
@@ -57,16 +53,16 @@ class Writer:
     commit that makes its work durable.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._raw = driver(connection)
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._given: list[_Job] = []
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._closed = False
         self.broken = False
-        """Set after an error that leaves unknown what the disk holds; all later works fail."""
+        """Set after an error that leaves unknown what the disk holds; all later works fail.
+        A database that is away is passing: works fail at once until it is back."""
 
     def start(self) -> None:
         """Begin to take works."""
@@ -85,7 +81,7 @@ class Writer:
         As with `submit`; what `together` raises fails the item that it raises for.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        if self._closed or self.broken:
+        if self._closed or self.broken or self._session.away:
             future.set_exception(self._refusal())
             return future
         # Given one by one, each work of a burst would wake the thread, which then takes the
@@ -102,7 +98,7 @@ class Writer:
             self._hand_over()
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
-            self._connection.close()
+            self._session.close()
 
     def _hand_over(self) -> None:
         if self._given:
@@ -110,12 +106,24 @@ class Writer:
             self._given = []
 
     def _refusal(self) -> AmodalError:
-        return faults.unavailable("closed" if self._closed else "an earlier commit failed")
+        if self._closed:
+            return faults.unavailable("closed")
+        if self.broken:
+            return faults.unavailable("an earlier commit failed")
+        return self._session.refusal()
+
+    def _take(self) -> list[_Job] | None:
+        """The next works; an empty list when it was time to look for the database."""
+        try:
+            return self._jobs.get(timeout=self._session.pause())
+        except queue.Empty:
+            self._session.revive()
+            return []
 
     def _run(self) -> None:
         going = True
         while going:
-            given = self._jobs.get()
+            given = self._take()
             jobs: list[_Job] = []
             while given is not None:
                 jobs += given
@@ -145,37 +153,41 @@ class Writer:
         last: bool = False,
     ) -> bool:
         """One transaction. False when it was rolled back and its works should be run again."""
-        if self.broken:
+        if self.broken or self._session.away:
             return _fail(batch, self._refusal())
         try:
-            self._raw.execute("BEGIN IMMEDIATE")
+            self._session.begin()
             perform(batch)
         except Exception as error:  # noqa: BLE001  handed to those who wait, or tried again
             cause = error.__cause__ if isinstance(error, _Lost) and error.__cause__ else error
-            self._roll_back(cause)
-            if not last and not self.broken:
-                return False
-            return _fail(batch, faults.translated(cause))
+            return self._undo(batch, cause, last=last, committing=False)
         try:
             failpoints.hit("ledger.before_commit")
-            self._raw.execute("COMMIT")
+            self._session.commit()
             failpoints.hit("ledger.after_commit")
         except Exception as error:  # noqa: BLE001  whatever it is, nothing may be acknowledged
-            passing = faults.is_passing(error)
-            self.broken = self.broken or not passing
-            self._roll_back(error)
-            if passing and not last and not self.broken:
-                return False
-            told = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError("commit")
-            return _fail(batch, faults.translated(told))
+            return self._undo(batch, error, last=last, committing=True)
         return True
+
+    def _undo(
+        self, batch: Sequence[_Job], error: BaseException, *, last: bool, committing: bool
+    ) -> bool:
+        """False when the works should be run again, else they have failed."""
+        fate = self._session.undo(error, committing=committing)
+        self.broken = self.broken or fate is Fate.BROKEN
+        if fate is Fate.AGAIN and not last and not self.broken:
+            return False
+        told = self._session.translated(error)
+        if committing and not isinstance(told, UnavailableError):
+            told = faults.unavailable("commit")
+        return _fail(batch, told)
 
     def _perform(self, batch: Sequence[_Job]) -> None:
         for together, same in groupby(batch, _kind):
             self._do(together, list(same))
 
     def _do(self, together: Together[Any, Any], jobs: Sequence[_Job]) -> None:
-        found = together(self._connection, [job.item for job in jobs])
+        found = together(self._session.connection, [job.item for job in jobs])
         for job, value in zip(jobs, found, strict=True):
             if isinstance(value, AmodalError):
                 job.error = value
@@ -184,24 +196,18 @@ class Writer:
 
     def _perform_guarded(self, batch: Sequence[_Job]) -> None:
         """Run one work after another; a failure undoes what its work wrote and nothing else."""
+        raw = driver(self._session.connection)
         for job in batch:
             job.value = job.error = None
-            self._raw.execute("SAVEPOINT work")
+            raw.execute("SAVEPOINT work")
             try:
                 self._do(job.together, [job])
             except Exception as error:
-                if faults.is_beyond_trust(error) or not self._raw.in_transaction:
+                if self._session.is_spoilt(error):
                     raise _Lost from error
-                job.error = faults.translated(error)
-                self._raw.execute("ROLLBACK TO work")
-            self._raw.execute("RELEASE work")
-
-    def _roll_back(self, cause: BaseException) -> None:
-        self.broken = self.broken or faults.is_beyond_trust(cause)
-        try:
-            self._raw.rollback()
-        except sqlite3.Error:
-            self.broken = True
+                job.error = self._session.translated(error)
+                raw.execute("ROLLBACK TO work")
+            raw.execute("RELEASE work")
 
     def _resolve(self, batch: Sequence[_Job]) -> None:
         try:

@@ -17,9 +17,9 @@ from alembic.script import ScriptDirectory
 from amodal_rt.clock import SystemClock
 from amodal_rt.errors import ConflictError
 from amodal_rt.storage import revision, upgrade
-from amodal_rt.storage.database import Database
 from amodal_rt.storage.revision import SCRIPTS, Scripts
 from amodal_rt.storage.sqlite import SqliteLedger
+from amodal_rt.storage.sqlite_file import SqliteFile
 from amodal_rt.storage.tables import metadata
 
 LATER = '''
@@ -45,8 +45,8 @@ def schema(path: Path) -> dict[str, str]:
 
 
 def make_by_revisions(path: Path) -> None:
-    database = Database(path)
-    with closing(database._engine.connect()) as connection:
+    file = SqliteFile(path)
+    with closing(file._engine.connect()) as connection:
         upgrade.upgrade(connection, SCRIPTS.folder, SCRIPTS.head)
 
 
@@ -59,8 +59,8 @@ def later(tmp_path: Path, then: str = "pass") -> Scripts:
 
 
 def bring_up(path: Path, scripts: Scripts) -> None:
-    database = Database(path)
-    with closing(database._engine.connect()) as connection:
+    file = SqliteFile(path)
+    with closing(file._engine.connect()) as connection:
         try:
             revision.bring_up_to_date(connection, path, scripts)
         finally:
@@ -84,8 +84,8 @@ def test_alembic_finds_nothing_to_change_after_all_revisions(tmp_path: Path) -> 
     path = tmp_path / "revised.db"
     make_by_revisions(path)
 
-    database = Database(path)
-    with closing(database._engine.connect()) as connection:
+    file = SqliteFile(path)
+    with closing(file._engine.connect()) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -170,8 +170,8 @@ async def test_a_kill_within_a_revision_leaves_the_old_version_whole(tmp_path: P
     script = (
         "import sys; from pathlib import Path\n"
         "from amodal_rt.storage import revision\n"
-        "from amodal_rt.storage.database import Database\n"
-        "path = Path(sys.argv[1]); connection = Database(path)._engine.connect()\n"
+        "from amodal_rt.storage.sqlite_file import SqliteFile\n"
+        "path = Path(sys.argv[1]); connection = SqliteFile(path)._engine.connect()\n"
         "scripts = revision.Scripts(Path(sys.argv[2]), '0003')\n"
         "revision.bring_up_to_date(connection, path, scripts)"
     )

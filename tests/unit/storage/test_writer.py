@@ -11,14 +11,16 @@ from sqlalchemy import Connection
 
 from amodal_rt.errors import ConflictError, InternalError, UnavailableError
 from amodal_rt.storage.database import Database
-from amodal_rt.storage.writer import BATCH, driver
+from amodal_rt.storage.dialect import sqlite_driver as driver
+from amodal_rt.storage.sqlite_file import SqliteFile
+from amodal_rt.storage.writer import BATCH
 
 Work = Callable[[Connection], object]
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(tmp_path / "ledger.db")
+    opened = Database(SqliteFile(tmp_path / "ledger.db"))
     await opened.open()
     await opened.write(lambda c: sql(c, "CREATE TABLE numbers (n INTEGER PRIMARY KEY)"))
     yield opened
