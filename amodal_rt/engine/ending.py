@@ -40,18 +40,20 @@ def retry_at(
     """When the run is tried again, or None when it is over.
 
     Never after a write unless the file allows it: what was written would be written twice.
+    An attempt that went on from the journal after a crash is none that the rule counts.
     """
     if definition is None or outcome.status is not RunStatus.FAILED:
         return None
     retry = definition.automation.retry
-    over = run.attempt > retry.attempts
+    tries = run.attempt - run.resumes
+    over = tries > retry.attempts
     if over or run.rehearse or outcome.model == REHEARSAL:
         return None
     if outcome.reason == FailedReason.INTERRUPTED:
         return None
     if (wrote or outcome.wrote) and not retry.after_writes:
         return None
-    return now + _backoff(retry, run.attempt)
+    return now + _backoff(retry, tries)
 
 
 def _backoff(retry: Retry, attempt: int) -> timedelta:

@@ -14,7 +14,7 @@ from amodal_rt.domain.automation import Automation, Definition, Lifecycle
 from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import DeliveryRecord, Target
 from amodal_rt.domain.event import Rejection
-from amodal_rt.domain.journal import Entry
+from amodal_rt.domain.journal import UNSHOWN, Entry
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.ports import AutomationFacts, EventRecord, RunRef, StoreItem
@@ -155,7 +155,7 @@ def entry(found: Entry) -> Document:
         "step": found.step,
         "parent": found.parent,
         "attempt": found.attempt,
-        "data": dict(found.data),
+        "data": {key: each for key, each in found.data.items() if key not in UNSHOWN},
     }
 
 
