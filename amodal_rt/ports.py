@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.breaker import Breaker
+from amodal_rt.domain.condition import Condition, Ruling
 from amodal_rt.domain.delivery import (
     Attempt,
     DeliveryRecord,
@@ -60,6 +62,8 @@ SNAPSHOT = "workspace.snapshot"
 """Topic: the workspace was read again."""
 FACTS = "facts"
 """Topic: an automation was paused, resumed or rotated."""
+QUEUE_FULL = "queue.full"
+"""Topic: an event was refused because too many runs wait."""
 
 
 def journal_topic(run_id: str) -> str:
@@ -355,7 +359,12 @@ class Outbox(Protocol):
     async def claim_messages(self, *, limit: int, now: datetime) -> list[DeliveryRecord]:
         """Take up to `limit` due messages for sending, oldest due first; none twice.
 
-        Messages past `expires_at` become `expired` and are not returned.
+        Messages past `expires_at` become `expired` and are not returned; those of rehearsals
+        become `suppressed`. Due messages to a target whose breaker holds are not returned
+        either: they wait until it lets a trial through (`next_attempt_at`, at the latest
+        `expires_at`; `last_error` says so) and no attempt is counted. Once its pause is over
+        one message is, as its trial. What is due for a disabled target becomes `dead`,
+        likewise without an attempt.
         """
         ...
 
@@ -368,7 +377,12 @@ class Outbox(Protocol):
         that another node has claimed since.
 
         A delivered failure alert sets the automation's `alerted_at`; a delivered recovery
-        clears `alerting`; a dead *result* message counts one failure on the automation.
+        clears `alerting`. In the same transaction the target's breaker follows
+        (`breaker.after`).
+
+        A *result* that became `dead` or `expired`, here or while claiming, counts one failure
+        on its automation. Every message that did so, of whatever kind but a rehearsal's, is
+        listed by `given_up` until `follow_up`.
         """
         ...
 
@@ -377,10 +391,34 @@ class Outbox(Protocol):
         ...
 
     async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
-        """Make a dead, expired or suppressed message due now.
+        """Make a dead, expired or suppressed message due now, and forget its target's breaker.
 
         Raises NotFoundError, or ConflictError (`delivered`) for one that arrived.
         """
+        ...
+
+    async def retry_messages(
+        self, *, since: datetime, at: datetime, expires_at: datetime, label: str | None = None
+    ) -> list[str]:
+        """`retry_message` for all that became dead or expired at `since` or later, oldest first,
+        of targets with that label only. Returns their ids."""
+        ...
+
+    async def given_up(self, *, limit: int) -> list[DeliveryRecord]:
+        """Messages that became dead or expired and that nothing has followed yet, oldest first."""
+        ...
+
+    async def follow_up(self, delivery_id: str, plan: Callable[[FailureState], Plan]) -> Plan:
+        """Commit what a given-up message owes, once: `plan` is pure and is told the failure
+        state of its automation. Called again, by whatever node, it writes nothing and returns
+        an empty plan, as for a message that is not given up or not there."""
+        ...
+
+    async def has_delivered(
+        self, since: datetime, *, automation: str | None = None, target: str | None = None
+    ) -> bool:
+        """Whether a message arrived at `since` or later: a result of `automation`, or any
+        message at the target of that key."""
         ...
 
     async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
@@ -404,6 +442,46 @@ class Outbox(Protocol):
 
     async def owe(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
         """Commit what `plan` says the current state owes (after a dead letter)."""
+        ...
+
+
+class BreakerLedger(Protocol):
+    """Which targets failed lately; the same for all nodes. `record_attempt` moves them."""
+
+    async def breakers(self) -> list[Breaker]:
+        """All of them, by key."""
+        ...
+
+    async def forget_breaker(self, target: str) -> bool:
+        """Take the target for well again, and make due now what waits for it. False when it
+        has no breaker."""
+        ...
+
+
+class ConditionLedger(Protocol):
+    """What is wrong with the workspace as a whole, once for all nodes."""
+
+    async def conditions(self) -> list[Condition]:
+        """Those that stand, oldest first."""
+        ...
+
+    async def find_condition(self, key: str) -> Condition | None:
+        """How it stands or stood last, or None."""
+        ...
+
+    async def rule_on_condition(
+        self, key: str, rule: Callable[[Condition | None], Ruling | None]
+    ) -> Ruling | None:
+        """Keep what `rule` says of the condition as it is known, and owe the messages of the
+        ruling, in one transaction. `rule` is pure; None changes nothing."""
+        ...
+
+    async def count_pending(self) -> int:
+        """How many runs are pending."""
+        ...
+
+    async def prove_writable(self, at: datetime) -> None:
+        """Commit something small. Raises UnavailableError when nothing can be made durable."""
         ...
 
 
@@ -612,6 +690,7 @@ class RunContext:
     snapshot: Snapshot
     environment: Environment
     journal: Journal
+    lease: Lease
     event: Event | None = None
     previous: Previous | None = None
     extras: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -661,6 +740,8 @@ class Ledger(
     ScheduleLedger,
     JournalLedger,
     Outbox,
+    BreakerLedger,
+    ConditionLedger,
     FactLedger,
     DefinitionArchive,
     StoreLedger,

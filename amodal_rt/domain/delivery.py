@@ -1,11 +1,17 @@
 """Outbound messages: where they go, what is owed, what became of them."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from urllib.parse import urlsplit
 
-from amodal_rt.domain.secret import Text
+from amodal_rt.domain.breaker import Health, Try
+from amodal_rt.domain.secret import SecretRef, Text
+
+REHEARSAL = "rehearsal"
+"""The `model` in the body of a message that a rehearsal owes."""
 
 
 class TargetType(StrEnum):
@@ -29,6 +35,29 @@ class Target:
     name: str | None = None
     format: str = "json"
     secret: Text | None = None
+
+    @property
+    def key(self) -> str:
+        """What makes it the same receiver, whatever its label, and holds no secret: the
+        variable of its URL, or the host and a digest; the name of a callback."""
+        if self.type is TargetType.CALLBACK:
+            return f"callback {self.name}" if self.name else "callback"
+        if isinstance(self.url, SecretRef):
+            return f"webhook {self.url}"
+        url = self.url or ""
+        return f"webhook {_host(url)} {digest(url)}"
+
+
+def digest(text: str) -> str:
+    """Enough of SHA-256 to tell addresses apart; says nothing of a secret in one."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +83,8 @@ class MessageKind(StrEnum):
     RESULT = "result"
     FAILURE_ALERT = "failure_alert"
     RECOVERY = "recovery"
+    WORKSPACE_ALERT = "workspace_alert"
+    WORKSPACE_RECOVERY = "workspace_recovery"
 
 
 class DeliveryStatus(StrEnum):
@@ -72,6 +103,7 @@ class DeliveryStatus(StrEnum):
 class OutboxMessage:
     """One message owed to one target; committed with the outcome that owes it.
 
+    What no run is the cause of has no `run_id`, and no `automation` where none is concerned.
     `delivery_id` is also the `webhook-id` of all its attempts. `body` is the whole payload,
     whatever the target's format sends of it (`slack`: its `text` alone); a rehearsal's
     carries `"model": "rehearsal"`. `target` is stored without secrets: its URL stays a
@@ -81,14 +113,19 @@ class OutboxMessage:
     """
 
     delivery_id: str
-    run_id: str
-    automation: str
+    run_id: str | None
+    automation: str | None
     kind: MessageKind
     target: Target
     body: Mapping[str, object]
     created_at: datetime
     expires_at: datetime
     status: DeliveryStatus = DeliveryStatus.PENDING
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether a rehearsal owes it: it says nothing about the automation."""
+        return self.body.get("model") == REHEARSAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +155,32 @@ class AttemptResult(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The end of one attempt. `retry_at` is set exactly when `result` is RETRY."""
+    """The end of one attempt. `retry_at` is set exactly when `result` is RETRY.
+
+    `health` is what it says of the target; None where the target was not reached for a
+    reason of ours. `address` is the digest of the URL that was tried.
+    """
 
     delivery_id: str
     result: AttemptResult
     at: datetime
     retry_at: datetime | None = None
     error: str | None = None
+    health: Health | None = None
+    address: str | None = None
+
+    def tried(self, target: Target) -> Try | None:
+        """The attempt as the target's breaker sees it, or None."""
+        if self.health is None:
+            return None
+        return Try(
+            target=target.key,
+            label=target.label,
+            health=self.health,
+            at=self.at,
+            error=self.error,
+            address=self.address,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

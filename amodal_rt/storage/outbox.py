@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, text, update
 
 from amodal_rt.clock import to_millis
+from amodal_rt.domain.breaker import Breaker, BreakerState, on_trial
 from amodal_rt.domain.delivery import (
     Attempt,
     AttemptResult,
@@ -17,7 +18,7 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import ConflictError, NotFoundError
-from amodal_rt.storage import failures, journal, tables
+from amodal_rt.storage import breakers, failures, giving_up, journal, tables
 from amodal_rt.storage.part import Part, is_orphaned
 from amodal_rt.storage.rows import Columns, Row, instant, maybe_storable, millis, to_delivery
 
@@ -27,6 +28,7 @@ _FINAL = {
     AttemptResult.DEAD: DeliveryStatus.DEAD,
     AttemptResult.SUPPRESSED: DeliveryStatus.SUPPRESSED,
 }
+_GIVEN_UP = (DeliveryStatus.DEAD.value, DeliveryStatus.EXPIRED.value)
 _UNSETTLED = (DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value)
 
 
@@ -35,11 +37,6 @@ class OutboxRows(Part):
 
     async def claim_messages(self, *, limit: int, now: datetime) -> list[DeliveryRecord]:
         at, node = to_millis(now), self._node
-        expire = (
-            update(tables.outbox)
-            .where(text(tables.PENDING), _OUTBOX.expires_at <= at)
-            .values(status=DeliveryStatus.EXPIRED.value, finished_at=at, next_attempt_at=None)
-        )
         due = (
             select(_OUTBOX.number)
             .where(text(tables.PENDING), _OUTBOX.next_attempt_at <= at)
@@ -50,10 +47,13 @@ class OutboxRows(Part):
         def work(connection: Connection) -> list[DeliveryRecord]:
             if not self._may_act(connection, node):
                 return []
-            connection.execute(expire)
+            giving_up.expire(connection, now)
+            trials = _hold_back(connection, now)
             numbers = list(connection.execute(due).scalars())
             if not numbers:
                 return []
+            for number in trials.keys() & set(numbers):
+                breakers.keep(connection, on_trial(trials[number], now))
             connection.execute(
                 update(tables.outbox)
                 .where(_OUTBOX.number.in_(numbers))
@@ -83,6 +83,9 @@ class OutboxRows(Part):
                 update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**changed)
             )
             _follow(connection, row, attempt)
+            tried = attempt.tried(to_delivery(row).message.target)
+            if tried is not None:
+                breakers.follow(connection, tried)
 
         await self._database.write(work)
 
@@ -107,24 +110,78 @@ class OutboxRows(Part):
         return await self._database.write(work)
 
     async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
-        due: Columns = {
-            "status": DeliveryStatus.PENDING.value,
-            "next_attempt_at": to_millis(at),
-            "expires_at": to_millis(expires_at),
-            "finished_at": None,
-        }
-
         def work(connection: Connection) -> None:
             row = _get(connection, delivery_id)
             if row["status"] == DeliveryStatus.DELIVERED.value:
                 raise ConflictError(f"{delivery_id} was delivered", code="delivered")
             if row["status"] == DeliveryStatus.SENDING.value:
                 raise ConflictError(f"{delivery_id} is being sent", code="sending")
-            connection.execute(
-                update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**due)
-            )
+            _make_due(connection, row, at, expires_at)
 
         await self._database.write(work)
+
+    async def retry_messages(
+        self, *, since: datetime, at: datetime, expires_at: datetime, label: str | None = None
+    ) -> list[str]:
+        query = (
+            select(tables.outbox)
+            .where(_OUTBOX.status.in_(_GIVEN_UP), _OUTBOX.finished_at >= to_millis(since))
+            .order_by(_OUTBOX.number)
+        )
+
+        def work(connection: Connection) -> list[str]:
+            found: list[str] = []
+            for row in connection.execute(query).mappings().all():
+                if label is None or to_delivery(row).message.target.label == label:
+                    _make_due(connection, row, at, expires_at)
+                    found.append(row["id"])
+            return found
+
+        return await self._database.write(work)
+
+    async def given_up(self, *, limit: int) -> list[DeliveryRecord]:
+        query = select(tables.outbox).where(text(tables.UNANSWERED))
+        query = query.order_by(_OUTBOX.number).limit(limit)
+
+        def work(connection: Connection) -> list[DeliveryRecord]:
+            return [to_delivery(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    async def follow_up(self, delivery_id: str, plan: Callable[[FailureState], Plan]) -> Plan:
+        query = select(_OUTBOX.number, _OUTBOX.automation).where(
+            _OUTBOX.id == delivery_id, text(tables.UNANSWERED)
+        )
+
+        def work(connection: Connection) -> Plan:
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                return Plan()
+            connection.execute(
+                update(tables.outbox).where(_OUTBOX.number == row["number"]).values(unanswered=0)
+            )
+            if row["automation"] is None:
+                return Plan()
+            return _owe(connection, row["automation"], plan)
+
+        return await self._database.write(work)
+
+    async def has_delivered(
+        self, since: datetime, *, automation: str | None = None, target: str | None = None
+    ) -> bool:
+        query = select(_OUTBOX.number).where(
+            _OUTBOX.status == DeliveryStatus.DELIVERED.value,
+            _OUTBOX.finished_at >= to_millis(since),
+        )
+        if automation is not None:
+            query = query.where(
+                _OUTBOX.automation == automation, _OUTBOX.kind == MessageKind.RESULT.value
+            )
+        if target is not None:
+            query = query.where(_OUTBOX.target_key == target)
+        return await self._database.read(
+            lambda connection: connection.execute(query.limit(1)).first() is not None
+        )
 
     async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
         query = select(tables.outbox).where(_OUTBOX.id == delivery_id)
@@ -163,12 +220,43 @@ class OutboxRows(Part):
 
     async def owe(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
         def work(connection: Connection) -> Plan:
-            planned = failures.commit_plan(connection, automation, plan)
-            for note in planned.notes:
-                _note(connection, planned, note)
-            return planned
+            return _owe(connection, automation, plan)
 
         return await self._database.write(work)
+
+
+def _owe(connection: Connection, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
+    planned = failures.commit_plan(connection, automation, plan)
+    for note in planned.notes:
+        _note(connection, planned, note)
+    return planned
+
+
+def _hold_back(connection: Connection, now: datetime) -> dict[int, Breaker]:
+    """Take what is due for failing targets out of the way; the messages that are trials."""
+    trials: dict[int, Breaker] = {}
+    for breaker in breakers.all_breakers(connection):
+        if breaker.state is BreakerState.DISABLED:
+            giving_up.refuse(connection, breaker.target, now, breaker.sentence())
+        elif breaker.holds(now):
+            breakers.hold_back(connection, breaker, now)
+        elif breaker.state is not BreakerState.CLOSED:
+            number = breakers.begin_trial(connection, breaker, now)
+            if number is not None:
+                trials[number] = breaker
+    return trials
+
+
+def _make_due(connection: Connection, row: Row, at: datetime, expires_at: datetime) -> None:
+    due: Columns = {
+        "status": DeliveryStatus.PENDING.value,
+        "next_attempt_at": to_millis(at),
+        "expires_at": to_millis(expires_at),
+        "finished_at": None,
+        "unanswered": 0,
+    }
+    connection.execute(update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**due))
+    breakers.forget(connection, [to_delivery(row).message.target.key], to_millis(at))
 
 
 def _get(connection: Connection, delivery_id: str) -> Row:
@@ -197,25 +285,26 @@ def _after(attempt: Attempt) -> Columns:
             "finished_at": None,
         }
         return changed | again
+    changed["unanswered"] = int(attempt.result is AttemptResult.DEAD)
     return changed | {"status": _FINAL[attempt.result].value}
 
 
 def _follow(connection: Connection, row: Row, attempt: Attempt) -> None:
     """What a settled message says about its automation."""
     automation, kind = row["automation"], MessageKind(row["kind"])
-    if attempt.result is AttemptResult.DELIVERED:
+    if attempt.result is AttemptResult.DELIVERED and automation is not None:
         if kind is MessageKind.FAILURE_ALERT:
             failures.note_alert(connection, automation, attempt.at)
         elif kind is MessageKind.RECOVERY:
             failures.note_recovery(connection, automation)
-    elif attempt.result is AttemptResult.DEAD and kind is MessageKind.RESULT:
-        failures.count_failure(connection, automation)
+    elif attempt.result is AttemptResult.DEAD:
+        giving_up.count(connection, row)
 
 
 def _note(connection: Connection, planned: Plan, note: str) -> None:
     """Remarks of a plan belong to the run that its messages speak of."""
-    if planned.messages:
-        first = planned.messages[0]
+    first = planned.messages[0] if planned.messages else None
+    if first is not None and first.run_id is not None:
         query = select(tables.runs.c.attempt).where(tables.runs.c.id == first.run_id)
         journal.append(
             connection,

@@ -222,6 +222,7 @@ def message_columns(message: OutboxMessage) -> Columns:
         "automation": message.automation,
         "kind": message.kind.value,
         "target": dumped(_target_document(message.target)),
+        "target_key": message.target.key,
         "body": dumped(dict(message.body)),
         "owed_as": message.status.value,
         "status": message.status.value,

@@ -12,6 +12,8 @@ from amodal_rt.ports import DEDUP_RETENTION
 from amodal_rt.storage import tables
 from amodal_rt.storage.admission import Admission
 from amodal_rt.storage.archive import ArchiveRows
+from amodal_rt.storage.breakers import BreakerRows
+from amodal_rt.storage.conditions import ConditionRows
 from amodal_rt.storage.database import Database
 from amodal_rt.storage.events import EventRows
 from amodal_rt.storage.facts import FactRows
@@ -34,6 +36,8 @@ class SqliteLedger(
     ScheduleRows,
     JournalRows,
     OutboxRows,
+    BreakerRows,
+    ConditionRows,
     FactRows,
     ArchiveRows,
     StoreRows,

@@ -30,6 +30,7 @@ NOT_SKIPPED = "status <> 'skipped'"
 TELLABLE = "status = 'completed' AND rehearsed = 0"
 SENDING = "status = 'sending'"
 WRITE = "type = 'write.started'"
+UNANSWERED = "unanswered = 1"
 
 
 def _instant(name: str, *, required: bool = False) -> Column[int]:
@@ -241,12 +242,17 @@ outbox = Table(
     _instant("finished_at"),
     Column("last_error", Text),
     Column("node", Text),
+    Column("target_key", Text),
+    # Given up, and nobody was told yet.
+    _count("unanswered", 0),
     Index("outbox_by_id", "id", unique=True),
     Index("outbox_by_run", "run_id"),
     Index("outbox_due", "next_attempt_at", "expires_at", **_where(PENDING)),
     Index("outbox_sending", "number", **_where(SENDING)),
     Index("outbox_by_status", "status", "number"),
     Index("outbox_by_automation", "automation", "kind", "status"),
+    Index("outbox_by_target", "target_key", "status"),
+    Index("outbox_unanswered", "number", **_where(UNANSWERED)),
 )
 
 failure_states = Table(

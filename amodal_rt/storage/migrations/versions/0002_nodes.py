@@ -18,6 +18,17 @@ def upgrade() -> None:
         outbox.alter_column("run_id", existing_type=sa.Text(), nullable=True)
         outbox.alter_column("automation", existing_type=sa.Text(), nullable=True)
         outbox.add_column(sa.Column("node", sa.Text()))
+        outbox.add_column(sa.Column("target_key", sa.Text()))
+        outbox.add_column(_count("unanswered"))
+    op.create_index("outbox_by_target", "outbox", ["target_key", "status"])
+    unanswered = sa.text("unanswered = 1")
+    op.create_index(
+        "outbox_unanswered",
+        "outbox",
+        ["number"],
+        sqlite_where=unanswered,
+        postgresql_where=unanswered,
+    )
     _nodes()
     _delivery()
 
