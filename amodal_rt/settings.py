@@ -70,6 +70,7 @@ class ProcessSettings(NamedTuple):
     url: str | None
     token: str | None
     cause: str | None = None
+    watchdog_seconds: float | None = None
 
 
 def load_process_settings() -> ProcessSettings:
@@ -85,7 +86,17 @@ def load_process_settings() -> ProcessSettings:
         url=env("AMODAL_RT_URL") or None,
         token=env("AMODAL_RT_TOKEN") or None,
         cause=env("AMODAL_RT_CAUSE") or None,
+        watchdog_seconds=_seconds(env("AMODAL_RT_WATCHDOG_SECONDS")),
     )
+
+
+def _seconds(text: str | None) -> float | None:
+    """A number of seconds from one up; None for anything else."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 1 <= value < float("inf") else None
 
 
 def state_folder(workspace: Path, settings: ProcessSettings) -> Path:

@@ -11,6 +11,7 @@ from amodal_rt.daemon.greeting import greeting
 from amodal_rt.daemon.sdnotify import Systemd
 from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping
+from amodal_rt.daemon.watchdog import DEAD_SECONDS, Watchdog
 from amodal_rt.logs import Format, Log, configure
 from amodal_rt.settings import load_process_settings
 
@@ -46,6 +47,7 @@ async def _serve(plan: Plan, stopping: Stopping, say: Callable[[str], None]) -> 
             if manager.watchdog_seconds is not None:
                 watch = daemon.services.running("watchdog", manager.watch(plan.clock))
                 await stack.enter_async_context(watch)
+            await _watch_loop(daemon, plan, stack)
             await _greet(daemon, house, plan, say)
             manager.ready(f"serving {plan.root}")
             # What start-up made lives as long as the process: no collection looks at it again.
@@ -58,6 +60,13 @@ async def _serve(plan: Plan, stopping: Stopping, say: Callable[[str], None]) -> 
             manager.stopping()
     _log.info("daemon.stopped", fault=fault)
     return FAILED if fault else STOPPED
+
+
+async def _watch_loop(daemon: Daemon, plan: Plan, stack: AsyncExitStack) -> None:
+    said = plan.settings.watchdog_seconds
+    watchdog = Watchdog(plan.clock, dead=DEAD_SECONDS if said is None else said)
+    await stack.enter_async_context(daemon.services.running("loop watch", watchdog.beat()))
+    stack.enter_context(watchdog.watching())
 
 
 async def _greet(daemon: Daemon, house: House, plan: Plan, say: Callable[[str], None]) -> None:
