@@ -2,8 +2,8 @@
 
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -36,6 +36,7 @@ class Reply:
     document: Any = None
     content: bytes | None = None
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def payload(self) -> bytes:
         """The bytes of the body."""
@@ -97,6 +98,8 @@ def _bound(stub: Stub) -> type[BaseHTTPRequestHandler]:
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(content)))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             # One request a connection: no thread outlives the test that asked.
             self.send_header("Connection", "close")
             self.end_headers()
