@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amodal_rt.domain.automation import OnLimit
+from amodal_rt.domain.condition import Condition, ConditionKind, Ruling
 from amodal_rt.domain.delivery import (
     FailureState,
     MessageKind,
@@ -97,7 +98,7 @@ def outcome(status: RunStatus = RunStatus.COMPLETED, **changed: Any) -> Outcome:
     return replace(Outcome(status=status, model="stub:small"), **changed)
 
 
-def message(run_id: str, automation: str = "digest", **changed: Any) -> OutboxMessage:
+def message(run_id: str | None, automation: str | None = "digest", **changed: Any) -> OutboxMessage:
     plain = OutboxMessage(
         delivery_id=fresh("msg"),
         run_id=run_id,
@@ -149,6 +150,14 @@ async def owed(ledger: Ledger, *messages: OutboxMessage) -> None:
     for each in messages:
         assert each.automation is not None
         await ledger.owe(each.automation, owing(each))
+
+
+async def owed_by_a_condition(ledger: Ledger, *messages: OutboxMessage) -> None:
+    """Commit messages that no automation is the cause of."""
+    condition = Condition(
+        key=fresh("condition"), kind=ConditionKind.QUEUE_FULL, since=NOW, subject="the queue"
+    )
+    await ledger.rule_on_condition(condition.key, lambda _: Ruling(condition, messages))
 
 
 async def joined(ledger: Ledger, lease: timedelta = HOUR) -> str:
