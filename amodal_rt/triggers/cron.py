@@ -1,9 +1,11 @@
 """Schedules: every due slot becomes a row of the ledger, once."""
 
+import asyncio
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
@@ -23,12 +25,15 @@ from amodal_rt.ports import (
     Catalogue,
     FactLedger,
     RunLedger,
+    RunRef,
     ScheduleLedger,
     ScheduleState,
     Signals,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
+from amodal_rt.triggers.arming import Armed, Key
 from amodal_rt.triggers.missed import FRESH, Due, starts
+from amodal_rt.triggers.readying import Readying
 from amodal_rt.triggers.starts import pause_rule
 
 TICK_SECONDS = 5.0
@@ -36,30 +41,14 @@ TICK_SECONDS = 5.0
 
 _AT_A_TIME = 250
 """After so many schedules others have a turn: ten thousand would hold up every webhook."""
+_ADMITTED_AT_A_TIME = 5_000
+"""So many starts are put on record while the next are got ready for it."""
 
 _log = Log("triggers")
-Key = tuple[str, str]
 
 
 class SlotLedger(RunLedger, ScheduleLedger, Protocol):
     """What the scheduler needs of the ledger."""
-
-
-@dataclass(slots=True)
-class _Armed:
-    """One schedule. Slots up to `ruled` are on record; `next_at` is the first after it, and
-    `following` the one after that. `late`: nobody watched when it fell due."""
-
-    definition: Definition
-    trigger: CronTrigger
-    ruled: datetime
-    next_at: datetime | None
-    following: datetime | None
-    late: bool
-
-    @property
-    def key(self) -> Key:
-        return self.definition.automation.name, self.trigger.key
 
 
 class Scheduler:
@@ -89,8 +78,11 @@ class Scheduler:
         self._ids = ids
         self._given_alarm = alarm
         self._tick_seconds = tick_seconds
-        self._armed: dict[Key, _Armed] = {}
-        self._heap: list[tuple[datetime, Key]] = []
+        self._armed: dict[Key, Armed] = {}
+        # Numbered, as names compare far more slowly where ten thousand share an instant.
+        self._heap: list[tuple[datetime, int, Key]] = []
+        self._numbers = count()
+        self._readying = Readying()
         self._seen: dict[str, Definition] = {}
         self._states: dict[str, dict[str, ScheduleState]] = {}
         self._facts: Mapping[str, AutomationFacts] = {}
@@ -106,7 +98,7 @@ class Scheduler:
                     self._states.setdefault(each.automation, {})[each.key] = each
                 while True:
                     await self._step()
-                    alarm.set(self._heap[0][0] if self._heap else None)
+                    alarm.set(self._readying.wake_at(self._heap[0][0]) if self._heap else None)
                     tick = self._clock.sleep(self._tick_seconds)
                     woken = await first_of(facts(), snapshot(), alarm.wait(), tick)
                     self._facts_stale = self._facts_stale or 0 in woken
@@ -123,6 +115,7 @@ class Scheduler:
                 await self._reconcile(snapshot)
                 self._version = snapshot.version
             await self._fire()
+            await self._ready()
         except UnavailableError as error:
             # The slots stay due: the next look, seconds from now, rules on them.
             _log.error("schedule.postponed", code=error.code, error=error.message)
@@ -196,9 +189,8 @@ class Scheduler:
         # A slot of the time when nobody watched was missed, however young it is.
         late = next_at is not None and next_at <= now
         following = schedule.first_after(trigger.schedule, next_at) if next_at else None
-        self._armed[key] = _Armed(definition, trigger, ruled, next_at, following, late)
-        if next_at is not None:
-            heapq.heappush(self._heap, (next_at, key))
+        self._armed[key] = Armed(definition, trigger, ruled, next_at, following, late)
+        self._push(self._armed[key])
 
     async def _forget(self, name: str, definition: Definition | None, snapshot: Snapshot) -> None:
         """A file that is gone, or a draft, counts anew when it comes back; a broken one not."""
@@ -229,24 +221,49 @@ class Scheduler:
             self._advance(armed, now)
             await self._take_turns(number)
 
-    async def _rule(self, due: list[_Armed], now: datetime) -> None:
-        """Put every slot on record, all in one transaction: ten thousand in several cost more."""
+    async def _rule(self, due: list[Armed], now: datetime) -> None:
+        """Put every slot on record."""
         wishes: list[Start] = []
         for number, armed in enumerate(due, start=1):
-            wishes += self._wishes(armed, now)
-            await self._take_turns(number)
-        refs = await self._ledger.admit(wishes)
-        if len(refs) < len(wishes):
+            ready = self._readying.take(armed, self._facts, now)
+            wishes += self._wishes(armed, now) if ready is None else ready
+            if ready is None:
+                await self._take_turns(number)
+        if await self._admit(wishes) < len(wishes):
             # A slot that another schedule of the automation took leaves no row to note it by,
             # and a stretch that begins with it would be asked for in vain.
             states = [state for armed in due if (state := self._noted(armed, now)) is not None]
             await self._ledger.set_schedule_states(states)
 
+    async def _admit(self, wishes: list[Start]) -> int:
+        """Put them on record; how many rows that gave."""
+        admitted: list[asyncio.Task[list[RunRef]]] = []
+        for place in range(0, len(wishes), _ADMITTED_AT_A_TIME):
+            part = wishes[place : place + _ADMITTED_AT_A_TIME]
+            admitted.append(asyncio.ensure_future(self._ledger.admit(part)))
+            # The writer has them when two turns are over, and works while we go on.
+            await self._clock.sleep(0)
+            await self._clock.sleep(0)
+        return sum(len(refs) for refs in await asyncio.gather(*admitted))
+
+    async def _ready(self) -> None:
+        """Make the starts of the next instant ahead of it, if there are very many."""
+        at = self._heap[0][0] if self._heap else None
+        if at is None or not self._readying.is_due(at, self._clock.now()):
+            return
+        self._readying.begin(at)
+        due = [key for when, _, key in self._heap if when == at]
+        for number, key in enumerate(due, start=1):
+            armed = self._armed.get(key)
+            if armed is not None and armed.next_at == at and not armed.late:
+                self._readying.keep(armed, self._facts, self._wishes(armed, at))
+            await self._take_turns(number)
+
     async def _take_turns(self, number: int) -> None:
         if number % _AT_A_TIME == 0:
             await self._clock.sleep(0)
 
-    def _advance(self, armed: _Armed, now: datetime) -> None:
+    def _advance(self, armed: Armed, now: datetime) -> None:
         """Up to `now` everything is on record: go on to the next slot."""
         what = armed.trigger.schedule
         armed.ruled, armed.late = now, False
@@ -256,7 +273,7 @@ class Scheduler:
         self._push(armed)
         self._note(armed, now)
 
-    def _wishes(self, armed: _Armed, now: datetime) -> list[Start]:
+    def _wishes(self, armed: Armed, now: datetime) -> list[Start]:
         definition, after = armed.definition, armed.ruled
         facts = self._facts.get(definition.automation.name)
         resumed = facts.resumed_at if facts and not facts.paused else None
@@ -268,7 +285,7 @@ class Scheduler:
         paused = pause_rule(definition, facts)
         return wishes + starts(self._due(armed, after, now, paused=paused), self._ids)
 
-    def _due(self, armed: _Armed, after: datetime, now: datetime, *, paused: str | None) -> Due:
+    def _due(self, armed: Armed, after: datetime, now: datetime, *, paused: str | None) -> Due:
         alone = armed.following is None or armed.following > now
         return Due(
             definition=armed.definition,
@@ -280,27 +297,29 @@ class Scheduler:
             only=armed.next_at if alone and after == armed.ruled else None,
         )
 
-    def _note(self, armed: _Armed, now: datetime) -> None:
+    def _note(self, armed: Armed, now: datetime) -> None:
         """The ledger noted the slot with its row; keep the memory of it in step."""
         state = self._noted(armed, now)
         if state is not None:
             self._states[state.automation][state.key] = state
 
-    def _noted(self, armed: _Armed, now: datetime) -> ScheduleState | None:
+    def _noted(self, armed: Armed, now: datetime) -> ScheduleState | None:
         name, key = armed.key
         state = self._states.get(name, {}).get(key)
         return None if state is None else replace(state, last_slot=now)
 
-    def _pop(self, now: datetime) -> list[_Armed]:
-        found: dict[Key, _Armed] = {}
+    def _pop(self, now: datetime) -> list[Armed]:
+        found: dict[Key, Armed] = {}
         while self._heap and self._heap[0][0] <= now:
-            at, key = heapq.heappop(self._heap)
+            at, _, key = heapq.heappop(self._heap)
+            self._readying.forget(at)
             armed = self._armed.get(key)
             # An entry of a schedule that was changed since has another time, or no owner.
             if armed is not None and armed.next_at == at:
                 found[key] = armed
         return list(found.values())
 
-    def _push(self, armed: _Armed) -> None:
+    def _push(self, armed: Armed) -> None:
         if armed.next_at is not None:
-            heapq.heappush(self._heap, (armed.next_at, armed.key))
+            heapq.heappush(self._heap, (armed.next_at, next(self._numbers), armed.key))
+            self._readying.expect(armed.next_at)
