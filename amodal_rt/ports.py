@@ -141,8 +141,11 @@ class EventLedger(Protocol):
         """One event, or None."""
         ...
 
-    async def list_events(self, *, limit: int, automation: str | None = None) -> list[EventRecord]:
-        """Newest first."""
+    async def list_events(
+        self, *, limit: int, automation: str | None = None, delivery_id: str | None = None
+    ) -> list[EventRecord]:
+        """Newest first: those that were addressed to `automation` or led to a run of it, and
+        those that their sender called `delivery_id`."""
         ...
 
     async def list_rejections(self, *, limit: int) -> list[Rejection]:

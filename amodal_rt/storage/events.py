@@ -62,7 +62,9 @@ class EventRows(Part):
         found = await self._database.read(lambda connection: _records(connection, query))
         return found[0] if found else None
 
-    async def list_events(self, *, limit: int, automation: str | None = None) -> list[EventRecord]:
+    async def list_events(
+        self, *, limit: int, automation: str | None = None, delivery_id: str | None = None
+    ) -> list[EventRecord]:
         events, runs = tables.events.c, tables.runs.c
         query = select(tables.events).order_by(events.number.desc()).limit(limit)
         if automation is not None:
@@ -70,6 +72,8 @@ class EventRows(Part):
                 runs.automation == automation, runs.event_id.is_not(None)
             )
             query = query.where(or_(events.address == automation, events.id.in_(led_to)))
+        if delivery_id is not None:
+            query = query.where(events.delivery_id == storable(delivery_id))
         return await self._database.read(lambda connection: _records(connection, query))
 
     async def list_rejections(self, *, limit: int) -> list[Rejection]:
