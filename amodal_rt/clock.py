@@ -1,10 +1,10 @@
 """Time. The only module that reads a clock or sleeps."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from time import monotonic as _monotonic
 from typing import Protocol
 
 
@@ -16,7 +16,8 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start of this process; never goes backwards."""
+        """Seconds since an arbitrary start; never goes backwards, and counts the time that the
+        machine slept where the system can tell."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -31,6 +32,14 @@ class Clock(Protocol):
         ...
 
 
+def _elapsed() -> float:
+    # The plain monotonic clock of Linux stands still while the machine sleeps: a node that woke
+    # up would still trust a lease that ran out hours ago.
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -38,7 +47,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        return _monotonic()
+        return _elapsed()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0))
