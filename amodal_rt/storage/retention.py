@@ -1,0 +1,167 @@
+"""What is past its retention is forgotten, a little at a time: no batch holds the writer up.
+
+Two halves. Readers look for what may go, page by page, beside the writer. Each write deletes
+one small batch and asks again, in its own transaction, whether all of it may go still.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, Connection, Delete, Executable, Table, func, select
+
+from amodal_rt import failpoints
+from amodal_rt.clock import Clock, to_millis
+from amodal_rt.ports import DEDUP_RETENTION
+from amodal_rt.storage import forgetting, tables
+from amodal_rt.storage.database import Database
+from amodal_rt.storage.part import Part
+from amodal_rt.storage.rows import Row
+
+_PAGE = 200
+"""Rows that are looked at together."""
+_FIRST, _MOST = 20, 500
+"""Rows that the first batch deletes, and any batch at the most."""
+_WANTED_SECONDS = 0.005
+"""What a batch may take of the writer's time; larger ones are halved. 20 ms must not be passed."""
+_REST = 4
+"""Times as long as a batch took, the next one waits: the writer has other work."""
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many rows were deleted by name (others went with them), and the longest time in
+    seconds that one batch held the writer."""
+
+    rows: int = 0
+    longest: float = 0.0
+
+
+class RetentionRows(Part):
+    """Forgets by age. Never: what is pending, running or still to be sent, the newest run of an
+    automation and the one whose summary it is told, counters, facts, the audit trail."""
+
+    async def prune(self, now: datetime, *, history: timedelta | None = None) -> Pruned:
+        """Delete what is older than its retention.
+
+        Delivery keys go after seven days, store values at their expiry. With `history`, so does
+        what ended longer ago than that (and than seven days): runs with their journal and
+        messages, slots that every schedule of the automation has passed, events without a run,
+        rejections, and versions of definitions that no run names and that are not live.
+        Raises UnavailableError (`ledger`); what was deleted before stays deleted.
+        """
+        batches = _Batches(self._database, self._clock)
+        await batches.sweep(forgetting.keys(to_millis(now - DEDUP_RETENTION)))
+        await batches.sweep(forgetting.items(to_millis(now)))
+        if history is not None:
+            # The answer to a duplicate names the first event and its runs.
+            before = to_millis(now - max(history, DEDUP_RETENTION))
+            await self._runs(batches, before)
+            await self._slots(batches, before)
+            async for page in self._old(tables.events, tables.events.c.received_at, before):
+                await batches.each([row["number"] for row in page], forgetting.events)
+            await batches.sweep(forgetting.alerts(before))
+            await batches.sweep(forgetting.rejections(before))
+            await self._versions(batches, before)
+        return batches.pruned
+
+    async def _runs(self, batches: "_Batches", before: int) -> None:
+        kept: dict[str, set[int]] = {}
+        async for page in self._old(tables.runs, tables.runs.c.created_at, before):
+            for name in {row["automation"] for row in page} - kept.keys():
+                kept[name] = await self._database.read(forgetting.told_of(name))
+            old = [row["number"] for row in page if row["number"] not in kept[row["automation"]]]
+            ended = await self._database.read(forgetting.ended(old, before))
+            # One run's journal may be larger than a batch: it goes before, in pieces.
+            for run_id in ended.values():
+                await batches.sweep(forgetting.journal_of(run_id))
+            await batches.each(list(ended), lambda some: forgetting.runs(some, before))
+
+    async def _slots(self, batches: "_Batches", before: int) -> None:
+        slots, name = tables.occurrences.c, ""
+        # From name to name along the key: no other index knows how old a slot is.
+        while True:
+            following = select(func.min(slots.automation)).where(slots.automation > name)
+            found = await self._database.read(_scalar(following))
+            if found is None:
+                return
+            name = str(found)
+            await batches.sweep(forgetting.slots_of(name, before))
+
+    async def _versions(self, batches: "_Batches", before: int) -> None:
+        unused = await self._database.read(forgetting.unused_versions(before))
+        await batches.each(unused, forgetting.versions)
+
+    async def _old(
+        self, table: Table, at: "Column[int]", before: int
+    ) -> AsyncGenerator[Sequence[Row], None]:
+        """Old rows by their number, up to the first page without any: numbers grow with time."""
+        last = -1
+        while True:
+            number = table.c.number
+            query = select(table).where(number > last).order_by(number).limit(_PAGE)
+            narrow = query.with_only_columns(*_columns(table, at))
+            page = await self._database.read(_rows(narrow))
+            old = [row for row in page if row["at"] < before]
+            if not old:
+                return
+            last = page[-1]["number"]
+            yield old
+
+
+@dataclass(slots=True)
+class _Batches:
+    """Deletes in batches whose size follows the time that they take."""
+
+    database: Database
+    clock: Clock
+    size: int = _FIRST
+    pruned: Pruned = field(default_factory=Pruned)
+
+    async def sweep(self, some: Callable[[int], Delete]) -> None:
+        """Delete with `some(limit)` until that finds less than it may."""
+        while True:
+            size = self.size
+            if await self._delete(some(size)) < size:
+                return
+
+    async def each(self, keys: Sequence[Any], some: Callable[[Sequence[Any]], Delete]) -> None:
+        """Delete with `some(keys)`, a few of the keys at a time."""
+        start = 0
+        while start < len(keys):
+            batch = keys[start : start + self.size]
+            start += len(batch)
+            await self._delete(some(batch))
+
+    async def _delete(self, statement: Delete) -> int:
+        def work(connection: Connection) -> tuple[int, float]:
+            began = self.clock.monotonic()
+            rows = connection.execute(statement).rowcount
+            return rows, self.clock.monotonic() - began
+
+        failpoints.hit("prune.before_batch")
+        rows, took = await self.database.write(work)
+        failpoints.hit("prune.after_batch")
+        self.pruned.rows += rows
+        self.pruned.longest = max(self.pruned.longest, took)
+        if took > _WANTED_SECONDS:
+            self.size = max(self.size // 2, 1)
+        elif rows == self.size:
+            self.size = min(self.size * 2, _MOST)
+        if rows:
+            await self.clock.sleep(took * _REST)
+        return rows
+
+
+def _columns(table: Table, at: "Column[int]") -> list[Any]:
+    named = [table.c.automation] if "automation" in table.c else []
+    return [table.c.number, at.label("at"), *named]
+
+
+def _rows(query: Executable) -> Callable[[Connection], list[Row]]:
+    return lambda connection: list(connection.execute(query).mappings())
+
+
+def _scalar(query: Executable) -> Callable[[Connection], object]:
+    return lambda connection: connection.execute(query).scalar()
