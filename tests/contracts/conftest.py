@@ -12,6 +12,7 @@ import ledger_values as given
 
 from amodal_rt.ports import Ledger
 from amodal_rt.storage.sqlite import SqliteLedger
+from amodal_rt.testing.ledger import MemoryLedger
 
 
 @pytest.fixture
@@ -19,11 +20,13 @@ def clock() -> given.HeldClock:
     return given.HeldClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "memory"])
 async def ledger(
     request: pytest.FixtureRequest, tmp_path: Path, clock: given.HeldClock
 ) -> AsyncIterator[Ledger]:
-    assert request.param == "sqlite"
+    if request.param == "memory":
+        yield MemoryLedger(clock=clock)
+        return
     async with SqliteLedger(tmp_path / "ledger.db", clock=clock) as opened:
         yield opened
 
@@ -31,5 +34,8 @@ async def ledger(
 @pytest.fixture
 async def another(ledger: Ledger, tmp_path: Path, clock: given.HeldClock) -> AsyncIterator[Ledger]:
     """A second node's ledger over the database of `ledger`."""
+    if isinstance(ledger, MemoryLedger):
+        yield MemoryLedger(ledger.store, clock=clock)
+        return
     async with SqliteLedger(tmp_path / "ledger.db", clock=clock) as opened:
         yield opened

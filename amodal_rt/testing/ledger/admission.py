@@ -1,0 +1,157 @@
+"""The ruling on wishes for runs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from amodal_rt.domain.automation import OnLimit
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.errors import InternalError
+from amodal_rt.ports import RunRef
+from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.store import MemoryStore
+from amodal_rt.testing.ledger.tables import RunRow
+
+_HOUR = timedelta(hours=1)
+
+
+def admit(store: MemoryStore, starts: Sequence[Start]) -> list[RunRef]:
+    """Write the rows that `RunLedger.admit` promises, and say what they are."""
+    sitting = _Sitting(store)
+    return [ref for start in starts if (ref := sitting.rule_on(start)) is not None]
+
+
+class _Sitting:
+    """The rulings of one call."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def rule_on(self, start: Start) -> RunRef | None:
+        if start.scheduled_for is not None and not self._take_slot(start, start.scheduled_for):
+            return None
+        reason, rule = self._reason(start)
+        if reason is None:
+            return self._insert(start, RunStatus.PENDING, None, rule)
+        extended = self._extend(start, reason)
+        if extended is not None:
+            return extended
+        return self._insert(start, RunStatus.SKIPPED, reason.value, rule)
+
+    def _take_slot(self, start: Start, slot: datetime) -> bool:
+        slots = self._store.slots
+        first, last = values.instant(slot), values.instant(start.scheduled_until or slot)
+        if (start.automation, first) in slots:
+            return False
+        slots.put((start.automation, first), start.run_id)
+        if (start.automation, last) not in slots:
+            slots.put((start.automation, last), start.run_id)
+        self._move_schedule(start, last)
+        return True
+
+    def _move_schedule(self, start: Start, slot: datetime) -> None:
+        if start.schedule_key is None:
+            return
+        key = (start.automation, start.schedule_key)
+        state = self._store.schedules.get(key)
+        if state is not None and (state.last_slot is None or state.last_slot < slot):
+            self._store.schedules.put(key, replace(state, last_slot=slot))
+
+    def _reason(self, start: Start) -> tuple[SkippedReason | None, str | None]:
+        if start.skip is not None:
+            return start.skip, values.maybe_text(start.rule)
+        if start.on_limit is OnLimit.SKIP and self._open_runs(start) >= start.concurrency:
+            return SkippedReason.CONCURRENCY_LIMIT, f"limits.concurrency {start.concurrency}"
+        if start.starts_per_hour is not None and self._is_too_often(start, start.starts_per_hour):
+            return SkippedReason.RATE_LIMIT, f"limits.startsPerHour {start.starts_per_hour}"
+        return None, values.maybe_text(start.rule)
+
+    def _open_runs(self, start: Start) -> int:
+        """Runs of the automation that hold or want a slot."""
+        runs = self._store.runs
+        waiting = (runs.row(each).run for each in runs.pending.values())
+        wanting = sum(r.automation == start.automation and r.reason is None for r in waiting)
+        under_way = (runs.row(each).run for each in runs.running.values())
+        return wanting + sum(run.automation == start.automation for run in under_way)
+
+    def _is_too_often(self, start: Start, limit: int) -> bool:
+        """Whether the hour before this start already has `limit` others."""
+        since = values.instant(start.created_at) - _HOUR
+        found = 0
+        if limit <= 0:
+            return True
+        for run in self._of(start.automation):
+            if run.status is not RunStatus.SKIPPED:
+                found += 1
+                if found == limit:
+                    return run.created_at > since
+        return False
+
+    def _extend(self, start: Start, reason: SkippedReason) -> RunRef | None:
+        """Add the slot to the skipped row that it directly follows, if there is one."""
+        if start.scheduled_for is None:
+            return None
+        slot = values.instant(start.scheduled_for)
+        last = values.instant(start.scheduled_until or start.scheduled_for)
+        latest = next((run for run in self._of(start.automation) if run.scheduled_for), None)
+        if latest is None or (latest.status, latest.reason) != (RunStatus.SKIPPED, reason.value):
+            return None
+        end = latest.scheduled_until or latest.scheduled_for
+        if end is None or end >= slot:
+            return None
+        grown = replace(latest, scheduled_until=last, count=latest.count + start.count)
+        self._store.runs.put(latest.run_id, replace(self._store.runs.row(latest.run_id), run=grown))
+        for each in {slot, last}:
+            self._store.slots.put((start.automation, each), latest.run_id)
+        return _ref(grown)
+
+    def _of(self, automation: str) -> Iterator[Run]:
+        """The automation's runs, newest first."""
+        runs = self._store.runs
+        return (runs.row(each).run for each in reversed(runs.of.get(automation, {}).values()))
+
+    def _insert(
+        self, start: Start, status: RunStatus, reason: str | None, rule: str | None
+    ) -> RunRef:
+        if start.run_id in self._store.runs:
+            raise InternalError("the ledger refused a row (run id)", code="ledger_row")
+        run = _run(start, status, reason, rule)
+        row = RunRow(next(self._store.numbers), run, start.concurrency, start.on_limit)
+        self._store.runs.put(run.run_id, row)
+        if start.event_id is not None:
+            others = self._store.runs_of_event.get(start.event_id) or ()
+            self._store.runs_of_event.put(start.event_id, (*others, run.run_id))
+        return _ref(run)
+
+
+def _run(start: Start, status: RunStatus, reason: str | None, rule: str | None) -> Run:
+    return Run(
+        run_id=start.run_id,
+        automation=start.automation,
+        title=values.text(start.title),
+        trigger=start.trigger,
+        status=status,
+        definition=start.definition,
+        created_at=values.instant(start.created_at),
+        reason=reason,
+        rule=rule,
+        event_id=start.event_id,
+        payload=values.document(start.payload),
+        scheduled_for=values.maybe_instant(start.scheduled_for),
+        scheduled_until=values.maybe_instant(start.scheduled_until),
+        schedule_key=start.schedule_key,
+        count=start.count,
+        depth=start.depth,
+        requester=values.maybe_text(start.requester),
+        actor=values.maybe_text(start.actor),
+        door=start.door,
+        conversation_key=values.maybe_text(start.conversation_key),
+        idempotency_key=values.maybe_text(start.idempotency_key),
+        rehearse=start.rehearse,
+    )
+
+
+def _ref(run: Run) -> RunRef:
+    return RunRef(
+        run_id=run.run_id, automation=run.automation, status=run.status, reason=run.reason
+    )

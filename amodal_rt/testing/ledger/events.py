@@ -1,0 +1,135 @@
+"""Events, their duplicates and what was refused: `ports.EventLedger`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.run import Start
+from amodal_rt.errors import UnavailableError
+from amodal_rt.ports import DEDUP_RETENTION, EventRecord, Receipt
+from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.admission import admit
+from amodal_rt.testing.ledger.part import Part
+from amodal_rt.testing.ledger.store import EventRow
+
+_KEPT = 100
+
+
+class EventRows(Part):
+    """`ports.EventLedger` in memory."""
+
+    async def accept(
+        self,
+        event: Event,
+        *,
+        dedup: DedupKey | None,
+        starts: Sequence[Start],
+        missed: int = 0,
+        queue_limit: int,
+    ) -> Receipt:
+        def work() -> Receipt:
+            first = self._first(event, dedup)
+            if first is not None:
+                runs = self.store.refs_of(first)
+                return Receipt(event_id=first, duplicate=True, runs=runs)
+            queues = any(start.skip is None for start in starts)
+            if queues and len(self.store.runs.pending) >= queue_limit:
+                raise _full(queue_limit)
+            self.store.events.put(event.id, EventRow(_stored(event), missed))
+            for key in dedup.keys if dedup else ():
+                taken = (event.id, values.instant(event.received_at))
+                self.store.keys.put(_key(dedup, key), taken)
+            refs = admit(self.store, starts)
+            return Receipt(event_id=event.id, duplicate=False, runs=tuple(refs))
+
+        return await self._write("accept", work)
+
+    async def reject(self, rejection: Rejection) -> None:
+        stored = replace(
+            rejection,
+            endpoint=values.text(rejection.endpoint),
+            automation=values.maybe_text(rejection.automation),
+            reason=values.text(rejection.reason),
+            at=values.instant(rejection.at),
+        )
+
+        def work() -> None:
+            rejections, rejected = self.store.rejections, self.store.rejected
+            rejections.put(next(self.store.numbers), stored)
+            counted = (stored.endpoint, stored.reason)
+            rejected.put(counted, (rejected.get(counted) or 0) + 1)
+            mine = [
+                number
+                for number in rejections
+                if (each := rejections.get(number)) and each.endpoint == stored.endpoint
+            ]
+            for number in mine[:-_KEPT]:
+                rejections.remove(number)
+
+        await self._write("reject", work)
+
+    async def find_event(self, event_id: str) -> EventRecord | None:
+        self._check_reach()
+        row = self.store.events.get(event_id)
+        return None if row is None else self._record(row)
+
+    async def list_events(
+        self, *, limit: int, automation: str | None = None, delivery_id: str | None = None
+    ) -> list[EventRecord]:
+        self._check_reach()
+        records = (self._record(row) for row in self.store.events.newest())
+        found = [
+            record
+            for record in records
+            if (
+                automation is None
+                or record.event.address == automation
+                or any(run.automation == automation for run in record.runs)
+            )
+            and delivery_id in {None, record.event.delivery_id}
+        ]
+        return found[:limit]
+
+    async def list_rejections(self, *, limit: int) -> list[Rejection]:
+        self._check_reach()
+        return list(self.store.rejections.newest())[:limit]
+
+    def _record(self, row: EventRow) -> EventRecord:
+        runs = self.store.refs_of(row.event.id)
+        return EventRecord(event=row.event, missed=row.missed, runs=runs)
+
+    def _first(self, event: Event, dedup: DedupKey | None) -> str | None:
+        """The event that this one repeats, or None."""
+        for key in dedup.keys if dedup else ():
+            taken = self.store.keys.get(_key(dedup, key))
+            # Past the retention, another may take the key.
+            if taken and taken[1] > values.instant(event.received_at) - DEDUP_RETENTION:
+                return taken[0]
+        return None
+
+
+def _key(dedup: DedupKey | None, key: str) -> tuple[str, str]:
+    return values.text(dedup.endpoint if dedup else ""), values.text(key)
+
+
+def _stored(event: Event) -> Event:
+    return replace(
+        event,
+        type=values.text(event.type),
+        source=values.text(event.source),
+        subject=values.maybe_text(event.subject),
+        actor=values.maybe_text(event.actor),
+        delivery_id=values.maybe_text(event.delivery_id),
+        data=values.document(event.data),
+        headers=dict(event.headers),
+        time=values.instant(event.time),
+        received_at=values.instant(event.received_at),
+    )
+
+
+def _full(limit: int) -> UnavailableError:
+    return UnavailableError(
+        f"{limit} runs are pending already",
+        code="queue_full",
+        hint="limits.queue of amodal.json; `ops runs list` shows what waits",
+    )

@@ -1,0 +1,193 @@
+"""Schedules, small facts, conditions and definitions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from amodal_rt.clock import to_millis
+from amodal_rt.domain.condition import Condition, Ruling
+from amodal_rt.ports import ArchivedDefinition, AutomationFacts, Caller, ScheduleState
+from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.failures import FailureRows
+from amodal_rt.testing.ledger.part import Part
+from amodal_rt.testing.ledger.runs import RunRows
+from amodal_rt.testing.ledger.tables import AuditRow
+
+
+class ScheduleRows(Part):
+    """`ports.ScheduleLedger` in memory."""
+
+    async def schedule_states(self) -> list[ScheduleState]:
+        self._check_reach()
+        return sorted(
+            self.store.schedules.values(), key=lambda state: (state.automation, state.key)
+        )
+
+    async def set_schedule_states(self, states: Sequence[ScheduleState]) -> None:
+        def work() -> None:
+            for state in states:
+                stored = replace(
+                    state,
+                    counted_from=values.instant(state.counted_from),
+                    last_slot=values.maybe_instant(state.last_slot),
+                )
+                self.store.schedules.put((state.automation, state.key), stored)
+
+        if states:
+            await self._write("set_schedule_states", work)
+
+    async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:
+        def work() -> None:
+            for name, key in self.store.schedules:
+                if name == automation and key not in keep:
+                    self.store.schedules.remove((name, key))
+
+        await self._write("remove_schedules", work)
+
+
+class FactRows(RunRows):
+    """`ports.FactLedger` in memory."""
+
+    async def automation_facts(self) -> Mapping[str, AutomationFacts]:
+        self._check_reach()
+        return {facts.name: facts for facts in self.store.automations.values()}
+
+    async def set_paused(
+        self, name: str, *, paused: bool, reason: str | None, caller: Caller, at: datetime
+    ) -> AutomationFacts:
+        why, when = values.maybe_text(reason), values.instant(at)
+        action = "automation.paused" if paused else "automation.resumed"
+
+        def work() -> AutomationFacts:
+            cancelled: list[str] = []
+            known = self.store.automations.get(name) or AutomationFacts(name=name)
+            if paused:
+                rule = f"paused: {why}" if why else "paused"
+                cancelled = self._cancel_pending(name, rule, at)
+                facts = replace(known, paused=True, paused_reason=why, paused_at=when)
+            else:
+                facts = replace(
+                    known, paused=False, paused_reason=None, paused_at=None, resumed_at=when
+                )
+            self._note_audit(action, name, caller, at, {"reason": why, "cancelled": cancelled})
+            self.store.automations.put(name, facts)
+            return facts
+
+        return await self._write("set_paused", work)
+
+    async def rotate(self, name: str, *, caller: Caller, at: datetime) -> AutomationFacts:
+        def work() -> AutomationFacts:
+            known = self.store.automations.get(name) or AutomationFacts(name=name)
+            facts = replace(known, rotation=known.rotation + 1)
+            self.store.automations.put(name, facts)
+            self._note_audit("automation.url_rotated", name, caller, at, {})
+            return facts
+
+        return await self._write("rotate", work)
+
+    async def fact(self, key: str) -> str | None:
+        self._check_reach()
+        return self.store.facts.get(key)
+
+    async def set_fact(self, key: str, value: str) -> str:
+        def work() -> str:
+            stands = self.store.facts.get(key)
+            if stands is not None:
+                return stands
+            self.store.facts.put(key, value)
+            return value
+
+        return await self._write("set_fact", work)
+
+    async def audit(
+        self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
+    ) -> None:
+        await self._write("audit", lambda: self._note_audit(action, subject, caller, at, data))
+
+    def _note_audit(
+        self, action: str, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
+    ) -> None:
+        row = AuditRow(
+            at=values.instant(at),
+            action=action,
+            subject=values.text(subject),
+            actor=values.text(caller.actor),
+            door=caller.door,
+            data=values.document(dict(data)),
+        )
+        self.store.audit.put(next(self.store.numbers), row)
+
+
+class ConditionRows(FailureRows):
+    """`ports.ConditionLedger` in memory."""
+
+    async def conditions(self) -> list[Condition]:
+        self._check_reach()
+        standing = [each for each in self.store.conditions.values() if each.standing]
+        return sorted(standing, key=lambda each: (each.since, each.key))
+
+    async def find_condition(self, key: str) -> Condition | None:
+        self._check_reach()
+        return self.store.conditions.get(key)
+
+    async def rule_on_condition(
+        self, key: str, rule: Callable[[Condition | None], Ruling | None]
+    ) -> Ruling | None:
+        def work() -> Ruling | None:
+            ruling = rule(self.store.conditions.get(key))
+            if ruling is not None:
+                self.store.conditions.put(key, _stored(key, ruling.condition))
+                self._owe(ruling.messages)
+            return ruling
+
+        return await self._write("rule_on_condition", work)
+
+    async def count_pending(self) -> int:
+        self._check_reach()
+        return len(self.store.runs.pending)
+
+    async def prove_writable(self, at: datetime) -> None:
+        def work() -> None:
+            self.store.facts.put("written_at", str(to_millis(at)))
+
+        await self._write("prove_writable", work)
+
+
+class ArchiveRows(Part):
+    """`ports.DefinitionArchive` in memory."""
+
+    async def record_live(self, versions: Sequence[ArchivedDefinition]) -> None:
+        def work() -> None:
+            for version in versions:
+                stored = replace(version, recorded_at=values.instant(version.recorded_at))
+                full = (version.kind, version.name, version.hash)
+                if full not in self.store.versions:
+                    self.store.versions.put(full, stored)
+                self.store.live.put((version.kind, version.name), stored)
+
+        if versions:
+            await self._write("record_live", work)
+
+    async def live(self) -> list[ArchivedDefinition]:
+        self._check_reach()
+        return sorted(self.store.live.values(), key=lambda version: (version.kind, version.name))
+
+    async def forget_live(self, kind: str, name: str) -> None:
+        await self._write("forget_live", lambda: self.store.live.remove((kind, name)))
+
+    async def find_definition(self, hash: str) -> ArchivedDefinition | None:
+        self._check_reach()
+        same = [each for each in self.store.versions.values() if each.hash == hash]
+        return max(same, key=lambda each: each.recorded_at, default=None)
+
+
+def _stored(key: str, condition: Condition) -> Condition:
+    return replace(
+        condition,
+        key=key,
+        subject=values.text(condition.subject),
+        detail=values.maybe_text(condition.detail),
+        since=values.instant(condition.since),
+        alerted_at=values.maybe_instant(condition.alerted_at),
+        cleared_at=values.maybe_instant(condition.cleared_at),
+    )

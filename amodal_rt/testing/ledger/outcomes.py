@@ -1,0 +1,164 @@
+"""How a running run leaves, and how it goes to another node when its own is gone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from amodal_rt.clock import iso
+from amodal_rt.domain.delivery import FailureState, Plan
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.run import Run, RunStatus, Usage, require_next
+from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.failures import FailureRows
+from amodal_rt.testing.ledger.runs import RunRows
+from amodal_rt.testing.ledger.tables import RunRow
+
+
+class OutcomeRows(RunRows, FailureRows):
+    """`finish`, `park`, `requeue`, `resume` and `take_orphans` of `ports.RunLedger`."""
+
+    async def finish(
+        self,
+        run: Run,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        plan: Callable[[FailureState], Plan],
+        retry_at: datetime | None = None,
+    ) -> bool:
+        require_next(RunStatus.RUNNING, outcome.status)
+
+        def work() -> bool:
+            row = self._held(run)
+            if row is None:
+                return False
+            if retry_at is not None:
+                self._retry(row, outcome, at, retry_at)
+                return True
+            ended = self._ended(row, outcome, at)
+            if not (run.rehearse or outcome.rehearsed):
+                self._count(run.automation, outcome.status)
+            planned = self._commit_plan(run.automation, plan)
+            for note in planned.notes:
+                self._tell(run, EntryType.RUN_NOTE, at, {"note": note})
+            self._tell(run, EntryType.RUN_FINISHED, at, _finished(outcome, ended.usage))
+            return True
+
+        return await self._write("finish", work)
+
+    async def park(self, run: Run, waiting: Waiting, *, at: datetime) -> bool:
+        def work() -> bool:
+            row = self._held(run)
+            if row is None:
+                return False
+            self._change(row, status=RunStatus.PENDING, reason=waiting.reason)
+            self._tell(run, EntryType.RUN_NOTE, at, {"note": f"waits: {waiting.reason}"})
+            self._give_back(run, at)
+            return True
+
+        return await self._write("park", work)
+
+    async def requeue(self, run: Run, *, at: datetime) -> bool:
+        told = {"reason": "requeued"}
+        return await self._write(
+            "requeue", lambda: self._begin_again(run, at, 0, EntryType.RUN_RETRIED, told)
+        )
+
+    async def resume(self, run: Run, *, at: datetime) -> bool:
+        told = {"attempt": run.attempt + 1, "resumes": run.resumes + 1}
+        return await self._write(
+            "resume", lambda: self._begin_again(run, at, 1, EntryType.RUN_RESUMED, told)
+        )
+
+    async def take_orphans(self) -> list[Run]:
+        node = self._node
+        runs = self.store.runs
+
+        def look() -> list[RunRow]:
+            return [row for row in runs.rows(runs.running) if self._is_orphaned(row.run.node, node)]
+
+        def work() -> list[Run]:
+            if not self._may_act(node):
+                return []
+            return [self._change(row, node=node, term=row.run.term + 1) for row in look()]
+
+        self._check_reach()
+        return await self._write("take_orphans", work) if look() else []
+
+    def _ended(self, row: RunRow, outcome: Outcome, at: datetime) -> Run:
+        return self._change(
+            row,
+            status=outcome.status,
+            reason=outcome.reason,
+            error=values.maybe_text(outcome.error),
+            finished_at=values.instant(at),
+            model=values.maybe_text(outcome.model),
+            result_text=values.maybe_text(outcome.text),
+            result_payload=values.document(outcome.payload),
+            output=tuple(values.text(label) for label in outcome.output),
+            usage=_added(row.run.usage, outcome.usage),
+        )
+
+    def _retry(self, row: RunRow, outcome: Outcome, at: datetime, retry_at: datetime) -> None:
+        run = row.run
+        self._change(
+            row,
+            status=RunStatus.PENDING,
+            attempt=run.attempt + 1,
+            not_before=values.instant(retry_at),
+            error=values.maybe_text(outcome.error),
+            usage=_added(run.usage, outcome.usage),
+        )
+        told = {"reason": outcome.reason, "error": outcome.error, "retry_at": iso(retry_at)}
+        self._tell(run, EntryType.RUN_RETRIED, at, told)
+        self._give_back(run, at)
+
+    def _begin_again(
+        self, run: Run, at: datetime, resumes: int, type: EntryType, told: Mapping[str, object]
+    ) -> bool:
+        row = self._held(run)
+        if row is None:
+            return False
+        self._change(
+            row,
+            status=RunStatus.PENDING,
+            attempt=row.run.attempt + 1,
+            resumes=row.run.resumes + resumes,
+            not_before=None,
+        )
+        self._tell(run, type, at, told)
+        self._give_back(run, at)
+        return True
+
+    def _give_back(self, run: Run, at: datetime) -> None:
+        """A run that somebody asked to end while it ran waits for nothing."""
+        row = self.store.runs.row(run.run_id)
+        if row.cancel_asked:
+            self._end_pending(run.run_id, RunStatus.CANCELLED, None, "cancelled while it ran", at)
+
+    def _tell(self, run: Run, type: EntryType, at: datetime, data: Mapping[str, object]) -> None:
+        self.store.append(run.run_id, type, at=at, attempt=run.attempt, data=data)
+
+
+def _finished(outcome: Outcome, usage: Usage) -> dict[str, object]:
+    data: dict[str, object] = {
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+        "error": outcome.error,
+        "model": outcome.model,
+        "usage": usage.document(),
+        "output": list(outcome.output),
+    }
+    return data | ({"notes": dict(outcome.notes)} if outcome.notes else {})
+
+
+def _added(before: Usage, more: Usage) -> Usage:
+    costs = [cost for cost in (before.cost_usd, more.cost_usd) if cost is not None]
+    return replace(
+        before,
+        input_tokens=before.input_tokens + more.input_tokens,
+        output_tokens=before.output_tokens + more.output_tokens,
+        turns=before.turns + more.turns,
+        cost_usd=sum(costs) if costs else None,
+    )

@@ -1,0 +1,82 @@
+"""Questions about runs: the reading half of `ports.RunLedger`."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.models import REHEARSAL
+from amodal_rt.domain.run import OPEN, Run, RunStatus
+from amodal_rt.ports import Previous, RunFilter
+from amodal_rt.testing.ledger.part import Part
+
+
+class RunQueries(Part):
+    """Runs as their rows stand."""
+
+    async def find_run(self, run_id: str) -> Run | None:
+        self._check_reach()
+        row = self.store.runs.get(run_id)
+        return None if row is None else row.run
+
+    async def list_runs(self, wanted: RunFilter) -> list[Run]:
+        self._check_reach()
+        newest = (row.run for row in self.store.runs.newest())
+        return list(islice((run for run in newest if _is_wanted(run, wanted)), wanted.limit))
+
+    async def last_runs(self) -> Mapping[str, Run]:
+        self._check_reach()
+        runs = (row.run for row in self.store.runs.values())
+        return {run.automation: run for run in runs if run.status is not RunStatus.SKIPPED}
+
+    async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:
+        self._check_reach()
+        last: Run | None = None
+        for run_id in self.store.runs.of.get(automation, {}).values():
+            run = self.store.runs.row(run_id).run
+            tellable = run.status is RunStatus.COMPLETED and run.model != REHEARSAL
+            if not tellable or run.finished_at is None:
+                continue
+            if conversation_key is not None and run.conversation_key != conversation_key:
+                continue
+            if last is None or last.finished_at is None or run.finished_at >= last.finished_at:
+                last = run
+        if last is None or last.finished_at is None:
+            return None
+        return Previous(
+            run_id=last.run_id, summary=last.result_text or "", finished_at=last.finished_at
+        )
+
+    async def writes_since(self, automation: str, since: datetime) -> int:
+        self._check_reach()
+        return sum(
+            entry.type is EntryType.WRITE_STARTED
+            and entry.at >= since
+            and self.store.runs.row(entry.run_id).run.automation == automation
+            for entry in self.store.journals.values()
+        )
+
+
+def _is_wanted(run: Run, wanted: RunFilter) -> bool:
+    return (
+        wanted.automation in (None, run.automation)
+        and wanted.status in (None, run.status)
+        and wanted.event_id in (None, run.event_id)
+        and (wanted.since is None or run.created_at >= wanted.since)
+        and (wanted.at is None or _covers(run, wanted.at))
+    )
+
+
+def _covers(run: Run, at: datetime) -> bool:
+    """Whether a run's slots, or its life from creation to finish, touch `at`.
+
+    An instant without seconds stands for its minute, any other for its second.
+    """
+    begin = at.replace(microsecond=0)
+    end = begin + (timedelta(seconds=1) if begin.second else timedelta(minutes=1))
+    first, last = run.scheduled_for, run.scheduled_until or run.scheduled_for
+    if first is not None and last is not None and first < end and last >= begin:
+        return True
+    # A row that was skipped on arrival has no finish: its life is the instant it was made.
+    over = run.finished_at or run.created_at
+    return run.created_at < end and (run.status in OPEN or over >= begin)

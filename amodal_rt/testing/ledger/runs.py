@@ -1,0 +1,198 @@
+"""Runs from acceptance to their start or their early end: half of `ports.RunLedger`."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.ports import Caller, RunRef
+from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.admission import admit
+from amodal_rt.testing.ledger.part import Part
+from amodal_rt.testing.ledger.tables import RunRow
+
+
+class Occupancy:
+    """What runs right now, and so who must wait."""
+
+    def __init__(self, running: Iterable[Run]) -> None:
+        self._running = Counter[str]()
+        self._keys = set[tuple[str, str | None]]()
+        for run in running:
+            self.take(run)
+
+    def has_room(self, row: RunRow) -> bool:
+        """Whether the run's own automation and conversation let it start."""
+        run = row.run
+        if self._running[run.automation] >= row.concurrency:
+            return False
+        return not (run.conversation_key and (run.automation, run.conversation_key) in self._keys)
+
+    def take(self, run: Run) -> None:
+        """Count one more running run."""
+        self._running[run.automation] += 1
+        self._keys.add((run.automation, run.conversation_key))
+
+
+class RunRows(Part):
+    """Admission, claims and the ends that need no outcome."""
+
+    _claimed_at: datetime | None = None
+
+    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
+        if not starts:
+            return []
+        return await self._write("admit", lambda: admit(self.store, starts))
+
+    async def claim(self, *, limit: int, overall: int, now: datetime) -> list[Run]:
+        at, node = values.instant(now), self._node
+
+        def work() -> list[Run]:
+            self._claimed_at = at
+            runs = self.store.runs
+            most = min(limit, overall - len(runs.running))
+            if most <= 0 or not runs.pending or not self._may_act(node):
+                return []
+            found: list[Run] = []
+            occupancy = self._occupancy()
+            for row in runs.rows(runs.pending):
+                if len(found) == most:
+                    break
+                if _is_due(row.run, at) and occupancy.has_room(row):
+                    occupancy.take(row.run)
+                    found.append(self._claimed(row, node, at))
+            return found
+
+        return await self._write("claim", work)
+
+    async def next_claimable_at(self) -> datetime | None:
+        self._check_reach()
+        occupancy = self._occupancy()
+        waiting = [
+            row.run.not_before
+            for row in self.store.runs.rows(self.store.runs.pending)
+            if row.run.reason is None
+            and row.run.not_before is not None
+            # What was due at the last claim and is pending still waits for a slot.
+            and (self._claimed_at is None or row.run.not_before > self._claimed_at)
+            and occupancy.has_room(row)
+        ]
+        return min(waiting, default=None)
+
+    async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
+        at, old = values.instant(now), values.instant(before)
+        reason = SkippedReason.GLOBAL_LIMIT
+
+        def work() -> list[RunRef]:
+            occupancy = self._occupancy()
+            found = [
+                row.run
+                for row in self.store.runs.rows(self.store.runs.pending)
+                if _is_due(row.run, at) and row.run.created_at < old and occupancy.has_room(row)
+            ]
+            for run in found:
+                self._end_pending(
+                    run.run_id, RunStatus.SKIPPED, reason.value, "limits.startWithin", at
+                )
+            return [
+                RunRef(
+                    run_id=run.run_id,
+                    automation=run.automation,
+                    status=RunStatus.SKIPPED,
+                    reason=reason.value,
+                )
+                for run in found
+            ]
+
+        return await self._write("expire_waiting", work)
+
+    async def bind(self, run_id: str, *, term: int, definition: str) -> None:
+        def work() -> None:
+            row = self.store.runs.get(run_id)
+            if row and (row.run.status, row.run.term) == (RunStatus.RUNNING, term):
+                self._change(row, definition=definition)
+
+        await self._write("bind", work)
+
+    async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
+        rule = f"cancelled by {caller.actor} ({caller.door})"
+
+        def work() -> RunStatus:
+            row = self._require_run(run_id)
+            if row.run.status is RunStatus.PENDING:
+                self._end_pending(run_id, RunStatus.CANCELLED, None, rule, at)
+            elif row.run.status is RunStatus.RUNNING:
+                self.store.runs.put(run_id, replace(row, cancel_asked=True))
+            return row.run.status
+
+        return await self._write("cancel", work)
+
+    async def cancels_asked(self) -> list[str]:
+        self._check_reach()
+        running = self.store.runs.rows(self.store.runs.running)
+        return [
+            row.run.run_id for row in running if row.cancel_asked and row.run.node == self._node
+        ]
+
+    async def cancel_pending(
+        self, automation: str, *, rule: str, caller: Caller, at: datetime
+    ) -> list[str]:
+        told = f"{rule} ({caller.actor}, {caller.door})"
+        return await self._write(
+            "cancel_pending", lambda: self._cancel_pending(automation, told, at)
+        )
+
+    async def skip_pending(
+        self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime
+    ) -> bool:
+        return await self._write(
+            "skip_pending",
+            lambda: self._end_pending(run_id, RunStatus.SKIPPED, reason.value, rule, at),
+        )
+
+    def _occupancy(self) -> Occupancy:
+        runs = self.store.runs
+        return Occupancy(runs.row(run_id).run for run_id in runs.running.values())
+
+    def _claimed(self, row: RunRow, node: str, at: datetime) -> Run:
+        run = row.run
+        return self._change(
+            row,
+            status=RunStatus.RUNNING,
+            node=node,
+            term=run.term + 1,
+            not_before=None,
+            started_at=run.started_at or at,
+        )
+
+    def _change(self, row: RunRow, **changed: object) -> Run:
+        """Replace columns of a run; returns it as it stands then."""
+        run = replace(row.run, **changed)  # pyright: ignore[reportArgumentType]
+        self.store.runs.put(run.run_id, replace(row, run=run))
+        return run
+
+    def _cancel_pending(self, automation: str, rule: str, at: datetime) -> list[str]:
+        waiting = [row.run for row in self.store.runs.rows(self.store.runs.pending)]
+        found = [run.run_id for run in waiting if run.automation == automation]
+        for run_id in found:
+            self._end_pending(run_id, RunStatus.CANCELLED, None, rule, at)
+        return found
+
+    def _end_pending(
+        self, run_id: str, status: RunStatus, reason: str | None, rule: str, at: datetime
+    ) -> bool:
+        """End a pending run without an outcome, with the entry that tells its readers so."""
+        row = self.store.runs.get(run_id)
+        if row is None or row.run.status is not RunStatus.PENDING:
+            return False
+        self._change(row, status=status, reason=reason, rule=rule, finished_at=values.instant(at))
+        data = {"status": status.value, "reason": reason, "rule": rule}
+        self.store.append(run_id, EntryType.RUN_FINISHED, at=at, attempt=row.run.attempt, data=data)
+        return True
+
+
+def _is_due(run: Run, now: datetime) -> bool:
+    """Whether a pending run wants a slot now."""
+    return run.reason is None and (run.not_before is None or run.not_before <= now)

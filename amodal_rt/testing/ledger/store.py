@@ -1,0 +1,151 @@
+"""All that the nodes of one ledger share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.breaker import Breaker
+from amodal_rt.domain.condition import Condition
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureState, MessageKind
+from amodal_rt.domain.event import Event, Rejection
+from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.ports import (
+    ArchivedDefinition,
+    AutomationFacts,
+    NodeRecord,
+    RunRef,
+    ScheduleState,
+    StoreItem,
+)
+from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.tables import AuditRow, RunTable, Table, Undo
+
+UNSETTLED = frozenset({DeliveryStatus.PENDING, DeliveryStatus.SENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message with who sends it, and whether anybody was told that it was given up."""
+
+    number: int
+    record: DeliveryRecord
+    node: str | None = None
+    unanswered: bool = False
+
+
+class OutboxTable(Table[str, MessageRow]):
+    """Messages by id; `unsettled` holds `{number: id}` of those under way, in no order."""
+
+    def __init__(self, undo: Undo) -> None:
+        super().__init__(undo)
+        self.unsettled: dict[int, str] = {}
+
+    def open_rows(self) -> list[MessageRow]:
+        """Those under way, oldest first."""
+        return [self._rows[key] for _, key in sorted(self.unsettled.items())]
+
+    def _set(self, key: str, row: MessageRow | None) -> None:
+        before = self._rows.get(key)
+        if before is not None:
+            self.unsettled.pop(before.number, None)
+        super()._set(key, row)
+        if row is not None and row.record.status in UNSETTLED:
+            self.unsettled[row.number] = key
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A stored event."""
+
+    event: Event
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """A value of a store."""
+
+    item: StoreItem
+    expires_at: datetime | None
+
+
+class MemoryStore:
+    """The tables of one ledger. Give one to several `MemoryLedger`s: they are its nodes.
+
+    Nothing outlives the process: to restart a daemon, make a new ledger over the same store.
+    Leases count by `clock`, where one is given, else by the clock of each node.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock
+        self.undo = undo = Undo()
+        self.numbers = count(1)
+        self.runs = RunTable(undo)
+        self.runs_of_event: Table[str, tuple[str, ...]] = Table(undo)
+        self.slots: Table[tuple[str, datetime], str] = Table(undo)
+        self.schedules: Table[tuple[str, str], ScheduleState] = Table(undo)
+        self.events: Table[str, EventRow] = Table(undo)
+        self.keys: Table[tuple[str, str], tuple[str, datetime]] = Table(undo)
+        self.rejections: Table[int, Rejection] = Table(undo)
+        self.rejected: Table[tuple[str, str], int] = Table(undo)
+        self.journals: Table[tuple[str, int], Entry] = Table(undo)
+        self.lengths: Table[str, int] = Table(undo)
+        self.outbox = OutboxTable(undo)
+        self.failures: Table[str, FailureState] = Table(undo)
+        self.breakers: Table[str, Breaker] = Table(undo)
+        self.conditions: Table[str, Condition] = Table(undo)
+        self.nodes: Table[str, NodeRecord] = Table(undo)
+        self.automations: Table[str, AutomationFacts] = Table(undo)
+        self.facts: Table[str, str] = Table(undo)
+        self.audit: Table[int, AuditRow] = Table(undo)
+        self.versions: Table[tuple[str, str, str], ArchivedDefinition] = Table(undo)
+        self.live: Table[tuple[str, str], ArchivedDefinition] = Table(undo)
+        self.items: Table[tuple[str, str], ItemRow] = Table(undo)
+
+    def append(
+        self,
+        run_id: str,
+        type: EntryType,
+        *,
+        at: datetime,
+        attempt: int,
+        step: str | None = None,
+        parent: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> int:
+        """Write a journal entry as part of a transaction; returns its sequence."""
+        sequence = (self.lengths.get(run_id) or 0) + 1
+        held = values.document(dict(data)) if data else {}
+        assert isinstance(held, dict)
+        entry = Entry(
+            run_id=run_id,
+            sequence=sequence,
+            type=type,
+            at=values.instant(at),
+            attempt=attempt,
+            step=values.maybe_text(step),
+            parent=values.maybe_text(parent),
+            data=held,
+        )
+        self.journals.put((run_id, sequence), entry)
+        self.lengths.put(run_id, sequence)
+        return sequence
+
+    def refs_of(self, event_id: str) -> tuple[RunRef, ...]:
+        """The runs that an event led to, oldest first."""
+        runs = (self.runs.row(run_id).run for run_id in self.runs_of_event.get(event_id) or ())
+        return tuple(
+            RunRef(
+                run_id=run.run_id, automation=run.automation, status=run.status, reason=run.reason
+            )
+            for run in runs
+        )
+
+    def is_owed(self, automation: str, kind: MessageKind) -> bool:
+        """Whether a message of that kind is under way."""
+        return any(
+            row.record.message.automation == automation and row.record.message.kind is kind
+            for row in self.outbox.open_rows()
+        )
