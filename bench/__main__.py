@@ -7,12 +7,13 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import clockwork, doors, reloading, sessions, words
+from bench import clockwork, doors, history, reloading, sessions, words
 
 _MEASURES = {
     "webhooks": doors.measure,
     "schedules": clockwork.measure,
     "sessions": sessions.measure,
+    "history": history.measure,
     "reload": reloading.measure,
     "cli": words.measure,
 }
