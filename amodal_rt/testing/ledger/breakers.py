@@ -124,7 +124,7 @@ class BreakerRows(FailureRows):
         **changed: object,
     ) -> MessageRow:
         """Replace columns of a message; returns it as it stands then."""
-        record = replace(row.record, **changed)  # pyright: ignore[reportArgumentType]
+        record = replace(row.record, **changed)
         made = MessageRow(row.number, record, node, unanswered)
         self.store.outbox.put(record.message.delivery_id, made)
         return made

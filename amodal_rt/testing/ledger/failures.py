@@ -63,7 +63,7 @@ class FailureRows(Part):
         for message in messages:
             stored = replace(
                 message,
-                body=values.document(dict(message.body)),  # pyright: ignore[reportArgumentType]
+                body=values.mapping(message.body),
                 created_at=values.instant(message.created_at),
                 expires_at=values.instant(message.expires_at),
             )
@@ -81,5 +81,5 @@ class FailureRows(Part):
         kept = self.store.failures.get(automation) or FailureState()
         self.store.failures.put(
             automation,
-            replace(kept, **changed),  # pyright: ignore[reportArgumentType]
+            replace(kept, **changed),
         )

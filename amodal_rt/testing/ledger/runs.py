@@ -169,7 +169,7 @@ class RunRows(Part):
 
     def _change(self, row: RunRow, **changed: object) -> Run:
         """Replace columns of a run; returns it as it stands then."""
-        run = replace(row.run, **changed)  # pyright: ignore[reportArgumentType]
+        run = replace(row.run, **changed)
         self.store.runs.put(run.run_id, replace(row, run=run))
         return run
 

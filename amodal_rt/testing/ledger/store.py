@@ -117,8 +117,6 @@ class MemoryStore:
     ) -> int:
         """Write a journal entry as part of a transaction; returns its sequence."""
         sequence = (self.lengths.get(run_id) or 0) + 1
-        held = values.document(dict(data)) if data else {}
-        assert isinstance(held, dict)
         entry = Entry(
             run_id=run_id,
             sequence=sequence,
@@ -127,7 +125,7 @@ class MemoryStore:
             attempt=attempt,
             step=values.maybe_text(step),
             parent=values.maybe_text(parent),
-            data=held,
+            data=values.mapping(data) if data else {},
         )
         self.journals.put((run_id, sequence), entry)
         self.lengths.put(run_id, sequence)

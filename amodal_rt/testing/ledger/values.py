@@ -1,7 +1,9 @@
 """What a value becomes by being stored: the same as in a database."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import cast
 
 from amodal_rt.clock import from_millis, to_millis
 
@@ -35,3 +37,8 @@ def document(value: object) -> object:
     if value is None or isinstance(value, bool | int | str):
         return value
     return json.loads(json.dumps(value))
+
+
+def mapping(value: Mapping[str, object]) -> Mapping[str, object]:
+    """`document` of an object."""
+    return cast("dict[str, object]", document(dict(value)))
