@@ -8,15 +8,17 @@ import base64
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
 DEEPEST = 64
 _LARGEST = 1 << 63
 _MOST_FIELDS = 1000
+_UTF_8 = "utf-8-sig"
 _CHARSETS = {
-    "utf-8": "utf-8-sig",
-    "utf8": "utf-8-sig",
+    "utf-8": _UTF_8,
+    "utf8": _UTF_8,
     "us-ascii": "ascii",
     "iso-8859-1": "latin-1",
     "latin-1": "latin-1",
@@ -57,11 +59,13 @@ def parse_body(body: bytes, content_type: str | None) -> object:
 
 def _decode(body: bytes, content_type: str | None) -> str | None:
     found = _CHARSET.search(content_type) if content_type else None
-    charset = _CHARSETS.get(found[1].lower()) if found else "utf-8-sig"
+    charset = _CHARSETS.get(found[1].lower()) if found else _UTF_8
     if charset is None:
         return None
     try:
-        text = body.decode(charset)
+        # The codec that skips a byte order mark is written in Python: ten times as slow.
+        plain = charset == _UTF_8
+        text = body.removeprefix(BOM_UTF8).decode() if plain else body.decode(charset)
     except UnicodeDecodeError:
         return None
     # A byte zero in text would end it early in some database or terminal.
