@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amodal_rt.clock import Clock
 from amodal_rt.daemon.known_secrets import KnownSecrets
+from amodal_rt.daemon.nodes import LocalLease, Membership
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.planner import DeliveryPlanner
@@ -33,6 +34,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
+from amodal_rt.operations.why import Why
 from amodal_rt.servers.control import Verbs
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.triggers.cron import Scheduler
@@ -52,6 +54,7 @@ class Ground:
     signals: ProcessSignals
     callbacks: Callbacks
     ledger: SqliteLedger
+    lease: LocalLease
     workspace: Workspace
 
 
@@ -67,6 +70,7 @@ class House:
     address: Address
     executor: AgentExecutor
     engine: Engine
+    membership: Membership
     scheduler: Scheduler
     sender: Sender
     automations: Automations
@@ -76,6 +80,7 @@ class House:
     connections: Connections
     stores: Stores
     causes: Causes
+    why: Why
 
     def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
         """What the control socket offers."""
@@ -87,6 +92,7 @@ class House:
             connections=self.connections,
             stores=self.stores,
             causes=self.causes,
+            why=self.why,
             status=status,
             clock=self.ground.clock,
         )
@@ -106,6 +112,7 @@ def lay_ground(
         signals=signals,
         callbacks=Callbacks(),
         ledger=ledger,
+        lease=LocalLease(clock),
         workspace=workspace,
     )
 
@@ -149,6 +156,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=address,
         executor=executor,
         engine=control.engine,
+        membership=_membership(ground, control.engine),
         scheduler=_scheduler(ground),
         sender=_sender(ground, egress, redactor, causes),
         automations=automations,
@@ -158,6 +166,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         causes=causes,
+        why=Why(workspace, ledger, facts, clock=clock),
     )
 
 
@@ -169,8 +178,19 @@ def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engi
         planner=DeliveryPlanner(ground.ids),
         signals=ground.signals,
         clock=ground.clock,
-        ids=ground.ids,
         mask=redactor.mask,
+        lease=ground.lease,
+    )
+
+
+def _membership(ground: Ground, engine: Engine) -> Membership:
+    return Membership(
+        ledger=ground.ledger,
+        lease=ground.lease,
+        carries=engine,
+        signals=ground.signals,
+        clock=ground.clock,
+        shared=False,
     )
 
 
@@ -199,7 +219,9 @@ def _sender(ground: Ground, egress: Egress, redactor: Redactor, causes: Causes) 
 
     async def marks(url: str, message: OutboxMessage) -> Mapping[str, str]:
         # A result that is delivered to a webhook of ours starts the next run of a chain.
-        run = await ground.ledger.find_run(message.run_id) if causes.is_own(url) else None
+        if message.run_id is None or not causes.is_own(url):
+            return {}
+        run = await ground.ledger.find_run(message.run_id)
         return causes.headers(url, Cause(depth=run.depth, run_id=run.run_id)) if run else {}
 
     sender.mark_with(marks)

@@ -1,4 +1,4 @@
-"""The verbs of runs: list, show, follow, cancel, replay, why."""
+"""The verbs of runs: list, show, follow, cancel, replay."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -65,13 +65,6 @@ class Runs:
         found = await self._get(run_id)
         deliveries = await self._deliveries([found])
         return shapes.run_in_full(found, deliveries.get(run_id, ()))
-
-    async def why(
-        self, caller: Caller, automation: str, *, at: datetime | None = None, limit: int = 20
-    ) -> list[Document]:
-        """What became of each slot and event, by which rule; newest first."""
-        wanted = RunFilter(automation=automation, at=at, limit=limit)
-        return [shapes.ruling(each) for each in await self._ledger.list_runs(wanted)]
 
     async def cancel(self, caller: Caller, run_id: str) -> Document:
         """End a run that has not ended. Raises NotFoundError, ConflictError (`run_ended`).
@@ -162,7 +155,7 @@ class Runs:
             run_ids = [each.run_id for each in found]
             records = await self._ledger.list_messages(limit=_DELIVERIES, run_ids=run_ids)
             for record in reversed(records):
-                by_run.setdefault(record.message.run_id, []).append(record)
+                by_run.setdefault(record.message.run_id or "", []).append(record)
         return by_run
 
 

@@ -27,6 +27,7 @@ from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.why import Why
 from amodal_rt.ports import Caller
 from amodal_rt.servers.peers import may_control, peer_uid, user_name
 
@@ -60,6 +61,7 @@ class Verbs:
     connections: Connections
     stores: Stores
     causes: Causes
+    why: Why
     status: Callable[[], Mapping[str, object]]
     clock: Clock
 
@@ -210,9 +212,11 @@ class _Door:
 
     async def _why(self, request: web.Request) -> object:
         await self._verbs.automations.require_known(_name(request))
-        at = asked.instant(request.query.get("at"), now=self._verbs.clock.now())
-        return await self._verbs.runs.why(
-            _caller(request), _name(request), at=at, limit=_limit(request, 20)
+        return await self._verbs.why.explain(
+            _caller(request),
+            _name(request),
+            at=request.query.get("at"),
+            limit=_limit(request, 20),
         )
 
     async def _pause(self, request: web.Request) -> object:

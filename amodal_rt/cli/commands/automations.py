@@ -118,7 +118,10 @@ def history(
 
 def why(
     name: options.Name,
-    at: Annotated[str | None, typer.Option(help="An ISO time: what happened then.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="An ISO time, past or to come; an event's, run's or delivery's id."),
+    ] = None,
     limit: options.Limit = 20,
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,

@@ -227,4 +227,4 @@ def _cause(row: Document) -> str:
     """The slot, the event, or that a person asked."""
     if row["scheduled_for"]:
         return table.instant(row["scheduled_for"])
-    return str(row["event_id"] or "by hand")
+    return str(row["event_id"] or ("by hand" if row["run_id"] else "-"))

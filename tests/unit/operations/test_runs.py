@@ -1,11 +1,10 @@
 """The verbs of runs: following ends with the run, cancelling ends the run."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from desk import ADA, NOW, Desk, cron, definition, live
+from desk import ADA, NOW, Desk, definition, live
 
 from amodal_rt.domain.delivery import (
     DeliveryStatus,
@@ -18,11 +17,9 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
-from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Usage
-from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.domain.run import Run, RunStatus, Usage
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ports import journal_topic
-from amodal_rt.triggers.starts import start_for
 
 
 async def begin(desk: Desk, name: str = "a", payload: object = None) -> Run:
@@ -195,35 +192,6 @@ async def test_a_replay_is_a_new_run_of_the_same_payload_asked_for_by_the_caller
     assert found is not None
     assert found.run_id != run.run_id
     assert (found.payload, found.requester, found.status) == ({"n": 7}, "ada", RunStatus.PENDING)
-
-
-async def test_why_answers_from_skipped_slots_too(desk: Desk) -> None:
-    found = definition("a", cron())
-    desk.files.add(live(found))
-    slot = NOW - timedelta(hours=3)
-    wish = start_for(found, TriggerKind.CRON, ids=desk.ids, now=NOW)
-    start = replace(
-        wish,
-        scheduled_for=slot,
-        schedule_key="cron:0 9 * * *",
-        skip=SkippedReason.PAUSED,
-        rule="paused by ada",
-    )
-    await desk.ledger.admit([start])
-
-    (row,) = await desk.runs.why(ADA, "a", at=slot)
-    elsewhere = await desk.runs.why(ADA, "a", at=slot - timedelta(days=1))
-
-    assert row == {
-        "scheduled_for": "2026-03-01T09:00:00Z",
-        "event_id": None,
-        "run_id": start.run_id,
-        "status": "skipped",
-        "reason": "paused",
-        "rule": "paused by ada",
-        "definition": found.hash,
-    }
-    assert elsewhere == []
 
 
 @pytest.mark.parametrize("verb", ["show", "cancel", "replay"])
