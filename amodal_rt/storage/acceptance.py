@@ -1,6 +1,5 @@
 """Events of many senders accepted in one go, each ruled on as if it came alone, in its turn."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,14 +13,15 @@ from amodal_rt.ports import DEDUP_RETENTION, Receipt, RunRef
 from amodal_rt.storage import tables
 from amodal_rt.storage.admission import Admission, Wish, wishes
 from amodal_rt.storage.bulk import Insert, Values
-from amodal_rt.storage.rows import EVENT_COLUMNS, dumped, event_row, storable
-from amodal_rt.storage.writer import driver
+from amodal_rt.storage.dialect import Listed, Raw, driver
+from amodal_rt.storage.rows import EVENT_COLUMNS, event_row, storable
 
 _EVENTS = Insert(tables.events, EVENT_COLUMNS)
 _KEYS = Insert(
     tables.dedup_keys,
     ("endpoint", "key", "event_id", "seen_at"),
-    rule="ON CONFLICT DO UPDATE SET event_id = excluded.event_id, seen_at = excluded.seen_at",
+    rule="ON CONFLICT (endpoint, key) DO UPDATE SET event_id = excluded.event_id,"
+    " seen_at = excluded.seen_at",
 )
 _SEEN = (
     "SELECT seen.endpoint, seen.key, seen.event_id, seen.seen_at"
@@ -102,7 +102,7 @@ class Acceptance:
         return [_with_runs(raw, each) for each in answers]
 
 
-def refs_of(raw: sqlite3.Connection, event_id: str) -> Iterable[RunRef]:
+def refs_of(raw: Raw, event_id: str) -> Iterable[RunRef]:
     """The runs that an event led to, oldest first."""
     for run_id, automation, status, reason in raw.execute(_RUNS_OF, (event_id,)):
         yield RunRef(run_id=run_id, automation=automation, status=RunStatus(status), reason=reason)
@@ -114,10 +114,10 @@ def _keys(dedup: DedupKey) -> list[_Key]:
     return [(endpoint, storable(key)) for key in dict.fromkeys(dedup.keys)]
 
 
-def _remembered(raw: sqlite3.Connection, keys: Sequence[_Key]) -> _Memory:
+def _remembered(raw: Raw, keys: Sequence[_Key]) -> _Memory:
     if not keys:
         return {}
-    found = raw.execute(_SEEN, (dumped(keys),)).fetchall()
+    found = raw.execute(_SEEN, (Listed(keys),)).fetchall()
     return {(endpoint, key): (event_id, seen_at) for endpoint, key, event_id, seen_at in found}
 
 
@@ -131,7 +131,7 @@ def _first(each: Offer, memory: Mapping[_Key, tuple[str, int]]) -> str | None:
     return None
 
 
-def _with_runs(raw: sqlite3.Connection, answer: Receipt | AmodalError) -> Receipt | AmodalError:
+def _with_runs(raw: Raw, answer: Receipt | AmodalError) -> Receipt | AmodalError:
     """A duplicate's receipt names the runs of the first event, which now are all written."""
     if isinstance(answer, AmodalError) or not answer.duplicate:
         return answer

@@ -1,6 +1,5 @@
 """The ledger's ruling on wishes for runs. Frequent, so it speaks to the driver itself."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,12 +11,12 @@ from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
 from amodal_rt.storage import tables
 from amodal_rt.storage.bulk import Insert
+from amodal_rt.storage.dialect import Raw
 from amodal_rt.storage.rows import START_COLUMNS, StartRow, maybe_storable, slot_of, start_row
 
 _RUNS = Insert(tables.runs, ("status", "reason", "rule", *START_COLUMNS))
-_TAKE_SLOT = (
-    "INSERT INTO occurrences (automation, scheduled_for, run_id) VALUES (?, ?, ?)"
-    " ON CONFLICT DO NOTHING"
+_SLOTS = Insert(
+    tables.occurrences, ("automation", "scheduled_for", "run_id"), rule="ON CONFLICT DO NOTHING"
 )
 _GIVE_SLOT = "UPDATE occurrences SET run_id = ? WHERE automation = ? AND scheduled_for = ?"
 _RULED_ON = (
@@ -28,7 +27,7 @@ _WANTS_A_SLOT = f"{tables.PENDING} AND reason IS NULL"
 # Named indexes: by its name alone an automation's whole history would be counted through.
 _OPEN_OF_ONE = (
     "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM runs INDEXED BY runs_waiting"  # noqa: S608
-    f" WHERE automation = ?1 AND {_WANTS_A_SLOT} LIMIT ?2))"
+    f" WHERE automation = ?1 AND {_WANTS_A_SLOT} LIMIT ?2) AS waiting)"
     " + (SELECT COUNT(*) FROM runs INDEXED BY runs_running"
     f" WHERE automation = ?1 AND {tables.RUNNING})"
 )
@@ -36,7 +35,7 @@ _OPEN_OF_ALL = (
     "SELECT automation, COUNT(*) FROM ("  # noqa: S608  all constants
     f"SELECT automation FROM runs INDEXED BY runs_pending WHERE {_WANTS_A_SLOT} UNION ALL "
     f"SELECT automation FROM runs INDEXED BY runs_running WHERE {tables.RUNNING}"
-    ") GROUP BY automation"
+    ") AS open GROUP BY automation"
 )
 _NTH_NEWEST = (
     f"SELECT created_at FROM runs WHERE automation = ? AND {tables.NOT_SKIPPED}"  # noqa: S608
@@ -56,7 +55,9 @@ _FEW = 20
 class Admission:
     """Rules on starts within a transaction. Belongs to the writer's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared` when other processes add runs too."""
+        self._shared = shared
         self._pending_at_most: int | None = None
 
     def grew(self, runs: int = 1) -> None:
@@ -76,11 +77,13 @@ class Admission:
             self._pending_at_most = int(sitting.raw.execute(count).fetchone()[0])
         return self._pending_at_most >= limit
 
-    def sit(self, raw: sqlite3.Connection, wishes: Sequence["Wish"]) -> "Sitting":
+    def sit(self, raw: Raw, wishes: Sequence["Wish"]) -> "Sitting":
         """Begin to rule on (some of) `wishes`, in their order."""
+        if self._shared:
+            self._pending_at_most = None
         return Sitting(self, raw, _open_runs(raw, wishes), _take_all_slots(raw, wishes))
 
-    def rule(self, raw: sqlite3.Connection, wishes: Sequence["Wish"]) -> list[RunRef]:
+    def rule(self, raw: Raw, wishes: Sequence["Wish"]) -> list[RunRef]:
         """Write the rows that `RunLedger.admit` promises, and say what they are."""
         sitting = self.sit(raw, wishes)
         refs = sitting.rule_on(wishes)
@@ -112,7 +115,7 @@ def _counted(start: Start) -> bool:
     return start.skip is None and start.on_limit is OnLimit.SKIP
 
 
-def _open_runs(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> dict[str, int]:
+def _open_runs(raw: Raw, wishes: Sequence[Wish]) -> dict[str, int]:
     """Open runs that hold or want a slot, by automation; at least up to the limits asked about."""
     limits: dict[str, int] = {}
     for start in (wish.start for wish in wishes if _counted(wish.start)):
@@ -125,7 +128,7 @@ def _open_runs(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> dict[str, int
     }
 
 
-def _take_all_slots(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> bool:
+def _take_all_slots(raw: Raw, wishes: Sequence[Wish]) -> bool:
     """Take every slot at once, as when ten thousand are due; False when one was taken before."""
     slots = [
         (wish.start.automation, wish.slot, wish.start.run_id)
@@ -135,7 +138,7 @@ def _take_all_slots(raw: sqlite3.Connection, wishes: Sequence[Wish]) -> bool:
     if len(slots) <= _FEW:
         return False
     raw.execute("SAVEPOINT slots")
-    taken = raw.executemany(_TAKE_SLOT, slots).rowcount == len(slots)
+    taken = _SLOTS.send(raw, slots) == len(slots)
     if not taken:
         raw.execute("ROLLBACK TO slots")
     raw.execute("RELEASE slots")
@@ -150,7 +153,7 @@ class Sitting:
     """
 
     admission: Admission
-    raw: sqlite3.Connection
+    raw: Raw
     open_runs: dict[str, int]
     has_slots: bool
     rows: list[StartRow] = field(default_factory=list[Any])
@@ -190,10 +193,10 @@ class Sitting:
     def _take_slot(self, wish: Wish) -> bool:
         start, until = wish.start, wish.until
         slot = (start.automation, wish.slot, start.run_id)
-        if not self.has_slots and self.raw.execute(_TAKE_SLOT, slot).rowcount == 0:
+        if not self.has_slots and _SLOTS.send(self.raw, [slot]) == 0:
             return False
         if until != wish.slot:
-            self.raw.execute(_TAKE_SLOT, (start.automation, until, start.run_id))
+            _SLOTS.send(self.raw, [(start.automation, until, start.run_id)])
         # A crash before the scheduler notes how far it came must not have it ask again
         # for a longer stretch that begins with a slot already taken.
         if start.schedule_key is not None and until is not None:

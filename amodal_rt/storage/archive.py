@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.ports import ArchivedDefinition
 from amodal_rt.storage import tables
+from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Columns, Row
 
 
 class ArchiveRows(Part):
-    """`ports.DefinitionArchive` over SQLite."""
+    """`ports.DefinitionArchive` over a database."""
 
     async def record_live(self, versions: Sequence[ArchivedDefinition]) -> None:
         rows: list[Columns] = [

@@ -47,11 +47,11 @@ class Rows(Protocol):
 
 
 class Listed:
-    """Many values bound as one, for `json_each(?)`: texts, or rows of texts."""
+    """Many values bound as one, for `json_each(?)`: texts, or rows."""
 
     __slots__ = ("values",)
 
-    def __init__(self, values: Sequence[str] | Sequence[Sequence[str]]) -> None:
+    def __init__(self, values: Sequence[str] | Sequence[Sequence[Scalar]]) -> None:
         self.values = values
 
     def __conform__(self, _: object) -> str:

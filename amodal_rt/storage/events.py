@@ -11,13 +11,13 @@ from amodal_rt.domain.run import Start
 from amodal_rt.ports import EventRecord, Receipt
 from amodal_rt.storage import tables
 from amodal_rt.storage.acceptance import offer, refs_of
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, maybe_storable, storable, to_event
-from amodal_rt.storage.writer import driver
 
 _COUNT_REJECTION = (
     "INSERT INTO rejection_counts (endpoint, reason, count) VALUES (?, ?, 1)"
-    " ON CONFLICT DO UPDATE SET count = count + 1"
+    " ON CONFLICT (endpoint, reason) DO UPDATE SET count = rejection_counts.count + 1"
 )
 _KEEP_NEWEST = (
     "DELETE FROM rejections WHERE endpoint = ?1 AND number <="
@@ -26,7 +26,7 @@ _KEEP_NEWEST = (
 
 
 class EventRows(Part):
-    """`ports.EventLedger` over SQLite."""
+    """`ports.EventLedger` over a database."""
 
     async def accept(
         self,

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from amodal_rt.clock import to_millis
 from amodal_rt.ports import AutomationFacts, Caller
 from amodal_rt.storage import tables
+from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Columns, Row, dumped, instant, maybe_storable, storable
 from amodal_rt.storage.runs import cancel_pending
 
 
 class FactRows(Part):
-    """`ports.FactLedger` over SQLite."""
+    """`ports.FactLedger` over a database."""
 
     async def automation_facts(self) -> Mapping[str, AutomationFacts]:
         query = select(tables.automation_facts)

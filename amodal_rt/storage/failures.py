@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.delivery import (
@@ -15,6 +14,7 @@ from amodal_rt.domain.delivery import (
     Plan,
 )
 from amodal_rt.storage import tables
+from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.rows import instant, message_columns
 
 _UNSETTLED = (DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value)

@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from amodal_rt import failpoints
 from amodal_rt.errors import ConflictError
-from amodal_rt.storage.dialect import sqlite_driver
+from amodal_rt.storage.dialect import driver, sqlite_driver
 from amodal_rt.storage.filesystem import make_private, sync_file, sync_folder
 from amodal_rt.storage.tables import metadata
 
@@ -50,7 +50,7 @@ def bring_up_to_date(connection: Connection, path: Path, scripts: Scripts = SCRI
             raise foreign(path)
         create(connection, scripts.head)
         return
-    _require_known(found, scripts)
+    require_known(found, scripts)
     _keep_copy(raw, path.with_name(f"{path.name}.before-{found}"))
     _upgrade(connection, scripts)
 
@@ -72,7 +72,7 @@ def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:
         if found is None:
             raise foreign(path)
         if found != scripts.head:
-            _require_known(found, scripts)
+            require_known(found, scripts)
             _upgrade(connection, scripts)
 
 
@@ -80,12 +80,18 @@ def create(connection: Connection, head: str) -> None:
     """Make the newest tables in an empty file: what all revisions together make."""
     raw = sqlite_driver(connection)
     raw.execute("BEGIN IMMEDIATE")
-    metadata.create_all(connection, checkfirst=False)
-    raw.execute(_VERSION_TABLE)
-    raw.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (head,))
+    make_tables(connection, head)
     failpoints.hit("create.before_commit")
     raw.execute("COMMIT")
     failpoints.hit("create.after_commit")
+
+
+def make_tables(connection: Connection, head: str) -> None:
+    """Make the newest tables in an empty database, within a transaction."""
+    raw = driver(connection)
+    metadata.create_all(connection, checkfirst=False)
+    raw.execute(_VERSION_TABLE)
+    raw.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (head,))
 
 
 def stored(raw: sqlite3.Connection) -> str | None:
@@ -105,7 +111,8 @@ def foreign(path: Path) -> ConflictError:
     )
 
 
-def _require_known(found: str, scripts: Scripts) -> None:
+def require_known(found: str, scripts: Scripts) -> None:
+    """Raise ConflictError (`ledger_newer`) for a revision that `scripts` does not know."""
     # Alembic takes a quarter of a second to import and is needed once per version.
     from amodal_rt.storage import upgrade  # noqa: PLC0415
 

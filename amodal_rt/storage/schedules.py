@@ -7,18 +7,21 @@ from sqlalchemy import Connection, delete, select
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.ports import ScheduleState
 from amodal_rt.storage import tables
+from amodal_rt.storage.bulk import Insert
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import instant, millis
-from amodal_rt.storage.writer import driver
 
-_REPLACE = (
-    "INSERT OR REPLACE INTO schedule_states"
-    " (automation, key, fingerprint, counted_from, last_slot) VALUES (?, ?, ?, ?, ?)"
+_STATES = Insert(
+    tables.schedule_states,
+    ("automation", "key", "fingerprint", "counted_from", "last_slot"),
+    rule="ON CONFLICT (automation, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
+    " counted_from = excluded.counted_from, last_slot = excluded.last_slot",
 )
 
 
 class ScheduleRows(Part):
-    """`ports.ScheduleLedger` over SQLite."""
+    """`ports.ScheduleLedger` over a database."""
 
     async def schedule_states(self) -> list[ScheduleState]:
         columns = tables.schedule_states.c
@@ -51,7 +54,7 @@ class ScheduleRows(Part):
         ]
 
         def work(connection: Connection) -> None:
-            driver(connection).executemany(_REPLACE, rows)
+            _STATES.send(driver(connection), rows)
 
         if rows:
             await self._database.write(work)

@@ -16,11 +16,17 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
     text,
 )
+from sqlalchemy import Text as AnyText
+from sqlalchemy.dialects.postgresql import TEXT
 
 metadata = MetaData()
+
+# Ordered by its bytes on either database, whatever language the server speaks.
+Text = AnyText().with_variant(TEXT(collation="C"), "postgresql")
+# SQLite counts rows only in a column of exactly its own type.
+Number = BigInteger().with_variant(Integer(), "sqlite")
 
 PENDING = "status = 'pending'"
 RUNNING = "status = 'running'"
@@ -71,7 +77,7 @@ live_definitions = Table(
 events = Table(
     "events",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Number, primary_key=True),
     Column("id", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("source", Text, nullable=False),
@@ -103,7 +109,7 @@ dedup_keys = Table(
 rejections = Table(
     "rejections",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Number, primary_key=True),
     Column("endpoint", Text, nullable=False),
     Column("automation", Text),
     Column("reason", Text, nullable=False),
@@ -122,7 +128,7 @@ rejection_counts = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Number, primary_key=True),
     Column("id", Text, nullable=False),
     Column("automation", Text, nullable=False),
     Column("title", Text, nullable=False),
@@ -225,7 +231,7 @@ journal = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Number, primary_key=True),
     Column("id", Text, nullable=False),
     # None for what no run is the cause of: an alert about the workspace itself.
     Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE")),
@@ -320,7 +326,7 @@ facts = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Number, primary_key=True),
     _instant("at", required=True),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),

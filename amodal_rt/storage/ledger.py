@@ -1,0 +1,83 @@
+"""All parts of the ledger together, over whichever database."""
+
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import Connection, delete
+
+from amodal_rt.clock import to_millis
+from amodal_rt.ports import DEDUP_RETENTION
+from amodal_rt.storage import tables
+from amodal_rt.storage.archive import ArchiveRows
+from amodal_rt.storage.breakers import BreakerRows
+from amodal_rt.storage.conditions import ConditionRows
+from amodal_rt.storage.events import EventRows
+from amodal_rt.storage.facts import FactRows
+from amodal_rt.storage.journal import JournalRows
+from amodal_rt.storage.nodes import NodeRows
+from amodal_rt.storage.outbox import OutboxRows
+from amodal_rt.storage.outcomes import OutcomeRows
+from amodal_rt.storage.run_queries import RunQueries
+from amodal_rt.storage.runs import RunRows
+from amodal_rt.storage.schedules import ScheduleRows
+from amodal_rt.storage.stores import StoreRows
+
+
+class DatabaseLedger(
+    EventRows,
+    RunRows,
+    OutcomeRows,
+    RunQueries,
+    ScheduleRows,
+    JournalRows,
+    OutboxRows,
+    BreakerRows,
+    ConditionRows,
+    FactRows,
+    ArchiveRows,
+    StoreRows,
+    NodeRows,
+):
+    """`ports.Ledger` but for the choice of the database."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether a commit failed so that the disk's state is unknown.
+
+        Nothing is acknowledged any more; only a restart, which reads the disk again, helps.
+        """
+        return self._database.broken
+
+    async def open(self) -> None:
+        """Open the file and bring its tables up to date.
+
+        Raises ConflictError (`ledger_newer`, `ledger_foreign`) or UnavailableError (`ledger`).
+        """
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Commit what is under way and let go of the file."""
+        await self._database.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def prune(self, now: datetime) -> int:
+        """Delete delivery keys past their retention and expired values of stores.
+
+        Returns how many rows went. Nothing else is ever deleted.
+        """
+        keys, items = tables.dedup_keys, tables.store_items
+        statements = (
+            delete(keys).where(keys.c.seen_at <= to_millis(now - DEDUP_RETENTION)),
+            delete(items).where(items.c.expires_at <= to_millis(now)),
+        )
+
+        def work(connection: Connection) -> int:
+            return sum(connection.execute(statement).rowcount for statement in statements)
+
+        return await self._database.write(work)
