@@ -1,7 +1,7 @@
 """From a folder to a running daemon and back: the order of starting, and its reverse.
 
-Lock, ledger, workspace, endpoints, recovery, control socket, sender, engine, scheduler,
-watcher, TCP door, ready. The control socket opens early and closes late, so that a person
+Lock, ledger, workspace, endpoints, place among the nodes, recovery, control socket, sender,
+engine, scheduler, watcher, TCP door, ready. The control socket opens early and closes late, so that a person
 can look at a daemon that starts or stops.
 """
 
@@ -99,6 +99,10 @@ class Daemon:
             house = build_house(ground, webhook_key=await self._webhook_key(ground))
             await house.facts.refresh()
             await house.endpoints.refresh()
+            await house.membership.join()
+            stack.push_async_callback(house.membership.leave)
+            keeping = self.services.running("node", house.membership.keep())
+            await stack.enter_async_context(keeping)
             await house.engine.recover()
             await self._open(stack, house)
             yield house

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
@@ -15,6 +15,7 @@ from amodal_rt.domain.run import FailedReason, Run, RunStatus
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.ending import raised, retry_at, stopped
 from amodal_rt.engine.masking import masked
+from amodal_rt.engine.recovery import Next, Ruling, entries_of, interrupted, seconds_left
 from amodal_rt.engine.run_journal import RunJournal
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.errors import UnavailableError
@@ -27,6 +28,7 @@ from amodal_rt.ports import (
     EventRecord,
     Executor,
     JournalLedger,
+    Lease,
     OutcomePlanner,
     RunContext,
     RunLedger,
@@ -34,6 +36,7 @@ from amodal_rt.ports import (
     journal_topic,
 )
 
+T = TypeVar("T")
 _RETRY_SECONDS = 1.0
 _log = Log("engine")
 
@@ -59,29 +62,51 @@ class Carrier:
         signals: Signals,
         clock: Clock,
         mask: Callable[[str], str],
+        lease: Lease,
     ) -> None:
         self._ledger = ledger
         self._catalogue = catalogue
         self._executor = executor
+        self._lease = lease
         self._planner = planner
         self._signals = signals
         self._clock = clock
         self._mask = mask
 
-    async def carry(self, run: Run, supervisor: Supervisor) -> None:
-        """Execute the run and commit what became of it."""
+    async def carry(
+        self,
+        run: Run,
+        supervisor: Supervisor,
+        cut_off: Callable[[Run], Awaitable[Ruling]],
+    ) -> None:
+        """Execute the run and commit what became of it. `cut_off` rules over a run that this
+        process must stop in the middle."""
         snapshot = self._catalogue.snapshot()
         definition = snapshot.find_for(run)
         journal = RunJournal(
-            run, self._ledger, signals=self._signals, clock=self._clock, mask=self._mask
+            run,
+            self._ledger,
+            signals=self._signals,
+            clock=self._clock,
+            mask=self._mask,
+            fenced=lambda: supervisor.stop(Stop.LOST),
         )
         if definition is None:
-            ended: Outcome | Waiting = _cannot_run(run, snapshot)
+            ended: Outcome | Waiting | Stop = _cannot_run(run, snapshot)
             # Whom to tell of it still stands in the version that cannot run.
             definition = self.definition_of(run)
         else:
             ended = await self._execute(run, definition, snapshot, journal, supervisor)
         journal.close()
+        if ended is Stop.LOST:
+            _log.warning("run.abandoned", run=run.run_id, term=run.term)
+            return
+        if isinstance(ended, Stop):
+            ruling = await self._durably(lambda: cut_off(run))
+            if ruling.next is not Next.FAIL:
+                self._signals.notify(journal_topic(run.run_id))
+                return
+            ended = interrupted(ruling)
         if isinstance(ended, Waiting):
             await self._durably(lambda: self._ledger.park(run, ended, at=self._clock.now()))
             self._signals.notify(journal_topic(run.run_id))
@@ -147,30 +172,42 @@ class Carrier:
         snapshot: Snapshot,
         journal: RunJournal,
         supervisor: Supervisor,
-    ) -> Outcome | Waiting:
-        try:
+    ) -> Outcome | Waiting | Stop:
+        """How the run ended, or why it did not: it is LOST, or INTERRUPTED."""
+        timeout = definition.automation.limits.timeout
+        seconds = timeout.total_seconds()
+        if run.resumes:
+            before = await self._durably(lambda: entries_of(self._ledger, run))
+            seconds = seconds_left(before, timeout)
+
+        async def work() -> Outcome | Waiting:
             context = await self._context(run, definition, snapshot, journal)
             hit("run.before_execute")
-            timeout = definition.automation.limits.timeout
-            ended = await supervisor.watch(
-                self._executor.execute(context), seconds=timeout.total_seconds()
-            )
+            return await self._executor.execute(context)
+
+        try:
+            ended = await supervisor.watch(work(), seconds=seconds)
             hit("run.after_execute")
         except Exception as error:  # noqa: BLE001  whatever it is, the run has failed
+            if supervisor.why is Stop.LOST:
+                return Stop.LOST
             _log.warning("run.raised", run=run.run_id, error=self._mask(repr(error)))
             return raised(error, self._mask)
-        return stopped(ended, timeout) if isinstance(ended, Stop) else ended
+        if ended is Stop.DEADLINE or ended is Stop.CANCELLED:
+            return stopped(ended, timeout)
+        return ended
 
     async def _context(
         self, run: Run, definition: Definition, snapshot: Snapshot, journal: RunJournal
     ) -> RunContext:
         data: dict[str, object] = {"trigger": run.trigger.value, "definition": definition.hash}
         # Asked for together, the two writes share one commit: a model waits for no second flush.
-        _, _, event, previous = await asyncio.gather(
-            self._ledger.bind(run.run_id, term=run.term, definition=definition.hash),
+        bind, previous = self._ledger.bind, self._ledger.previous
+        _, _, event, before = await asyncio.gather(
+            self._durably(lambda: bind(run.run_id, term=run.term, definition=definition.hash)),
             journal.record(EntryType.RUN_STARTED, data=data),
-            self._find_event(run),
-            self._ledger.previous(run.automation, run.conversation_key),
+            self._durably(lambda: self._find_event(run)),
+            self._durably(lambda: previous(run.automation, run.conversation_key)),
         )
         _log.info("run.started", run=run.run_id, automation=run.automation, attempt=run.attempt)
         return RunContext(
@@ -179,8 +216,9 @@ class Carrier:
             snapshot=snapshot,
             environment=self._catalogue.environment(),
             journal=journal,
+            lease=self._lease,
             event=event.event if event else None,
-            previous=previous,
+            previous=before,
         )
 
     async def _find_event(self, run: Run) -> EventRecord | None:
@@ -195,13 +233,14 @@ class Carrier:
             output=tuple(self._mask(line) for line in outcome.output),
         )
 
-    async def _durably(self, write: Callable[[], Awaitable[bool]]) -> bool:
-        """Try until the ledger takes it: a full disk must not lose an outcome."""
+    async def _durably(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Try until the ledger answers: a full disk must not lose an outcome, nor a database
+        that is away fail a run."""
         while True:
             try:
-                return await write()
+                return await ask()
             except UnavailableError as error:
-                _log.error("run.outcome_waits", code=error.code, error=error.message)
+                _log.error("run.ledger_waits", code=error.code, error=error.message)
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _note(self, run: Run, notes: list[str], now: datetime) -> None:

@@ -132,8 +132,8 @@ class Recovery:
         # The ledger gives an orphan once: what could not be settled must not be forgotten.
         self._owed: dict[str, Run] = {}
 
-    async def recover(self) -> None:
-        """Take what nobody carries any more and settle each of it.
+    async def recover(self) -> int:
+        """Take what nobody carries any more and settle each of it; returns how many those were.
 
         May be cut off and repeated at any point. What the ledger refused is tried again by
         the next call, which the caller owes after an error.
@@ -141,12 +141,14 @@ class Recovery:
         hit("recovery.before_take")
         self._owed |= {run.run_id: run for run in await self._ledger.take_orphans()}
         hit("recovery.after_take")
+        count = len(self._owed)
         while self._owed:
             some = list(self._owed.values())[:_AT_ONCE]
             # Together they share commits: a node may leave hundreds behind.
             answers = await asyncio.gather(*map(self._settle, some), return_exceptions=True)
             for wrong in filter(None, answers):
                 raise wrong
+        return count
 
     async def cut_off(self, run: Run) -> Ruling:
         """Send a run that this process stops carrying back to the queue, or say why it fails.

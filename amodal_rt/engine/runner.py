@@ -12,7 +12,6 @@ from amodal_rt.engine.recovery import Recovery
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.engine.withdrawals import Withdrawals
 from amodal_rt.errors import AmodalError
-from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
 from amodal_rt.ports import (
     RUNS_PENDING,
@@ -21,6 +20,7 @@ from amodal_rt.ports import (
     EventLedger,
     Executor,
     JournalLedger,
+    Lease,
     OutcomePlanner,
     RunLedger,
     Signals,
@@ -47,8 +47,8 @@ class EngineLedger(RunLedger, EventLedger, JournalLedger, Protocol):
 class Engine:
     """The only part that turns pending runs into running ones.
 
-    At most `limits.concurrency` of the workspace run here at once; the ledger holds every
-    automation to its own limit.
+    At most `limits.concurrency` of the workspace run at once, here and on all nodes together;
+    the ledger holds every automation to its own limit.
     """
 
     def __init__(
@@ -60,10 +60,11 @@ class Engine:
         planner: OutcomePlanner,
         signals: Signals,
         clock: Clock,
-        ids: Ids,
         mask: Callable[[str], str],
+        lease: Lease,
     ) -> None:
         self._ledger = ledger
+        self._lease = lease
         self._catalogue = catalogue
         self._signals = signals
         self._clock = clock
@@ -75,8 +76,10 @@ class Engine:
             signals=signals,
             clock=clock,
             mask=mask,
+            lease=lease,
         )
         self._recovery = Recovery(ledger, self._carrier, clock)
+        self._recovering = asyncio.Lock()
         self._withdrawals = Withdrawals(
             ledger=ledger, catalogue=catalogue, signals=signals, clock=clock
         )
@@ -85,10 +88,26 @@ class Engine:
         self._expired_at = float("-inf")
         self._in_vain = 0
         self._stopping = False
+        self._cancel_missed = False
 
     async def recover(self) -> None:
-        """At start, before `run`: settle what a crash left running."""
-        await self._recovery.recover()
+        """Settle what a node that is gone left running: at start before `run`, and whenever
+        one was retired. To be called again after an error."""
+        async with self._recovering:
+            if await self._recovery.recover():
+                self._signals.notify(RUNS_PENDING)
+
+    def abandon(self) -> None:
+        """Let go of all runs, without a word in the ledger: another node may have them."""
+        for supervisor, _ in self._carried.values():
+            supervisor.stop(Stop.LOST)
+
+    async def obey_cancels(self) -> None:
+        """End the runs carried here that somebody asked to end through another node."""
+        for run_id in await self._ledger.cancels_asked():
+            found = self._carried.get(run_id)
+            if found is not None:
+                found[0].stop(Stop.CANCELLED)
 
     async def run(self) -> None:
         """Claim and carry runs until cancelled; returns by itself after `stop`."""
@@ -129,6 +148,9 @@ class Engine:
         """Ask a run that is carried here to end as cancelled."""
         found = self._carried.get(run_id)
         if found is None:
+            # Perhaps it was just claimed: the ledger knows, and is asked after that.
+            self._cancel_missed = True
+            self._signals.notify(RUNS_PENDING)
             return False
         found[0].stop(Stop.CANCELLED)
         return True
@@ -151,13 +173,16 @@ class Engine:
         free, now = self._free(), self._clock.now()
         overall = self._catalogue.snapshot().settings.limits.concurrency
         found: list[Run] = []
-        if free > 0:
+        if free > 0 and self._lease.held():
             found = await self._ledger.claim(limit=free, overall=overall, now=now)
         for run in found:
             if self._stopping:
                 await self._ledger.requeue(run, at=now)
             else:
                 self._carry(run)
+        if self._cancel_missed:
+            self._cancel_missed = False
+            await self.obey_cancels()
         self._in_vain = 0 if found else self._in_vain + 1
 
     async def _rest(self, seconds: float) -> None:
@@ -169,7 +194,9 @@ class Engine:
 
     def _carry(self, run: Run) -> None:
         supervisor = Supervisor(self._clock)
-        task = asyncio.create_task(self._carrier.carry(run, supervisor), name=run.run_id)
+        task = asyncio.create_task(
+            self._carrier.carry(run, supervisor, self._recovery.cut_off), name=run.run_id
+        )
         self._carried[run.run_id] = (supervisor, task)
         task.add_done_callback(lambda done: self._done(run, done))
 

@@ -17,6 +17,8 @@ class Stop(Enum):
     DEADLINE = "deadline"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    LOST = "lost"
+    """Another node has the run, or may have it soon: nothing may be written about it here."""
 
 
 class Supervisor:
@@ -35,6 +37,11 @@ class Supervisor:
         if not self._stop.done():
             self._stop.set_result(why)
 
+    @property
+    def why(self) -> Stop | None:
+        """The first reason to stop that was given, if any was."""
+        return self._stop.result() if self._stop.done() else None
+
     async def watch(
         self, work: Coroutine[object, object, Outcome | Waiting], *, seconds: float
     ) -> Outcome | Waiting | Stop:
@@ -45,7 +52,7 @@ class Supervisor:
             await asyncio.wait({task, timer, self._stop}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return _result(task)
-            why = self._stop.result() if self._stop.done() else Stop.DEADLINE
+            why = self.why or Stop.DEADLINE
             await self._end(task)
             return why
         finally:

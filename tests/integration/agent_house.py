@@ -56,6 +56,16 @@ class HurriedClock(SystemClock):
 
 
 @dataclass
+class Word:
+    """A lease that is held or not, as the test says."""
+
+    good: bool = True
+
+    def held(self) -> bool:
+        return self.good
+
+
+@dataclass
 class Reached:
     """One request that reached the service."""
 
@@ -106,6 +116,13 @@ class FakeView:
         return 404, {"error": "not found"}
 
 
+class Held:
+    """The lease of a node that nobody doubts."""
+
+    def held(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True)
 class RunJournal:
     """One run's journal in the real ledger, masked on the way in as the engine does."""
@@ -113,6 +130,7 @@ class RunJournal:
     ledger: SqliteLedger
     run_id: str
     redactor: Redactor
+    attempt: int = 1
 
     async def record(
         self,
@@ -124,7 +142,13 @@ class RunJournal:
     ) -> None:
         masked = {key: self.redactor.mask_document(value) for key, value in (data or {}).items()}
         await self.ledger.record(
-            self.run_id, type, at=datetime.now(UTC), step=step, parent=parent, data=masked
+            self.run_id,
+            type,
+            at=datetime.now(UTC),
+            attempt=self.attempt,
+            step=step,
+            parent=parent,
+            data=masked,
         )
 
 
@@ -142,6 +166,7 @@ class AgentHouse:
     knowledge: dict[str, Knowledge] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    lease: Word = field(default_factory=Word)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -281,6 +306,7 @@ class AgentHouse:
             snapshot=self.snapshot(),
             environment=self.env(),
             journal=RunJournal(self.ledger, run.run_id, self.redactor),
+            lease=Held(),
             event=facts,
             previous=previous,
         )

@@ -72,6 +72,16 @@ class Shelf:
 
 
 @dataclass
+class Word:
+    """A lease that is held or not, as the test says."""
+
+    good: bool = True
+
+    def held(self) -> bool:
+        return self.good
+
+
+@dataclass
 class Desk:
     """What a test of the engine needs."""
 
@@ -82,6 +92,7 @@ class Desk:
     executor: Scripted = field(default_factory=Scripted)
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)
     planner: OutcomePlanner | None = None
+    lease: Word = field(default_factory=Word)
 
     def put(self, name: str, **keys: object) -> Definition:
         document = {"title": name.title(), "prompt": "x", **keys}
@@ -141,8 +152,8 @@ class Desk:
             planner=self.planner or DeliveryPlanner(SystemIds(self.clock)),
             signals=self.signals,
             clock=self.clock,
-            ids=SystemIds(self.clock),
             mask=lambda text: text.replace("s3cret", "[secret]"),
+            lease=self.lease,
         )
 
     @asynccontextmanager

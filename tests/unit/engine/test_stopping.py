@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
@@ -30,10 +32,22 @@ async def test_stopping_lets_runs_finish_within_the_grace_period(desk):
     assert (await desk.run(pending)).status == "pending"
 
 
-async def test_what_does_not_finish_in_time_is_interrupted(desk):
+@pytest.mark.parametrize(
+    ("step", "status", "reason", "resumes"),
+    [
+        (None, "pending", None, 0),
+        (EntryType.TURN_STARTED, "pending", None, 1),
+        (EntryType.WRITE_STARTED, "failed", "interrupted", 0),
+    ],
+)
+async def test_what_does_not_finish_in_time_goes_on_at_the_next_start_unless_it_was_writing(
+    desk, step: EntryType | None, status: str, reason: str | None, resumes: int
+):
     definition = desk.put("job", retry={"attempts": 3})
 
     async def hang(context) -> Outcome:
+        if step:
+            await context.journal.record(step, step="s")
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -47,7 +61,7 @@ async def test_what_does_not_finish_in_time_is_interrupted(desk):
     await asyncio.wait([stopping, task])
 
     run = await desk.run(run_id)
-    assert (run.status, run.reason) == ("failed", "interrupted")
+    assert (run.status, run.reason, run.resumes) == (status, reason, resumes)
 
 
 async def crash_with(desk, *entries: EntryType) -> str:
@@ -79,8 +93,8 @@ async def test_a_run_that_had_done_nothing_is_carried_after_a_crash(desk):
     assert (run.status, run.attempt) == ("completed", 2)
 
 
-async def test_a_run_in_the_middle_fails_as_interrupted_and_alerts(desk):
-    run_id = await crash_with(desk, EntryType.RUN_STARTED, EntryType.TURN_STARTED)
+async def test_a_run_in_the_middle_of_a_write_fails_as_interrupted_and_alerts(desk):
+    run_id = await crash_with(desk, EntryType.RUN_STARTED, EntryType.WRITE_STARTED)
 
     async with desk.running():
         await desk.clock.settle()
@@ -92,7 +106,7 @@ async def test_a_run_in_the_middle_fails_as_interrupted_and_alerts(desk):
 
 
 async def test_recovering_twice_changes_nothing_more(desk):
-    await crash_with(desk, EntryType.RUN_STARTED, EntryType.TURN_STARTED)
+    await crash_with(desk, EntryType.RUN_STARTED, EntryType.WRITE_STARTED)
     await desk.engine().recover()
     before = await desk.runs()
 
