@@ -35,9 +35,11 @@ from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import (
     Provider,
     ProviderType,
+    WorkspaceAlerts,
     WorkspaceLimits,
     WorkspaceSettings,
 )
+from amodal_rt.ports import DEDUP_RETENTION
 
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 
@@ -57,6 +59,14 @@ def _network(value: str) -> str:
     except ValueError:
         message = f"{shown(value)} is not a network"
         raise complaint("bad_network", message, "an address with /bits, as in 10.0.0.0/8") from None
+    return value
+
+
+def _history(value: timedelta | None) -> timedelta | None:
+    if value is not None and value < DEDUP_RETENTION:
+        raise complaint(
+            "bad_history", "less than seven days", "deliveries are recognised for as long: at least 7d"
+        )
     return value
 
 
@@ -85,7 +95,11 @@ class WorkspaceLimitsShape(FileShape):
     start_within: Annotated[
         Duration | None, described('How long a start may wait; default "1h".')
     ] = None
-    history: Annotated[NotYet, later("How long runs are kept.")] = None
+    history: Annotated[
+        Duration | None,
+        AfterValidator(_history),
+        described('How long what has ended is kept, at least "7d"; default "90d".'),
+    ] = None
     max_cost_usd_per_day: Annotated[NotYet, later("What all runs of a day may cost.")] = None
 
 
@@ -96,6 +110,22 @@ class EgressShape(FileShape):
         list[Annotated[str, AfterValidator(_network)]],
         Field(default_factory=list[str], description="Private networks, as in `10.0.0.0/8`."),
     ]
+
+
+class AlertsShape(FileShape):
+    """Who hears what no automation can report."""
+
+    targets: Annotated[
+        list[TargetField],
+        Field(
+            default_factory=list[TargetShape],
+            description="Receivers of the workspace's own alerts; by name or written out.",
+        ),
+    ]
+    heartbeat_url: Annotated[
+        Url | None,
+        described("Asked with GET every minute while the daemon is well, or `env:NAME`."),
+    ] = None
 
 
 class SettingsShape(FileShape):
@@ -129,7 +159,9 @@ class SettingsShape(FileShape):
     defaults: Annotated[
         DefaultsShape, described("Keys for every automation whose file has none of that name.")
     ] = DefaultsShape()
-    alerts: Annotated[NotYet, later("Who hears what no automation can report.")] = None
+    alerts: Annotated[
+        AlertsShape, described("Who hears what no automation can report, and the heartbeat.")
+    ] = AlertsShape(targets=[])
     listen: Annotated[
         str,
         AfterValidator(_listen),
@@ -165,9 +197,15 @@ def parse_settings(text: bytes, file: str) -> tuple[WorkspaceSettings | None, tu
 
     targets = _targets(shape, complain)
     _check_defaults(shape.defaults, targets, complain)
+    told = Targets(targets, complain).receivers(shape.alerts.targets, ("alerts", "targets"))
     if found:
         return None, in_file_order(found)
-    return _settings(document, shape, targets), tuple(_literal_keys(document, shape))
+    heartbeat = shape.alerts.heartbeat_url
+    alerts = WorkspaceAlerts(
+        targets=told, heartbeat_url=text_or_secret(heartbeat) if heartbeat else None
+    )
+    settings = replace(_settings(document, shape, targets), alerts=alerts)
+    return settings, tuple(_literal_keys(document, shape))
 
 
 def _targets(shape: SettingsShape, complain: Complain) -> dict[str, Target]:
@@ -230,6 +268,7 @@ def _settings(
             concurrency=shape.limits.concurrency,
             queue=shape.limits.queue,
             start_within=shape.limits.start_within or timedelta(hours=1),
+            history=shape.limits.history or timedelta(days=90),
         ),
         allow_private=tuple(shape.egress.allow_private),
     )

@@ -43,6 +43,15 @@ class WorkspaceLimits:
     concurrency: int = 10
     queue: int = 10_000
     start_within: timedelta = timedelta(hours=1)
+    history: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceAlerts:
+    """Who hears what no automation can report, and who is asked at every heartbeat."""
+
+    targets: tuple[Target, ...] = ()
+    heartbeat_url: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +64,7 @@ class WorkspaceSettings:
     providers: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
     targets: Mapping[str, Target] = field(default_factory=dict[str, Target])
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])
+    alerts: WorkspaceAlerts = field(default_factory=WorkspaceAlerts)
     listen: str = "127.0.0.1:3847"
     public_url: str | None = None
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)

@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import quote, quote_plus, urlsplit
 
 from amodal_rt.domain.models import BASE_URLS, KEYS
-from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.settings import Environment
 
@@ -84,16 +84,20 @@ def secret_values(snapshot: Snapshot, environment: Environment) -> tuple[str, ..
     for connection in snapshot.connections.values():
         names |= dict.fromkeys(connection.secrets)
     for provider in snapshot.settings.providers.values():
-        texts = (provider.api_key, provider.base_url)
-        names |= {text.name: None for text in texts if isinstance(text, SecretRef)}
-    for target in snapshot.settings.targets.values():
-        texts = (target.url, target.secret)
-        names |= {text.name: None for text in texts if isinstance(text, SecretRef)}
+        names |= _variables(provider.api_key, provider.base_url)
+    alerts = snapshot.settings.alerts
+    names |= _variables(alerts.heartbeat_url)
+    for target in (*snapshot.settings.targets.values(), *alerts.targets):
+        names |= _variables(target.url, target.secret)
     for keys in KEYS.values():
         names |= dict.fromkeys(keys)
     public = set(BASE_URLS.values())
     values = (environment.find(name) for name in names if name not in public)
     return tuple(dict.fromkeys(value for value in values if value))
+
+
+def _variables(*texts: Text | None) -> dict[str, None]:
+    return {text.name: None for text in texts if isinstance(text, SecretRef)}
 
 
 def _forms(secret: str) -> set[str]:

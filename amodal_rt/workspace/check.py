@@ -20,7 +20,10 @@ def check(root: Path, *, env: bool) -> list[Problem]:
     with `env` they are errors.
     """
     snapshot = _read(root).snapshot
-    problems = list(snapshot.problems)
+    problems = [
+        replace(each, severity="error") if env and each.code in _ENVIRONMENT else each
+        for each in snapshot.problems
+    ]
     for state in snapshot.automations.values():
         problems += state.problems
         for problem in state.blocked:

@@ -202,6 +202,24 @@ def _unset(definition: Definition, names: Iterable[str], environment: Environmen
     ]
 
 
+def unset_for_alerts(settings: WorkspaceSettings, environment: Environment) -> list[Problem]:
+    """Variables without which the workspace's alerts and its heartbeat go nowhere."""
+    alerts = settings.alerts
+    texts = [alerts.heartbeat_url]
+    texts += [text for target in alerts.targets for text in (target.url, target.secret)]
+    names = dict.fromkeys(text.name for text in texts if isinstance(text, SecretRef))
+    return [
+        Problem(
+            file="amodal.json",
+            code="env_missing",
+            message=f"alerts: the environment variable {name} is not set",
+            severity="warning",
+            hint=f"set {name} in the environment or in .env",
+        )
+        for name in environment.missing(names)
+    ]
+
+
 def _pointer(definition: Definition, variable: str) -> str:
     """Where in the file the variable is named; the file itself where that is not plain."""
     automation = definition.automation

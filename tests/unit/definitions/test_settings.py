@@ -13,6 +13,7 @@ from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import (
     Provider,
     ProviderType,
+    WorkspaceAlerts,
     WorkspaceLimits,
     WorkspaceSettings,
 )
@@ -60,6 +61,12 @@ def test_an_empty_object_means_all_defaults() -> None:
         ("defaults", {"catch_up": {"policy": "none"}, "agent": "a"}, "defaults",
          {"catchUp": {"policy": "none"}, "agent": "a"}),
         ("adminListen", None, "listen", "127.0.0.1:3847"),
+        ("alerts", {}, "alerts", WorkspaceAlerts()),
+        ("alerts", {"targets": [{"type": "callback"}], "heartbeatUrl": "env:BEAT"}, "alerts",
+         WorkspaceAlerts(targets=(Target(type=TargetType.CALLBACK, label="callback"),),
+                         heartbeat_url=SecretRef("BEAT"))),
+        ("alerts", {"heartbeat_url": "https://hc.example/1"}, "alerts",
+         WorkspaceAlerts(heartbeat_url="https://hc.example/1")),
     ],
 )  # fmt: skip
 def test_a_key_is_read(key: str, value: object, field: str, expected: object) -> None:
@@ -70,7 +77,9 @@ def test_a_key_is_read(key: str, value: object, field: str, expected: object) ->
     ("text", "code", "line", "says", "hint"),
     [
         ('{"modle": "x"}', "unknown_key", 1, '"modle"', '"model"'),
-        ('{\n"alerts": {"targets": []}}', "not_yet", 2, "alerts", "take"),
+        ('{"alerts":\n{"targets": ["gone"]}}', "unknown_target", 2, '"gone"', "amodal.json"),
+        ('{"alerts": {"heartbeatURL": "env:H"}}', "unknown_key", 1, "alerts", '"heartbeatUrl"'),
+        ('{"alerts":\n{"heartbeatUrl": "h.example"}}', "bad_url", 2, "http", "https://"),
         ('{\n"database": "env:D"}', "not_yet", 2, "database", ""),
         ('{\n"adminListen": "x:1"}', "not_yet", 2, "adminListen", ""),
         ('{\n"api": {}}', "not_yet", 2, "api is not built yet", ""),
