@@ -24,6 +24,8 @@ from amodal_rt.logs import Log
 RESULT_CHARACTERS = 20_000
 """How much of a tool's answer a model is shown."""
 
+_LEASE_SECONDS = 0.05
+
 _log = Log("executors.agent")
 
 
@@ -159,11 +161,17 @@ class _Call:
                 await self._record(EntryType.WRITE_STARTED, **facts)
         if refusal is not None:
             return await self.denied(refusal, "limits.writes")
+        await self._held()
         failpoints.hit("tool.before_write")
         answer = await self._perform(wish)
         failpoints.hit("tool.after_write")
         kind = EntryType.WRITE_FINISHED if answer.ok else EntryType.WRITE_FAILED
         return await self._finish(kind, answer)
+
+    async def _held(self) -> None:
+        """Wait while another node may have the run: if one has, this execution is ended."""
+        while not self._session.context.lease.held():
+            await self._session.services.clock.sleep(_LEASE_SECONDS)
 
     async def _over_limit(self) -> str | None:
         session = self._session

@@ -154,6 +154,8 @@ class AgentLoop:
                 EntryType.TURN_STARTED, step=step, parent=session.parent, data={"model": models[0]}
             ),
         )
+        # A run that is ended before it waits for them must not be reported as a lost error.
+        rows.add_done_callback(lambda done: done.cancelled() or done.exception())
         session.opening.append((step, rows))
 
     async def _dispatch(self, session: Session, given: DispatchArguments, step: str) -> Answer:
