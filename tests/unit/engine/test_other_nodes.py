@@ -121,7 +121,7 @@ async def test_an_executor_that_raises_when_abandoned_fails_no_run(desk):
 
 async def test_what_another_node_left_is_carried_on_here(desk):
     run_id = await desk.start(desk.put("job"))
-    (run,) = await desk.ledger.claim(limit=1, overall=10, now=desk.clock.now())
+    await desk.ledger.claim(limit=1, overall=10, now=desk.clock.now())
     await desk.ledger.record(run_id, EntryType.TURN_STARTED, at=desk.clock.now(), step="turn:1")
     async with desk.running() as engine:
         await desk.ledger.join(host="b", pid=2, version="1", lease=timedelta(hours=1))
