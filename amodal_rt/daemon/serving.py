@@ -223,9 +223,10 @@ def _has_template(snapshot: Snapshot) -> bool:
 async def _prune(ground: Ground) -> None:
     """Forget what is past its retention, a few times a day."""
     while True:
+        history = ground.workspace.snapshot().settings.limits.history
         try:
-            rows = await ground.ledger.prune(ground.clock.now())
-            _log.debug("ledger.pruned", rows=rows)
+            pruned = await ground.ledger.prune(ground.clock.now(), history=history)
+            _log.debug("ledger.pruned", rows=pruned.rows, longest_seconds=pruned.longest)
         except UnavailableError as error:
             _log.warning("ledger.prune_failed", error=error.message)
         await ground.clock.sleep(PRUNE_SECONDS)

@@ -65,7 +65,9 @@ def _network(value: str) -> str:
 def _history(value: timedelta | None) -> timedelta | None:
     if value is not None and value < DEDUP_RETENTION:
         raise complaint(
-            "bad_history", "less than seven days", "deliveries are recognised for as long: at least 7d"
+            "bad_history",
+            "history is kept for seven days at least",
+            "a delivery is recognised for as long",
         )
     return value
 

@@ -4,12 +4,14 @@ A function that takes a `limit`, or some keys, deletes no more rows than that by
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
     Table,
+    TextClause,
     delete,
     exists,
     func,
@@ -26,6 +28,17 @@ from amodal_rt.storage import tables
 _RUNS, _EVENTS, _OUTBOX = tables.runs.c, tables.events.c, tables.outbox.c
 _JOURNAL, _SLOTS, _STATES = tables.journal.c, tables.occurrences.c, tables.schedule_states.c
 _VERSIONS, _LIVE = tables.definition_versions.c, tables.live_definitions.c
+
+_PAGE = 4096
+
+
+class Ended(NamedTuple):
+    """A run that may go. `weight` is about how many rows and pages go with it."""
+
+    number: int
+    run_id: str
+    weight: int
+
 
 Version = tuple[str, str, str]
 """Kind, name and hash."""
@@ -70,10 +83,24 @@ def runs(numbers: Sequence[int], before: int) -> Delete:
     return delete(tables.runs).where(_RUNS.number.in_(numbers), *_may_go(before))
 
 
-def ended(numbers: Sequence[int], before: int) -> Callable[[Connection], dict[int, str]]:
-    """Those of the runs that may go: their ids by number."""
-    query = select(_RUNS.number, _RUNS.id).where(_RUNS.number.in_(numbers), *_may_go(before))
-    return lambda connection: {row[0]: row[1] for row in connection.execute(query)}
+def ended(numbers: Sequence[int], before: int) -> Callable[[Connection], list[Ended]]:
+    """Those of the runs that may go."""
+    query = select(
+        _RUNS.number,
+        _RUNS.id,
+        select(func.count()).where(_JOURNAL.run_id == _RUNS.id).scalar_subquery(),
+        select(func.sum(func.length(_JOURNAL.data)))
+        .where(_JOURNAL.run_id == _RUNS.id)
+        .scalar_subquery(),
+    ).where(_RUNS.number.in_(numbers), *_may_go(before))
+
+    def look(connection: Connection) -> list[Ended]:
+        return [
+            Ended(number, run_id, 1 + rows + (letters or 0) // _PAGE)
+            for number, run_id, rows, letters in connection.execute(query)
+        ]
+
+    return look
 
 
 def told_of(automation: str) -> Callable[[Connection], set[int]]:
@@ -130,12 +157,12 @@ def _some(table: Table, *conditions: ColumnElement[bool]) -> Callable[[int], Del
     )
 
 
-def _may_go(before: int) -> tuple[ColumnElement[bool], ...]:
+def _may_go(before: int) -> tuple[ColumnElement[bool] | TextClause, ...]:
     """A run that ended long ago, a skip whose last slot lies as far back, nothing to be sent."""
     owes = exists().where(_OUTBOX.run_id == _RUNS.id, _unsettled())
     last_slot = func.coalesce(_RUNS.scheduled_until, _RUNS.scheduled_for)
     return (
-        not_(text(tables.OPEN)),
+        text(f"NOT ({tables.OPEN})"),
         func.coalesce(_RUNS.finished_at, _RUNS.created_at) < before,
         or_(last_slot.is_(None), last_slot < before),
         not_(owes),

@@ -1,13 +1,7 @@
 """All parts of the ledger together, over whichever database."""
 
-from datetime import datetime
 from typing import Self
 
-from sqlalchemy import Connection, delete
-
-from amodal_rt.clock import to_millis
-from amodal_rt.ports import DEDUP_RETENTION
-from amodal_rt.storage import tables
 from amodal_rt.storage.archive import ArchiveRows
 from amodal_rt.storage.breakers import BreakerRows
 from amodal_rt.storage.conditions import ConditionRows
@@ -17,6 +11,7 @@ from amodal_rt.storage.journal import JournalRows
 from amodal_rt.storage.nodes import NodeRows
 from amodal_rt.storage.outbox import OutboxRows
 from amodal_rt.storage.outcomes import OutcomeRows
+from amodal_rt.storage.retention import RetentionRows
 from amodal_rt.storage.run_queries import RunQueries
 from amodal_rt.storage.runs import RunRows
 from amodal_rt.storage.schedules import ScheduleRows
@@ -37,6 +32,7 @@ class DatabaseLedger(
     ArchiveRows,
     StoreRows,
     NodeRows,
+    RetentionRows,
 ):
     """`ports.Ledger` but for the choice of the database."""
 
@@ -65,19 +61,3 @@ class DatabaseLedger(
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    async def prune(self, now: datetime) -> int:
-        """Delete delivery keys past their retention and expired values of stores.
-
-        Returns how many rows went. Nothing else is ever deleted.
-        """
-        keys, items = tables.dedup_keys, tables.store_items
-        statements = (
-            delete(keys).where(keys.c.seen_at <= to_millis(now - DEDUP_RETENTION)),
-            delete(items).where(items.c.expires_at <= to_millis(now)),
-        )
-
-        def work(connection: Connection) -> int:
-            return sum(connection.execute(statement).rowcount for statement in statements)
-
-        return await self._database.write(work)

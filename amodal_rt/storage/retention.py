@@ -7,7 +7,7 @@ one small batch and asks again, in its own transaction, whether all of it may go
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Delete, Executable, Table, func, select
 
@@ -19,10 +19,13 @@ from amodal_rt.storage.database import Database
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row
 
+K = TypeVar("K")
+_HEAVY = 100
+"""A run that weighs more, in rows and pages, loses its journal first."""
 _PAGE = 200
 """Rows that are looked at together."""
 _FIRST, _MOST = 20, 500
-"""Rows that the first batch deletes, and any batch at the most."""
+"""Rows and pages that the first batch deletes, and any batch at the most."""
 _WANTED_SECONDS = 0.005
 """What a batch may take of the writer's time; larger ones are halved. 20 ms must not be passed."""
 _REST = 4
@@ -57,28 +60,31 @@ class RetentionRows(Part):
         if history is not None:
             # The answer to a duplicate names the first event and its runs.
             before = to_millis(now - max(history, DEDUP_RETENTION))
-            await self._runs(batches, before)
-            await self._slots(batches, before)
-            async for page in self._old(tables.events, tables.events.c.received_at, before):
+            await self._forget_runs(batches, before)
+            await self._forget_slots(batches, before)
+            async for page in self._old_rows(tables.events, tables.events.c.received_at, before):
                 await batches.each([row["number"] for row in page], forgetting.events)
             await batches.sweep(forgetting.alerts(before))
             await batches.sweep(forgetting.rejections(before))
-            await self._versions(batches, before)
+            await self._forget_versions(batches, before)
         return batches.pruned
 
-    async def _runs(self, batches: "_Batches", before: int) -> None:
+    async def _forget_runs(self, batches: "_Batches", before: int) -> None:
         kept: dict[str, set[int]] = {}
-        async for page in self._old(tables.runs, tables.runs.c.created_at, before):
+        async for page in self._old_rows(tables.runs, tables.runs.c.created_at, before):
             for name in {row["automation"] for row in page} - kept.keys():
                 kept[name] = await self._database.read(forgetting.told_of(name))
             old = [row["number"] for row in page if row["number"] not in kept[row["automation"]]]
             ended = await self._database.read(forgetting.ended(old, before))
             # One run's journal may be larger than a batch: it goes before, in pieces.
-            for run_id in ended.values():
-                await batches.sweep(forgetting.journal_of(run_id))
-            await batches.each(list(ended), lambda some: forgetting.runs(some, before))
+            for run in (each for each in ended if each.weight > _HEAVY):
+                await batches.sweep(forgetting.journal_of(run.run_id))
+            weights = {run.number: min(run.weight, _HEAVY) for run in ended}
+            await batches.each(
+                list(weights), lambda some: forgetting.runs(some, before), weight=weights.get
+            )
 
-    async def _slots(self, batches: "_Batches", before: int) -> None:
+    async def _forget_slots(self, batches: "_Batches", before: int) -> None:
         slots, name = tables.occurrences.c, ""
         # From name to name along the key: no other index knows how old a slot is.
         while True:
@@ -89,11 +95,11 @@ class RetentionRows(Part):
             name = str(found)
             await batches.sweep(forgetting.slots_of(name, before))
 
-    async def _versions(self, batches: "_Batches", before: int) -> None:
+    async def _forget_versions(self, batches: "_Batches", before: int) -> None:
         unused = await self._database.read(forgetting.unused_versions(before))
         await batches.each(unused, forgetting.versions)
 
-    async def _old(
+    async def _old_rows(
         self, table: Table, at: "Column[int]", before: int
     ) -> AsyncGenerator[Sequence[Row], None]:
         """Old rows by their number, up to the first page without any: numbers grow with time."""
@@ -123,18 +129,29 @@ class _Batches:
         """Delete with `some(limit)` until that finds less than it may."""
         while True:
             size = self.size
-            if await self._delete(some(size)) < size:
+            if await self._delete(some(size), size) < size:
                 return
 
-    async def each(self, keys: Sequence[Any], some: Callable[[Sequence[Any]], Delete]) -> None:
-        """Delete with `some(keys)`, a few of the keys at a time."""
-        start = 0
-        while start < len(keys):
-            batch = keys[start : start + self.size]
-            start += len(batch)
-            await self._delete(some(batch))
+    async def each(
+        self,
+        keys: Sequence[K],
+        some: Callable[[Sequence[K]], Delete],
+        weight: Callable[[K], int | None] = lambda _: 1,
+    ) -> None:
+        """Delete with `some(keys)`, as many of the keys at a time as weigh no more than a batch."""
+        batch: list[K] = []
+        load = 0
+        for key in keys:
+            more = weight(key) or 1
+            if batch and load + more > self.size:
+                await self._delete(some(batch), load)
+                batch, load = [], 0
+            batch.append(key)
+            load += more
+        if batch:
+            await self._delete(some(batch), load)
 
-    async def _delete(self, statement: Delete) -> int:
+    async def _delete(self, statement: Delete, load: int) -> int:
         def work(connection: Connection) -> tuple[int, float]:
             began = self.clock.monotonic()
             rows = connection.execute(statement).rowcount
@@ -147,7 +164,7 @@ class _Batches:
         self.pruned.longest = max(self.pruned.longest, took)
         if took > _WANTED_SECONDS:
             self.size = max(self.size // 2, 1)
-        elif rows == self.size:
+        elif load * 2 > self.size:
             self.size = min(self.size * 2, _MOST)
         if rows:
             await self.clock.sleep(took * _REST)

@@ -135,8 +135,8 @@ async def test_prune_forgets_deliveries_past_their_retention_and_expired_values(
         item = StoreItem(key=key, value=1, updated_at=NOW)
         await ledger.put("s", item, expires_at=expires_at, step=None)
 
-    assert await ledger.prune(NOW) == 2
-    assert await ledger.prune(NOW) == 0
+    assert (await ledger.prune(NOW)).rows == 2
+    assert (await ledger.prune(NOW)).rows == 0
 
     def left(connection: Connection) -> list[str]:
         raw = driver(connection)
