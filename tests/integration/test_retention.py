@@ -13,7 +13,7 @@ import pytest
 from older_ledger import NOW, start
 
 from amodal_rt.domain.automation import OnLimit
-from amodal_rt.domain.delivery import Attempt, Plan
+from amodal_rt.domain.delivery import Attempt, AttemptResult, Plan
 from amodal_rt.domain.event import DedupKey, Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, failed
