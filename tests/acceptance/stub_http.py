@@ -84,13 +84,16 @@ def _bound(stub: Stub) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # whoever asked was killed in the middle
             parts = urlsplit(self.path)
             request = Request(
                 self.command,
                 parts.path,
                 dict(parse_qsl(parts.query)),
                 {name.lower(): value for name, value in self.headers.items()},
-                self.rfile.read(length),
+                body,
             )
             stub.requests.append(request)
             reply = stub.answer(request)
