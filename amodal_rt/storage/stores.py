@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import StoreItem
 from amodal_rt.storage import journal, tables
+from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Columns, Row, dumped, loaded, millis, storable
 
