@@ -83,6 +83,15 @@ class Catalogue(Protocol):
         ...
 
 
+class VersionedCatalogue(Catalogue, Protocol):
+    """The workspace with what it was."""
+
+    async def find_version(self, name: str, hash: str) -> Definition | None:
+        """A version of the automation that was live once, by its hash; its named targets are
+        those of now. None when it is not kept, or cannot be read any more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRef:
     """What the ledger ruled about one wish for a run."""

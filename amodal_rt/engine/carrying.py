@@ -23,7 +23,6 @@ from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
 from amodal_rt.ports import (
     OUTBOX,
-    Catalogue,
     EventLedger,
     EventRecord,
     Executor,
@@ -33,10 +32,12 @@ from amodal_rt.ports import (
     RunContext,
     RunLedger,
     Signals,
+    VersionedCatalogue,
     journal_topic,
 )
 
 T = TypeVar("T")
+_NOT_KEPT = "the version that the run began with is not kept, and another one may not go on"
 _RETRY_SECONDS = 1.0
 _log = Log("engine")
 
@@ -56,7 +57,7 @@ class Carrier:
         self,
         *,
         ledger: CarrierLedger,
-        catalogue: Catalogue,
+        catalogue: VersionedCatalogue,
         executor: Executor,
         planner: OutcomePlanner,
         signals: Signals,
@@ -95,7 +96,10 @@ class Carrier:
             ended: Outcome | Waiting | Stop = _cannot_run(run, snapshot)
             # Whom to tell of it still stands in the version that cannot run.
             definition = self.definition_of(run)
+        elif (begun := await self._begun_with(run, definition)) is None:
+            ended = failed(FailedReason.INTERRUPTED, _NOT_KEPT)
         else:
+            definition = begun
             ended = await self._execute(run, definition, snapshot, journal, supervisor)
         journal.close()
         if ended is Stop.LOST:
@@ -134,6 +138,19 @@ class Carrier:
             return
         await self._note(run, notes, now)
         self._announce(run, outcome, again)
+
+    async def _begun_with(self, run: Run, current: Definition) -> Definition | None:
+        """The version that a resumed run began with, or None where it is gone: half of the
+        work would be done by other instructions. What the file does not allow any more is not
+        done."""
+        if not run.resumes or run.definition == current.hash:
+            return current
+        found = await self._durably(
+            lambda: self._catalogue.find_version(run.automation, run.definition)
+        )
+        if found is None or current.automation.write_enabled:
+            return found
+        return replace(found, automation=replace(found.automation, write_enabled=False))
 
     def definition_of(self, run: Run) -> Definition | None:
         """The version of the run's automation that stands, even where it cannot run now."""

@@ -161,6 +161,11 @@ class Recovery:
             await self._return(run, ruling.next)
         return ruling
 
+    async def give_back(self, run: Run) -> None:
+        """Send back a run that was claimed and not begun. One that goes on with its journal
+        keeps it: it must not begin afresh."""
+        await self._return(run, Next.RESUME if run.resumes else Next.REQUEUE)
+
     async def _settle(self, run: Run) -> None:
         ruling = await self.cut_off(run)
         if ruling.next is Next.FAIL:

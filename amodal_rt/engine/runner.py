@@ -16,7 +16,6 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import (
     RUNS_PENDING,
     SNAPSHOT,
-    Catalogue,
     EventLedger,
     Executor,
     JournalLedger,
@@ -24,6 +23,7 @@ from amodal_rt.ports import (
     OutcomePlanner,
     RunLedger,
     Signals,
+    VersionedCatalogue,
 )
 
 LOOK_SECONDS = 15.0
@@ -55,7 +55,7 @@ class Engine:
         self,
         *,
         ledger: EngineLedger,
-        catalogue: Catalogue,
+        catalogue: VersionedCatalogue,
         executor: Executor,
         planner: OutcomePlanner,
         signals: Signals,
@@ -177,7 +177,7 @@ class Engine:
             found = await self._ledger.claim(limit=free, overall=overall, now=now)
         for run in found:
             if self._stopping:
-                await self._ledger.requeue(run, at=now)
+                await self._recovery.give_back(run)
             else:
                 self._carry(run)
         if self._cancel_missed:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from amodal_rt.clock import Clock
+from amodal_rt.definitions.automation import reparse
+from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import Snapshot
@@ -29,7 +31,7 @@ MOST_WARNED = 20
 
 
 class Workspace:
-    """Implements `ports.Catalogue` over a folder that may change at any moment.
+    """Implements `ports.VersionedCatalogue` over a folder that may change at any moment.
 
     `archive` keeps every version that was ever live, and gives back the last good one of a
     file that is broken when the process starts.
@@ -61,6 +63,18 @@ class Workspace:
 
     def environment(self) -> Environment:
         return self._environment
+
+    async def find_version(self, name: str, hash: str) -> Definition | None:
+        if self._archive is None:
+            return None
+        found = await self._archive.find_definition(hash)
+        if found is None or (found.kind, found.name) != (AUTOMATION, name):
+            return None
+        parsed = reparse(found.document, file=found.file, settings=self._snapshot.settings)
+        if parsed.definition is None:
+            return None
+        # As it was named then: another release may spell its defaults differently.
+        return replace(parsed.definition, hash=hash, loaded_at=found.recorded_at)
 
     async def load(self) -> None:
         """Read everything for the first time.

@@ -63,12 +63,16 @@ class Shelf:
     """The catalogue: what the files say now."""
 
     current: Snapshot = field(default_factory=lambda: Snapshot(version=1))
+    versions: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         return self.current
 
     def environment(self) -> Environment:
         return Environment()
+
+    async def find_version(self, name: str, hash: str) -> Definition | None:
+        return self.versions.get((name, hash))
 
 
 @dataclass
