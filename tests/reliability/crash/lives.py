@@ -1,0 +1,115 @@
+"""Daemons that are born quickly and die in every way."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+PATIENCE = 60.0
+"""Seconds; only a broken daemon takes them."""
+
+
+class Life:
+    """One process, from its birth to its end."""
+
+    def __init__(self, pid: int, log: Path) -> None:
+        self.pid = pid
+        self.log = log
+        try:
+            self._handle: int | None = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._handle = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return not self._over(0)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, to this process and no other that may bear its number later."""
+        if self._handle is not None:
+            try:
+                signal.pidfd_send_signal(self._handle, number)
+            except ProcessLookupError:
+                return
+
+    def kill(self) -> None:
+        """SIGKILL, and the end."""
+        self.send(signal.SIGKILL)
+        self.wait()
+
+    def wait(self, seconds: float = PATIENCE) -> int | None:
+        """Its exit status; None when it was killed. Fails when it lives on."""
+        assert self._over(seconds), f"still alive after {seconds:g} s:\n{self.output()}"
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+        status = Path(f"{self.log}.exit")
+        return int(status.read_text()) if status.exists() else None
+
+    def output(self) -> str:
+        """All that it has said."""
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
+    def _over(self, seconds: float) -> bool:
+        if self._handle is None:
+            return True
+        poll = select.poll()
+        poll.register(self._handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+
+class Zygote:
+    """Forks daemons. May be asked by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._line() == "ready"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.wait(PATIENCE)
+        process.stdout.close()
+
+    def bear(self, root: Path, log: Path, variables: Mapping[str, str], listen: str) -> Life:
+        """A daemon that serves `root`, with `variables` as its whole environment."""
+        wish = {
+            "root": str(root), "log": str(log), "variables": dict(variables), "listen": listen
+        }  # fmt: skip
+        with self._lock:
+            assert self._process is not None
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(wish) + "\n")
+            self._process.stdin.flush()
+            return Life(int(self._line()), log)
+
+    def _line(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def read_json(path: Path) -> Any:
+    """A document, or None while there is none."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
