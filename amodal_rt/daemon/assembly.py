@@ -31,6 +31,7 @@ from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
@@ -79,6 +80,7 @@ class House:
     deliveries: Deliveries
     connections: Connections
     stores: Stores
+    nodes: Nodes
     causes: Causes
     why: Why
 
@@ -91,6 +93,7 @@ class House:
             deliveries=self.deliveries,
             connections=self.connections,
             stores=self.stores,
+            nodes=self.nodes,
             causes=self.causes,
             why=self.why,
             status=status,
@@ -165,6 +168,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
+        nodes=Nodes(ledger),
         causes=causes,
         why=Why(workspace, ledger, facts, clock=clock),
     )

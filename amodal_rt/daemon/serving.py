@@ -1,8 +1,8 @@
 """From a folder to a running daemon and back: the order of starting, and its reverse.
 
 Lock, ledger, workspace, endpoints, place among the nodes, recovery, control socket, sender,
-engine, scheduler, watcher, TCP door, ready. The control socket opens early and closes late, so that a person
-can look at a daemon that starts or stops.
+engine, scheduler, watcher, TCP door, ready. The control socket opens early and closes late, so
+that a person can look at a daemon that starts or stops.
 """
 
 import asyncio
@@ -119,6 +119,7 @@ class Daemon:
             "listen": self._tcp.address if self._tcp else None,
             "url": self.url,
             "public_url": house.address.public,
+            "node": house.ground.ledger.node_id,
             "ready": self._is_ready(house.ground),
             "model": ", ".join(settings.model) or REHEARSAL,
             "started_at": iso(self._started_at),

@@ -26,6 +26,7 @@ from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.events import Events
+from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import Caller
@@ -60,6 +61,7 @@ class Verbs:
     deliveries: Deliveries
     connections: Connections
     stores: Stores
+    nodes: Nodes
     causes: Causes
     why: Why
     status: Callable[[], Mapping[str, object]]
@@ -140,6 +142,7 @@ class _Door:
             "/v1/connections/{name}/tools": lambda r: self._verbs.connections.tools(
                 _caller(r), _name(r)
             ),
+            "/v1/nodes": lambda r: self._verbs.nodes.list_all(_caller(r)),
             "/v1/stores": lambda r: self._verbs.stores.list_all(_caller(r)),
             "/v1/stores/{name}": lambda r: self._verbs.stores.show(
                 _caller(r), _name(r), limit=_limit(r, 100)

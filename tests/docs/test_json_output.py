@@ -62,6 +62,7 @@ def told(daemon: Daemon) -> dict[str, Any]:
         "tool": daemon.ask("connections", "tools", "runtime")[0],
         "test": daemon.ask("connections", "test", "runtime"),
         "store": daemon.ask("stores")[0],
+        "node": daemon.ask("nodes", "list")[0],
         "next": daemon.ask("automations", "next", "--schedule", "every 15m"),
     }
 
@@ -128,6 +129,8 @@ def test_the_small_documents_have_the_keys_of_the_page(told: dict[str, Any]) -> 
     assert told["tool"].keys() == _inline(connection, "`tools` a list of")
     assert told["test"].keys() == _inline(connection, "`test` one")
     assert told["store"].keys() == _inline(_section("Store"), "`ops stores` prints")
+    assert told["node"].keys() == _inline(_section("Node"), "`ops nodes list` prints")
+    assert told["node"]["status"] == "living"
     assert told["next"].keys() == _inline(_section("Without a daemon"))
 
 
