@@ -10,6 +10,7 @@ from typing import NamedTuple
 from amodal_rt.errors import UnavailableError
 
 STATE_FOLDER = ".amodal-rt"
+NETWORK_DISK = "AMODAL_RT_NETWORK_DISK"
 
 
 class Environment(NamedTuple):
@@ -97,6 +98,11 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if 1 <= value < float("inf") else None
+
+
+def network_disk_allowed() -> bool:
+    """Whether this machine's owner takes the risk of a ledger on a network file system."""
+    return os.environ.get("AMODAL_RT_NETWORK_DISK") == "allow"
 
 
 def state_folder(workspace: Path, settings: ProcessSettings) -> Path:

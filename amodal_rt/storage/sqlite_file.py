@@ -8,7 +8,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from amodal_rt.errors import AmodalError
-from amodal_rt.storage import backup, faults, revision
+from amodal_rt.storage import backup, faults, filesystem, revision
 from amodal_rt.storage.dialect import sqlite_driver
 from amodal_rt.storage.session import Fate
 
@@ -26,8 +26,9 @@ _PRAGMAS = (
 class SqliteFile:
     """Sessions on one file, which the first writer makes if it is missing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind_of: filesystem.KindOf | None = None) -> None:
         self._path = path
+        self._kind_of = kind_of
         self._engine = create_engine(
             "sqlite+pysqlite://",
             creator=self._connect_driver,
@@ -40,13 +41,13 @@ class SqliteFile:
     def open_writer(self) -> "SqliteSession":
         """As `session.Source` promises."""
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            filesystem.require_local(self._path.parent, self._kind_of)
             # A restore that was decided on and cut off ends here.
             backup.keep_promise(self._path)
             _make_private(self._path)
             connection = self._engine.connect()
-        except Exception as error:
-            if isinstance(error, OSError):
-                raise faults.unavailable(error.strerror or type(error).__name__) from error
+        except Exception as error:  # noqa: BLE001  raised again in our words
             raise faults.translated(error) from None
         try:
             revision.bring_up_to_date(connection, self._path)
@@ -138,9 +139,8 @@ class SqliteSession:
 
 
 def _make_private(path: Path) -> None:
-    """The file and its folder for this user alone, whatever the umask; SQLite gives its
+    """The file for this user alone, whatever the umask; SQLite gives its
     side files the mode of the main one."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)

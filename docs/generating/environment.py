@@ -24,6 +24,10 @@ _SAID: Mapping[str, str] = {
     ),
     "AMODAL_RT_URL": "Reserved for control over TCP, which is not built yet.",
     "AMODAL_RT_TOKEN": "Reserved for control over TCP, which is not built yet.",
+    "AMODAL_RT_NETWORK_DISK": (
+        "`allow`: keep the ledger on a network file system all the same, where SQLite's log may "
+        "lose what was acknowledged."
+    ),
     "AMODAL_RT_WATCHDOG_SECONDS": (
         "After how many seconds of an event loop that stands still the daemon ends itself with "
         "status 70, so that its supervisor starts it again; default 30, at least 1."
