@@ -37,12 +37,11 @@ from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control import Verbs
+from amodal_rt.storage.filesystem import LEDGER_FILE
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.workspace.rewrite import set_status
 from amodal_rt.workspace.service import Workspace
-
-LEDGER_FILE = "ledger.sqlite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
