@@ -13,6 +13,7 @@ from amodal_rt.definitions.automation_file import DefaultsShape, TargetField, Ta
 from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
 from amodal_rt.definitions.shapes import (
+    DatabaseUrl,
     Duration,
     EnvText,
     FileShape,
@@ -173,7 +174,13 @@ class SettingsShape(FileShape):
     public_url: Annotated[
         PlainUrl | None, described("How the outside reaches `listen`; webhook URLs begin with it.")
     ] = None
-    database: Annotated[NotYet, later("Another ledger than the file in the state folder.")] = None
+    database: Annotated[
+        DatabaseUrl | None,
+        described(
+            "The PostgreSQL database that several daemons share, as `env:NAME`; without it the "
+            "ledger is a file in the state folder. Read at the start only."
+        ),
+    ] = None
     limits: Annotated[WorkspaceLimitsShape, described("Bounds of all runs together.")] = (
         WorkspaceLimitsShape()
     )
@@ -243,6 +250,14 @@ def _literal_keys(document: Document, shape: SettingsShape) -> Iterator[Problem]
                 hint='put it into .env and write "env:NAME"',
                 severity="warning",
             )
+    if shape.database is not None and not shape.database.startswith("env:"):
+        yield document.problem(
+            "secret_in_file",
+            "the URL of a database holds its password, which does not belong into a file",
+            ("database",),
+            hint='put it into .env and write "env:DATABASE_URL"',
+            severity="warning",
+        )
 
 
 def _settings(
@@ -266,6 +281,7 @@ def _settings(
         defaults={camel(key): value for key, value in given.items()},
         listen=shape.listen,
         public_url=shape.public_url.rstrip("/") if shape.public_url else None,
+        database=text_or_secret(shape.database) if shape.database else None,
         limits=WorkspaceLimits(
             concurrency=shape.limits.concurrency,
             queue=shape.limits.queue,

@@ -193,6 +193,21 @@ Url = Annotated[
 """An http(s) URL, or `env:NAME`."""
 
 
+def _database(value: str) -> str:
+    if not value.startswith((PREFIX, "postgresql://", "postgres://")):
+        message = f"{shown(value)} is no URL of a PostgreSQL database"
+        raise complaint("bad_database", message, '"env:DATABASE_URL", or "postgresql://HOST/NAME"')
+    return value
+
+
+DatabaseUrl = Annotated[
+    EnvText,
+    AfterValidator(_database),
+    WithJsonSchema({"type": "string", "pattern": "^(postgres(ql)?://|env:)"}),
+]
+"""The URL of a PostgreSQL database, or `env:NAME`."""
+
+
 def _literal(value: str) -> str:
     if value.startswith(PREFIX):
         message = f"{shown(value)} is not resolved here"

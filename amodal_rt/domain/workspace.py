@@ -67,6 +67,7 @@ class WorkspaceSettings:
     alerts: WorkspaceAlerts = field(default_factory=WorkspaceAlerts)
     listen: str = "127.0.0.1:3847"
     public_url: str | None = None
+    database: Text | None = None
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)
     allow_private: tuple[str, ...] = ()
 

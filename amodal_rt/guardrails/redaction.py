@@ -86,7 +86,7 @@ def secret_values(snapshot: Snapshot, environment: Environment) -> tuple[str, ..
     for provider in snapshot.settings.providers.values():
         names |= _variables(provider.api_key, provider.base_url)
     alerts = snapshot.settings.alerts
-    names |= _variables(alerts.heartbeat_url)
+    names |= _variables(alerts.heartbeat_url, snapshot.settings.database)
     for target in (*snapshot.settings.targets.values(), *alerts.targets):
         names |= _variables(target.url, target.secret)
     for keys in KEYS.values():

@@ -202,21 +202,25 @@ def _unset(definition: Definition, names: Iterable[str], environment: Environmen
     ]
 
 
-def unset_for_alerts(settings: WorkspaceSettings, environment: Environment) -> list[Problem]:
-    """Variables without which the workspace's alerts and its heartbeat go nowhere."""
+def unset_in_settings(settings: WorkspaceSettings, environment: Environment) -> list[Problem]:
+    """Variables without which the workspace's alerts and its heartbeat go nowhere, and no
+    daemon finds its database."""
     alerts = settings.alerts
     texts = [alerts.heartbeat_url]
     texts += [text for target in alerts.targets for text in (target.url, target.secret)]
-    names = dict.fromkeys(text.name for text in texts if isinstance(text, SecretRef))
+    named = {"alerts": texts, "database": [settings.database]}
     return [
         Problem(
             file="amodal.json",
             code="env_missing",
-            message=f"alerts: the environment variable {name} is not set",
+            message=f"{key}: the environment variable {name} is not set",
             severity="warning",
             hint=f"set {name} in the environment or in .env",
         )
-        for name in environment.missing(names)
+        for key, values in named.items()
+        for name in environment.missing(
+            dict.fromkeys(text.name for text in values if isinstance(text, SecretRef))
+        )
     ]
 
 

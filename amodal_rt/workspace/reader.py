@@ -22,7 +22,7 @@ from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSetti
 from amodal_rt.settings import Environment
 from amodal_rt.workspace import parsing
 from amodal_rt.workspace.dotenv import readable_problem
-from amodal_rt.workspace.judging import Verdict, World, judge, unset_for_alerts
+from amodal_rt.workspace.judging import Verdict, World, judge, unset_in_settings
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
 from amodal_rt.workspace.standing import Standing
@@ -230,7 +230,7 @@ class Reader:
         problems = [problem for each in (*shelves, self._connections) for problem in each.problems]
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
-        problems += unset_for_alerts(world.settings, world.environment)
+        problems += unset_in_settings(world.settings, world.environment)
         knowledge = {each.name: each for each in self._knowledge.values.values()}
         return Snapshot(
             version=0,
