@@ -24,6 +24,9 @@ from amodal_rt.guardrails.causes import META
 from amodal_rt.guardrails.egress import Egress, is_loopback_host
 from amodal_rt.guardrails.untrusted import plain_line
 
+PING_SECONDS = 10.0
+"""How long a child that left a call unanswered may take to say that it lives."""
+
 _PAGES = 20
 _KEY = "amodal-rt/idempotencyKey"
 
@@ -40,6 +43,7 @@ class LiveServer:
         self._tools: tuple[McpTool, ...] = ()
         self._stale = False
         self._stop = asyncio.Event()
+        self._doubt: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live(), name=f"mcp {opening.name}")
 
@@ -89,11 +93,27 @@ class LiveServer:
                 f"the MCP server of {self._opening.name} failed: {type(error).__name__}"
             ) from None
         finally:
-            call.cancel()
+            if not call.done():
+                call.cancel()
+                self._question(client)
         if self._stale:
             self._stale = False
             self._tools = await _listed(client)
         return McpAnswer(text=_text(result), ok=not result.is_error)
+
+    def _question(self, client: Client) -> None:
+        """A call was given up: a child that hangs, floods or spins would go on for ever."""
+        if self._opening.command is not None and (self._doubt is None or self._doubt.done()):
+            self._doubt = asyncio.create_task(self._ping(client))
+
+    async def _ping(self, client: Client) -> None:
+        try:
+            async with self._clock.deadline(PING_SECONDS):
+                await client.send_ping()
+        except TimeoutError:
+            self._stop.set()
+        except Exception:  # noqa: BLE001  (an error is an answer too; a dead session ends itself)
+            return
 
     def _meta(self, key: str | None, cause: str | None) -> mcp_types.RequestParamsMeta | None:
         said = {_KEY: key, META: cause if self._is_ours else None}

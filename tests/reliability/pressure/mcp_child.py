@@ -32,7 +32,9 @@ def hangs(request: dict[str, Any]) -> None:
 
 
 def swallows(request: dict[str, Any]) -> None:
-    """Takes every request and answers none."""
+    """Takes every request from now on and answers none."""
+    for _ in sys.stdin:
+        continue
 
 
 def floods(request: dict[str, Any]) -> None:
