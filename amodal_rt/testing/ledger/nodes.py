@@ -23,8 +23,9 @@ class NodeRows(Part):
 
         def work() -> str:
             now = self._moment()
-            self._retire(former, now)
             nodes = self.store.nodes
+            for key in nodes if self.store.sole else [former]:
+                self._retire(key, now)
             for key in nodes:
                 if (gone := nodes.get(key)) and gone.gone_at and gone.gone_at <= now - _TOLD:
                     nodes.remove(key)
@@ -67,6 +68,8 @@ class NodeRows(Part):
 
         def lapsed() -> list[str]:
             now = self._moment()
+            if self.store.sole:
+                return []
             return sorted(
                 each.node_id
                 for each in self.store.nodes.values()

@@ -75,11 +75,14 @@ class MemoryStore:
     """The tables of one ledger. Give one to several `MemoryLedger`s: they are its nodes.
 
     Nothing outlives the process: to restart a daemon, make a new ledger over the same store.
-    Leases count by `clock`, where one is given, else by the clock of each node.
+    Leases count by `clock`, where one is given, else by the clock of each node. `sole` says
+    that only one process can hold it, as with SQLite: who joins retires all others, and no
+    lease ends by time alone.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, sole: bool = False) -> None:
         self.clock = clock
+        self.sole = sole
         self.undo = undo = Undo()
         self.numbers = count(1)
         self.runs = RunTable(undo)

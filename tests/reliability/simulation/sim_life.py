@@ -1,0 +1,142 @@
+"""From a seed to what went wrong in it."""
+
+import asyncio
+import dataclasses
+import gc
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from sim_nemesis import Nemesis
+from sim_node import owning_tasks
+from sim_time import VirtualLoop
+from sim_world import RATE, Scene, Simulation
+
+from amodal_rt.domain.delivery import MessageKind
+from amodal_rt.domain.run import RunStatus
+from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
+
+logging.getLogger("amodal_rt").addHandler(logging.NullHandler())
+logging.getLogger("amodal_rt").propagate = False
+logging.getLogger("amodal_rt").setLevel(logging.CRITICAL)
+
+
+@dataclass
+class Report:
+    """How one seed went."""
+
+    seed: int
+    wrong: list[str] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
+
+
+def live_in_memory(seed: int, days: int = 30) -> Report:
+    """One seed on up to three nodes over a ledger in memory."""
+    loop = VirtualLoop()
+    store: list[MemoryStore] = []
+
+    async def open_ledger(clock: Any, ids: Any) -> MemoryLedger:
+        return MemoryLedger(store[0], clock=clock, ids=ids)
+
+    async def close_ledger(_: Any) -> None:
+        return None
+
+    scene = Scene(seed, days, 3, open_ledger, close_ledger)
+    simulation = Simulation(loop, scene)
+    nodes = Random(seed).choices((1, 2, 3), (4, 3, 3))[0]
+    store.append(MemoryStore(simulation.lease_clock, sole=nodes == 1))
+    return run(loop, simulation, nodes)
+
+
+def run(loop: VirtualLoop, simulation: Simulation, nodes: int) -> Report:
+    """Live through the scene with so many nodes."""
+    seed = simulation.scene.seed
+    loop.set_task_factory(owning_tasks)
+    unexpected: list[str] = []
+    loop.set_exception_handler(lambda _, context: unexpected.append(str(context)))
+    asyncio.set_event_loop(loop)
+    try:
+        report = loop.run_until_complete(_live(simulation, nodes))
+    except Exception as error:  # noqa: BLE001  the seed must be told whatever happened
+        report = Report(seed, [*simulation.oracle.wrong, f"the simulation broke: {error!r}"])
+        raise RuntimeError(f"seed {seed}: {report.wrong}") from error
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    report.wrong += unexpected
+    return report
+
+
+async def _live(simulation: Simulation, nodes: int) -> Report:
+    scene, oracle = simulation.scene, simulation.oracle
+    simulation.nodes = [None] * nodes
+    for place in range(nodes):
+        await simulation.raise_node(place)
+    seconds = timedelta(days=scene.days) / timedelta(seconds=1) / RATE
+    await Nemesis(simulation, Random(scene.seed + 2)).rage(seconds)
+    await simulation.calm()
+    ruled = simulation.world.now()
+    await asyncio.sleep(7)
+    lost = {name: oracle.lost(name, ruled) for name in oracle.watched}
+    for name, slots in lost.items():
+        if slots:
+            oracle.complain(simulation.world.elapsed, f"lost of {name}: {slots[:5]}")
+        oracle.wrong += simulation.late(name)
+    await _check_end(simulation)
+    await _recover_again(simulation)
+    for node in simulation.living():
+        await node.stop()
+        oracle.wrong += node.wrong
+        await scene.close_ledger(node.inner)
+    figures = {
+        "seeds": 1,
+        "simulated_days": scene.days,
+        "slots": oracle.slots,
+        "lost_slots": sum(map(len, lost.values())),
+        "doubled_slots": oracle.doubled,
+        "caught_up_slots": oracle.caught_up,
+        "runs": len(oracle.statuses),
+        "acknowledged_events": len(oracle.acknowledged),
+        **{f"nemesis_{name}": count for name, count in simulation.counts.items()},
+    }
+    return Report(scene.seed, oracle.wrong, figures)
+
+
+async def _check_end(simulation: Simulation) -> None:
+    oracle, now = simulation.oracle, simulation.world.elapsed
+    rows = {run.run_id: run for run in await simulation.rows()}
+    oracle.on_end(list(rows.values()), now)
+    ledger = simulation.living()[0].inner
+    for event_id, runs in oracle.acknowledged.items():
+        if await ledger.find_event(event_id) is None:
+            oracle.complain(now, f"{event_id} was acknowledged and is not there")
+        for run_id in runs:
+            if run_id not in rows:
+                oracle.complain(now, f"{run_id} was acknowledged and is not there")
+    owed = await ledger.list_messages(limit=100_000, kind=MessageKind.RESULT)
+    told = [record.message.run_id for record in owed]
+    done = [run.run_id for run in rows.values() if run.status is RunStatus.COMPLETED]
+    if sorted(map(str, told)) != sorted(done):
+        oracle.complain(now, f"{len(done)} runs completed, {len(told)} messages are owed")
+    for (run_id, step), times in simulation.deeds.written.items():
+        if times > 1:
+            oracle.complain(now, f"{run_id} wrote {step} {times} times")
+    for (run_id, attempt), times in simulation.deeds.begun.items():
+        if times > 1:
+            oracle.complain(now, f"attempt {attempt} of {run_id} began {times} times")
+
+
+async def _recover_again(simulation: Simulation) -> None:
+    """What has recovered is not changed by recovering."""
+    before = [dataclasses.asdict(run) for run in await simulation.rows()]
+    for node in simulation.living():
+        await node.own(node.engine.recover())
+    if before != [dataclasses.asdict(run) for run in await simulation.rows()]:
+        simulation.oracle.complain(simulation.world.elapsed, "a second recovery changed rows")
+
+
+def collect() -> None:
+    """Between seeds: dead nodes are rings of references."""
+    gc.collect()
