@@ -60,6 +60,9 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """The value of `work` over one moment of the ledger."""
-        if self._readers is None:
+        if self._readers is None or self._writer is None:
             raise faults.unavailable("closed")
+        if self._writer.away:
+            # Each attempt to connect may take seconds: the writer's are enough.
+            raise self._writer.refusal()
         return await self._readers.run(work)

@@ -79,6 +79,22 @@ def translated(error: BaseException) -> BaseException:
     )
 
 
+def detail(error: BaseException) -> str:
+    """What the driver says in full: server, user and database, but no password. For logs and
+    whoever starts the daemon, not for those who call on it."""
+    cause = cause_of(error)
+    lines = str(cause).strip().splitlines()
+    return lines[-1] if isinstance(cause, psycopg.Error) and lines else type(cause).__name__
+
+
+def at_start(error: BaseException) -> BaseException:
+    """`translated`, with the detail that the person who starts the daemon needs."""
+    told = translated(error)
+    if isinstance(told, UnavailableError) and state_of(error) is None:
+        return away(detail(error))
+    return told
+
+
 def away(what: str) -> UnavailableError:
     """The server does not answer, or not to us."""
     return UnavailableError(f"the ledger cannot be used right now ({what})", code=CODE, hint=_AWAY)

@@ -1,6 +1,8 @@
 """Sessions on a PostgreSQL server: opened, lost, and opened again."""
 
-import logging
+import contextlib
+import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +12,13 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from amodal_rt.errors import AmodalError, InvalidError
+from amodal_rt.logs import Log
 from amodal_rt.storage import postgres_faults, postgres_revision
 from amodal_rt.storage.dialect import RAW
 from amodal_rt.storage.postgres_speech import PostgresRaw, adapt
 from amodal_rt.storage.session import Fate
+
+_log = Log("storage")
 
 LOCK = 0x616D6F64616C
 """The advisory lock that the one writer of all nodes holds while it writes."""
@@ -39,8 +44,8 @@ _WAY = {
 SETTINGS = {
     # A node that is paused in the middle of a transaction holds up all others no longer.
     "idle_in_transaction_session_timeout": "3s",
-    "lock_timeout": "8s",
-    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "statement_timeout": "8s",
     # A node that is cut off is found out by the server, which then frees what it held.
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",
@@ -81,7 +86,10 @@ class PostgresServer:
 
     def open_writer(self) -> "PostgresSession":
         """As `session.Source` promises."""
-        session = PostgresSession(self._engine.connect, _BEGIN_WRITE)
+        try:
+            session = PostgresSession(self._engine.connect, _BEGIN_WRITE)
+        except Exception as error:  # noqa: BLE001  raised again in our words
+            raise postgres_faults.at_start(error) from None
         try:
             postgres_revision.bring_up_to_date(session.connection, LOCK)
         except Exception as error:  # noqa: BLE001  raised again in our words
@@ -91,7 +99,10 @@ class PostgresServer:
 
     def open_reader(self) -> "PostgresSession":
         """As `session.Source` promises."""
-        return PostgresSession(self._engine.connect, _BEGIN_READ)
+        try:
+            return PostgresSession(self._engine.connect, _BEGIN_READ)
+        except Exception as error:  # noqa: BLE001  raised again in our words
+            raise postgres_faults.translated(error) from None
 
     def _connect_driver(self) -> psycopg.Connection[Any]:
         raw = psycopg.connect(autocommit=True, **self._way)
@@ -116,12 +127,10 @@ class PostgresSession:
         self._begin = begin.encode()
         self._pause = _SHORTEST
         self._why: AmodalError = postgres_faults.away("not connected")
+        self._told_away = False
         self._connection: Connection | None = None
         self._raw: psycopg.Connection[Any] | None = None
-        try:
-            self._open()
-        except Exception as error:  # noqa: BLE001  raised again in our words
-            raise postgres_faults.translated(error) from None
+        self._open()
 
     @property
     def connection(self) -> Connection:
@@ -189,10 +198,15 @@ class PostgresSession:
         try:
             self._open()
         except Exception as error:  # noqa: BLE001  the next attempt may find it
+            if not self._told_away:
+                _log.warning("database.away", reason=postgres_faults.detail(error))
             told = postgres_faults.translated(error)
             self._why = told if isinstance(told, AmodalError) else self._why
-            _log.warning("the database is away", extra={"reason": self._why.message})
+            self._told_away = True
             return False
+        if self._told_away:
+            _log.info("database.back")
+        self._told_away = False
         return True
 
     def pause(self) -> float | None:
@@ -202,6 +216,17 @@ class PostgresSession:
             return None
         self._pause = min(self._pause * 2, _LONGEST)
         return self._pause
+
+    def cut(self) -> None:
+        """As if the network had: the server's silence becomes a lost connection."""
+        raw = self._raw
+        if raw is None:
+            return
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(raw.pgconn.socket)) as way,
+        ):
+            way.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """The server ends what was under way."""
@@ -223,6 +248,3 @@ class PostgresSession:
     def _send(self, statement: bytes) -> psycopg.Cursor[Any]:
         assert self._raw is not None
         return self._raw.execute(statement, prepare=False)
-
-
-_log = logging.getLogger(__name__)

@@ -69,6 +69,11 @@ class Session(Protocol):
         """Seconds until `revive` should be tried, or None while the database is there."""
         ...
 
+    def cut(self) -> None:
+        """Make a call that another thread waits in fail, where the database may have fallen
+        silent. Callable from any thread. Never raises."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection. Never raises."""
         ...

@@ -133,6 +133,9 @@ class SqliteSession:
         """Nothing to wait for."""
         return None
 
+    def cut(self) -> None:
+        """A slow disk is waited for."""
+
     def close(self) -> None:
         """The file stays."""
         self.connection.close()

@@ -21,6 +21,8 @@ __all__ = ["BATCH", "Together", "Writer", "driver"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+SILENCE = 15.0
+"""Seconds without an answer after which a server is given up: longer than it may take itself."""
 BATCH = 500
 """How many works share one commit at most: bounds how long the first of them waits."""
 
@@ -60,9 +62,24 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._closed = False
+        self._given_over = self._finished = self._steps = 0
+        self._watch: asyncio.TimerHandle | None = None
         self.broken = False
         """Set after an error that leaves unknown what the disk holds; all later works fail.
         A database that is away is passing: works fail at once until it is back."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the database cannot be reached right now."""
+        return self._session.away
+
+    def refusal(self) -> AmodalError:
+        """What works are told while nothing can be made durable."""
+        if self._closed:
+            return faults.unavailable("closed")
+        if self.broken:
+            return faults.unavailable("an earlier commit failed")
+        return self._session.refusal()
 
     def start(self) -> None:
         """Begin to take works."""
@@ -82,7 +99,7 @@ class Writer:
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed or self.broken or self._session.away:
-            future.set_exception(self._refusal())
+            future.set_exception(self.refusal())
             return future
         # Given one by one, each work of a burst would wake the thread, which then takes the
         # interpreter from the loop that is about to give the next.
@@ -98,19 +115,27 @@ class Writer:
             self._hand_over()
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
+            if self._watch is not None:
+                self._watch.cancel()
             self._session.close()
 
     def _hand_over(self) -> None:
         if self._given:
             self._jobs.put(self._given)
             self._given = []
+            self._given_over += 1
+            if self._watch is None:
+                self._watch = self._loop.call_later(SILENCE, self._look, self._steps)
 
-    def _refusal(self) -> AmodalError:
-        if self._closed:
-            return faults.unavailable("closed")
-        if self.broken:
-            return faults.unavailable("an earlier commit failed")
-        return self._session.refusal()
+    def _look(self, steps: int) -> None:
+        """Whether the thread went on since `steps`; if not, it waits for a database that has
+        fallen silent, and all callers with it."""
+        self._watch = None
+        if self._finished == self._given_over:
+            return
+        if self._steps == steps:
+            self._session.cut()
+        self._watch = self._loop.call_later(SILENCE, self._look, self._steps)
 
     def _take(self) -> list[_Job] | None:
         """The next works; an empty list when it was time to look for the database."""
@@ -125,8 +150,10 @@ class Writer:
         while going:
             given = self._take()
             jobs: list[_Job] = []
+            taken = 0
             while given is not None:
                 jobs += given
+                taken += bool(given)
                 if len(jobs) >= BATCH or self._jobs.empty():
                     break
                 given = self._jobs.get()
@@ -135,6 +162,7 @@ class Writer:
                 batch = jobs[start : start + BATCH]
                 self._carry(batch)
                 self._resolve(batch)
+            self._finished += taken
 
     def _carry(self, batch: Sequence[_Job]) -> None:
         # Savepoints cost as much as a row: the first try does without, and one failing work
@@ -153,8 +181,9 @@ class Writer:
         last: bool = False,
     ) -> bool:
         """One transaction. False when it was rolled back and its works should be run again."""
+        self._steps += 1
         if self.broken or self._session.away:
-            return _fail(batch, self._refusal())
+            return _fail(batch, self.refusal())
         try:
             self._session.begin()
             perform(batch)
