@@ -11,14 +11,15 @@ from amodal_rt import failpoints
 from amodal_rt.clock import Clock
 from amodal_rt.delivery.backoff import FEW, Verdict, next_try, parse_retry_after, verdict
 from amodal_rt.delivery.callbacks import Callbacks
-from amodal_rt.delivery.planner import REHEARSAL
 from amodal_rt.delivery.request import SECONDS, build_request, hide_url, post
+from amodal_rt.domain.breaker import Health
 from amodal_rt.domain.delivery import (
     Attempt,
     AttemptResult,
     DeliveryRecord,
     OutboxMessage,
     TargetType,
+    digest,
 )
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
@@ -39,6 +40,11 @@ class _Answer:
     verdict: Verdict | None
     error: str | None = None
     retry_after: timedelta | None = None
+    health: Health | None = None
+    address: str | None = None
+
+
+_HEALTH = {Verdict.DELIVERED: Health.GOOD, Verdict.GONE: Health.GONE}
 
 
 _ONLY_LOOPBACK = _Answer(None, "a rehearsal is delivered to loopback only")
@@ -73,7 +79,7 @@ class Attempts:
             failpoints.hit("delivery.after_send")
         except (AmodalError, ClientError, OSError, TimeoutError) as error:
             answer = _Answer(Verdict.PASSING, _describe(error))
-        # A callback may raise anything, and no message may be lost to a defect of ours.
+        # No message may be lost to a defect of ours.
         except Exception as error:  # noqa: BLE001
             _log.exception("delivery.failed", error, delivery=message.delivery_id)
             answer = _Answer(Verdict.PASSING, f"{type(error).__name__}: {error}")
@@ -83,7 +89,7 @@ class Attempts:
         if message.target.type is TargetType.CALLBACK:
             return await self._call(message)
         url = self._resolve(message.target.url)
-        if _is_rehearsal(message) and not is_loopback_host(_host(url)):
+        if message.rehearsed and not is_loopback_host(_host(url)):
             return _ONLY_LOOPBACK
         self.egress.permit(url, [url])
         secret = message.target.secret
@@ -97,13 +103,19 @@ class Attempts:
         try:
             answer = await post(self.egress.session(), request, self.clock)
         except (ClientError, OSError, TimeoutError) as error:
-            return _Answer(Verdict.PASSING, hide_url(_describe(error), URL(url)))
+            said = hide_url(_describe(error), URL(url))
+            # An address that our own guard refuses says nothing about who lives there.
+            health = None if refusal(error) else Health.BAD
+            return _Answer(Verdict.PASSING, said, health=health, address=digest(url))
         found = verdict(answer.status)
-        if found is Verdict.DELIVERED:
-            return _Answer(found)
-        pause = parse_retry_after(answer.retry_after, self.clock.now())
-        passing = found is Verdict.PASSING
-        return _Answer(found, answer.sentence(), pause if passing else None)
+        delivered, passing = found is Verdict.DELIVERED, found is Verdict.PASSING
+        return _Answer(
+            found,
+            None if delivered else answer.sentence(),
+            parse_retry_after(answer.retry_after, self.clock.now()) if passing else None,
+            health=_HEALTH.get(found, Health.BAD),
+            address=digest(url),
+        )
 
     async def _call(self, message: OutboxMessage) -> _Answer:
         try:
@@ -111,9 +123,17 @@ class Attempts:
         except NotFoundError as error:
             # Nobody will register one while this program runs: a retry would only hide it.
             return _Answer(Verdict.GONE, error.message)
-        async with self.clock.deadline(SECONDS):
-            await self.callbacks.call(message.target.name, message.body)
-        return _Answer(Verdict.DELIVERED)
+        try:
+            async with self.clock.deadline(SECONDS):
+                await self.callbacks.call(message.target.name, message.body)
+        except TimeoutError as error:
+            return _Answer(Verdict.PASSING, _describe(error), health=Health.BAD)
+        # A callback may raise anything, and no message may be lost to it.
+        except Exception as error:  # noqa: BLE001
+            said = f"{type(error).__name__}: {error}"
+            _log.exception("delivery.callback_failed", error, delivery=message.delivery_id)
+            return _Answer(Verdict.PASSING, said, health=Health.BAD)
+        return _Answer(Verdict.DELIVERED, health=Health.GOOD)
 
     def _resolve(self, text: Text | None) -> str:
         if isinstance(text, SecretRef):
@@ -146,15 +166,17 @@ class Attempts:
                 )
             )
             # A rehearsal moves no failure counter, so that its letters do not die.
-            final = AttemptResult.SUPPRESSED if _is_rehearsal(message) else AttemptResult.DEAD
+            final = AttemptResult.SUPPRESSED if message.rehearsed else AttemptResult.DEAD
             result = final if retry_at is None else AttemptResult.RETRY
         return Attempt(
-            delivery_id=message.delivery_id, result=result, at=now, retry_at=retry_at, error=error
+            delivery_id=message.delivery_id,
+            result=result,
+            at=now,
+            retry_at=retry_at,
+            error=error,
+            health=answer.health,
+            address=answer.address,
         )
-
-
-def _is_rehearsal(message: OutboxMessage) -> bool:
-    return message.body.get("model") == REHEARSAL
 
 
 def _host(url: str) -> str:

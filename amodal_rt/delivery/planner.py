@@ -13,6 +13,7 @@ from amodal_rt.delivery.neutral import chat_text, slack_text
 from amodal_rt.delivery.payload import Result, cut_result, parse_data, plain_data
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import (
+    REHEARSAL,
     Delivery,
     FailureAlert,
     FailureState,
@@ -30,7 +31,6 @@ Escape = Callable[[str], str]
 
 KEPT_FOR = timedelta(hours=24)
 """How long a message is tried before it is given up: a stale digest is worse than none."""
-REHEARSAL = "rehearsal"
 DELIVERY_FAILED = "delivery_failed"
 """The `reason` of an alert about a result that could not be delivered."""
 
@@ -134,7 +134,7 @@ class DeliveryPlanner:
     def _alert(
         self,
         *,
-        run_id: str,
+        run_id: str | None,
         title: str,
         definition: Definition,
         state: FailureState,
@@ -157,7 +157,8 @@ class DeliveryPlanner:
             "error": error,
             "consecutive_failures": state.consecutive,
         }
-        text = f"{title} failed{because}{said}.{row} Run {run_id}"
+        run = f" Run {run_id}" if run_id else ""
+        text = f"{title} failed{because}{said}.{row}{run}"
         return self._to_each(alert.targets, MessageKind.FAILURE_ALERT, body, text, now)
 
     def _recovery(
@@ -188,11 +189,11 @@ class DeliveryPlanner:
     ) -> tuple[OutboxMessage, ...]:
         return tuple(
             self._message(
-                str(body["run_id"]),
+                cast("str | None", body["run_id"]),
                 str(body["automation"]),
                 kind,
                 target,
-                {**body, "text": _neutral_for(target)(text)},
+                {**body, "text": neutral_for(target)(text)},
                 now,
             )
             for target in targets
@@ -200,7 +201,7 @@ class DeliveryPlanner:
 
     def _message(
         self,
-        run_id: str,
+        run_id: str | None,
         automation: str,
         kind: MessageKind,
         target: Target,
@@ -232,7 +233,7 @@ class _Writer:
 
     def text_for(self, target: Target) -> str:
         """`message`, else `result`, safe to show where `target` shows it."""
-        escape = _neutral_for(target)
+        escape = neutral_for(target)
         if escape not in self._texts:
             self._texts[escape] = self._render(escape)
         return self._texts[escape]
@@ -281,7 +282,8 @@ def _own_keys(data: object) -> dict[str, object]:
     return cast("dict[str, object]", data) if isinstance(data, dict) else {}
 
 
-def _neutral_for(target: Target) -> Escape:
+def neutral_for(target: Target) -> Escape:
+    """How untrusted text is written for what shows `target`'s messages."""
     return slack_text if target.format == "slack" else chat_text
 
 

@@ -8,28 +8,30 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from typing import Protocol
 
+from amodal_rt import failpoints
 from amodal_rt.clock import Clock, iso
 from amodal_rt.delivery.attempts import Attempts, Marks, Mask
 from amodal_rt.delivery.callbacks import Callbacks
-from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
+from amodal_rt.delivery.conditions import Conditions
+from amodal_rt.delivery.following import Following
+from amodal_rt.delivery.planner import DeliveryPlanner
+from amodal_rt.delivery.readdressed import forget_readdressed
 from amodal_rt.delivery.request import SECONDS
-from amodal_rt.domain.delivery import (
-    Attempt,
-    AttemptResult,
-    DeliveryRecord,
-    DeliveryStatus,
-    FailureState,
-    MessageKind,
-    OutboxMessage,
-    Plan,
-)
+from amodal_rt.domain.delivery import Attempt, AttemptResult, DeliveryRecord
 from amodal_rt.errors import NotFoundError, UnavailableError
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
-from amodal_rt.ports import OUTBOX, Catalogue, Outbox, Signals
+from amodal_rt.ports import (
+    OUTBOX,
+    BreakerLedger,
+    Catalogue,
+    ConditionLedger,
+    Outbox,
+    Signals,
+)
 
 PARALLEL = 8
 """How many messages are under way at once."""
@@ -37,23 +39,27 @@ GRACE_SECONDS = SECONDS + 2
 # The wall clock may be set while we sleep by the other one.
 _LONGEST_SLEEP = 60.0
 _LEDGER_PAUSE = 1.0
-_LEFTOVERS = 200
+_LAST_SECONDS = 2.0
 
 _log = Log("delivery")
 
 
+class SenderLedger(Outbox, BreakerLedger, ConditionLedger, Protocol):
+    """What the sender needs of the ledger."""
+
+
 class Sender:
-    """The worker of the outbox. One per ledger.
+    """The worker of the outbox. One per node.
 
     A target that fails harms no other: each message is tried on its own, until it arrives,
-    cannot arrive, or is a day old. A result that is given up counts as a failure of its
-    automation and may owe an alert.
+    cannot arrive, or is a day old, and while a target keeps failing the ledger gives out
+    nothing for it but a trial now and then. What is given up is followed by alerts.
     """
 
     def __init__(
         self,
         *,
-        outbox: Outbox,
+        outbox: SenderLedger,
         catalogue: Catalogue,
         egress: Egress,
         callbacks: Callbacks,
@@ -66,7 +72,16 @@ class Sender:
         self._catalogue = catalogue
         self._signals = signals
         self._clock = clock
-        self._planner = DeliveryPlanner(ids)
+        self._following = Following(
+            outbox=outbox,
+            catalogue=catalogue,
+            conditions=Conditions(
+                ledger=outbox, catalogue=catalogue, signals=signals, clock=clock, ids=ids
+            ),
+            planner=DeliveryPlanner(ids),
+            signals=signals,
+            clock=clock,
+        )
         self._attempts = Attempts(
             catalogue=catalogue,
             egress=egress,
@@ -79,6 +94,10 @@ class Sender:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
+        self._seen: int | None = None
+        self.looked_at = clock.monotonic()
+        """When it last looked for due messages, by the monotonic clock: at least every minute
+        while all is well."""
 
     def mark_with(self, marks: Marks) -> None:
         """Give requests that lead back to this runtime the headers that it knows its own by."""
@@ -92,7 +111,7 @@ class Sender:
         self._ended.clear()
         try:
             with self._signals.listen(OUTBOX) as woken:
-                await self._patiently(self._take_over)
+                await self._patiently(self._release)
                 while not self._stopping.is_set():
                     await self._patiently(self._claim)
                     await self._rest(woken)
@@ -102,7 +121,10 @@ class Sender:
         finally:
             for task in self._sending:
                 task.cancel()
-            await self._all_sent()
+            # Whatever swallows its cancellation is left behind: the next start sends it again.
+            with suppress(TimeoutError):
+                async with self._clock.deadline(_LAST_SECONDS):
+                    await self._all_sent()
             self._ended.set()
 
     async def stop(self) -> None:
@@ -113,26 +135,26 @@ class Sender:
         self._stopping.set()
         await self._ended.wait()
 
-    async def _take_over(self) -> None:
+    async def _release(self) -> None:
         released = await self._outbox.release_claims()
         if released:
             _log.info("delivery.released", messages=released)
-        for record in await self._outbox.list_messages(
-            limit=_LEFTOVERS, status=DeliveryStatus.DEAD, kind=MessageKind.RESULT
-        ):
-            # A crash between giving up and owing the alert must not swallow the alert.
-            at = record.finished_at
-            if at is not None and self._clock.now() - at < KEPT_FOR:
-                await self._owe_alert(record.message, record.last_error or "", at)
 
     async def _claim(self) -> None:
+        self.looked_at = self._clock.monotonic()
         free = PARALLEL - len(self._sending)
         if free <= 0:
             return
+        snapshot = self._catalogue.snapshot()
+        if snapshot.version != self._seen:
+            await forget_readdressed(self._outbox, self._catalogue.environment())
+            self._seen = snapshot.version
         for record in await self._outbox.claim_messages(limit=free, now=self._clock.now()):
             task = asyncio.create_task(self._carry(record), name=record.message.delivery_id)
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+        # Claiming settles what has expired, and what is for a disabled target.
+        await self._following.look()
 
     async def _rest(self, woken: Callable[[], Awaitable[None]]) -> None:
         """Until a message is due and a place is free for it, or a stop is asked for."""
@@ -156,28 +178,14 @@ class Sender:
 
         async def settle() -> None:
             with suppress(NotFoundError):
+                failpoints.hit("delivery.before_record")
                 await self._outbox.record_attempt(attempt)
+                failpoints.hit("delivery.after_record")
 
         await self._patiently(settle)
         _report(record, attempt)
-        if attempt.result is AttemptResult.DEAD and record.message.kind is MessageKind.RESULT:
-            error = attempt.error or ""
-            await self._patiently(lambda: self._owe_alert(record.message, error, attempt.at))
-
-    async def _owe_alert(self, message: OutboxMessage, error: str, at: datetime) -> None:
-        state = self._catalogue.snapshot().automations.get(message.automation)
-        definition = state.definition if state else None
-        if definition is None:
-            return
-        known = definition
-
-        def plan(failures: FailureState) -> Plan:
-            if failures.alerted_at is not None and failures.alerted_at >= at:
-                return Plan()
-            return self._planner.plan_dead_letter(message, error, known, failures, at)
-
-        if (await self._outbox.owe(message.automation, plan)).messages:
-            self._signals.notify(OUTBOX)
+        if attempt.result is AttemptResult.DEAD:
+            await self._patiently(self._following.look)
 
     async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`, again and again while the ledger is away; a stop does not wait for it."""

@@ -39,6 +39,7 @@ class Condition:
     cleared_at: datetime | None = None
     told: bool = False
     unreported: bool = False
+    target: str | None = None
     seen_by: str | None = None
 
     @property

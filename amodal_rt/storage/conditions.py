@@ -94,6 +94,7 @@ def _columns(condition: Condition) -> Columns:
                 "detail": maybe_storable(condition.detail),
                 "told": condition.told,
                 "unreported": condition.unreported,
+                "target": condition.target,
                 "seen_by": condition.seen_by,
             }
         ),
@@ -113,5 +114,6 @@ def _to_condition(row: Row) -> Condition:
         cleared_at=instant(row["cleared_at"]),
         told=data["told"],
         unreported=data["unreported"],
+        target=data["target"],
         seen_by=data["seen_by"],
     )

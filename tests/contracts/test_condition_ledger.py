@@ -24,6 +24,7 @@ EVERYTHING = Condition(
     alerted_at=NOW + MINUTE,
     told=True,
     unreported=True,
+    target="webhook env:OPS",
     seen_by="node_1",
 )
 

@@ -109,11 +109,13 @@ async def test_an_alert_on_its_way_is_not_owed_twice_even_over_a_restart(
 async def test_an_alert_that_did_not_arrive_does_not_burn_the_cooldown(
     desk: Desk, receiver: Receiver
 ) -> None:
-    receiver.script(410)
+    receiver.script(404, 404)
     known = definition(alert=alerting(webhook(receiver.url())))
     async with desk.sending():
         await desk.finish(known, failure())
-        (lost,) = await desk.settled()
+        await desk.settled()
+        desk.clock.advance(5)
+        (lost,) = await desk.settled(attempts=2)
         assert lost.status is DeliveryStatus.DEAD
         desk.clock.advance(60)
         await desk.finish(known, failure())

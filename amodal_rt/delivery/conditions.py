@@ -1,0 +1,170 @@
+"""When a condition of the workspace begins and ends, and whom that is told.
+
+Each is ruled on inside the ledger's transaction, by how the ledger knows it, so that several
+nodes that see one thing at once send one alert, and a restart sends none again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from amodal_rt.clock import Clock
+from amodal_rt.delivery import notices
+from amodal_rt.domain.condition import Condition, ConditionKind, Ruling
+from amodal_rt.domain.delivery import OutboxMessage, Target
+from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
+from amodal_rt.ports import OUTBOX, Catalogue, ConditionLedger, Signals
+
+COOLDOWN = timedelta(minutes=60)
+"""A condition that comes and goes alerts no more often than this."""
+
+_log = Log("workspace")
+Write = Callable[[Condition], tuple[OutboxMessage, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Something wrong, as somebody sees it now. Words as in `Condition`."""
+
+    kind: ConditionKind
+    about: str
+    subject: str
+    automation: str | None = None
+    detail: str | None = None
+    target: str | None = None
+    since: datetime | None = None
+    seen_by: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The condition that this is a sighting of."""
+        return f"{self.kind} {self.about}"
+
+
+class Conditions:
+    """Begins and ends conditions, and tells the `alerts.targets` of `amodal.json`."""
+
+    def __init__(
+        self,
+        *,
+        ledger: ConditionLedger,
+        catalogue: Catalogue,
+        signals: Signals,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._signals = signals
+        self._clock = clock
+        self._ids = ids
+
+    async def begin(self, sighting: Sighting) -> None:
+        """It is so: alert, once in each period and at most once in the cooldown.
+
+        An alert that failed is told to the targets that are not failing themselves; when
+        there is none it stands as `unreported`, and each later call tries again.
+        """
+        targets = await self._targets_for(sighting)
+        now = self._clock.now()
+
+        def write(condition: Condition) -> tuple[OutboxMessage, ...]:
+            return notices.alert(condition, targets, workspace=self._name(), now=now, ids=self._ids)
+
+        ruling = await self._ledger.rule_on_condition(
+            sighting.key, lambda known: begun(known, sighting, targets, write, now)
+        )
+        self._said("alert", ruling)
+
+    async def end(self, key: str) -> None:
+        """It is so no more: tell those who were told that it was."""
+        targets = self._catalogue.snapshot().settings.alerts.targets
+        now = self._clock.now()
+
+        def write(condition: Condition) -> tuple[OutboxMessage, ...]:
+            return notices.recovery(
+                condition, targets, workspace=self._name(), now=now, ids=self._ids
+            )
+
+        ruling = await self._ledger.rule_on_condition(key, lambda known: ended(known, write, now))
+        self._said("recovered", ruling)
+
+    async def _targets_for(self, sighting: Sighting) -> Sequence[Target]:
+        targets = self._catalogue.snapshot().settings.alerts.targets
+        if sighting.kind is not ConditionKind.ALERT_FAILED:
+            return targets
+        standing = await self._ledger.conditions()
+        failing = {each.target for each in standing if each.kind is ConditionKind.ALERT_FAILED}
+        failing.add(sighting.target)
+        return tuple(each for each in targets if each.key not in failing)
+
+    def _name(self) -> str | None:
+        return self._catalogue.snapshot().settings.name
+
+    def _said(self, status: str, ruling: Ruling | None) -> None:
+        if ruling is None:
+            return
+        condition = ruling.condition
+        say = _log.warning if status == "alert" else _log.info
+        say(
+            f"workspace.{status}",
+            condition=condition.kind.value,
+            subject=condition.subject,
+            error=condition.detail if status == "alert" else None,
+            messages=len(ruling.messages),
+        )
+        if ruling.messages:
+            self._signals.notify(OUTBOX)
+
+
+def begun(
+    known: Condition | None,
+    sighting: Sighting,
+    targets: Sequence[Target],
+    write: Write,
+    now: datetime,
+) -> Ruling | None:
+    """What follows from seeing it; None when that is known already."""
+    standing = known if known is not None and known.standing else None
+    if standing is not None and standing.told:
+        return None
+    since = _start(known, sighting, now) if standing is None else standing.since
+    must = sighting.kind is ConditionKind.ALERT_FAILED
+    condition = Condition(
+        key=sighting.key,
+        kind=sighting.kind,
+        since=since,
+        subject=sighting.subject,
+        automation=sighting.automation,
+        detail=sighting.detail,
+        alerted_at=known.alerted_at if known else None,
+        unreported=must and not targets,
+        target=sighting.target,
+        seen_by=sighting.seen_by,
+    )
+    messages = write(condition) if targets and _is_cool(condition, now) else ()
+    if messages:
+        return Ruling(replace(condition, told=True, alerted_at=now), messages)
+    if standing is not None and standing.unreported == condition.unreported:
+        return None
+    return Ruling(condition)
+
+
+def ended(known: Condition | None, write: Write, now: datetime) -> Ruling | None:
+    """What follows from seeing it no more; None when it did not stand."""
+    if known is None or not known.standing:
+        return None
+    over = replace(known, cleared_at=now, unreported=False)
+    return Ruling(over, write(over) if known.told else ())
+
+
+def _start(known: Condition | None, sighting: Sighting, now: datetime) -> datetime:
+    since = sighting.since or now
+    return max(since, known.cleared_at) if known and known.cleared_at else since
+
+
+def _is_cool(condition: Condition, now: datetime) -> bool:
+    told_at = condition.alerted_at
+    # A clock that was set back must not silence alerts until it has caught up.
+    return told_at is None or abs(now - told_at) >= COOLDOWN

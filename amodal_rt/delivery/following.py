@@ -1,0 +1,96 @@
+"""What must follow when a message was given up: somebody hears of it."""
+
+from amodal_rt import failpoints
+from amodal_rt.clock import Clock
+from amodal_rt.delivery.conditions import Conditions, Sighting
+from amodal_rt.delivery.planner import DeliveryPlanner
+from amodal_rt.domain.condition import ConditionKind
+from amodal_rt.domain.delivery import (
+    DeliveryRecord,
+    FailureState,
+    MessageKind,
+    OutboxMessage,
+    Plan,
+)
+from amodal_rt.ports import OUTBOX, Catalogue, Outbox, Signals
+
+_AT_ONCE = 100
+_QUOTED = 500
+
+
+class Following:
+    """Looks for messages that died or expired, wherever and whenever that was.
+
+    A result owes its automation's failure alert, and the workspace hears of a dead letter. An
+    alert that did not arrive is told to the workspace's targets. The ledger lists a message
+    until all of this is committed, so that no crash between two steps swallows any of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        catalogue: Catalogue,
+        conditions: Conditions,
+        planner: DeliveryPlanner,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._outbox = outbox
+        self._catalogue = catalogue
+        self._conditions = conditions
+        self._planner = planner
+        self._signals = signals
+        self._clock = clock
+
+    async def look(self) -> None:
+        """Follow up everything that nothing has followed yet. Raises UnavailableError."""
+        while records := await self._outbox.given_up(limit=_AT_ONCE):
+            for record in records:
+                failpoints.hit("delivery.before_follow_up")
+                await self._conditions.begin(sighting_of(record))
+                await self._answer(record)
+                failpoints.hit("delivery.after_follow_up")
+
+    async def _answer(self, record: DeliveryRecord) -> None:
+        message, error, now = record.message, record.last_error or "", self._clock.now()
+        state = self._catalogue.snapshot().automations.get(message.automation or "")
+        definition = state.definition if state else None
+        is_result = message.kind is MessageKind.RESULT
+
+        def plan(failures: FailureState) -> Plan:
+            if definition is None or not is_result:
+                return Plan()
+            return self._planner.plan_dead_letter(message, error, definition, failures, now)
+
+        if (await self._outbox.follow_up(message.delivery_id, plan)).messages:
+            self._signals.notify(OUTBOX)
+
+
+def sighting_of(record: DeliveryRecord) -> Sighting:
+    """What a message that does not arrive says about the workspace."""
+    message, error = record.message, record.last_error or "no answer"
+    if message.kind is MessageKind.RESULT:
+        return Sighting(
+            kind=ConditionKind.DEAD_LETTER,
+            about=str(message.automation),
+            subject=str(message.automation),
+            automation=message.automation,
+            detail=f"{message.delivery_id} to {message.target.label}: {error}",
+            since=record.finished_at,
+        )
+    return Sighting(
+        kind=ConditionKind.ALERT_FAILED,
+        about=f"{message.target.key} {message.automation or '-'}",
+        subject=message.target.label,
+        automation=message.automation,
+        detail=f"{message.delivery_id}: {error}{_quoted(message)}",
+        target=message.target.key,
+        since=record.finished_at,
+    )
+
+
+def _quoted(message: OutboxMessage) -> str:
+    """What nobody read: the alert that failed is passed on with the news of its failure."""
+    said = str(message.body.get("text") or "")
+    return f". It said: {said[:_QUOTED]}" if said else ""

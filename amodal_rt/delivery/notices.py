@@ -1,0 +1,102 @@
+"""The words of the workspace's own alerts (specification §7, `alerts`)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from amodal_rt.clock import iso
+from amodal_rt.delivery.payload import cut_result
+from amodal_rt.delivery.planner import KEPT_FOR, neutral_for
+from amodal_rt.domain.condition import Condition, ConditionKind
+from amodal_rt.domain.delivery import MessageKind, OutboxMessage, Target
+from amodal_rt.ids import Ids
+
+_BEGUN: Mapping[ConditionKind, str] = {
+    ConditionKind.FILE_INVALID: "{subject} has been invalid for over a minute",
+    ConditionKind.SCHEDULE_OVERDUE: "The schedule of {subject} is overdue",
+    ConditionKind.DEAD_LETTER: "A result of {subject} could not be delivered",
+    ConditionKind.QUEUE_FULL: "{subject} is full, events are refused",
+    ConditionKind.ALERT_FAILED: "An alert to {subject} did not arrive",
+    ConditionKind.TARGET_DISABLED: "Nothing is sent to {subject} any more",
+}
+_OVER: Mapping[ConditionKind, str] = {
+    ConditionKind.FILE_INVALID: "{subject} is invalid no more",
+    ConditionKind.SCHEDULE_OVERDUE: "The schedule of {subject} is on time again",
+    ConditionKind.DEAD_LETTER: "Results of {subject} arrive again",
+    ConditionKind.QUEUE_FULL: "{subject} takes events again",
+    ConditionKind.ALERT_FAILED: "Messages reach {subject} again",
+    ConditionKind.TARGET_DISABLED: "{subject} is no longer disabled",
+}
+_LONGEST = 2_000
+
+
+def alert(
+    condition: Condition,
+    targets: Sequence[Target],
+    *,
+    workspace: str | None,
+    now: datetime,
+    ids: Ids,
+) -> tuple[OutboxMessage, ...]:
+    """One message to each target: this is wrong."""
+    sentence = _BEGUN[condition.kind].format(subject=condition.subject)
+    said = f": {cut_result(condition.detail, _LONGEST).text}" if condition.detail else ""
+    body = _body(condition, "alert", condition.detail, workspace, now)
+    return _to_each(
+        condition, targets, MessageKind.WORKSPACE_ALERT, body, f"{sentence}{said}", now, ids
+    )
+
+
+def recovery(
+    condition: Condition,
+    targets: Sequence[Target],
+    *,
+    workspace: str | None,
+    now: datetime,
+    ids: Ids,
+) -> tuple[OutboxMessage, ...]:
+    """One message to each target: it is wrong no more."""
+    sentence = _OVER[condition.kind].format(subject=condition.subject)
+    body = _body(condition, "recovered", None, workspace, now)
+    kind = MessageKind.WORKSPACE_RECOVERY
+    return _to_each(condition, targets, kind, body, sentence, now, ids)
+
+
+def _body(
+    condition: Condition, status: str, error: str | None, workspace: str | None, now: datetime
+) -> dict[str, object]:
+    return {
+        "automation": condition.automation,
+        "status": status,
+        "condition": condition.kind.value,
+        "timestamp": iso(now),
+        "since": iso(condition.since),
+        "subject": condition.subject,
+        "error": error,
+        "workspace": workspace,
+    }
+
+
+def _to_each(
+    condition: Condition,
+    targets: Sequence[Target],
+    kind: MessageKind,
+    body: Mapping[str, object],
+    text: str,
+    now: datetime,
+    ids: Ids,
+) -> tuple[OutboxMessage, ...]:
+    workspace = body["workspace"]
+    whole = f"{workspace}: {text}" if workspace else text
+    return tuple(
+        OutboxMessage(
+            delivery_id=ids.delivery(),
+            run_id=None,
+            automation=condition.automation,
+            kind=kind,
+            target=target,
+            body={**body, "text": neutral_for(target)(whole)},
+            created_at=now,
+            expires_at=now + KEPT_FOR,
+        )
+        for target in targets
+    )
