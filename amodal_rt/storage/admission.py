@@ -158,6 +158,8 @@ class Sitting:
     has_slots: bool
     rows: list[StartRow] = field(default_factory=list[Any])
     ruled_on: list[tuple[int, str, str]] = field(default_factory=list[Any])
+    refused: set[tuple[str, str | None]] = field(default_factory=set[Any])
+    """Schedules of which a stretch was asked for that begins with a slot already taken."""
 
     def rule_on(self, wishes: Sequence[Wish]) -> list[RunRef]:
         """What becomes of each wish; one whose slot was ruled on before is left out."""
@@ -177,6 +179,8 @@ class Sitting:
     def _rule(self, wish: Wish) -> RunRef | None:
         start = wish.start
         if wish.slot is not None and not self._take_slot(wish):
+            if wish.until != wish.slot:
+                self.refused.add((start.automation, start.schedule_key))
             return None
         reason, rule = self._reason(start)
         if reason is None:
@@ -193,6 +197,9 @@ class Sitting:
     def _take_slot(self, wish: Wish) -> bool:
         start, until = wish.start, wish.until
         slot = (start.automation, wish.slot, start.run_id)
+        # What follows a stretch must not come on record without the rest of it.
+        if self.refused and (start.automation, start.schedule_key) in self.refused:
+            return False
         if not self.has_slots and _SLOTS.send(self.raw, [slot]) == 0:
             return False
         if until != wish.slot:

@@ -192,6 +192,20 @@ async def test_one_instant_twice_in_one_call_is_one_slot(ledger: Ledger) -> None
     assert len(refs) == 1
 
 
+async def test_after_a_stretch_that_begins_with_a_taken_slot_its_schedule_gets_no_row(
+    ledger: Ledger,
+) -> None:
+    """Else the rest of the stretch would lie behind slots that are on record, and be lost."""
+    await ledger.admit([given.slot(NOW)])
+    stretch = given.slot(NOW, skip=SkippedReason.MISSED, scheduled_until=NOW + MINUTE, count=2)
+    later, other = given.slot(NOW + HOUR), given.slot(NOW + HOUR, schedule_key="cron:1")
+
+    refs = await ledger.admit([stretch, later, other])
+
+    assert [ref.run_id for ref in refs] == [other.run_id]
+    assert await ledger.admit([given.slot(NOW + MINUTE)]) != []
+
+
 async def test_starts_without_slot_are_never_taken(ledger: Ledger) -> None:
     assert len(await ledger.admit([given.start(), given.start()])) == 2
 

@@ -26,6 +26,7 @@ class _Sitting:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._refused: set[tuple[str, str | None]] = set()
 
     def rule_on(self, start: Start) -> RunRef | None:
         if start.scheduled_for is not None and not self._take_slot(start, start.scheduled_for):
@@ -41,7 +42,12 @@ class _Sitting:
     def _take_slot(self, start: Start, slot: datetime) -> bool:
         slots = self._store.slots
         first, last = values.instant(slot), values.instant(start.scheduled_until or slot)
+        schedule = (start.automation, start.schedule_key)
+        if schedule in self._refused:
+            return False
         if (start.automation, first) in slots:
+            if last != first:
+                self._refused.add(schedule)
             return False
         slots.put((start.automation, first), start.run_id)
         if (start.automation, last) not in slots:
