@@ -88,6 +88,8 @@ class Engine:
         self._expired_at = float("-inf")
         self._in_vain = 0
         self._stopping = False
+        self.looked_at = clock.monotonic()
+        """When it last looked at the queue: every quarter of a minute while all is well."""
         self._cancel_missed = False
 
     async def recover(self) -> None:
@@ -117,6 +119,7 @@ class Engine:
         ):
             while not self._stopping:
                 seconds = LOOK_SECONDS
+                self.looked_at = self._clock.monotonic()
                 self._freed.clear()
                 try:
                     await self._withdrawals.look()

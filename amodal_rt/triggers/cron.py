@@ -88,6 +88,8 @@ class Scheduler:
         self._facts: Mapping[str, AutomationFacts] = {}
         self._facts_stale = True
         self._version: int | None = None
+        self.looked_at = clock.monotonic()
+        """When it last looked for due slots: every few seconds while all is well."""
 
     async def run(self) -> None:
         """Arm what the files say, rule on what was missed, and go on until cancelled."""
@@ -97,6 +99,7 @@ class Scheduler:
                 for each in await self._ledger.schedule_states():
                     self._states.setdefault(each.automation, {})[each.key] = each
                 while True:
+                    self.looked_at = self._clock.monotonic()
                     await self._step()
                     alarm.set(self._readying.wake_at(self._heap[0][0]) if self._heap else None)
                     tick = self._clock.sleep(self._tick_seconds)
