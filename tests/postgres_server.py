@@ -132,7 +132,11 @@ class Server:
         import psycopg
 
         where = f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
-        with psycopg.connect(where, autocommit=True, connect_timeout=10) as connection:
+        # A test may have made the server read-only.
+        options = "-c default_transaction_read_only=off"
+        with psycopg.connect(
+            where, autocommit=True, connect_timeout=10, options=options
+        ) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 

@@ -83,8 +83,8 @@ def detail(error: BaseException) -> str:
     """What the driver says in full: server, user and database, but no password. For logs and
     whoever starts the daemon, not for those who call on it."""
     cause = cause_of(error)
-    lines = str(cause).strip().splitlines()
-    return lines[-1] if isinstance(cause, psycopg.Error) and lines else type(cause).__name__
+    lines = [line.strip() for line in str(cause).splitlines()]
+    return " ".join(lines)[:300] if isinstance(cause, psycopg.Error) else type(cause).__name__
 
 
 def at_start(error: BaseException) -> BaseException:

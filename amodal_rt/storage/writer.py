@@ -21,8 +21,9 @@ __all__ = ["BATCH", "Together", "Writer", "driver"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-SILENCE = 15.0
+SILENCE = 12.0
 """Seconds without an answer after which a server is given up: longer than it may take itself."""
+_GLANCE = 2.0
 BATCH = 500
 """How many works share one commit at most: bounds how long the first of them waits."""
 
@@ -125,17 +126,18 @@ class Writer:
             self._given = []
             self._given_over += 1
             if self._watch is None:
-                self._watch = self._loop.call_later(SILENCE, self._look, self._steps)
+                self._watch = self._loop.call_later(_GLANCE, self._look, self._steps, 0)
 
-    def _look(self, steps: int) -> None:
-        """Whether the thread went on since `steps`; if not, it waits for a database that has
-        fallen silent, and all callers with it."""
+    def _look(self, steps: int, still: int) -> None:
+        """Whether the thread went on since `steps`; if it did not at so many glances, it waits
+        for a database that has fallen silent, and all callers with it."""
         self._watch = None
         if self._finished == self._given_over:
             return
-        if self._steps == steps:
+        still = still + 1 if self._steps == steps else 0
+        if still * _GLANCE >= SILENCE:
             self._session.cut()
-        self._watch = self._loop.call_later(SILENCE, self._look, self._steps)
+        self._watch = self._loop.call_later(_GLANCE, self._look, self._steps, still)
 
     def _take(self) -> list[_Job] | None:
         """The next works; an empty list when it was time to look for the database."""
