@@ -196,9 +196,9 @@ class RunLedger(Protocol):
         A start with `scheduled_for` takes the slot (automation, scheduled_for): a slot
         already taken adds no row and gives no ref. Where that slot begins a stretch
         (`scheduled_until`), neither do the later starts of the same `schedule_key` in this
-        call: who asked did not know what was ruled on before. A skipped slot that directly follows a
-        skipped row of the same automation and reason extends that row (`scheduled_until`,
-        `count`) instead of adding one, and the ref names that row.
+        call: who asked did not know what was ruled on before. A skipped slot that directly
+        follows a skipped row of the same automation and reason extends that row
+        (`scheduled_until`, `count`) instead of adding one, and the ref names that row.
         """
         ...
 
