@@ -60,13 +60,17 @@ _DURABLE = (
     " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
 )
 
+BeforeCommit = Callable[[psycopg.Connection[Any]], None]
+
 
 class PostgresServer:
     """Sessions on the database that a URL names (`postgresql://…`, or libpq's own form)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, before_commit: BeforeCommit | None = None) -> None:
+        """`before_commit` is what else each writing transaction does at its end."""
+        self._before_commit = before_commit
         try:
-            self._way: dict[str, Any] = {**_WAY, **conninfo_to_dict(url)}
+            self.way: dict[str, Any] = {**_WAY, **conninfo_to_dict(url)}
         except psycopg.ProgrammingError:
             # Its message may repeat the URL, and so the password.
             raise InvalidError(
@@ -87,7 +91,7 @@ class PostgresServer:
     def open_writer(self) -> "PostgresSession":
         """As `session.Source` promises."""
         try:
-            session = PostgresSession(self._engine.connect, _BEGIN_WRITE)
+            session = PostgresSession(self._engine.connect, _BEGIN_WRITE, self._before_commit)
         except Exception as error:  # noqa: BLE001  raised again in our words
             raise postgres_faults.at_start(error) from None
         try:
@@ -105,7 +109,7 @@ class PostgresServer:
             raise postgres_faults.translated(error) from None
 
     def _connect_driver(self) -> psycopg.Connection[Any]:
-        raw = psycopg.connect(autocommit=True, **self._way)
+        raw = psycopg.connect(autocommit=True, **self.way)
         try:
             raw.execute(f"{_SET}; {_DURABLE}".encode(), prepare=False)
             adapt(raw)
@@ -122,8 +126,14 @@ def _give_raw(raw: psycopg.Connection[Any], record: Any) -> None:
 class PostgresSession:
     """A connection to the server, made again when it is lost."""
 
-    def __init__(self, connect: Callable[[], Connection], begin: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        begin: str,
+        before_commit: BeforeCommit | None = None,
+    ) -> None:
         self._connect = connect
+        self._before_commit = before_commit
         self._begin = begin.encode()
         self._pause = _SHORTEST
         self._why: AmodalError = postgres_faults.away("not connected")
@@ -149,6 +159,9 @@ class PostgresSession:
 
     def commit(self) -> None:
         """Raises too when the server answers that it rolled back."""
+        if self._before_commit is not None:
+            assert self._raw is not None
+            self._before_commit(self._raw)
         said = self._send(b"COMMIT").statusmessage
         if said != "COMMIT":
             raise postgres_faults.away(f"the commit became a {said}")
