@@ -12,11 +12,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from amodal_rt.clock import Clock
 from amodal_rt.logs import Log
+from amodal_rt.servers.crowd import Crowd
 
 _log = Log("http")
 
 SERVER_NAME = "amodal-rt"
 """What the `Server` header says instead of library and interpreter versions."""
+_PATIENCE_SECONDS = 1.0
+"""How long a body may take before another sender may have its connection, when all are taken."""
 _LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
@@ -78,8 +81,7 @@ class _Door:
     """What the connections of one listener share."""
 
     deadlines: Deadlines
-    most: int
-    open: int = 0
+    crowd: Crowd
     noted_at: float = field(default=float("-inf"))
     unnoted: int = 0
 
@@ -95,7 +97,7 @@ class _Door:
 class _TimedConnection(web.RequestHandler):
     """One connection of a listener."""
 
-    __slots__ = ("_admitted", "_door", "_head_timer", "_heard")
+    __slots__ = ("_asked_at", "_begun", "_door", "_head_timer", "_heard")
 
     def __init__(self, server: web.Server, door: _Door, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -112,35 +114,52 @@ class _TimedConnection(web.RequestHandler):
             max_headers=64,
         )
         self._door = door
-        self._admitted = False
+        self._begun = False
+        self._asked_at = 0.0
         self._heard = False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._door.open >= self._door.most:
+        peer = transport.get_extra_info("peername") or ("",)
+        if not self._door.crowd.admit(self, str(peer[0])):
             assert isinstance(transport, asyncio.Transport)
             transport.write(_FULL)
             transport.close()
             self.force_close()
-            self._door.note("http.full", self._loop.time(), connections=self._door.most)
+            self._door.note("http.full", self._loop.time(), connections=len(self._door.crowd))
             return
-        self._admitted = True
-        self._door.open += 1
+        self._begun = True
         super().connection_made(transport)
         self._await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._admitted:
-            self._admitted = False
-            self._door.open -= 1
+        if self._begun:
+            self._begun = False
+            self._door.crowd.leave(self)
             self._head_came()
             super().connection_lost(exc)
+
+    def is_idle(self) -> bool:
+        """As `crowd.Member`."""
+        return self._waiter is not None
+
+    def is_slow(self) -> bool:
+        """As `crowd.Member`."""
+        request = self._current_request
+        waited = self._loop.time() - self._asked_at
+        return request is not None and not request.content.is_eof() and waited > _PATIENCE_SECONDS
+
+    def hang_up(self) -> None:
+        """As `crowd.Member`."""
+        self.force_close()
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
         before = self._request_count
         super().data_received(data)
         if self._request_count != before:
+            self._asked_at = self._loop.time()
+            self._door.crowd.heard(self)
             self._head_came()
         elif self._waiter is not None and self._head_timer is None:
             self._await_head()
@@ -182,14 +201,18 @@ class _TimedConnection(web.RequestHandler):
 
 
 class Listener:
-    """Serves `app` on one TCP address within `deadlines` and at most `connections` at once."""
+    """Serves `app` on one TCP address within `deadlines`, to as many at once as `crowd` lets in."""
 
     def __init__(
-        self, app: web.Application, *, deadlines: Deadlines | None = None, connections: int = 512
+        self,
+        app: web.Application,
+        *,
+        deadlines: Deadlines | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         app.on_response_prepare.append(_name_server)
         self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=5)
-        self._door = _Door(deadlines or Deadlines(), connections)
+        self._door = _Door(deadlines or Deadlines(), Crowd() if crowd is None else crowd)
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> tuple[str, int]:

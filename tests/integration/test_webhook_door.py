@@ -12,6 +12,7 @@ from aiohttp import web
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.intake.webhooks import Answer, RawRequest
+from amodal_rt.servers.crowd import Crowd
 from amodal_rt.servers.deadlines import Deadlines, Listener
 from amodal_rt.servers.webhooks import webhook_routes
 
@@ -32,10 +33,10 @@ async def _accept(request: RawRequest) -> Answer:
 
 
 @asynccontextmanager
-async def _listening(connections: int = 512) -> AsyncIterator[Connect]:
+async def _listening(crowd: Crowd | None = None) -> AsyncIterator[Connect]:
     app = web.Application()
     app.add_routes(webhook_routes(_accept, lambda: True, clock=SystemClock(), deadlines=SHORT))
-    listener = Listener(app, deadlines=SHORT, connections=connections)
+    listener = Listener(app, deadlines=SHORT, crowd=crowd)
     host, port = await listener.open("127.0.0.1", 0)
     writers: list[asyncio.StreamWriter] = []
 
@@ -256,22 +257,50 @@ async def test_a_flood_of_malformed_requests_is_a_line_or_two_in_the_log(
     assert all(record.exc_info is None for record in lines)
 
 
-async def test_connections_past_the_most_are_turned_away_until_one_leaves() -> None:
-    async with _listening(connections=2) as connect:
+async def test_connections_past_the_most_are_turned_away_while_all_are_at_work() -> None:
+    async with _listening(Crowd(2)) as connect:
         held = [await connect() for _ in range(2)]
-        for reader, writer in held:
-            writer.write(_post(b"first"))
-            assert (await _answer(reader))[0] == 202
+        for _, writer in held:
+            writer.write(_post(b"hang"))
+            await writer.drain()
+        await asyncio.sleep(0.1)
 
         reader, _ = await connect()
         text, _ = await _until_closed(reader)
         assert text.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After" in text
 
-        await _until_closed(held[0][0])
+        for reader, _ in held:
+            assert (await _answer(reader))[0] == 503
         reader, writer = await connect()
         writer.write(_post(b"now"))
         assert (await _answer(reader))[0] == 202
+
+
+async def test_who_says_nothing_longest_makes_room_for_who_has_something_to_say() -> None:
+    async with _listening(Crowd(3)) as connect:
+        silent, spoken, _ = [await connect() for _ in range(3)]
+        silent[1].write(b"POST /webh")
+        spoken[1].write(_post(b"first"))
+        assert (await _answer(spoken[0]))[0] == 202
+
+        reader, writer = await connect()
+        writer.write(_post(b"now"))
+        assert (await _answer(reader))[0] == 202
+        assert await _until_closed(silent[0]) == (b"", pytest.approx(0, abs=0.2))
+        spoken[1].write(_post(b"second"))
+        assert (await _answer(spoken[0]))[0] == 202
+
+
+async def test_one_public_address_has_no_more_than_its_share() -> None:
+    async with _listening(Crowd(100, most_of_one=2, is_single=lambda address: True)) as connect:
+        first, second = await connect(), await connect()
+        for _, writer in (first, second):
+            writer.write(_post(b"hang"))
+            await writer.drain()
+        await asyncio.sleep(0.1)
+        text, _ = await _until_closed((await connect())[0])
+        assert text.startswith(b"HTTP/1.1 503 ")
 
 
 async def test_a_sender_that_breaks_off_harms_no_other(connect: Connect) -> None:
