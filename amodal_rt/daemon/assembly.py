@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from amodal_rt.clock import Clock
+from amodal_rt.daemon.heartbeat import Heartbeat, Wellness
 from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.nodes import LocalLease, Membership
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
+from amodal_rt.delivery.watching import Watch
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
@@ -73,6 +75,7 @@ class House:
     membership: Membership
     scheduler: Scheduler
     sender: Sender
+    watch: Watch
     automations: Automations
     runs: Runs
     events: Events
@@ -82,6 +85,27 @@ class House:
     nodes: Nodes
     causes: Causes
     why: Why
+
+    def heartbeat(self) -> Heartbeat:
+        """What tells the outside that all of this is well."""
+        ground = self.ground
+        wellness = Wellness(
+            ledger=ground.ledger,
+            watch=self.watch,
+            loops=(
+                ("scheduler", self.scheduler, 30),
+                ("engine", self.engine, 60),
+                ("sender", self.sender, 120),
+            ),
+            clock=ground.clock,
+        )
+        return Heartbeat(
+            wellness=wellness,
+            catalogue=ground.workspace,
+            egress=self.egress,
+            signals=ground.signals,
+            clock=ground.clock,
+        )
 
     def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
         """What the control socket offers."""
@@ -161,6 +185,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         membership=_membership(ground, control.engine),
         scheduler=_scheduler(ground),
         sender=_sender(ground, egress, redactor, causes),
+        watch=_watch(ground),
         automations=automations,
         runs=runs,
         events=Events(intake, ledger, facts, signals=signals, clock=clock, ids=ids),
@@ -229,6 +254,16 @@ def _sender(ground: Ground, egress: Egress, redactor: Redactor, causes: Causes) 
 
     sender.mark_with(marks)
     return sender
+
+
+def _watch(ground: Ground) -> Watch:
+    return Watch(
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
 
 
 async def _write_status(ground: Ground, name: str, status: Lifecycle) -> None:

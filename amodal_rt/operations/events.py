@@ -4,7 +4,7 @@ from typing import Protocol
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.event import Rejection
-from amodal_rt.errors import AmodalError
+from amodal_rt.errors import AmodalError, UnavailableError
 from amodal_rt.ids import Ids
 from amodal_rt.intake import answers
 from amodal_rt.intake.webhooks import Answer, RawRequest, Refusal, Verified
@@ -12,7 +12,7 @@ from amodal_rt.logs import Log
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import RUNS_PENDING, Caller, Ledger, Signals
+from amodal_rt.ports import QUEUE_FULL, RUNS_PENDING, Caller, Ledger, Signals
 from amodal_rt.triggers.matching import starts_for
 
 _log = Log("webhooks")
@@ -81,13 +81,18 @@ class Events:
             ids=self._ids,
             now=self._clock.now(),
         )
-        receipt = await self._ledger.accept(
-            verified.event,
-            dedup=verified.dedup,
-            starts=starts,
-            missed=missed,
-            queue_limit=verified.snapshot.settings.limits.queue,
-        )
+        try:
+            receipt = await self._ledger.accept(
+                verified.event,
+                dedup=verified.dedup,
+                starts=starts,
+                missed=missed,
+                queue_limit=verified.snapshot.settings.limits.queue,
+            )
+        except UnavailableError as error:
+            if error.code == "queue_full":
+                self._signals.notify(QUEUE_FULL)
+            raise
         if not receipt.duplicate:
             self._signals.notify(RUNS_PENDING)
         return answers.received(receipt)

@@ -1,0 +1,99 @@
+"""Schedules whose slots nobody rules on: looked for in the ledger, not asked of the scheduler."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from amodal_rt.clock import Clock, iso
+from amodal_rt.delivery.conditions import Sighting
+from amodal_rt.domain import schedule
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.condition import ConditionKind
+from amodal_rt.domain.trigger import CronTrigger
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.ports import AutomationFacts, FactLedger, ScheduleLedger, ScheduleState
+
+OVERDUE = timedelta(seconds=60)
+"""How long after it is due a slot must have its row."""
+CONFIRM_SECONDS = 5.0
+"""How long it must be seen so: a machine that slept wakes with everything overdue."""
+
+Key = tuple[str, str]
+States = Mapping[Key, ScheduleState]
+
+
+class SlotLedger(ScheduleLedger, FactLedger, Protocol):
+    """What tells how far each schedule was ruled on."""
+
+
+class Overdue:
+    """Finds slots without a row. Remembers next times, so that a look over thousands is cheap."""
+
+    def __init__(self, ledger: SlotLedger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._next: dict[Key, tuple[str, datetime, datetime | None]] = {}
+        self._seen: dict[str, float] = {}
+
+    async def look(self, snapshot: Snapshot) -> list[Sighting]:
+        """What is overdue, and was so for a while. Raises UnavailableError."""
+        now = self._clock.now()
+        states = {
+            (each.automation, each.key): each for each in await self._ledger.schedule_states()
+        }
+        facts = await self._ledger.automation_facts()
+        found = await asyncio.to_thread(self._find, snapshot, states, facts, now)
+        elapsed = self._clock.monotonic()
+        self._seen = {each.key: self._seen.get(each.key, elapsed) for each in found}
+        return [each for each in found if elapsed - self._seen[each.key] >= CONFIRM_SECONDS]
+
+    def _find(
+        self,
+        snapshot: Snapshot,
+        states: States,
+        facts: Mapping[str, AutomationFacts],
+        now: datetime,
+    ) -> list[Sighting]:
+        found: list[Sighting] = []
+        for name, trigger in _watched(snapshot, facts):
+            state = states.get((name, trigger.key))
+            due = self._due(trigger, state) if state else None
+            if due is not None and due + OVERDUE <= now:
+                found.append(
+                    Sighting(
+                        kind=ConditionKind.SCHEDULE_OVERDUE,
+                        about=f"{name} {trigger.key}",
+                        subject=name,
+                        automation=name,
+                        detail=f"the slot of {iso(due)} has no run and no reason why not",
+                        since=due + OVERDUE,
+                    )
+                )
+        return found
+
+    def _due(self, trigger: CronTrigger, state: ScheduleState) -> datetime | None:
+        """The first slot that was not ruled on; None where the schedule has just been changed."""
+        if state.fingerprint != schedule.fingerprint(trigger.schedule):
+            return None
+        key = state.automation, state.key
+        ruled = max(state.counted_from, state.last_slot or state.counted_from)
+        known = self._next.get(key)
+        if known is None or known[:2] != (state.fingerprint, ruled):
+            following = schedule.first_after(trigger.schedule, ruled)
+            known = self._next[key] = (state.fingerprint, ruled, following)
+        return known[2]
+
+
+def _watched(
+    snapshot: Snapshot, facts: Mapping[str, AutomationFacts]
+) -> Sequence[tuple[str, CronTrigger]]:
+    """The schedules that should have every slot on record."""
+    found: list[tuple[str, CronTrigger]] = []
+    for name in snapshot.automations:
+        definition, known = snapshot.find(name), facts.get(name)
+        if definition is None or (known is not None and known.paused):
+            continue
+        if definition.automation.status is Lifecycle.ACTIVE:
+            found += [(name, trigger) for trigger in definition.automation.crons]
+    return found

@@ -1,0 +1,131 @@
+"""What is wrong with the workspace now, as its files and its ledger show it."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from amodal_rt.clock import Clock
+from amodal_rt.delivery.conditions import Sighting
+from amodal_rt.delivery.following import sighting_of
+from amodal_rt.domain.breaker import Breaker, BreakerState
+from amodal_rt.domain.condition import Condition, ConditionKind
+from amodal_rt.domain.delivery import DeliveryStatus, MessageKind
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.ports import ConditionLedger, Outbox
+
+INVALID_SECONDS = 60.0
+"""A file is half written, or being mended, for so long before anybody hears of it."""
+LATE_ALERT = timedelta(minutes=10)
+"""An alert that has not arrived by then has failed, though it is tried on."""
+_ALERTS = tuple(kind for kind in MessageKind if kind is not MessageKind.RESULT)
+_MOST_LATE = 100
+_ROOM = 0.9
+
+
+class QueueLedger(ConditionLedger, Outbox, Protocol):
+    """What tells how full the queue is, and what waits to be sent."""
+
+
+class BadFiles:
+    """Files that are invalid, and since when this process has seen them so."""
+
+    def __init__(self, clock: Clock, node: str | None = None) -> None:
+        self._clock = clock
+        self.node = node
+        self._since: dict[str, tuple[float, datetime]] = {}
+
+    def look(self, snapshot: Snapshot) -> tuple[set[str], list[Sighting]]:
+        """The keys of all that is invalid, and a sighting of what has been for over a minute."""
+        elapsed, now = self._clock.monotonic(), self._clock.now()
+        keys: set[str] = set()
+        ripe: list[Sighting] = []
+        before, self._since = self._since, {}
+        for file, automation, detail in _invalid(snapshot):
+            since = self._since.setdefault(file, before.get(file, (elapsed, now)))
+            sighting = Sighting(
+                kind=ConditionKind.FILE_INVALID,
+                about=file,
+                subject=file,
+                automation=automation,
+                detail=detail,
+                since=since[1],
+                seen_by=self.node,
+            )
+            if sighting.key not in keys and elapsed - since[0] >= INVALID_SECONDS:
+                ripe.append(sighting)
+            keys.add(sighting.key)
+        return keys, ripe
+
+
+def _invalid(snapshot: Snapshot) -> Iterator[tuple[str, str | None, str]]:
+    for name, state in snapshot.automations.items():
+        if state.invalid:
+            errors = [each for each in state.problems if each.severity == "error"]
+            first = next(iter((*errors, *state.blocked, *state.problems)), None)
+            yield state.file, name, first.sentence() if first else "it cannot run"
+    for problem in snapshot.problems:
+        if problem.severity == "error":
+            yield problem.file, None, problem.sentence()
+
+
+async def full_queue(ledger: QueueLedger, snapshot: Snapshot, *, refused: bool) -> list[Sighting]:
+    """Whether runs wait up to the limit; `refused` says that an event just was, because of it."""
+    limit = snapshot.settings.limits.queue
+    if not refused and await ledger.count_pending() < limit:
+        return []
+    return [
+        Sighting(
+            kind=ConditionKind.QUEUE_FULL,
+            about="runs",
+            subject="The queue",
+            detail=f"{limit} runs wait, which is limits.queue",
+        )
+    ]
+
+
+async def has_room(ledger: QueueLedger, snapshot: Snapshot) -> bool:
+    """Whether it has been full: a place or two more would be full again at once."""
+    return await ledger.count_pending() < _ROOM * snapshot.settings.limits.queue
+
+
+def disabled_targets(breakers: list[Breaker]) -> list[Sighting]:
+    """Targets to which nothing is sent any more."""
+    return [
+        Sighting(
+            kind=ConditionKind.TARGET_DISABLED,
+            about=each.target,
+            subject=each.label,
+            detail=f"{each.error or 'it failed for days'}. Mend it, then: "
+            f"ops deliveries retry --since 24h --target '{each.label}'",
+            target=each.target,
+            since=each.changed_at,
+        )
+        for each in breakers
+        if each.state is BreakerState.DISABLED
+    ]
+
+
+async def late_alerts(ledger: QueueLedger, now: datetime) -> list[Sighting]:
+    """Alerts that are still on their way after ten minutes."""
+    found: dict[str, Sighting] = {}
+    for kind in _ALERTS:
+        for record in await ledger.list_messages(
+            limit=_MOST_LATE, status=DeliveryStatus.PENDING, kind=kind
+        ):
+            if now - record.message.created_at >= LATE_ALERT:
+                sighting = sighting_of(record)
+                found[sighting.key] = sighting
+    return list(found.values())
+
+
+def sighting_again(condition: Condition) -> Sighting:
+    """A condition that stands, as it was seen first."""
+    return Sighting(
+        kind=condition.kind,
+        about=condition.key.removeprefix(f"{condition.kind} "),
+        subject=condition.subject,
+        automation=condition.automation,
+        detail=condition.detail,
+        target=condition.target,
+        seen_by=condition.seen_by,
+    )

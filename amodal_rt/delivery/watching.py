@@ -1,0 +1,180 @@
+"""Watches the workspace as a whole, for what no automation can report about itself."""
+
+from typing import Protocol
+
+from amodal_rt.clock import Clock, first_of
+from amodal_rt.delivery.conditions import COOLDOWN, Conditions, Sighting
+from amodal_rt.delivery.overdue import Overdue
+from amodal_rt.delivery.sightings import (
+    BadFiles,
+    disabled_targets,
+    full_queue,
+    has_room,
+    late_alerts,
+    sighting_again,
+)
+from amodal_rt.domain.condition import Condition, ConditionKind
+from amodal_rt.domain.delivery import Target
+from amodal_rt.errors import UnavailableError
+from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
+from amodal_rt.ports import (
+    QUEUE_FULL,
+    SNAPSHOT,
+    BreakerLedger,
+    Catalogue,
+    ConditionLedger,
+    FactLedger,
+    NodeLedger,
+    Outbox,
+    ScheduleLedger,
+    Signals,
+)
+
+LOOK_SECONDS = 5.0
+"""How often everything is looked at."""
+SELDOM_SECONDS = 15.0
+"""How often that which takes longer is: schedules, and alerts that are late."""
+
+_log = Log("workspace")
+
+
+class WatchLedger(
+    ConditionLedger, BreakerLedger, Outbox, ScheduleLedger, FactLedger, NodeLedger, Protocol
+):
+    """What the watch needs of the ledger."""
+
+
+class Watch:
+    """Begins and ends the workspace's conditions.
+
+    Several nodes watch one ledger: what they see in it they see alike, and each condition is
+    ruled on in the ledger. Of a file a node sees its own copy: only the node that saw it
+    invalid, or any once that one is gone, says that it is so no more.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: WatchLedger,
+        catalogue: Catalogue,
+        signals: Signals,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._signals = signals
+        self._clock = clock
+        self._conditions = Conditions(
+            ledger=ledger, catalogue=catalogue, signals=signals, clock=clock, ids=ids
+        )
+        self._files = BadFiles(clock)
+        self._overdue = Overdue(ledger, clock)
+        self._seldom: list[Sighting] = []
+        self._seldom_at = float("-inf")
+        self.looked_at: float | None = None
+        """When it last saw everything, by the monotonic clock; None before the first time."""
+        self.degraded: tuple[str, ...] = ()
+        """Alerts that reached nobody, one sentence each."""
+        self.overdue: tuple[str, ...] = ()
+        """Schedules that are overdue, one sentence each."""
+
+    async def run(self) -> None:
+        """Look every few seconds, and at once when something happened, until cancelled."""
+        refused = False
+        with self._signals.listen(QUEUE_FULL) as full, self._signals.listen(SNAPSHOT) as snapshot:
+            while True:
+                try:
+                    await self.look(refused=refused)
+                except UnavailableError as error:
+                    # What cannot be recorded now is so still, or is over, at the next look.
+                    _log.warning("workspace.not_watched", error=error.message)
+                woken = await first_of(full(), snapshot(), self._clock.sleep(LOOK_SECONDS))
+                refused = 0 in woken
+
+    async def look(self, *, refused: bool = False) -> None:
+        """See what is wrong and rule on it. Raises UnavailableError."""
+        snapshot = self._catalogue.snapshot()
+        self._files.node = self._ledger.node_id
+        invalid, seen = self._files.look(snapshot)
+        seen += await full_queue(self._ledger, snapshot, refused=refused)
+        seen += disabled_targets(await self._ledger.breakers())
+        seen += await self._look_seldom()
+        standing = {each.key: each for each in await self._ledger.conditions()}
+        for sighting in seen:
+            if not self._is_settled(standing.get(sighting.key)):
+                await self._conditions.begin(sighting)
+        keys = invalid | {each.key for each in seen}
+        for condition in standing.values():
+            if condition.key not in keys and await self._is_over(condition):
+                await self._conditions.end(condition.key)
+            elif condition.key not in keys and not self._is_settled(condition):
+                await self._conditions.begin(sighting_again(condition))
+        self._conclude(await self._ledger.conditions())
+
+    async def _look_seldom(self) -> list[Sighting]:
+        elapsed = self._clock.monotonic()
+        if elapsed - self._seldom_at >= SELDOM_SECONDS:
+            self._seldom = await self._overdue.look(self._catalogue.snapshot())
+            self._seldom += await late_alerts(self._ledger, self._clock.now())
+            self._seldom_at = elapsed
+        return self._seldom
+
+    def _conclude(self, standing: list[Condition]) -> None:
+        self.degraded = tuple(
+            f"an alert to {each.subject} did not arrive, and nobody could be told: {each.detail}"
+            for each in standing
+            if each.unreported
+        )
+        self.overdue = tuple(
+            f"the schedule of {each.subject} is overdue: {each.detail}"
+            for each in standing
+            if each.kind is ConditionKind.SCHEDULE_OVERDUE
+        )
+        self.looked_at = self._clock.monotonic()
+
+    def _is_settled(self, known: Condition | None) -> bool:
+        """Whether nothing would follow from seeing it (again): spares a commit each time."""
+        if known is None:
+            return False
+        if known.told:
+            return True
+        if not self._catalogue.snapshot().settings.alerts.targets:
+            return known.unreported or known.kind is not ConditionKind.ALERT_FAILED
+        told_at = known.alerted_at
+        return told_at is not None and abs(self._clock.now() - told_at) < COOLDOWN
+
+    async def _is_over(self, condition: Condition) -> bool:
+        """Whether a condition that nobody sees now has ended."""
+        match condition.kind:
+            case ConditionKind.FILE_INVALID:
+                return await self._may_judge(condition)
+            case ConditionKind.QUEUE_FULL:
+                return await has_room(self._ledger, self._catalogue.snapshot())
+            case ConditionKind.DEAD_LETTER:
+                gone = condition.automation not in self._catalogue.snapshot().automations
+                return gone or await self._ledger.has_delivered(
+                    condition.since, automation=condition.automation
+                )
+            case ConditionKind.ALERT_FAILED:
+                unused = condition.target not in {each.key for each in self._alert_targets()}
+                return unused or await self._ledger.has_delivered(
+                    condition.since, target=condition.target
+                )
+            case _:
+                return True
+
+    async def _may_judge(self, condition: Condition) -> bool:
+        if condition.seen_by in (None, self._ledger.node_id):
+            return True
+        nodes = await self._ledger.list_nodes()
+        return condition.seen_by not in {each.node_id for each in nodes if each.gone_at is None}
+
+    def _alert_targets(self) -> list[Target]:
+        snapshot = self._catalogue.snapshot()
+        found = list(snapshot.settings.alerts.targets)
+        for state in snapshot.automations.values():
+            alert = state.definition.automation.failure_alert if state.definition else None
+            found += alert.targets if alert else ()
+        return found
