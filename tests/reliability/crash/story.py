@@ -52,7 +52,9 @@ class Story:
         self._world, self._zygote = world, zygote
         self._life: Life | None = None
         self._url = ""
-        self.slot = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+        self.promised = False
+        """Whether a life said that it was ready before the slot was due."""
+        self.slot = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
 
     def play(self) -> None:
         """All of it, to a daemon that has stopped when it was asked to."""
@@ -113,6 +115,7 @@ class Story:
             record = read_json(self.root / ".amodal-rt" / "daemon.json")
             if record and record["pid"] == self._life.pid and record["url"]:
                 self._url = record["url"]
+                self.promised = self.promised or datetime.now(UTC) < self.slot
                 return self._life
             if not self._life.alive:
                 self._mourn(self._life, self._life.wait())
@@ -206,7 +209,7 @@ class Story:
                 "SELECT count(*) FROM outbox WHERE status IN ('pending', 'sending')"
             ).fetchone()
             (slots,) = ledger.execute("SELECT count(*) FROM occurrences").fetchone()
-        return (runs == 0 and owed == 0 and slots > 0) or None
+        return (runs == 0 and owed == 0 and slots >= self.promised) or None
 
     @property
     def _services(self) -> str:

@@ -60,6 +60,7 @@ def _play(story: Story) -> list[str]:
         before,
         story.arrived(),
         slot_ms=int(story.slot.timestamp() * 1000),
+        promised=story.promised,
         deaths=story.deaths,
     )
     story.settle()
