@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import CronTrigger
 
 Key = tuple[str, str]
@@ -26,3 +28,28 @@ class Armed:
     def key(self) -> Key:
         """What names it."""
         return self.definition.automation.name, self.trigger.key
+
+    def go_on_after(self, ruled: datetime) -> None:
+        """Slots up to `ruled` are on record."""
+        what = self.trigger.schedule
+        self.ruled = ruled
+        self.next_at = schedule.first_after(what, ruled)
+        self.following = schedule.first_after(what, self.next_at) if self.next_at else None
+
+
+Asked = tuple[Armed, list[Start]]
+"""A schedule with the starts that it wants, in the order of their slots."""
+
+
+def first_slot(starts: list[Start]) -> datetime:
+    """The first slot of a schedule's starts."""
+    slot = starts[0].scheduled_for
+    assert slot is not None, "a schedule's start has a slot"
+    return slot
+
+
+def last_slot(starts: list[Start]) -> datetime:
+    """The last slot of a schedule's starts."""
+    slot = starts[-1].scheduled_until or starts[-1].scheduled_for
+    assert slot is not None, "a schedule's start has a slot"
+    return slot

@@ -18,7 +18,6 @@ from amodal_rt.errors import UnavailableError
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
 from amodal_rt.ports import (
-    FACTS,
     RUNS_PENDING,
     SNAPSHOT,
     AutomationFacts,
@@ -31,13 +30,16 @@ from amodal_rt.ports import (
     Signals,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
-from amodal_rt.triggers.arming import Armed, Key
+from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
 from amodal_rt.triggers.missed import FRESH, Due, starts
 from amodal_rt.triggers.readying import Readying
 from amodal_rt.triggers.starts import pause_rule
 
 TICK_SECONDS = 5.0
 """How often the clock is looked at whatever was set: it may have been turned, or have slept."""
+
+RETRY_SECONDS = 1.0
+"""How long after the ledger could not be used it is asked again."""
 
 _AT_A_TIME = 250
 """After so many schedules others have a turn: ten thousand would hold up every webhook."""
@@ -86,33 +88,36 @@ class Scheduler:
         self._seen: dict[str, Definition] = {}
         self._states: dict[str, dict[str, ScheduleState]] = {}
         self._facts: Mapping[str, AutomationFacts] = {}
-        self._facts_stale = True
         self._version: int | None = None
         self.looked_at = clock.monotonic()
         """When it last looked for due slots: every few seconds while all is well."""
 
+    async def arm(self) -> None:
+        """Put on record from when each schedule counts: a runtime that says it is ready has
+        promised their slots, also to a process that comes after it. Raises UnavailableError."""
+        snapshot = self._catalogue.snapshot()
+        await self._reconcile(snapshot)
+        self._version = snapshot.version
+
     async def run(self) -> None:
         """Arm what the files say, rule on what was missed, and go on until cancelled."""
         alarm = self._given_alarm or SchedulerAlarm()
-        with self._signals.listen(SNAPSHOT) as snapshot, self._signals.listen(FACTS) as facts:
+        with self._signals.listen(SNAPSHOT) as snapshot:
             try:
-                for each in await self._ledger.schedule_states():
-                    self._states.setdefault(each.automation, {})[each.key] = each
                 while True:
                     self.looked_at = self._clock.monotonic()
-                    await self._step()
-                    alarm.set(self._readying.wake_at(self._heap[0][0]) if self._heap else None)
-                    tick = self._clock.sleep(self._tick_seconds)
-                    woken = await first_of(facts(), snapshot(), alarm.wait(), tick)
-                    self._facts_stale = self._facts_stale or 0 in woken
+                    done = await self._step()
+                    # What could not be ruled on is due all the time: it would ring for ever.
+                    next_at = self._heap[0][0] if self._heap and done else None
+                    alarm.set(self._readying.wake_at(next_at) if next_at else None)
+                    tick = self._clock.sleep(self._tick_seconds if done else RETRY_SECONDS)
+                    await first_of(snapshot(), alarm.wait(), tick)
             finally:
                 alarm.close()
 
-    async def _step(self) -> None:
+    async def _step(self) -> bool:
+        """Look once; False when the ledger could not be used."""
         try:
-            if self._facts_stale:
-                self._facts = await self._fact_ledger.automation_facts()
-                self._facts_stale = False
             snapshot = self._catalogue.snapshot()
             if snapshot.version != self._version:
                 await self._reconcile(snapshot)
@@ -120,11 +125,14 @@ class Scheduler:
             await self._fire()
             await self._ready()
         except UnavailableError as error:
-            # The slots stay due: the next look, seconds from now, rules on them.
+            # The slots stay due: the next look rules on them.
             _log.error("schedule.postponed", code=error.code, error=error.message)
+            return False
+        return True
 
     async def _reconcile(self, snapshot: Snapshot) -> None:
-        """Follow the files."""
+        """Follow the files, from where any node left their schedules."""
+        await self._read_states()
         changed = self._changed(snapshot)
         now = self._clock.now()
         fresh: list[ScheduleState] = []
@@ -139,6 +147,20 @@ class Scheduler:
                 self._seen.pop(name, None)
             else:
                 self._seen[name] = definition
+
+    async def _read_states(self) -> None:
+        states: dict[str, dict[str, ScheduleState]] = {}
+        for each in await self._ledger.schedule_states():
+            states.setdefault(each.automation, {})[each.key] = each
+        self._states = states
+
+    async def _read_facts(self) -> None:
+        """Whether an automation is paused counts at the instant of its slot, and another node
+        may have paused it."""
+        facts = await self._fact_ledger.automation_facts()
+        # What was made ready was made under the same object.
+        if facts != self._facts:
+            self._facts = facts
 
     def _changed(self, snapshot: Snapshot) -> list[tuple[str, Definition | None]]:
         """Automations whose live version is another than before; at first, all of them."""
@@ -214,6 +236,7 @@ class Scheduler:
         if not due:
             return
         try:
+            await self._read_facts()
             await self._rule(due, now)
         except BaseException:
             for armed in due:
@@ -226,34 +249,66 @@ class Scheduler:
 
     async def _rule(self, due: list[Armed], now: datetime) -> None:
         """Put every slot on record."""
-        wishes: list[Start] = []
-        for number, armed in enumerate(due, start=1):
-            ready = self._readying.take(armed, self._facts, now)
-            wishes += self._wishes(armed, now) if ready is None else ready
-            if ready is None:
-                await self._take_turns(number)
-        if await self._admit(wishes) < len(wishes):
-            # A slot that another schedule of the automation took leaves no row to note it by,
-            # and a stretch that begins with it would be asked for in vain.
-            states = [state for armed in due if (state := self._noted(armed, now)) is not None]
-            await self._ledger.set_schedule_states(states)
+        while due:
+            asked: list[Asked] = []
+            for number, armed in enumerate(due, start=1):
+                ready = self._readying.take(armed, self._facts, now)
+                wishes = self._wishes(armed, now) if ready is None else ready
+                asked.append((armed, wishes))
+                if ready is None:
+                    await self._take_turns(number)
+            if await self._admit(asked):
+                return
+            due = await self._refused(asked, now)
 
-    async def _admit(self, wishes: list[Start]) -> int:
-        """Put them on record; how many rows that gave."""
+    async def _refused(self, asked: list[Asked], now: datetime) -> list[Armed]:
+        """Some slots were on record already, by another node or another schedule of the
+        automation. What must be asked for again: the rest of stretches that begin with one."""
+        await self._read_states()
+        again: list[Armed] = []
+        passed: list[ScheduleState] = []
+        for armed, wishes in asked:
+            name, key = armed.key
+            state = self._states.get(name, {}).get(key)
+            if not wishes or state is None:
+                continue
+            last, seen = last_slot(wishes), state.last_slot or state.counted_from
+            if seen >= last:
+                continue
+            if all(start.count == 1 for start in wishes):
+                # Left as it is, a schedule that never comes first would not move for years.
+                passed.append(replace(state, last_slot=last))
+                continue
+            armed.go_on_after(seen if seen > armed.ruled else first_slot(wishes))
+            if armed.next_at is not None and armed.next_at <= now:
+                again.append(armed)
+        await self._ledger.set_schedule_states(passed)
+        return again
+
+    async def _admit(self, asked: list[Asked]) -> bool:
+        """Put them on record; whether each of them gave a row."""
         admitted: list[asyncio.Task[list[RunRef]]] = []
-        for place in range(0, len(wishes), _ADMITTED_AT_A_TIME):
-            part = wishes[place : place + _ADMITTED_AT_A_TIME]
+        part: list[Start] = []
+        wanted = 0
+        for place, (_, wishes) in enumerate(asked, start=1):
+            # Never parted: what follows a stretch must be refused with it.
+            part += wishes
+            if len(part) < _ADMITTED_AT_A_TIME and place < len(asked):
+                continue
+            wanted += len(part)
             admitted.append(asyncio.ensure_future(self._ledger.admit(part)))
+            part = []
             # The writer has them when two turns are over, and works while we go on.
             await self._clock.sleep(0)
             await self._clock.sleep(0)
-        return sum(len(refs) for refs in await asyncio.gather(*admitted))
+        return sum(len(refs) for refs in await asyncio.gather(*admitted)) == wanted
 
     async def _ready(self) -> None:
         """Make the starts of the next instant ahead of it, if there are very many."""
         at = self._heap[0][0] if self._heap else None
         if at is None or not self._readying.is_due(at, self._clock.now()):
             return
+        await self._read_facts()
         self._readying.begin(at)
         due = [key for when, _, key in self._heap if when == at]
         for number, key in enumerate(due, start=1):

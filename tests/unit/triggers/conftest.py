@@ -1,11 +1,10 @@
-"""A scheduler over a real ledger, with time in the test's hands."""
+"""A scheduler over a ledger in memory, with time in the test's hands."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,8 @@ from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSetti
 from amodal_rt.ids import SystemIds
 from amodal_rt.ports import FACTS, SNAPSHOT, Caller, RunFilter
 from amodal_rt.settings import Environment
-from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.testing.clock import FakeClock
+from amodal_rt.testing.ledger import MemoryLedger
 from amodal_rt.triggers.cron import Scheduler
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -92,14 +91,13 @@ class Desk:
     """What a test of schedules needs."""
 
     clock: FakeClock
-    ledger: SqliteLedger
+    ledger: MemoryLedger
     signals: ProcessSignals
     shelf: Shelf
 
-    @asynccontextmanager
-    async def scheduling(self, *, tick_seconds: float = 86_400) -> AsyncIterator[None]:
-        """A scheduler runs for as long as the block."""
-        scheduler = Scheduler(
+    def scheduler(self, *, tick_seconds: float = 86_400) -> Scheduler:
+        """One that has not begun."""
+        return Scheduler(
             catalogue=self.shelf,
             ledger=self.ledger,
             facts=self.ledger,
@@ -109,7 +107,11 @@ class Desk:
             alarm=ClockAlarm(self.clock),
             tick_seconds=tick_seconds,
         )
-        task = asyncio.create_task(scheduler.run())
+
+    @asynccontextmanager
+    async def scheduling(self, *, tick_seconds: float = 86_400) -> AsyncIterator[None]:
+        """A scheduler runs for as long as the block."""
+        task = asyncio.create_task(self.scheduler(tick_seconds=tick_seconds).run())
         await self.clock.settle()
         try:
             yield
@@ -143,12 +145,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+def desk() -> Desk:
     clock = FakeClock(NINE)
     signals = ProcessSignals()
-    async with SqliteLedger(tmp_path / "ledger.sqlite", clock=clock) as ledger:
-        clock.settle_with(lambda: ledger.set_fact("settled", "yes"))
-        yield Desk(clock, ledger, signals, Shelf(signals))
+    return Desk(clock, MemoryLedger(clock=clock), signals, Shelf(signals))
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Every due slot becomes one row, whatever happens to the daemon and to the clock."""
 
+import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from amodal_rt.ports import RunFilter
+from amodal_rt.errors import UnavailableError
+from amodal_rt.ports import Caller, RunFilter
 from amodal_rt.triggers.cron import TICK_SECONDS
 
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOURLY = "0 * * * *"
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -208,6 +211,17 @@ async def test_a_slot_that_another_schedule_took_hides_none_that_follow(desk, ma
     ]
 
 
+async def test_what_a_killed_daemon_had_armed_counts_for_the_next(desk, make):
+    """It had said that it was ready, and had not looked at a schedule since."""
+    desk.shelf.put(make("job", schedule=HOURLY))
+    await desk.scheduler().arm()
+    await desk.clock.advance(HOUR + MINUTE)
+    async with desk.scheduling():
+        await let_pass(desk, MINUTE)
+
+    assert await desk.said() == [("10:00", "pending", "catch_up", 1)]
+
+
 async def test_a_restart_repeats_nothing(desk, make):
     desk.shelf.put(make("job", schedule=HOURLY))
     for _ in range(4):
@@ -288,7 +302,81 @@ async def test_ten_thousand_schedules_due_at_one_instant_are_all_rows(desk, make
     names = [f"job-{number}" for number in range(10_000)]
     desk.shelf.put(*(replace(one, automation=replace(one.automation, name=name)) for name in names))
     async with desk.scheduling():
-        await desk.clock.advance(HOUR + MINUTE)
+        await desk.clock.advance(HOUR)
+        for _ in range(40):
+            await desk.clock.settle()
 
     rows = await desk.ledger.list_runs(RunFilter(limit=20_000))
     assert sorted(run.automation for run in rows) == sorted(names)
+
+
+async def test_two_nodes_rule_on_each_slot_once(desk, make):
+    desk.shelf.put(make("job", schedule="*/30 * * * *"))
+    async with desk.scheduling(), desk.scheduling():
+        await let_pass(desk, HOUR + MINUTE)
+
+    assert [slot for slot, *_ in await desk.said()] == ["09:30", "10:00"]
+
+
+async def test_a_node_that_stood_still_takes_up_behind_what_another_ruled_on(desk, make):
+    """It knows the slots up to 10:00; another ruled on 11:00 and died."""
+    desk.shelf.put(make("job", schedule=HOURLY, catchUp={"policy": "none"}))
+    sleeper = desk.scheduler()
+    await sleeper.arm()
+    await desk.clock.advance(HOUR + MINUTE)
+    async with desk.scheduling():
+        await desk.clock.settle()
+    desk.clock.jump(3 * HOUR)
+
+    task = asyncio.create_task(sleeper.run())
+    await desk.clock.settle()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert sum(count for *_, count in await desk.said()) == 4
+    assert (await desk.said())[0][0] == "10:00"
+
+
+async def test_a_pause_that_nobody_told_of_counts_at_the_next_slot(desk, make):
+    """Another node took it: its wake-up may have been lost."""
+    desk.shelf.put(make("job", schedule=HOURLY))
+    async with desk.scheduling():
+        await desk.ledger.set_paused(
+            "job",
+            paused=True,
+            reason=None,
+            caller=Caller(actor="ada", door="cli"),
+            at=desk.clock.now(),
+        )
+        await let_pass(desk, HOUR + MINUTE)
+
+    assert await desk.said() == [("10:00", "paused", "cron", 1)]
+
+
+async def test_a_ledger_that_is_away_is_asked_once_a_second(desk, make):
+    """What is due would ring at once, again and again."""
+    desk.shelf.put(make("job", schedule=HOURLY))
+    asked = []
+
+    async def count(name: str) -> None:
+        asked.append(name)
+        raise UnavailableError("away", code="ledger")
+
+    async with desk.scheduling(tick_seconds=5):
+        desk.ledger.faults.before = count
+        await let_pass(desk, HOUR + MINUTE)
+        assert 55 <= len(asked) <= 65
+        desk.ledger.faults.before = None
+        await let_pass(desk, MINUTE)
+
+    assert [slot for slot, *_ in await desk.said()] == ["10:00"]
+
+
+async def test_a_ledger_that_is_away_at_the_start_does_not_end_the_scheduler(desk, make):
+    desk.shelf.put(make("job", schedule=HOURLY))
+    desk.ledger.faults.away = True
+    async with desk.scheduling():
+        desk.ledger.faults.away = False
+        await let_pass(desk, HOUR + MINUTE)
+
+    assert [slot for slot, *_ in await desk.said()] == ["10:00"]
