@@ -121,6 +121,7 @@ class Daemon:
             "public_url": house.address.public,
             "node": house.ground.ledger.node_id,
             "ready": self._is_ready(house.ground),
+            "degraded": list(house.watch.degraded),
             "model": ", ".join(settings.model) or REHEARSAL,
             "started_at": iso(self._started_at),
         }
@@ -140,12 +141,14 @@ class Daemon:
             run("pruning", _prune(ground)),
             run("settings", _follow_settings(house)),
             run("sender", house.sender.run(), house.sender.stop),
+            run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),
             run("scheduler", house.scheduler.run()),
             run("watcher", ground.workspace.watch()),
         ):
             await stack.enter_async_context(service)
         await self._open_tcp(stack, house)
+        await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))
         self._ready = True
         stack.callback(self._not_ready)
         self._record.write(self.status(house))
