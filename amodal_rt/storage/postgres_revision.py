@@ -66,8 +66,10 @@ def _change(connection: Connection, raw: psycopg.Connection[Any], scripts: Scrip
     if not ours and "alembic_version" not in tables:
         revision.make_tables(connection, scripts.head)
         return True
-    found = raw.execute("SELECT version_num FROM alembic_version").fetchone() if ours else None
-    if found is None or "alembic_version" not in tables:
+    # Half of the two is somebody else's; another program may use alembic as well.
+    marked = bool(ours) and "alembic_version" in tables
+    found = raw.execute("SELECT version_num FROM alembic_version").fetchone() if marked else None
+    if found is None:
         raise ConflictError(
             "the database holds tables of another program",
             code="ledger_foreign",
