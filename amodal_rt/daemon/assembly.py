@@ -9,8 +9,9 @@ from pathlib import Path
 from amodal_rt.clock import Clock
 from amodal_rt.daemon.heartbeat import Heartbeat, Wellness
 from amodal_rt.daemon.known_secrets import KnownSecrets
+from amodal_rt.daemon.ledgers import is_shared, ledger_of
+from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import LocalLease, Membership
-from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
@@ -39,8 +40,7 @@ from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control import Verbs
-from amodal_rt.storage.filesystem import LEDGER_FILE
-from amodal_rt.storage.sqlite import SqliteLedger
+from amodal_rt.storage.ledger import DatabaseLedger
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.workspace.rewrite import set_status
 from amodal_rt.workspace.service import Workspace
@@ -53,9 +53,9 @@ class Ground:
     root: Path
     clock: Clock
     ids: Ids
-    signals: ProcessSignals
+    signals: SharedSignals
     callbacks: Callbacks
-    ledger: SqliteLedger
+    ledger: DatabaseLedger
     lease: LocalLease
     workspace: Workspace
 
@@ -127,9 +127,9 @@ class House:
 def lay_ground(
     root: Path, state: Path, *, variables: Mapping[str, str], clock: Clock, ids: Ids
 ) -> Ground:
-    """The ledger and the workspace of `root`, neither of them open."""
-    signals = ProcessSignals()
-    ledger = SqliteLedger(state / LEDGER_FILE, clock=clock, ids=ids)
+    """The ledger and the workspace of `root`, neither of them open. Raises as `ledger_of`."""
+    signals = SharedSignals()
+    ledger = ledger_of(root, state, variables=variables, clock=clock, ids=ids)
     workspace = Workspace(root, archive=ledger, signals=signals, clock=clock, process_env=variables)
     return Ground(
         root=root,
@@ -218,7 +218,7 @@ def _membership(ground: Ground, engine: Engine) -> Membership:
         carries=engine,
         signals=ground.signals,
         clock=ground.clock,
-        shared=False,
+        shared=is_shared(ground.ledger),
     )
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from amodal_rt import __version__
 from amodal_rt.clock import Clock, SystemClock, iso
 from amodal_rt.daemon.assembly import Ground, House, build_house, lay_ground
+from amodal_rt.daemon.ledgers import in_touch
 from amodal_rt.daemon.lock import daemon_lock, prepare_state
+from amodal_rt.daemon.neighbours import Neighbours
 from amodal_rt.daemon.record import Record, socket_path
 from amodal_rt.daemon.services import Services
 from amodal_rt.daemon.stopping import GRACE_SECONDS, Stopping
@@ -104,6 +106,7 @@ class Daemon:
             keeping = self.services.running("node", house.membership.keep())
             await stack.enter_async_context(keeping)
             await house.engine.recover()
+            await house.scheduler.arm()
             await self._open(stack, house)
             yield house
 
@@ -147,11 +150,32 @@ class Daemon:
             run("watcher", ground.workspace.watch()),
         ):
             await stack.enter_async_context(service)
+        await self._meet(stack, house)
         await self._open_tcp(stack, house)
         await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))
         self._ready = True
         stack.callback(self._not_ready)
         self._record.write(self.status(house))
+
+    async def _meet(self, stack: AsyncExitStack, house: House) -> None:
+        """Get in touch with other nodes, where there can be any."""
+        ground = house.ground
+
+        async def reread() -> None:
+            await house.facts.reread()
+            await house.endpoints.refresh()
+
+        neighbours = Neighbours(ground.signals, reread=reread, clock=ground.clock)
+        touch = in_touch(
+            ground.ledger,
+            sender=self.ids.token(),
+            hear=neighbours.hear,
+            may_act=ground.lease.held,
+            clock=ground.clock,
+        )
+        if touch is not None:
+            meeting = self.services.running("neighbours", neighbours.run(touch))
+            await stack.enter_async_context(meeting)
 
     async def _open_tcp(self, stack: AsyncExitStack, house: House) -> None:
         said = house.ground.workspace.snapshot().settings.listen
@@ -194,7 +218,7 @@ class Daemon:
         await asyncio.Event().wait()
 
     def _is_ready(self, ground: Ground) -> bool:
-        return self._ready and not ground.ledger.broken
+        return self._ready and not ground.ledger.broken and ground.lease.held()
 
     def _not_ready(self) -> None:
         self._ready = False

@@ -29,5 +29,9 @@ class KnownFacts:
 
     async def refresh(self) -> None:
         """Read again and tell everybody who listens to FACTS."""
-        self._current = await self._ledger.automation_facts()
+        await self.reread()
         self._signals.notify(FACTS)
+
+    async def reread(self) -> None:
+        """Read again what another node may have changed, and tell nobody."""
+        self._current = await self._ledger.automation_facts()
