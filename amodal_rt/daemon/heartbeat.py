@@ -112,7 +112,11 @@ class Heartbeat:
         with self._signals.listen(SNAPSHOT) as changed:
             while True:
                 url, began = self._url(), self._clock.monotonic()
-                await self.beat()
+                try:
+                    await self.beat()
+                # It is there to tell of failures, not to be one.
+                except Exception as error:  # noqa: BLE001
+                    _log.exception("heartbeat.defect", error)
                 while self._url() == url:
                     left = began + EVERY_SECONDS - self._clock.monotonic()
                     if left <= 0:

@@ -90,6 +90,9 @@ class Watch:
                 except UnavailableError as error:
                     # What cannot be recorded now is so still, or is over, at the next look.
                     _log.warning("workspace.not_watched", error=error.message)
+                # A defect in here must not end the daemon; the heartbeat stops with it.
+                except Exception as error:  # noqa: BLE001
+                    _log.exception("workspace.watch_failed", error)
                 woken = await first_of(full(), snapshot(), self._clock.sleep(LOOK_SECONDS))
                 refused = 0 in woken
 

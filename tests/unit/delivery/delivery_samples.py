@@ -28,6 +28,9 @@ class CountingIds:
     def delivery(self) -> str:
         return f"msg_{next(self._numbers):016d}"
 
+    def node(self) -> str:
+        return f"node_{next(self._numbers):016d}"
+
     def token(self, size: int = 16) -> str:
         return f"{next(self._numbers):0{size}d}"
 

@@ -1,15 +1,15 @@
 """When the workspace's conditions alert, and when they are silent."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from delivery_samples import NOW, CountingIds, webhook
 
 from amodal_rt.delivery import notices
 from amodal_rt.delivery.conditions import COOLDOWN, Sighting, begun, ended
-from amodal_rt.domain.condition import Condition, ConditionKind
-from amodal_rt.domain.delivery import MessageKind, OutboxMessage
+from amodal_rt.domain.condition import Condition, ConditionKind, Ruling
+from amodal_rt.domain.delivery import MessageKind, OutboxMessage, Target
 
 FULL = Sighting(
     kind=ConditionKind.QUEUE_FULL, about="runs", subject="The queue", detail="10 runs wait"
@@ -25,7 +25,12 @@ def _write(condition: Condition) -> tuple[OutboxMessage, ...]:
     return notices.alert(condition, TARGETS, workspace="acme", now=NOW, ids=CountingIds())
 
 
-def _begun(known: Condition | None, sighting: Sighting = FULL, at=NOW, targets=TARGETS):
+def _begun(
+    known: Condition | None,
+    sighting: Sighting = FULL,
+    at: datetime = NOW,
+    targets: tuple[Target, ...] = TARGETS,
+) -> Ruling | None:
     return begun(known, sighting, targets, _write, at)
 
 

@@ -39,8 +39,8 @@ def over(words: str, *, step: timedelta = SECOND, known: Breaker | None = None) 
     return known
 
 
-def state(words: str, **more: timedelta) -> BreakerState | None:
-    found = over(words, **more)
+def state(words: str, step: timedelta = SECOND) -> BreakerState | None:
+    found = over(words, step=step)
     return found.state if found else None
 
 

@@ -1,0 +1,270 @@
+"""The watch over a real ledger: what it sees, whom it tells, and what a restart keeps."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from delivery_samples import alerting, definition, webhook
+from watch_scene import BAD, HOURLY, OPS, PAGER, Scene, hourly, invalid
+
+from amodal_rt.delivery.conditions import COOLDOWN
+from amodal_rt.delivery.watching import SELDOM_SECONDS
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.breaker import Health
+from amodal_rt.domain.condition import ConditionKind
+from amodal_rt.domain.delivery import AttemptResult, MessageKind
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.ports import Caller
+from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    made = Scene(tmp_path / "ledger.db")
+    async with made.ledger:
+        yield made
+
+
+async def test_a_workspace_that_is_well_says_nothing(scene: Scene) -> None:
+    scene.put(invalid())
+    assert await scene.look() == []
+    assert await scene.look(600) == []
+    assert scene.watch.degraded == ()
+    assert scene.watch.overdue == ()
+    assert scene.watch.looked_at == scene.clock.monotonic()
+
+
+async def test_a_file_that_is_invalid_for_over_a_minute_is_told_and_so_is_its_mending(
+    scene: Scene,
+) -> None:
+    scene.put(invalid(BAD))
+    assert await scene.look() == []
+    assert await scene.look(59) == []
+    assert await scene.look(1) == ["alert file_invalid automations/digest.json > ops"]
+    assert await scene.look(7_200) == []
+    scene.put(invalid())
+    assert await scene.look() == ["recovered file_invalid automations/digest.json > ops"]
+    (_, alert) = await scene.ledger.list_messages(limit=10)
+    assert alert.message.automation == "digest"
+    assert alert.message.body["error"] == BAD.sentence()
+
+
+async def test_a_file_that_is_mended_within_the_minute_is_not_told(scene: Scene) -> None:
+    for _ in range(5):
+        scene.put(invalid(BAD))
+        assert await scene.look(40) == []
+        scene.put(invalid())
+        assert await scene.look(40) == []
+
+
+async def test_the_settings_and_other_files_are_watched_too(scene: Scene) -> None:
+    problem = Problem(file="amodal.json", code="bad_json", message="comma", line=2)
+    warning = replace(problem, file="agents/a.md", severity="warning")
+    scene.current = replace(scene.current, problems=(problem, warning))
+    await scene.look()
+    assert await scene.look(60) == ["alert file_invalid amodal.json > ops"]
+
+
+async def test_a_restart_alerts_no_second_time_and_knows_what_to_end(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.put(invalid(BAD))
+    await scene.look()
+    assert len(await scene.look(60)) == 1
+
+    again = Scene(tmp_path / "ledger.db", scene)
+    async with again.ledger:
+        assert await again.look() == []
+        assert await again.look(120) == []
+        again.put(invalid())
+        assert await again.look() == ["recovered file_invalid automations/digest.json > ops"]
+
+
+async def test_of_two_nodes_one_alerts_and_only_the_one_that_saw_it_ends_it(
+    scene: Scene,
+) -> None:
+    store = MemoryStore()
+    ledgers = [MemoryLedger(store, clock=scene.clock) for _ in range(2)]
+    for ledger in ledgers:
+        await ledger.join(host="a", pid=1, version="1", lease=timedelta(hours=1))
+    first, second = (scene.another_watch(ledger) for ledger in ledgers)
+    scene.put(invalid(BAD))
+    for seconds in (0, 60):
+        scene.clock.advance(seconds)
+        await first.look()
+        await second.look()
+    assert len(await ledgers[0].list_messages(limit=10)) == 1
+    (condition,) = await ledgers[0].conditions()
+    assert condition.seen_by == ledgers[0].node_id
+
+    scene.put(invalid())
+    await second.look()
+    assert await ledgers[0].conditions() == [condition]
+    await ledgers[0].leave()
+    await second.look()
+
+    assert await ledgers[0].conditions() == []
+    assert len(await ledgers[1].list_messages(limit=10)) == 2
+
+
+async def test_a_schedule_whose_slot_has_no_row_after_a_minute_is_overdue(scene: Scene) -> None:
+    await hourly(scene)
+    assert await scene.look(3_600) == []
+    assert await scene.look(60) == []
+    assert await scene.look(SELDOM_SECONDS) == ["alert schedule_overdue digest > ops"]
+    assert scene.watch.overdue != ()
+    assert "2026-03-02T10:00:00Z" in scene.watch.overdue[0]
+
+    await hourly(scene, last_slot_hours=1)
+    assert await scene.look(SELDOM_SECONDS) == ["recovered schedule_overdue digest > ops"]
+    assert scene.watch.overdue == ()
+
+
+async def test_a_machine_that_slept_is_given_the_time_to_catch_up(scene: Scene) -> None:
+    await hourly(scene)
+    await scene.look()
+    assert await scene.look(8 * 3_600) == []
+    await hourly(scene, last_slot_hours=8)
+    assert await scene.look(SELDOM_SECONDS) == []
+
+
+@pytest.mark.parametrize("how", ["paused", "draft", "blocked", "gone", "changed"])
+async def test_a_schedule_that_should_not_run_is_not_overdue(scene: Scene, how: str) -> None:
+    await hourly(scene)
+    state = scene.current.automations["digest"]
+    assert state.definition is not None
+    caller = Caller(actor="ada", door="cli")
+    match how:
+        case "paused":
+            await scene.ledger.set_paused(
+                "digest", paused=True, reason=None, caller=caller, at=scene.clock.now()
+            )
+        case "draft":
+            automation = replace(state.definition.automation, status=Lifecycle.DRAFT)
+            scene.put(replace(state, definition=replace(state.definition, automation=automation)))
+        case "blocked":
+            scene.put(replace(state, blocked=(BAD,)))
+        case "gone":
+            scene.put()
+        case _:
+            other = replace(HOURLY, schedule=replace(HOURLY.schedule, cron="5 * * * *"))
+            automation = replace(state.definition.automation, triggers=(other,))
+            scene.put(replace(state, definition=replace(state.definition, automation=automation)))
+    await scene.look(3_600)
+
+    told = [*await scene.look(300), *await scene.look(SELDOM_SECONDS)]
+
+    assert [each for each in told if "overdue" in each] == []
+
+
+async def test_a_full_queue_is_told_until_there_is_room_again(scene: Scene) -> None:
+    scene.tell(OPS, queue=10)
+    for _ in range(10):
+        await scene.run()
+    assert await scene.look() == ["alert queue_full The queue > ops"]
+    claimed = await scene.ledger.claim(limit=1, overall=99, now=scene.clock.now())
+    assert len(claimed) == 1
+    assert await scene.look() == []
+    await scene.ledger.claim(limit=1, overall=99, now=scene.clock.now())
+    assert await scene.look() == ["recovered queue_full The queue > ops"]
+
+
+async def test_an_event_that_was_refused_is_enough_to_call_the_queue_full(scene: Scene) -> None:
+    await scene.watch.look(refused=True)
+    (record,) = await scene.ledger.list_messages(limit=10)
+    assert record.message.body["condition"] == "queue_full"
+
+
+async def test_a_disabled_target_is_told_with_what_to_do(scene: Scene) -> None:
+    scene.put(invalid())
+    dead = await scene.message(webhook("https://gone.example/x", "reports"))
+    await scene.settle(dead, AttemptResult.DEAD, health=Health.GONE)
+
+    assert await scene.look() == ["alert target_disabled reports > ops"]
+    told = (await scene.ledger.list_messages(limit=1))[0].message.body
+    assert "ops deliveries retry --since 24h --target 'reports'" in str(told["error"])
+
+    now = scene.clock.now()
+    await scene.ledger.retry_message(dead, at=now, expires_at=now + COOLDOWN)
+    assert await scene.look() == ["recovered target_disabled reports > ops"]
+
+
+async def test_a_dead_letter_is_over_when_a_result_arrives_or_the_file_is_gone(
+    scene: Scene,
+) -> None:
+    scene.put(invalid())
+    await scene.stands(ConditionKind.DEAD_LETTER, automation="digest", told=True)
+    assert await scene.look(60) == []
+    arrived = await scene.message(webhook())
+    await scene.settle(arrived, AttemptResult.DELIVERED)
+    assert await scene.look() == ["recovered dead_letter x > ops"]
+
+    await scene.stands(ConditionKind.DEAD_LETTER, automation="digest", told=True)
+    scene.put()
+    assert await scene.look(1) == ["recovered dead_letter x > ops"]
+
+
+async def test_a_failed_alert_is_over_when_its_target_takes_a_message_or_is_unused(
+    scene: Scene,
+) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    await scene.stands(ConditionKind.ALERT_FAILED, target=PAGER.key, told=True)
+    assert await scene.look(60) == []
+    arrived = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    await scene.settle(arrived, AttemptResult.DELIVERED)
+    assert await scene.look() == ["recovered alert_failed x > ops"]
+
+    await scene.stands(ConditionKind.ALERT_FAILED, target=PAGER.key, told=True)
+    scene.put()
+    assert await scene.look(1) == ["recovered alert_failed x > ops"]
+
+
+async def test_a_failed_alert_that_nobody_heard_of_degrades_until_somebody_does(
+    scene: Scene,
+) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    scene.tell()
+    await scene.stands(ConditionKind.ALERT_FAILED, target=PAGER.key, unreported=True)
+    assert await scene.look(60) == []
+    assert len(scene.watch.degraded) == 1
+
+    scene.tell(PAGER)
+    assert await scene.look() == []
+    assert len(scene.watch.degraded) == 1
+
+    scene.tell(PAGER, OPS)
+    assert await scene.look() == ["alert alert_failed x > ops"]
+    assert scene.watch.degraded == ()
+
+
+async def test_an_alert_that_is_on_its_way_for_ten_minutes_has_failed(scene: Scene) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    assert await scene.look(590) == []
+    assert await scene.look(15) == ["alert alert_failed pager > ops"]
+    told = (await scene.ledger.list_messages(limit=1))[0].message.body
+    assert "It said: Digest failed (timed_out)" in str(told["error"])
+    assert told["automation"] == "digest"
+    assert await scene.look(60) == []
+
+
+async def test_without_targets_nothing_is_owed_and_what_stands_is_on_record(scene: Scene) -> None:
+    scene.tell()
+    scene.put(invalid(BAD))
+    await scene.look()
+    assert await scene.look(60) == []
+    (condition,) = await scene.ledger.conditions()
+    assert condition.subject == "automations/digest.json"
+    assert scene.watch.degraded == ()
+
+    scene.tell(OPS)
+    assert await scene.look() == ["alert file_invalid automations/digest.json > ops"]
