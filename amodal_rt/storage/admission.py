@@ -46,6 +46,12 @@ _LATEST_SLOT = (
     " WHERE automation = ? AND scheduled_for IS NOT NULL ORDER BY number DESC LIMIT 1"
 )
 _EXTEND = "UPDATE runs SET scheduled_until = ?, count = count + ? WHERE id = ?"
+_WAITING = f"SELECT COUNT(*) FROM runs WHERE {tables.PENDING}"  # noqa: S608
+_NEWEST = "SELECT COALESCE(MAX(number), 0) FROM runs"
+_OPEN_AND_NEWEST = (
+    f"SELECT (SELECT COUNT(*) FROM runs WHERE {tables.PENDING})"  # noqa: S608  all constants
+    f" + (SELECT COUNT(*) FROM runs WHERE {tables.RUNNING}), ({_NEWEST})"
+)
 _HOUR = int(timedelta(hours=1) / timedelta(milliseconds=1))
 _PENDING, _SKIPPED = RunStatus.PENDING.value, RunStatus.SKIPPED.value
 _FEW = 20
@@ -58,6 +64,7 @@ class Admission:
     def __init__(self, *, shared: bool = False) -> None:
         """`shared` when other processes add runs too."""
         self._shared = shared
+        self._counted: tuple[int, int] | None = None
         self._pending_at_most: int | None = None
 
     def grew(self, runs: int = 1) -> None:
@@ -73,14 +80,24 @@ class Admission:
         """
         if self._pending_at_most is None or self._pending_at_most >= limit:
             sitting.write()
-            count = f"SELECT COUNT(*) FROM runs WHERE {tables.PENDING}"  # noqa: S608
-            self._pending_at_most = int(sitting.raw.execute(count).fetchone()[0])
+            self._pending_at_most = int(sitting.raw.execute(_WAITING).fetchone()[0])
+            if self._shared:
+                self._counted = sitting.raw.execute(_OPEN_AND_NEWEST).fetchone()
         return self._pending_at_most >= limit
+
+    def _bound(self, raw: Raw) -> int | None:
+        """What may be pending where others add runs too: all that was or could come back at
+        the last count, and every row since."""
+        if self._counted is None:
+            return None
+        counted, newest = self._counted
+        # Of a count that was rolled back the newest are gone.
+        return counted + max(0, int(raw.execute(_NEWEST).fetchone()[0]) - newest)
 
     def sit(self, raw: Raw, wishes: Sequence["Wish"]) -> "Sitting":
         """Begin to rule on (some of) `wishes`, in their order."""
         if self._shared:
-            self._pending_at_most = None
+            self._pending_at_most = self._bound(raw)
         return Sitting(self, raw, _open_runs(raw, wishes), _take_all_slots(raw, wishes))
 
     def rule(self, raw: Raw, wishes: Sequence["Wish"]) -> list[RunRef]:
