@@ -163,6 +163,7 @@ class _Door:
             "/v1/automations/{name}/trigger": self._trigger,
             "/v1/runs/{id}/cancel": lambda r: runs.cancel(_caller(r), _id(r)),
             "/v1/runs/{id}/replay": lambda r: runs.replay(_caller(r), _id(r), cause=self._cause(r)),
+            "/v1/deliveries/retry": self._retry_all,
             "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(_caller(r), _id(r)),
             "/v1/connections/{name}/test": lambda r: self._verbs.connections.test(
                 _caller(r), _name(r)
@@ -211,6 +212,12 @@ class _Door:
         status = asked.choice(DeliveryStatus, request.query.get("status"), what="status")
         return await self._verbs.deliveries.list_all(
             _caller(request), status=status, limit=_limit(request)
+        )
+
+    async def _retry_all(self, request: web.Request) -> object:
+        body = await _body(request)
+        return await self._verbs.deliveries.retry_all(
+            _caller(request), since=_text(body, "since"), target=_text(body, "target")
         )
 
     async def _why(self, request: web.Request) -> object:

@@ -19,7 +19,10 @@ _PUBLIC: Mapping[str, str] = {
     "GET /readyz": "200 once every part has started and until it stops, else 503.",
 }
 _CONTROL: Mapping[str, str] = {
-    "GET /v1/status": "The daemon: `version`, `pid`, `workspace`, `state_dir`, `url`, `ready` …",
+    "GET /v1/status": (
+        "The daemon: `version`, `pid`, `workspace`, `state_dir`, `url`, `ready`, `degraded` (alerts "
+        "that reached nobody) …"
+    ),
     "GET /v1/automations": "`ops automations list`",
     "GET /v1/automations/{name}": "`ops automations show`",
     "GET /v1/automations/{name}/why": "`ops automations why`; `at`, `limit`",
@@ -46,6 +49,7 @@ _CONTROL: Mapping[str, str] = {
     ),
     "POST /v1/runs/{id}/cancel": "`ops runs cancel`",
     "POST /v1/runs/{id}/replay": "`ops runs replay`",
+    "POST /v1/deliveries/retry": "`ops deliveries retry --since`; `{since, target?}`",
     "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
     "POST /v1/connections/{name}/test": "`ops connections test`",
 }

@@ -7,6 +7,7 @@ import typer
 from amodal_rt.cli.commands import options
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.verbs import outside
+from amodal_rt.cli.verbs.door import Door
 
 _Id = Annotated[str, typer.Argument(metavar="ID")]
 _Connection = Annotated[str, typer.Argument(metavar="NAME", help="A folder of connections/.")]
@@ -61,12 +62,29 @@ def show_delivery(
 
 
 def retry_delivery(
-    delivery: _Id, as_json: options.AsJson = False, workspace: options.Workspace = None
+    delivery: Annotated[str | None, typer.Argument(metavar="ID", help="One message.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="All that died or expired since: an ISO time, or 24h."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="With --since: only of this target.")
+    ] = None,
+    as_json: options.AsJson = False,
+    workspace: options.Workspace = None,
 ) -> int:
-    """Send a message that was given up again, now, under the same webhook-id."""
-    return use(
-        lambda door: outside.retry_delivery(door, delivery), as_json=as_json, workspace=workspace
-    )
+    """Send what was given up again, now, under the same webhook-id: one message, or all since."""
+    if (delivery is None) == (since is None):
+        raise typer.BadParameter("give the ID of one message, or --since T for all since then")
+    if delivery is not None and target is not None:
+        raise typer.BadParameter("--target goes with --since")
+
+    def verb(door: Door) -> int:
+        if delivery is not None:
+            return outside.retry_delivery(door, delivery)
+        return outside.retry_deliveries(door, since=str(since), target=target)
+
+    return use(verb, as_json=as_json, workspace=workspace)
 
 
 def list_events(

@@ -34,8 +34,8 @@ def list_deliveries(door: Door, *, status: str | None, limit: int) -> int:
     cells = [
         (
             row["delivery_id"],
-            row["run_id"],
-            row["automation"],
+            table.text(row["run_id"]),
+            table.text(row["automation"]),
             row["kind"],
             row["target"],
             row["status"],
@@ -61,6 +61,18 @@ def retry_delivery(door: Door, delivery_id: str) -> int:
     if door.output.as_json:
         door.output.document(found)
     door.output.say(f"{found['delivery_id']} to {found['target']} is due now")
+    return codes.OK
+
+
+def retry_deliveries(door: Door, *, since: str, target: str | None) -> int:
+    """Send again, now, everything that died or expired since then."""
+    found = door.daemon.post("/v1/deliveries/retry", wanted(since=since, target=target))
+    if door.output.as_json:
+        door.output.document(found)
+    for each in found:
+        door.output.say(f"{each['delivery_id']} to {each['target']} is due now")
+    if not found:
+        door.output.say("Nothing died or expired since then.")
     return codes.OK
 
 
