@@ -1,0 +1,145 @@
+"""Daemons that are killed in the middle of a run: the next one goes on and repeats nothing.
+
+The whole sweep, with every place that a run passes, stands in tests/reliability/resume.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import resume_story as story
+from daemon_child import PATIENCE, UP, eventually
+from resume_scene import Scene, World
+
+from amodal_rt.testing.model_server import Asked, Turn
+
+
+class Popen:
+    """A daemon in a process of its own."""
+
+    def __init__(self, root: Path, log: Path, variables: Mapping[str, str]) -> None:
+        self._log = log
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", UP, str(root), "127.0.0.1:0"],
+                env=dict(variables),
+                stdout=stream,
+                stderr=stream,
+            )
+        self.pid = self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """Two signals: do not wait for runs."""
+        self._process.send_signal(signal.SIGTERM)
+        eventually(lambda: "daemon.stopping" in self.output())
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(PATIENCE)
+
+    def output(self) -> str:
+        return self._log.read_text("utf-8", "replace")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with World() as world:
+        yield Scene(tmp_path, world, Popen)
+
+
+def test_without_a_fault_each_step_is_done_once(scene: Scene) -> None:
+    played = scene.play()
+
+    assert played.wrong() == []
+    assert sorted(played.reached) == sorted(
+        ["GET /a", "GET /b", "MCP lookup", "POST /w", "GET /one", "POST /two"]
+    )
+    assert played.run["attempt"] == 1
+
+
+@pytest.mark.parametrize("fate", ["model.after_request:3", "tool.before_read:2"])
+def test_killed_between_two_rows_it_goes_on(scene: Scene, fate: str) -> None:
+    played = scene.play(f"{fate}=kill")
+
+    assert len(played.deaths) == 1
+    assert played.wrong() == []
+    assert (played.run["status"], played.run["attempt"]) == ("completed", 2)
+
+
+def test_killed_twice_in_a_row_and_in_recovery_it_goes_on(scene: Scene) -> None:
+    played = scene.play(
+        "tool.after_read:1=kill", "recovery.before_return:1=kill", "model.after_request:2=kill"
+    )
+
+    assert len(played.deaths) == 3
+    assert played.wrong() == []
+    assert played.run["status"] == "completed"
+
+
+def test_killed_in_a_write_it_fails_and_tells(scene: Scene) -> None:
+    played = scene.play("tool.after_write:1=kill")
+
+    assert played.unknown
+    assert played.wrong() == []
+    assert "POST /" in played.run["error"]
+    assert [each["reason"] for each in played.alerts] == ["interrupted"]
+
+
+def test_killed_a_fourth_time_it_fails_and_tells(scene: Scene) -> None:
+    played = scene.play(*["model.after_request:1=kill"] * 4)
+
+    assert len(played.deaths) == 4
+    assert played.repeated == []
+    assert (played.run["status"], played.run["reason"]) == ("failed", "interrupted")
+    assert "3 times" in played.run["error"]
+    assert [each["reason"] for each in played.alerts] == ["interrupted"]
+
+
+def test_a_file_that_changed_in_between_does_not_change_the_run(scene: Scene) -> None:
+    """The new version has another prompt and may not run long enough for the story."""
+
+    def edit() -> None:
+        path = scene.root / "automations/story.json"
+        path.write_text(path.read_text().replace('"maxTurns": 8', '"maxTurns": 3'))
+
+    played = scene.play("model.after_request:2=kill", later=edit)
+
+    assert played.wrong() == []
+    assert played.run["status"] == "completed"
+
+
+def test_stopped_in_the_middle_it_goes_on_at_the_next_start(scene: Scene) -> None:
+    """Two signals wait for no run; what stands in the journal is asked for no more."""
+    model = scene.world.model
+
+    def hold(asked: Asked) -> Turn:
+        late = story.turn_of(asked) == (None, 3)
+        return replace(story.answer(asked), seconds=60 if late else 0)
+
+    model.answer(hold)
+    process = scene.start()
+    eventually(lambda: scene.is_up() and process.alive)
+    scene.client.post("/v1/automations/story/trigger")
+    eventually(lambda: len(model.requests) == 3)
+    assert isinstance(process, Popen)
+    process.stop()
+    told = story.Told(scene.entries())
+    model.answer(story.answer)
+    scene.take()
+
+    played = scene.play()
+
+    assert (played.run["status"], played.run["attempt"]) == ("completed", 2)
+    assert story.repeated(told, played.asked, played.reached) == []
+    assert len(played.asked) == story.TURNS - 2
+    assert played.wrong() == []
