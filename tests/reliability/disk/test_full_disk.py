@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import needs
@@ -20,16 +21,23 @@ def zygote() -> Iterator[Zygote]:
 
 @pytest.fixture
 def small_disk(scene: Path) -> Iterator[Path]:
-    """A disk of 6 MB."""
+    """A disk of 8 MB."""
     needs.need_root("a small disk is mounted")
     disk = scene / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(disk)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
         needs.missing(f"no disk of its own can be mounted here: {done.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def _fill(ballast: Path) -> None:
+    """Take all the room there is."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 def until_taken(hooked: Hooked) -> float:
@@ -48,7 +56,7 @@ def test_a_full_disk_is_answered_503_and_a_freed_one_202(
     life = hooked.rise(zygote)
     hooked.pour(20)
     ballast = small_disk / "ballast"
-    free = 6_000_000 - sum(each.stat().st_size for each in hooked.state.iterdir())
+    free = 8_000_000 - sum(each.stat().st_size for each in hooked.state.iterdir())
     ballast.write_bytes(bytes(max(free - 1_500_000, 0)))
 
     hooked.pour(120, size=40_000)
@@ -80,13 +88,7 @@ def test_a_daemon_that_starts_on_a_full_disk_says_so_and_leaves_the_ledger(
     hooked.pour(20)
     life.kill()
     ballast = small_disk / "ballast"
-    with ballast.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
+    _fill(ballast)
 
     again = hooked.bear(zygote)
     status = again.wait()
