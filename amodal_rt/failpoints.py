@@ -65,10 +65,16 @@ def _parse(text: str) -> dict[tuple[str, int], str]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         place, _, action = part.partition("=")
         name, _, nth = place.partition(":")
-        if action.partition(":")[0] not in ACTIONS:
+        kind, _, argument = action.partition(":")
+        understood = kind in ACTIONS and (kind != "sleep" or _is_count(argument))
+        if not understood or (nth and not _is_count(nth)):
             raise FailpointError(f"{VARIABLE}: {part!r} does not say one of {', '.join(ACTIONS)}")
         armed[name, int(nth or 1)] = action
     return armed
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _from_environment() -> _Armed | None:

@@ -98,8 +98,11 @@ def read_yaml(
 
 def compose(text: str, file: str, first_line: int) -> Node | None:
     """The YAML nodes, with their marks. Raises SourceError."""
+    yaml = cast("Any", YAML(typ="safe", pure=True))
+    # Anchors are refused later, with their place; a warning would only reach standard error.
+    yaml.composer.warn_double_anchors = False
     try:
-        return cast("Node | None", cast("Any", YAML(typ="safe", pure=True)).compose(StringIO(text)))
+        return cast("Node | None", yaml.compose(StringIO(text)))
     except MarkedYAMLError as error:
         raise _bad_yaml(error, file, first_line) from None
     except RecursionError:

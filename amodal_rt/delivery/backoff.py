@@ -71,6 +71,6 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(text[:9]))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now

@@ -172,6 +172,7 @@ def test_any_value_of_any_key_is_answered(key: str, value: object, alone: bool) 
 )
 @example(key="title", value='"\\ud800"')
 @example(key="title", value='"a\\0b"')
+@example(key="schedule", value="{cron: &0 9, more: {cron: &0 9}}")
 def test_any_scalar_of_front_matter_is_answered(key: str, value: str) -> None:
     text = _bytes(f"---\n{'' if key == 'title' else 'title: T'}\n{key}: {value}\n---\nLook.\n")
     _judge(_parse(text, "automations/any.md"), text, "automations/any.md")

@@ -81,7 +81,19 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: int) -> None:
     assert parse_retry_after(value, NOW) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", "1.5", "-1", "٣", "9" * 400 + "x"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "soon",
+        "1.5",
+        "-1",
+        "٣",
+        "9" * 400 + "x",
+        "Wed, 21 Oct 2026 07:28:" + "9" * 30 + " GMT",
+    ],
+)
 def test_an_unclear_retry_after_is_ignored(value: str | None) -> None:
     assert parse_retry_after(value, NOW) is None
 
