@@ -120,6 +120,8 @@ class Scheduler:
         try:
             snapshot = self._catalogue.snapshot()
             if snapshot.version != self._version:
+                # What fell due before the files changed is ruled on as they were.
+                await self._fire()
                 await self._reconcile(snapshot)
                 self._version = snapshot.version
             await self._fire()
