@@ -3,47 +3,18 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from figures import Figures
-from history import judge
+from loads import under_load
 from scale import scaled
-from town import Node, Town
+from town import Town
 
 TAKEN_OVER = 10.0
-RATE = 2.0
 KILLS = scaled(ci=3, full=10, soak=200)
 PAUSES = scaled(ci=2, full=5, soak=50)
 PAUSE_SECONDS = scaled(ci=20.0, full=60.0, soak=60.0)
 CUTS = scaled(ci=1, full=3, soak=50)
 CUT_SECONDS = scaled(ci=15.0, full=30.0, soak=60.0)
-
-
-@asynccontextmanager
-async def under_load(town: Town, figures: Figures) -> AsyncIterator[None]:
-    """Webhooks come in for as long as the block; then all of it is compared."""
-    over = asyncio.Event()
-    load = asyncio.create_task(town.load(RATE, over))
-    try:
-        yield
-        assert not load.done(), load.exception()
-    finally:
-        over.set()
-        await load
-    await town.settle()
-    verdict = await judge(town)
-    figures.add("acks", len(town.acks))
-    figures.add("lost", len(verdict.lost))
-    figures.add("doubled", len(verdict.doubled))
-    figures.add("double_starts", len(verdict.doubled) + len(verdict.fenced))
-    assert verdict.clean, verdict
-    assert len(town.acks) > RATE
-
-
-async def fault(town: Town, node: Node, figures: Figures) -> tuple[str, float]:
-    """The id under which `node` carries a run now, and the instant of its end."""
-    return await town.carried_by(node), time.monotonic()
 
 
 async def test_another_node_carries_on_when_one_is_killed(town: Town, figures: Figures) -> None:
