@@ -111,7 +111,7 @@ reliability-tools:
 	fi
 
 mutants: setup ## Plant known bugs one by one: each must turn its tests red
-	@$(PY) tests/mutants/plant.py $(ARGS)
+	@AMODAL_RT_RELIABILITY=full $(PYTEST) tests/reliability/mutants -n auto $(ARGS)
 
 check: setup ## Lint, format, types, import directions, shape of the tree
 	@$(BIN)/ruff check .

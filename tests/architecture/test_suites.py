@@ -4,7 +4,7 @@ import tomllib
 
 import tree
 
-ELSEWHERE = {"tests/reliability", "tests/mutants"}
+ELSEWHERE = {"tests/reliability"}
 
 
 def test_no_folder_of_tests_is_forgotten() -> None:
