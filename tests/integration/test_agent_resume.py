@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import resume_story as story
-from agent_house import AgentHouse, RunJournal
+from agent_house import AgentHouse, HurriedClock, RunJournal
 
 from amodal_rt.domain.automation import Automation, Limits, WriteLimits
 from amodal_rt.domain.connection import Access, AccessRule, Intent, Store
@@ -15,10 +15,9 @@ from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import FailedReason, Run, RunStatus
-from amodal_rt.ports import RunContext
-
-ROWS = 32
-"""More rows than a whole run journals: the sweep ends by itself."""
+from amodal_rt.operations.shapes import entry
+from amodal_rt.ports import Previous, RunContext, StoreItem
+from amodal_rt.testing.model_server import Call, Turn
 
 
 class Cut:
@@ -98,9 +97,15 @@ def journal_of(house: AgentHouse, run: Run) -> RunJournal:
 
 
 @pytest.fixture
+def full_stage(stage: Stage) -> Stage:
+    """With the MCP server that the story calls; without it that call is unknown."""
+    stage.house.mcp(access=Access(tools=(AccessRule(match="lookup", intent=Intent.READ),)))
+    return stage
+
+
+@pytest.fixture
 def stage(house: AgentHouse) -> Stage:
     house.rest()
-    house.mcp(access=Access(tools=(AccessRule(match="lookup", intent=Intent.READ),)))
     house.stores["seen"] = Store(name="seen", hash="s", schema={"type": "object"})
     house.model.answer(story.answer)
     return Stage(house)
@@ -127,9 +132,10 @@ WHOLE = {
 
 @pytest.mark.parametrize("durable", [False, True], ids=["before", "after"])
 async def test_cut_off_at_any_row_it_goes_on_and_repeats_nothing(
-    stage: Stage, durable: bool
+    full_stage: Stage, durable: bool
 ) -> None:
     """Twice in a row at each row, the second time at the next row that it writes."""
+    stage = full_stage
     house = stage.house
     cuts = 0
     for at in range(1, 100):
@@ -191,3 +197,188 @@ async def forget(stage: Stage, run_id: str) -> None:
     assert found is not None
     done = Outcome(status=RunStatus.CANCELLED)
     assert await ledger.finish(found, done, at=stage.house.clock.now(), plan=lambda _: Plan())
+
+
+async def attempt(stage: Stage, context: RunContext, rows: int) -> RunContext:
+    """Execute until so many rows are durable; the context of the resumed run."""
+    assert await stage.cut(context, rows, durable=True) is None
+    resumed = await stage.again(context)
+    stage.house.model.requests.clear()
+    stage.reached()
+    return resumed
+
+
+async def test_the_prompt_is_the_one_on_record(stage: Stage) -> None:
+    """The event's block has the same id, the last run is the one told of, and time stands still."""
+    previous = Previous(run_id="run_p", summary="before", finished_at=stage.house.clock.now())
+    first = await stage.house.context(stage.automation(), event={"n": 1}, previous=previous)
+    assert await stage.cut(first, 3, durable=True) is None
+    before = stage.house.model.requests[0]
+    again = await stage.again(first, previous=replace(previous, summary="later"))
+    stage.house.model.requests.clear()
+
+    outcome = await stage.house.executor.execute(again)
+
+    assert outcome.status is RunStatus.COMPLETED
+    second = stage.house.model.requests[0]
+    assert (second.user, second.system) == (before.user, before.system)
+    assert second.body["messages"][: len(before.body["messages"])] == before.body["messages"]
+
+
+async def test_what_is_new_means_what_it_meant(stage: Stage) -> None:
+    """`query_store` counts from the last run that the prompt tells of, not from a newer one."""
+    house, clock = stage.house, stage.house.clock
+    house.model.answer(lambda _: None)
+    house.model.script(
+        Turn(calls=[Call("read_connection", {"name": "crm"})]),
+        Turn(calls=[Call("query_store", {"store": "seen"})]),
+        Turn(text="done"),
+    )
+    item = StoreItem(key="new", value={"n": 1}, updated_at=clock.now())
+    await house.ledger.put("seen", item, expires_at=None, step=None)
+    old = Previous(run_id="r", summary="", finished_at=clock.now() - timedelta(days=1))
+    newer = Previous(run_id="s", summary="", finished_at=clock.now() + timedelta(days=1))
+    first = await house.context(stage.automation(), previous=old)
+    assert await stage.cut(first, 5, durable=True) is None
+
+    await house.executor.execute(await stage.again(first, previous=newer))
+
+    assert '"key":"new"' in house.model.requests[-1].results[-1]
+
+
+async def test_more_than_an_hour_in_the_queue_is_too_long(stage: Stage) -> None:
+    """It was resumed in time, and then nobody could carry it."""
+    first = await stage.house.context(stage.automation())
+    resumed = await attempt(stage, first, 4)
+    later = Later(stage.house.clock.now() + timedelta(minutes=61))
+    services = stage.house.executor.services
+    stage.house.executor.services = replace(services, clock=later)
+
+    outcome = await stage.house.executor.execute(resumed)
+
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
+    assert "1 h ago" in (outcome.error or "")
+    assert stage.house.model.requests == []
+
+
+class Later(HurriedClock):
+    """The machine's clock, some time later."""
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__()
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+
+async def test_a_retry_begins_afresh(stage: Stage) -> None:
+    """What stands before it in the journal answers nothing, though the run was resumed once."""
+    house = stage.house
+    first = await house.context(stage.automation())
+    resumed = await attempt(stage, first, 4)
+    ledger, now = house.ledger, house.clock.now()
+    failure = Outcome(status=RunStatus.FAILED, reason="error")
+    await ledger.finish(resumed.run, failure, at=now, plan=lambda _: Plan(), retry_at=now)
+    [run] = await ledger.claim(limit=1, overall=1000, now=now)
+
+    outcome = await house.executor.execute(
+        replace(resumed, run=run, journal=journal_of(house, run))
+    )
+
+    assert (run.attempt, run.resumes) == (3, 1)
+    assert outcome.status is RunStatus.COMPLETED
+    assert len(house.model.requests) == story.TURNS
+
+
+async def test_a_model_that_failed_is_not_asked_again(stage: Stage) -> None:
+    """The first of two models refused before the cut; the second answers after it."""
+    house = stage.house
+    house.settings["model"] = ("local:bad", "local:good")
+    house.model.answer(
+        lambda asked: Turn(status=503, error="down") if asked.model == "bad" else Turn(text="done")
+    )
+    first = await house.context(stage.automation())
+    # Its prompt, its first turn, that this failed, and that the second began.
+    resumed = await attempt(stage, first, 4)
+
+    outcome = await house.executor.execute(resumed)
+
+    assert (outcome.text, outcome.model) == ("done", "local:good")
+    assert [each.model for each in house.model.requests] == ["good"]
+
+
+async def test_what_a_gone_model_said_counts_whoever_is_asked_now(stage: Stage) -> None:
+    house = stage.house
+    first = await house.context(stage.automation())
+    resumed = await attempt(stage, first, 3)
+    house.settings["model"] = ("local:other",)
+
+    outcome = await house.executor.execute(replace(resumed, snapshot=house.snapshot()))
+
+    assert outcome.status is RunStatus.COMPLETED
+    assert {each.model for each in house.model.requests} == {"other"}
+    assert len(house.model.requests) == story.TURNS - 1
+
+
+async def test_calls_of_a_connection_that_is_gone_stand_and_new_ones_are_refused(
+    full_stage: Stage,
+) -> None:
+    """Cut off when one of three parallel calls had its outcome, or all had."""
+    stage = full_stage
+    house = stage.house
+    first = await house.context(stage.automation())
+    resumed = await attempt(stage, first, 9)
+    told = await stage.told(first.run.run_id)
+    house.connections.clear()
+    house.model.answer(lambda _: None)
+
+    outcome = await house.executor.execute(replace(resumed, snapshot=house.snapshot()))
+
+    assert outcome.status is RunStatus.COMPLETED
+    assert stage.reached() == []
+    results = house.model.requests[0].results
+    assert any("lookup" in step for _, step in told.done) or len(told.done) > 1
+    assert sum("refused" in each for each in results) == 3 - (len(told.done) - 1)
+
+
+async def test_a_call_whose_arguments_held_a_secret_is_not_made_from_the_journal(
+    stage: Stage,
+) -> None:
+    house = stage.house
+    house.model.answer(lambda _: None)
+    call = Call(
+        "request", {"connection": "crm", "endpoint": "/x", "params": {"q": "s3cr3t-canary"}}
+    )
+    house.model.script(Turn(calls=[call]))
+    first = await house.context(stage.automation())
+    resumed = await attempt(stage, first, 3)
+
+    outcome = await house.executor.execute(resumed)
+
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
+    assert "secret" in (outcome.error or "")
+    assert stage.reached() == []
+
+
+async def test_an_answer_that_is_too_large_to_keep_is_a_gap(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amodal_rt.executors.agent.responses.RESPONSE_BYTES", 100)
+    first = await stage.house.context(stage.automation())
+    resumed = await attempt(stage, first, 4)
+
+    outcome = await stage.house.executor.execute(resumed)
+
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
+    assert "not kept whole" in (outcome.error or "")
+    assert stage.house.model.requests == []
+
+
+async def test_the_journal_shown_to_people_has_no_whole_answers(stage: Stage) -> None:
+    await stage.house.run(stage.automation())
+
+    finished = stage.house.of(EntryType.TURN_FINISHED)
+    assert all("response" in each.data for each in finished)
+    assert all("response" not in entry(each)["data"] for each in finished)
+    assert "key-canary" not in stage.house.journal_text()
