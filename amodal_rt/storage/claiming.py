@@ -1,11 +1,11 @@
 """Which pending runs may start. A queue may be very long, and most of it one automation's."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from amodal_rt.storage import tables
+from amodal_rt.storage.dialect import Raw
 from amodal_rt.storage.rows import Row, dumped
 
 _PAGE = 200
@@ -53,7 +53,7 @@ def candidate(row: Row) -> Candidate:
 class Occupancy:
     """What runs right now, and so who must wait."""
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
+    def __init__(self, raw: Raw) -> None:
         rows = raw.execute(_SPEAKING).fetchall()
         self.running = len(rows)
         """How many runs, of all nodes."""
@@ -78,7 +78,7 @@ class Occupancy:
         return key is not None and (run.automation, key) in self._keys
 
 
-def claimable(raw: sqlite3.Connection, limit: int, overall: int, now: int) -> list[int]:
+def claimable(raw: Raw, limit: int, overall: int, now: int) -> list[int]:
     """The numbers of the runs to start, oldest first: at most `limit`, and no more than bring
     all that run to `overall`."""
     claim = _Claim(raw, limit, overall, now)
@@ -93,7 +93,7 @@ def claimable(raw: sqlite3.Connection, limit: int, overall: int, now: int) -> li
 class _Claim:
     """One look at the queue, up to the run `last`."""
 
-    def __init__(self, raw: sqlite3.Connection, limit: int, overall: int, now: int) -> None:
+    def __init__(self, raw: Raw, limit: int, overall: int, now: int) -> None:
         self._raw = raw
         self._now = now
         self._occupancy = Occupancy(raw)

@@ -1,6 +1,5 @@
 """The steps of runs: `ports.JournalLedger`."""
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -11,9 +10,9 @@ from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.storage import tables
+from amodal_rt.storage.dialect import Raw, driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, dumped, loaded, maybe_storable
-from amodal_rt.storage.writer import driver
 
 _APPEND = (
     "INSERT INTO journal (run_id, sequence, type, step, parent, attempt, at, data)"
@@ -24,7 +23,7 @@ _HOLDER = "SELECT status, term FROM runs WHERE id = ?"
 
 
 class JournalRows(Part):
-    """`ports.JournalLedger` over SQLite."""
+    """`ports.JournalLedger` over a database."""
 
     async def record(
         self,
@@ -96,7 +95,7 @@ def append(
     return _append(driver(connection), row)
 
 
-def _append(raw: sqlite3.Connection, row: tuple[str | int | None, ...]) -> int:
+def _append(raw: Raw, row: tuple[str | int | None, ...]) -> int:
     cursor = raw.execute(_APPEND, row)
     sequence = int(cursor.fetchone()[0])
     # RETURNING ends only when its cursor is done; an open one would hold up the commit.

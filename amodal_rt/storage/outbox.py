@@ -33,7 +33,7 @@ _UNSETTLED = (DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value)
 
 
 class OutboxRows(Part):
-    """`ports.Outbox` over SQLite."""
+    """`ports.Outbox` over a database."""
 
     async def claim_messages(self, *, limit: int, now: datetime) -> list[DeliveryRecord]:
         at, node = to_millis(now), self._node

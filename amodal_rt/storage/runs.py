@@ -13,9 +13,9 @@ from amodal_rt.ports import Caller, RunRef
 from amodal_rt.storage import journal, tables
 from amodal_rt.storage.admission import wishes
 from amodal_rt.storage.claiming import Occupancy, candidate, claimable
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, to_run
-from amodal_rt.storage.writer import driver
 
 _RUNS = tables.runs.c
 _OCCUPYING = (_RUNS.number, _RUNS.automation, _RUNS.concurrency, _RUNS.conversation_key)

@@ -17,7 +17,7 @@ from amodal_rt.storage.rows import Columns, Row, dumped, loaded, millis, storabl
 
 
 class StoreRows(Part):
-    """`ports.StoreLedger` over SQLite."""
+    """`ports.StoreLedger` over a database."""
 
     async def put(
         self,
