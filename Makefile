@@ -17,10 +17,13 @@ PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest
 # Options for pytest, for example: make test ARGS="-k webhook -x"
 ARGS ?=
-# How much `make reliability` does: ci (about a third), full or soak.
+# How much `make reliability` does: ci (about a third), full or soak; and which of it.
 SCALE ?= full
+SUITES := tests/reliability
+ONLY ?= $(SUITES)
 # Only a full and whole run speaks for the project.
-FIGURES ?= $(if $(ARGS)$(filter-out full,$(SCALE)),build/reliability-$(SCALE).json,RELIABILITY.json)
+PART := $(ARGS)$(filter-out full,$(SCALE))$(filter-out $(SUITES),$(ONLY))
+FIGURES ?= $(if $(PART),build/reliability-$(SCALE).json,RELIABILITY.json)
 
 # The first interpreter that is new enough and can make a virtual environment.
 define FIND_PYTHON
@@ -87,7 +90,7 @@ acceptance: setup ## Run the tests that drive the built wheel from outside
 	@$(PYTEST) tests/acceptance $(ARGS)
 
 reliability: setup reliability-tools ## Break it in every way, count, write RELIABILITY.json (SCALE=ci|full)
-	@AMODAL_RT_RELIABILITY=$(SCALE) $(PYTEST) tests/reliability -n auto --dist loadfile \
+	@AMODAL_RT_RELIABILITY=$(SCALE) $(PYTEST) $(ONLY) -n auto --dist loadfile \
 	  --figures $(FIGURES) $(ARGS)
 
 soak: ## The same for hours
