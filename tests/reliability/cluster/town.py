@@ -22,12 +22,15 @@ import postgres_server
 from netns import Machine, Network
 from outside import Outside
 
+import amodal_rt
+
 SECRET = "town-secret-of-ours-0123"
 PORT = 3847
 PATIENCE = 90.0
 OVERALL = 4
 LIMITS = {"left": 2, "right": 3}
 _DAEMON = Path(sys.executable).parent / "amodal-rt"
+_TREE = Path(amodal_rt.__file__).parents[1]
 _TERMINAL = ("completed", "failed", "cancelled", "skipped")
 
 
@@ -79,6 +82,8 @@ class Node:
                     "PATH": os.environ["PATH"], "HOME": str(self.folder),
                     "DATABASE_URL": self.url, "HOOK_SECRET": SECRET, "MODEL_KEY": "any",
                     "XDG_RUNTIME_DIR": str(self.folder), "LANG": "C.UTF-8",
+                    # A planted bug is looked for in the tree that has it.
+                    "PYTHONPATH": str(_TREE),
                 },
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
