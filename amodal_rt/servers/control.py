@@ -5,6 +5,7 @@ and root are let in, by the socket's mode, its folder's mode and the peer's cred
 """
 
 import json
+import logging
 import os
 import socket
 import urllib.parse
@@ -33,6 +34,9 @@ from amodal_rt.ports import Caller
 from amodal_rt.servers.peers import may_control, peer_uid, user_name
 
 _log = Log("control")
+_silence = logging.getLogger("amodal_rt.control.wire")
+# The library would log a traceback for every malformed request; defects are logged by `_guard`.
+_silence.disabled = True
 
 LONGEST_PATH = 107
 """Bytes of a unix socket's path on Linux; 103 elsewhere, where this module binds shorter ones."""
@@ -74,7 +78,11 @@ class ControlSocket:
     def __init__(self, path: Path, verbs: Verbs) -> None:
         self.path = path
         self._runner = web.AppRunner(
-            control_app(verbs), handle_signals=False, access_log=None, shutdown_timeout=2
+            control_app(verbs),
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=2,
+            logger=_silence,
         )
 
     async def open(self) -> None:

@@ -194,6 +194,8 @@ class _TimedConnection(web.RequestHandler):
     def log_exception(self, *args: object, **kw: object) -> None:
         """Malformed requests as a sampled line without a traceback, defects with theirs."""
         error = kw.get("exc_info")
+        if isinstance(error, ConnectionError):
+            return  # the sender left before its answer
         if isinstance(error, BaseException) and not isinstance(error, HttpProcessingError):
             _log.exception("http.defect", error)
         else:

@@ -70,7 +70,7 @@ class _Webhooks:
             answer = answers.unavailable(error)
         except TimeoutError:
             answer = answers.unavailable(UnavailableError("no answer in time", code="timed_out"))
-        except web.RequestPayloadError:
+        except (web.RequestPayloadError, ConnectionError):
             # The sender broke off or sent a malformed chunk: nobody may be there to read this.
             broken = {"error": {"code": "invalid", "message": "the body is incomplete"}}
             answer = Answer(status=400, document=broken, headers={"Connection": "close"})

@@ -18,21 +18,29 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Open = Callable[[], Awaitable[Streams]]
 ANSWERED_SECONDS = 15.0
 DOOR = (
-    b"POST %(path)s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    b'X-GitHub-Event: push\r\nContent-Length: 12\r\n\r\n{"a": [1,2]}',
-    b"POST %(path)s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"
-    b"\r\n5\r\nhello\r\n0\r\n\r\n",
-    b"GET /readyz HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    (
+        b"POST %(path)s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b'X-GitHub-Event: push\r\nContent-Length: 12\r\n\r\n{"a": [1,2]}'
+    ),
+    (
+        b"POST %(path)s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"Expect: 100-continue\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    ),
+    b"GET /readyz HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
 )
 CONTROL = (
     b"GET /v1/automations HTTP/1.1\r\nHost: localhost\r\nX-Actor: ada\r\n\r\n",
     b"GET /v1/runs?automation=hook&status=failed&since=24h&limit=5 HTTP/1.1\r\nHost: l\r\n\r\n",
     b"GET /v1/automations/hook/why?at=2026-03-02T09:00:00Z HTTP/1.1\r\nHost: l\r\n\r\n",
-    b"POST /v1/automations/draft/pause HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\n"
-    b'Content-Length: 16\r\n\r\n{"reason": "me"}',
-    b"POST /v1/automations/draft/trigger HTTP/1.1\r\nHost: l\r\nContent-Length: 18\r\n\r\n"
-    b'{"payload": {"a":1}',
+    (
+        b"POST /v1/automations/draft/pause HTTP/1.1\r\nHost: l\r\nContent-Type: text/json\r\n"
+        b'Content-Length: 16\r\n\r\n{"reason": "me"}'
+    ),
+    (
+        b"POST /v1/automations/draft/trigger HTTP/1.1\r\nHost: l\r\nContent-Length: 18\r\n\r\n"
+        b'{"payload": {"a":1}'
+    ),
     b"GET /v1/runs/run_0123456789abcdef/journal?after=7&follow=0 HTTP/1.1\r\nHost: l\r\n\r\n",
 )
 
@@ -110,6 +118,4 @@ def test_a_stranger_of_the_control_socket_hears_nothing(scene: Path) -> None:
             raw.sendall(b"\0" * 1000)
             raw.settimeout(30)
             answer = raw.recv(65_536)
-        assert (
-            answer.startswith(b"HTTP/1.0 400") or answer.startswith(b"HTTP/1.1 400") or not answer
-        )
+        assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400")) or not answer
