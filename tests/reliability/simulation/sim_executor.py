@@ -40,9 +40,7 @@ class SimulatedExecutor:
         manner = chance.random()
         steps = chance.randint(1, 3)
         spans = [chance.expovariate(4.0) for _ in range(steps)]
-        past = await latest_try(
-            lambda after: self._node.ledger.entries(run.run_id, after=after)
-        )
+        past = await latest_try(lambda after: self._node.ledger.entries(run.run_id, after=after))
         over = {entry.step for entry in past if entry.type in _OUTCOMES}
         for number, span in enumerate(spans):
             await self._turn(context, f"turn:{number}", span, over)

@@ -1,11 +1,12 @@
 """From a seed to what went wrong in it."""
 
 import asyncio
-import dataclasses
 import gc
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +17,7 @@ from sim_world import RATE, Scene, Simulation
 
 from amodal_rt.domain.delivery import MessageKind
 from amodal_rt.domain.run import RunStatus
+from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
 
 logging.getLogger("amodal_rt").addHandler(logging.NullHandler())
@@ -50,21 +52,49 @@ def live_in_memory(seed: int, days: int = 30) -> Report:
     return run(loop, simulation, nodes)
 
 
+def live_on_sqlite(seed: int, folder: Path, days: int) -> Report:
+    """One seed on one node over a real SQLite ledger, which is opened again after each kill."""
+    loop = VirtualLoop()
+
+    async def open_ledger(clock: Any, ids: Any) -> SqliteLedger:
+        ledger = SqliteLedger(folder / "ledger.db", clock=clock, ids=ids)
+        await _answered(loop, ledger.open())
+        return ledger
+
+    async def close_ledger(ledger: Any) -> None:
+        await _answered(loop, ledger.close())
+
+    scene = Scene(seed, days, 1, open_ledger, close_ledger, threaded=True)
+    return run(loop, Simulation(loop, scene), 1)
+
+
+async def _answered(loop: VirtualLoop, asked: Coroutine[Any, Any, None]) -> None:
+    """What a thread answers takes no virtual time."""
+    loop.busy += 1
+    try:
+        await asked
+    finally:
+        loop.busy -= 1
+
+
 def run(loop: VirtualLoop, simulation: Simulation, nodes: int) -> Report:
     """Live through the scene with so many nodes."""
     seed = simulation.scene.seed
     loop.set_task_factory(owning_tasks)
+    # Rings of dead tasks are collected between seeds: within one it costs a fifth of the time.
+    gc.disable()
     unexpected: list[str] = []
     loop.set_exception_handler(lambda _, context: unexpected.append(str(context)))
     asyncio.set_event_loop(loop)
     try:
         report = loop.run_until_complete(_live(simulation, nodes))
-    except Exception as error:  # noqa: BLE001  the seed must be told whatever happened
+    except Exception as error:
         report = Report(seed, [*simulation.oracle.wrong, f"the simulation broke: {error!r}"])
         raise RuntimeError(f"seed {seed}: {report.wrong}") from error
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+        gc.enable()
     report.wrong += unexpected
     return report
 
@@ -79,7 +109,10 @@ async def _live(simulation: Simulation, nodes: int) -> Report:
     await simulation.calm()
     ruled = simulation.world.now()
     await asyncio.sleep(7)
-    lost = {name: oracle.lost(name, ruled) for name in oracle.watched}
+    lost = {
+        name: [slot for slot in oracle.lost(name, ruled) if not simulation.excusable(name, slot)]
+        for name in oracle.watched
+    }
     for name, slots in lost.items():
         if slots:
             oracle.complain(simulation.world.elapsed, f"lost of {name}: {slots[:5]}")
@@ -107,36 +140,27 @@ async def _live(simulation: Simulation, nodes: int) -> Report:
 async def _check_end(simulation: Simulation) -> None:
     oracle, now = simulation.oracle, simulation.world.elapsed
     rows = {run.run_id: run for run in await simulation.rows()}
-    oracle.on_end(list(rows.values()), now)
-    ledger = simulation.living()[0].inner
+    for run in await simulation.stuck():
+        oracle.complain(now, f"it never ended: {run}")
+    ledger = simulation.living()[0].ledger
     for event_id, runs in oracle.acknowledged.items():
-        if await ledger.find_event(event_id) is None:
-            oracle.complain(now, f"{event_id} was acknowledged and is not there")
-        for run_id in runs:
-            if run_id not in rows:
-                oracle.complain(now, f"{run_id} was acknowledged and is not there")
+        missing = [run_id for run_id in runs if run_id not in rows]
+        if missing or await ledger.find_event(event_id) is None:
+            oracle.complain(now, f"{event_id} was acknowledged and is not there: {missing}")
     owed = await ledger.list_messages(limit=100_000, kind=MessageKind.RESULT)
-    told = [record.message.run_id for record in owed]
-    done = [run.run_id for run in rows.values() if run.status is RunStatus.COMPLETED]
-    if sorted(map(str, told)) != sorted(done):
+    told = sorted(str(record.message.run_id) for record in owed)
+    done = sorted(run.run_id for run in rows.values() if run.status is RunStatus.COMPLETED)
+    if told != done:
         oracle.complain(now, f"{len(done)} runs completed, {len(told)} messages are owed")
-    for (run_id, step), times in simulation.deeds.written.items():
+    for deed, times in [*simulation.deeds.written.items(), *simulation.deeds.begun.items()]:
         if times > 1:
-            oracle.complain(now, f"{run_id} wrote {step} {times} times")
-    for (run_id, attempt), times in simulation.deeds.begun.items():
-        if times > 1:
-            oracle.complain(now, f"attempt {attempt} of {run_id} began {times} times")
+            oracle.complain(now, f"{deed} was done {times} times")
 
 
 async def _recover_again(simulation: Simulation) -> None:
     """What has recovered is not changed by recovering."""
-    before = [dataclasses.asdict(run) for run in await simulation.rows()]
+    before = await simulation.rows()
     for node in simulation.living():
         await node.own(node.engine.recover())
-    if before != [dataclasses.asdict(run) for run in await simulation.rows()]:
+    if before != await simulation.rows():
         simulation.oracle.complain(simulation.world.elapsed, "a second recovery changed rows")
-
-
-def collect() -> None:
-    """Between seeds: dead nodes are rings of references."""
-    gc.collect()

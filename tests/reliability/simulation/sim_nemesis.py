@@ -21,8 +21,9 @@ TURNS = (
     3 * DAY,
 )
 MOST_TURNED = 4 * DAY
-EVERY_SECONDS = 18.0
-"""Between two events, on average, in elapsed seconds: 18 hours by the wall clock."""
+LONGEST_SECONDS = 60.0
+EVERY_SECONDS = 10.0
+"""Between two events, on average, in elapsed seconds: 20 hours by the wall clock."""
 
 
 class Nemesis:
@@ -80,7 +81,7 @@ class Nemesis:
     def _span(self, mean: float) -> float:
         """Seconds elapsed; now and then very long."""
         long = 8.0 if self._random.random() < 0.07 else 1.0
-        return self._random.expovariate(1 / (mean * long))
+        return min(self._random.expovariate(1 / (mean * long)), LONGEST_SECONDS)
 
     async def _crash(self) -> None:
         place = self._place()
@@ -150,13 +151,9 @@ class Nemesis:
 
     async def _pause_automation(self) -> None:
         name = self._name()
-        await self._insist(
-            lambda node: self._simulation.pause_automation(node, name, paused=True)
-        )
+        await self._insist(lambda node: self._simulation.pause_automation(node, name, paused=True))
         await asyncio.sleep(self._span(20.0))
-        await self._insist(
-            lambda node: self._simulation.pause_automation(node, name, paused=False)
-        )
+        await self._insist(lambda node: self._simulation.pause_automation(node, name, paused=False))
 
     async def _insist(self, what: Callable[[Node], Awaitable[None]]) -> None:
         """Ask one node after another until one says that it is done."""

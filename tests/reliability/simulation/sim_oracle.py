@@ -7,12 +7,11 @@ program decides. Nominal slots come from a calendar of its own.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sim_calendar import Slots
 
-from amodal_rt.domain.automation import CatchUp, CatchUpPolicy, Definition
-from amodal_rt.domain.run import OPEN, Run, RunStatus, SkippedReason, Start, may_follow
+from amodal_rt.domain.automation import CatchUp, CatchUpPolicy
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start, may_follow
 from amodal_rt.ports import DEDUP_RETENTION, Receipt, RunRef, ScheduleState
 
 REACHED = timedelta(seconds=60)
@@ -29,6 +28,7 @@ class Era:
     slots: Slots
     counted_from: datetime | None = None
     ended: datetime | None = None
+    ended_at: float = float("inf")
 
 
 @dataclass
@@ -109,9 +109,14 @@ class Oracle:
         last = start.scheduled_until or start.scheduled_for
         slots = era.slots.between(start.scheduled_for, last)
         what = f"{start.automation} {start.scheduled_for} to {last} as {start.skip or 'run'}"
-        if len(slots) != start.count or not slots or (slots[0], slots[-1]) != (
-            start.scheduled_for,
-            last,
+        if (
+            len(slots) != start.count
+            or not slots
+            or (slots[0], slots[-1])
+            != (
+                start.scheduled_for,
+                last,
+            )
         ):
             self.complain(elapsed, f"{what}: {start.count} slots, nominal {slots[:5]}")
         for slot in slots:
@@ -210,9 +215,7 @@ class Oracle:
         attempt = run.attempt + 1 if again else run.attempt
         self._move(run.run_id, status, attempt, run.term, elapsed)
 
-    def _move(
-        self, run_id: str, after: RunStatus, attempt: int, term: int, elapsed: float
-    ) -> None:
+    def _move(self, run_id: str, after: RunStatus, attempt: int, term: int, elapsed: float) -> None:
         before = self.statuses.get(run_id)
         if before is None:
             self.complain(elapsed, f"{run_id} came from nowhere")
@@ -236,25 +239,3 @@ class Oracle:
         self._keys[key] = (event_id, at)
         for ref in receipt.runs:
             self.on_ref(ref, elapsed)
-
-    def on_end(self, rows: Sequence[Run], elapsed: float) -> None:
-        """How everything stands when all is calm again."""
-        for run in rows:
-            if run.status in OPEN:
-                self.complain(elapsed, f"{run.run_id} is still {run.status} {run.reason}: {run}")
-            if (run.status is RunStatus.SKIPPED) != (run.term == 0 and run.finished_at is None):
-                if run.status is RunStatus.SKIPPED and run.finished_at is not None:
-                    continue
-                if run.status is RunStatus.CANCELLED:
-                    continue
-                self.complain(elapsed, f"{run.run_id}: {run}")
-
-
-def policy_of(definition: Definition) -> CatchUp:
-    """How what it missed is caught up."""
-    return definition.automation.catch_up
-
-
-def refs_in(result: Any) -> list[RunRef]:
-    """The refs of an answer."""
-    return list(result)

@@ -47,7 +47,7 @@ class _Selector(selectors.DefaultSelector):
 class World:
     """The wall clock of all machines: it runs `rate` times as fast as what elapses.
 
-    So thirty days pass in twelve minutes, and leases and looks of seconds meet schedules of
+    So thirty days pass in six minutes, and leases and looks of seconds meet schedules of
     hours. `turn` moves it, as a person or a time server does.
     """
 

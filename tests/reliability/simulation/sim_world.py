@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -27,17 +27,25 @@ from amodal_rt.domain.automation import (
     Limits,
     Retry,
 )
-from amodal_rt.domain.delivery import FailureState, MessageKind, OutboxMessage, Plan, Target
-from amodal_rt.domain.delivery import TargetType
+from amodal_rt.domain.delivery import (
+    DeliveryStatus,
+    FailureState,
+    MessageKind,
+    OutboxMessage,
+    Plan,
+    Target,
+    TargetType,
+)
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.trigger import CronTrigger, Schedule, WebhookTrigger
-from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceLimits
-from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceLimits, WorkspaceSettings
 from amodal_rt.ports import FACTS, Ledger, RunFilter
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-RATE = 3600.0
+RATE = 7200.0
+OVER_SECONDS = 30.0
+"""Within so much elapsed time a run ends where all is well: its deadline, its tries, a queue."""
 TARGET = Target(type=TargetType.CALLBACK, label="ui", name="ui")
 LeaveLedger = Callable[[Ledger], Awaitable[None]]
 
@@ -74,6 +82,7 @@ class OnePlanner:
             body={"text": "done"},
             created_at=now,
             expires_at=now + DAY,
+            status=DeliveryStatus.SUPPRESSED,
         )
         return Plan((message,))
 
@@ -117,9 +126,7 @@ class Simulation:
             title=name,
             work=AgentWork(messages=(ChatMessage("user", "x"),)),
             triggers=(CronTrigger(schedule=what, key="cron:0"), WebhookTrigger()),
-            limits=Limits(
-                concurrency=chance.choice((1, 1, 2, 3)), timeout=timedelta(seconds=5)
-            ),
+            limits=Limits(concurrency=chance.choice((1, 1, 2, 3)), timeout=timedelta(seconds=5)),
             catch_up=self._draw_policy(),
             retry=Retry(attempts=chance.choice((0, 0, 1, 2)), backoff=HOUR),
         )
@@ -152,12 +159,11 @@ class Simulation:
         watched.policies[definition.hash] = (automation.catch_up, fingerprint)
         if fingerprint not in watched.eras:
             for era in watched.eras.values():
-                era.ended = era.ended or self.world.now()
+                if era.ended is None:
+                    era.ended, era.ended_at = self.world.now(), self.world.elapsed
             watched.eras[fingerprint] = Era(slots(what, self.start))
         limit = automation.limits.concurrency
-        self.oracle.limits[automation.name] = max(
-            limit, self.oracle.limits.get(automation.name, 0)
-        )
+        self.oracle.limits[automation.name] = max(limit, self.oracle.limits.get(automation.name, 0))
 
     # nodes
 
@@ -276,35 +282,35 @@ class Simulation:
         self.world.turn(length)
         self.turns.append((self.world.elapsed, self.world.turned))
 
-    def due_at(self, slot: Any) -> float | None:
-        """When the wall clock first showed `slot`, in elapsed seconds."""
-        for number, (begin, turned) in enumerate(self.turns):
-            end = self.turns[number + 1][0] if number + 1 < len(self.turns) else float("inf")
-            at = (slot - self.start - turned) / timedelta(seconds=1) / RATE
-            if at < end:
-                return max(at, begin)
-        return None
-
     def late(self, name: str) -> list[str]:
         """Slots that were ruled on later than a node that was well allows."""
-        found: list[str] = []
         watched = self.oracle.watched[name]
-        armed = {
-            slot: era.counted_from
-            for era in watched.eras.values()
-            if era.counted_from
-            for slot in era.slots.between(era.counted_from, self.world.highest)
-        }
+        found: list[str] = []
         for slot, ruled in watched.covered.items():
-            due = self.due_at(slot)
-            if due is None or slot not in armed:
-                continue
-            for begin, end in self.well:
-                limit = max(due, begin) + TICK_SECONDS + GRACE_SECONDS
-                if limit <= end and ruled > limit:
-                    found.append(f"{name} {slot}: due at {due:.2f}s, ruled on at {ruled:.2f}s")
-                    break
+            limit = self._limit(slot)
+            if ruled > limit:
+                found.append(f"{name} {slot}: ruled on at {ruled:.2f}s, not by {limit:.2f}s")
         return found
+
+    def _limit(self, slot: datetime) -> float:
+        """When a node that was well all the time, under a clock that showed the slot, must
+        have ruled on it."""
+        limits = [float("inf")]
+        for number, (turned_at, turned) in enumerate(self.turns):
+            until = self.turns[number + 1][0] if number + 1 < len(self.turns) else float("inf")
+            shown = max((slot - self.start - turned) / timedelta(seconds=1) / RATE, turned_at)
+            for begin, end in self.well:
+                limit = max(shown, begin) + TICK_SECONDS + GRACE_SECONDS
+                if limit <= min(end, until):
+                    limits.append(limit)
+                    break
+        return min(limits)
+
+    def excusable(self, name: str, slot: datetime) -> bool:
+        """Whether the schedule was changed before anybody who knew the old one could rule."""
+        eras = self.oracle.watched[name].eras.values()
+        ended = [era.ended_at for era in eras if era.ended and slot <= era.ended]
+        return bool(ended) and self._limit(slot) > min(ended) + TICK_SECONDS + GRACE_SECONDS
 
     async def calm(self) -> None:
         """Everything is well again, for long enough."""
@@ -317,8 +323,8 @@ class Simulation:
                 node.shelf.put(self.snapshot)
                 self.recovered(node)
         await asyncio.sleep(40)
-        for _ in range(20):
-            if not await self.open_runs():
+        for _ in range(5):
+            if not await self.stuck():
                 return
             await asyncio.sleep(20)
 
@@ -333,14 +339,16 @@ class Simulation:
 
     async def rows(self) -> list[Run]:
         node = self.living()[0]
-        return await node.inner.list_runs(RunFilter(limit=100_000))
+        return await node.ledger.list_runs(RunFilter(limit=100_000))
 
-    async def open_runs(self) -> list[Run]:
-        node = self.living()[0]
+    async def stuck(self) -> list[Run]:
+        """Open runs that were made so long ago that they should have ended."""
+        node, now = self.living()[0], self.world.now()
         return [
             run
             for status in (RunStatus.PENDING, RunStatus.RUNNING)
-            for run in await node.inner.list_runs(RunFilter(status=status, limit=100))
+            for run in await node.ledger.list_runs(RunFilter(status=status, limit=100))
+            if now - run.created_at > OVER_SECONDS * RATE * timedelta(seconds=1)
         ]
 
 

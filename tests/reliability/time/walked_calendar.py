@@ -111,7 +111,9 @@ def due(expression: str, walked: Walk) -> list[datetime]:
     return sorted(each for each in found if walked.start < each <= walked.end)
 
 
-def every(length: timedelta, start_at: datetime, after: datetime, until: datetime) -> list[datetime]:
+def every(
+    length: timedelta, start_at: datetime, after: datetime, until: datetime
+) -> list[datetime]:
     """The slots of an interval in `(after, until]`, counted from `start_at` one by one."""
     slot, found = start_at, list[datetime]()
     if slot <= after:
