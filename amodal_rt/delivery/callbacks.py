@@ -107,10 +107,10 @@ def _in_thread(
         value, error = None, None
         try:
             value = context.run(function, payload, name)
-        except StopIteration as raised:
-            error = RuntimeError(f"the callback raised {raised!r}")
         except BaseException as raised:  # noqa: BLE001  told to the one who waits
-            error = raised
+            # What ends a thread or a generator must not end the loop that hears of it.
+            plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+            error = raised if plain else RuntimeError(f"the callback raised {raised!r}")
         # Nobody waits any more where the loop is closed.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, value, error)

@@ -20,8 +20,8 @@ _PUBLIC: Mapping[str, str] = {
 }
 _CONTROL: Mapping[str, str] = {
     "GET /v1/status": (
-        "The daemon: `version`, `pid`, `workspace`, `state_dir`, `url`, `ready`, `degraded` (alerts "
-        "that reached nobody) …"
+        "The daemon: `version`, `pid`, `workspace`, `state_dir`, `url`, `ready`, `degraded` "
+        "(alerts that reached nobody) …"
     ),
     "GET /v1/automations": "`ops automations list`",
     "GET /v1/automations/{name}": "`ops automations show`",

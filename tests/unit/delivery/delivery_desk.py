@@ -14,11 +14,16 @@ from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.domain.automation import Definition, OnLimit
-from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.domain.workspace import AutomationState, Snapshot
+from amodal_rt.domain.workspace import (
+    AutomationState,
+    Snapshot,
+    WorkspaceAlerts,
+    WorkspaceSettings,
+)
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.ports import OUTBOX
 from amodal_rt.settings import Environment
@@ -108,14 +113,19 @@ class Desk:
         self.signals = ProcessSignals()
         self.callbacks = Callbacks()
         self.variables: dict[str, str] = {}
-        self.definitions: dict[str, Definition] = {}
+        self.definitions: dict[str, Definition] = before.definitions if before else {}
+        self.settings = before.settings if before else WorkspaceSettings()
+
+    def tell(self, *targets: Target) -> None:
+        """Have the workspace's own alerts go there."""
+        self.settings = WorkspaceSettings(alerts=WorkspaceAlerts(targets=targets))
 
     def snapshot(self) -> Snapshot:
         states = {
             name: AutomationState(name=name, file=each.file, definition=each)
             for name, each in self.definitions.items()
         }
-        return Snapshot(version=1, automations=states)
+        return Snapshot(version=1, automations=states, settings=self.settings)
 
     def environment(self) -> Environment:
         return Environment(process=self.variables)

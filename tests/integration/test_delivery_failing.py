@@ -1,0 +1,315 @@
+"""Targets that fail, alerts that do not arrive, callbacks that do not return."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
+
+from delivery_desk import Desk, statuses  # pyright: ignore[reportMissingImports]
+from delivery_samples import (  # pyright: ignore[reportMissingImports]
+    alerting,
+    completed,
+    definition,
+    failure,
+    webhook,
+)
+
+from amodal_rt.domain.breaker import FIRST_PAUSE, IN_A_ROW, BreakerState
+from amodal_rt.domain.condition import ConditionKind
+from amodal_rt.domain.delivery import DeliveryStatus, Target, TargetType
+from amodal_rt.domain.secret import SecretRef
+from amodal_rt.testing.receiver import Receiver
+
+PAUSE = FIRST_PAUSE.total_seconds()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path / "ledger.db")
+    async with made.ledger:
+        yield made
+
+
+async def _when(look: Callable[[], Awaitable[object]]) -> None:
+    """Until what it looks for is so."""
+    while True:
+        if await look():
+            return
+        await asyncio.sleep(0.005)
+
+
+async def _until(desk: Desk, **counts: int) -> None:
+    """Until so many messages have each status."""
+
+    async def reached() -> bool:
+        found = list(statuses(await desk.messages()))
+        return all(found.count(status) >= count for status, count in counts.items())
+
+    await _when(reached)
+
+
+async def _is_open(desk: Desk, opened: int = 1) -> bool:
+    found = [each for each in await desk.ledger.breakers() if each.state is BreakerState.OPEN]
+    return any(each.opened == opened for each in found)
+
+
+async def _opened(desk: Desk, receiver: Receiver) -> Target:
+    """A target that just failed too often in a row."""
+    target = webhook(receiver.url("/bad"), "bad")
+    receiver.script(*[503] * IN_A_ROW)
+    await desk.finish(definition(*[target] * IN_A_ROW, name="noisy"), completed())
+    await _when(lambda: _is_open(desk))
+    return target
+
+
+async def test_messages_to_a_target_that_keeps_failing_wait_and_others_go(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async with desk.sending():
+        bad = await _opened(desk, receiver)
+        await desk.finish(definition(bad, webhook(receiver.url("/ok"), "ok")), completed())
+        await _until(desk, delivered=1)
+
+        (waiting,) = [each for each in await desk.messages() if each.attempts == 0]
+        assert waiting.status is DeliveryStatus.PENDING
+
+        async def waits() -> bool:
+            (found,) = [each for each in await desk.messages() if each.attempts == 0]
+            return found.next_attempt_at == desk.clock.now() + FIRST_PAUSE and "HTTP 503" in str(
+                found.last_error
+            )
+
+        await _when(waits)
+        assert len(receiver.requests) == IN_A_ROW + 1
+
+
+async def test_after_the_pause_one_is_tried_and_when_it_arrives_all_go(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async with desk.sending():
+        bad = await _opened(desk, receiver)
+        for _ in range(3):
+            await desk.finish(definition(bad), completed())
+        desk.clock.advance(PAUSE)
+        await _until(desk, delivered=3 + IN_A_ROW)
+
+    assert await desk.ledger.breakers() == []
+    assert len(receiver.requests) == 3 + 2 * IN_A_ROW
+
+
+async def test_a_trial_that_fails_is_alone(desk: Desk, receiver: Receiver) -> None:
+    async with desk.sending():
+        bad = await _opened(desk, receiver)
+        receiver.script(*[503] * 50)
+        for _ in range(5):
+            await desk.finish(definition(bad), completed())
+        await asyncio.sleep(0.05)
+        desk.clock.advance(PAUSE)
+        await _when(lambda: _is_open(desk, opened=2))
+        await asyncio.sleep(0.05)
+
+    assert len(receiver.requests) == IN_A_ROW + 1
+
+
+async def test_a_restart_keeps_the_breaker(tmp_path: Path, receiver: Receiver) -> None:
+    first = Desk(tmp_path / "ledger.db")
+    async with first.ledger, first.sending():
+        bad = await _opened(first, receiver)
+    second = Desk(tmp_path / "ledger.db", first)
+    async with second.ledger, second.sending():
+        await second.finish(definition(bad), completed())
+        await asyncio.sleep(0.1)
+
+    assert len(receiver.requests) == IN_A_ROW
+
+
+async def test_gone_stops_all_that_follows_until_the_variable_leads_elsewhere(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(410)
+    desk.variables["HOOK"] = receiver.url("/old")
+    known = definition(replace(webhook(), url=SecretRef("HOOK")))
+    async with desk.sending():
+        await desk.finish(known, completed())
+        await desk.settled()
+        await desk.finish(known, completed())
+        _, second = await desk.settled(2)
+    assert (second.status, second.attempts) == (DeliveryStatus.DEAD, 0)
+    assert second.last_error == "the target is disabled: HTTP 410 Gone"
+
+    desk.variables["HOOK"] = receiver.url("/new")
+    async with desk.sending():
+        await desk.finish(known, completed())
+        *_, third = await desk.settled(3)
+
+    assert third.status is DeliveryStatus.DELIVERED
+    assert [each.path for each in receiver.requests] == ["/old", "/new"]
+
+
+async def test_a_refused_address_says_nothing_of_the_target(desk: Desk, receiver: Receiver) -> None:
+    async with desk.sending(allow=()):
+        await desk.finish(definition(*[webhook(receiver.url())] * 8), completed())
+        await desk.settled(8)
+
+    assert await desk.ledger.breakers() == []
+
+
+async def test_a_result_that_expired_while_nobody_was_there_alerts_once(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    known = definition(
+        webhook(receiver.url("/reports")), alert=alerting(webhook(receiver.url("/ops"), "ops"))
+    )
+    first = Desk(tmp_path / "ledger.db")
+    first.tell(webhook(receiver.url("/workspace"), "workspace"))
+    async with first.ledger:
+        await first.finish(known, completed())
+    first.clock.advance(timedelta(hours=30).total_seconds())
+    for _ in range(3):
+        again = Desk(tmp_path / "ledger.db", first)
+        async with again.ledger, again.sending():
+            await _until(again, expired=1, delivered=2)
+        assert len(await again_messages(again)) == 3
+
+    assert sorted(each.path for each in receiver.requests) == ["/ops", "/workspace"]
+    alert = next(each.json for each in receiver.requests if each.path == "/ops")
+    assert alert["reason"] == "delivery_failed"
+    assert alert["error"] == "delivery to reports failed: it expired before it could be sent"
+
+
+async def again_messages(desk: Desk) -> list[str]:
+    async with desk.ledger:
+        return list(statuses(await desk.messages()))
+
+
+async def test_an_alert_that_died_is_told_to_the_workspace_with_what_it_said(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(410)
+    desk.tell(webhook(receiver.url("/ops"), "ops"))
+    known = definition(alert=alerting(webhook(receiver.url("/pager"), "pager")))
+    async with desk.sending():
+        await desk.finish(known, failure())
+        await _until(desk, dead=1, delivered=1)
+
+    told = receiver.requests[-1]
+    assert (told.path, told.json["condition"]) == ("/ops", "alert_failed")
+    assert told.json["automation"] == "digest"
+    assert told.json["subject"] == "pager"
+    assert "HTTP 410 Gone" in told.json["error"]
+    assert "It said: Daily Digest failed (timed_out)" in told.json["error"]
+
+
+async def test_when_one_of_the_workspace_s_targets_fails_the_next_hears_of_it(
+    desk: Desk, receiver: Receiver
+) -> None:
+    """`/pager` is dead, and so is `/first`: `/second` hears of both."""
+    receiver.script(410)
+    desk.tell(webhook(receiver.url("/first"), "first"), webhook(receiver.url("/second"), "second"))
+    known = definition(alert=alerting(webhook(receiver.url("/pager"), "pager")))
+    async with desk.sending():
+        await desk.finish(known, failure())
+        await receiver.received(1)
+        await _until(desk, dead=1, delivered=2)
+        receiver.script(410)
+        await _dead_to(desk, receiver, "first")
+        await _until(desk, dead=2, delivered=3)
+
+    last = receiver.requests[-1]
+    assert (last.path, last.json["condition"]) == ("/second", "alert_failed")
+    assert (last.json["subject"], last.json["automation"]) == ("first", "other")
+    conditions = await desk.ledger.conditions()
+    assert not any(each.unreported for each in conditions)
+
+
+async def test_when_all_fail_it_is_on_record_and_tried_no_further(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(*[410] * 20)
+    desk.tell(webhook(receiver.url("/first"), "first"), webhook(receiver.url("/second"), "second"))
+    known = definition(alert=alerting(webhook(receiver.url("/pager"), "pager")))
+    async with desk.sending():
+        await desk.finish(known, failure())
+
+        async def unreported() -> bool:
+            return any(each.unreported for each in await desk.ledger.conditions())
+
+        async def followed() -> bool:
+            return not await desk.ledger.given_up(limit=1)
+
+        await _when(unreported)
+        await _until(desk, dead=3)
+        await _when(followed)
+
+    conditions = await desk.ledger.conditions()
+    assert {each.kind for each in conditions} == {ConditionKind.ALERT_FAILED}
+    assert {each.subject for each in conditions} == {"pager", "first", "second"}
+
+
+async def test_a_function_that_never_returns_keeps_neither_sender_nor_loop(desk: Desk) -> None:
+    begun, for_ever = threading.Event(), threading.Event()
+
+    def block(payload: Mapping[str, object], name: str | None) -> None:
+        begun.set()
+        for_ever.wait()
+
+    desk.callbacks.register(block)
+    try:
+        async with desk.sending(stop=False):
+            await desk.finish(definition(_callback()), completed())
+            await asyncio.to_thread(begun.wait, 30)
+        (record,) = await desk.messages()
+        assert record.status is DeliveryStatus.SENDING
+        hanging = [each for each in threading.enumerate() if each.name.startswith("callback")]
+        assert len(hanging) == 1
+        assert all(each.daemon for each in hanging)
+    finally:
+        for_ever.set()
+
+
+async def test_a_coroutine_that_swallows_its_cancellation_is_left_behind(desk: Desk) -> None:
+    begun, enough = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(payload: Mapping[str, object], name: str | None) -> None:
+        begun.set()
+        while not enough.is_set():
+            try:
+                await enough.wait()
+            except asyncio.CancelledError:
+                continue
+
+    desk.callbacks.register(stubborn)
+    try:
+        async with desk.sending():
+            await desk.finish(definition(_callback()), completed())
+            await begun.wait()
+            desk.clock.advance(10)
+            (record,) = await desk.settled()
+            assert record.last_error == "no answer within 10 s"
+    finally:
+        enough.set()
+
+
+def _callback(name: str | None = None) -> Target:
+    return Target(type=TargetType.CALLBACK, label=name or "callback", name=name)
+
+
+async def _dead_to(desk: Desk, receiver: Receiver, label: str) -> None:
+    """A workspace alert that dies on its way to the target with that label."""
+    snapshot = desk.snapshot()
+    target = next(each for each in snapshot.settings.alerts.targets if each.label == label)
+    other = definition(alert=alerting(target), name="other")
+    await desk.finish(other, failure())
