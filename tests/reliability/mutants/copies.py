@@ -41,7 +41,9 @@ class Copy:
     def run(self, tests: Sequence[str], only: str = "") -> tuple[int, str]:
         """Pytest's exit status and what it said."""
         command = [
-            str(self.python), "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests
+            str(self.python), "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider",
+            # A bug may make a test hang so that only the end of its process ends it.
+            "--timeout=60", "--timeout-method=thread", *tests,
         ]  # fmt: skip
         done = subprocess.run(
             [*command, *(["-k", only] if only else [])],
