@@ -22,7 +22,7 @@ from amodal_rt.domain.delivery import (
     Plan,
     Target,
 )
-from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.errors import InvalidError
 from amodal_rt.ids import Ids
@@ -65,6 +65,7 @@ class DeliveryPlanner:
                     now=now,
                     reason=outcome.reason,
                     error=outcome.error,
+                    urgent=UNKNOWN_WRITE in outcome.notes,
                 )
             )
         return Plan()
@@ -141,9 +142,11 @@ class DeliveryPlanner:
         now: datetime,
         reason: str | None,
         error: str | None,
+        urgent: bool = False,
     ) -> tuple[OutboxMessage, ...]:
         alert = definition.automation.failure_alert
-        if alert is None or not _is_due(alert, state, now):
+        # Somebody must look after a write of unknown outcome: no threshold, no cooldown.
+        if alert is None or not (urgent or _is_due(alert, state, now)):
             return ()
         because = f" ({reason})" if reason else ""
         said = f": {cut_result(error, 2_000).text}" if error else ""

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 
+UNKNOWN_WRITE = "unknown_write"
+"""The note of an outcome that must be told of, whatever else was told lately."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -13,7 +16,8 @@ class Outcome:
     `status` is COMPLETED, FAILED or CANCELLED. `text` is the last assistant message;
     `payload` is that text parsed, if it is JSON (an object or a list). `model` is what
     served, `rehearsal` included. `wrote` says that at least one write was attempted, which
-    forbids an automatic retry.
+    forbids an automatic retry. `notes` are remarks for the journal; `UNKNOWN_WRITE` among them
+    names a write that nobody can tell the end of.
     """
 
     status: RunStatus
@@ -38,6 +42,19 @@ class Waiting:
     """An executor's word that the run must wait outside a slot (`waiting`, `awaiting_approval`)."""
 
     reason: str
+
+
+def cut_off_in(write: str | None, error: str) -> Outcome:
+    """The outcome of a run that was cut off and does not go on; `write` is the step of a write
+    that was under way, if one was."""
+    notes = {UNKNOWN_WRITE: write} if write else dict[str, object]()
+    return Outcome(
+        status=RunStatus.FAILED,
+        reason=FailedReason.INTERRUPTED,
+        error=error,
+        wrote=write is not None,
+        notes=notes,
+    )
 
 
 def failed(reason: FailedReason, error: str, *, usage: Usage | None = None) -> Outcome:

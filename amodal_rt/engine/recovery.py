@@ -18,8 +18,8 @@ from amodal_rt.domain.journal import (
     open_write,
     write_sentence,
 )
-from amodal_rt.domain.outcome import Outcome, failed
-from amodal_rt.domain.run import FailedReason, Run
+from amodal_rt.domain.outcome import Outcome, cut_off_in
+from amodal_rt.domain.run import Run
 from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
 from amodal_rt.ports import JournalLedger, RunLedger
@@ -62,10 +62,12 @@ class Next(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`error` says in one line for people which rule ended the run."""
+    """`error` says in one line for people which rule ended the run, `write` the step of the
+    write in which it was cut off."""
 
     next: Next
     error: str = ""
+    write: str | None = None
 
 
 async def entries_of(ledger: JournalLedger, run: Run) -> list[Entry]:
@@ -87,7 +89,7 @@ def rule(run: Run, entries: Sequence[Entry], now: datetime) -> Ruling:
         return Ruling(Next.FAIL, f"it was cut off before its first step, {run.attempt} times")
     write = open_write(entries)
     if write is not None:
-        return Ruling(Next.FAIL, write_sentence(write))
+        return Ruling(Next.FAIL, write_sentence(write), write.step or "unknown")
     if run.resumes >= MOST_RESUMES:
         return Ruling(Next.FAIL, f"it was cut off again, after it had gone on {MOST_RESUMES} times")
     if now - entries[-1].at > RESUMES_WITHIN:
@@ -99,7 +101,7 @@ def rule(run: Run, entries: Sequence[Entry], now: datetime) -> Ruling:
 def interrupted(ruling: Ruling) -> Outcome:
     """The outcome of a run that does not go on."""
     error = f"the daemon ended in the middle of the run: {ruling.error}"
-    return failed(FailedReason.INTERRUPTED, error)
+    return cut_off_in(ruling.write, error)
 
 
 def seconds_left(entries: Sequence[Entry], timeout: timedelta) -> float:

@@ -10,12 +10,12 @@ from amodal_rt.domain.models import (
     missing_requirements,
     resolve_models,
 )
-from amodal_rt.domain.outcome import Outcome, failed
+from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
-from amodal_rt.errors import AmodalError, ConflictError, InvalidError, NotFoundError
+from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
 from amodal_rt.executors.agent.mcp_pool import McpPool
-from amodal_rt.executors.agent.past import GAP
+from amodal_rt.executors.agent.past import GapError
 from amodal_rt.executors.agent.session import (
     Services,
     Session,
@@ -83,10 +83,8 @@ class AgentExecutor:
         loop = await self._load({choice.provider.type for choice in choices})
         try:
             session = await open_session(context, self.services)
-        except ConflictError as error:
-            if error.code != GAP:
-                raise
-            return failed(FailedReason.INTERRUPTED, self.services.redactor.mask(error.message))
+        except GapError as error:
+            return cut_off_in(error.write, self.services.redactor.mask(error.message))
         outcome = await loop.run(session, choices)
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome

@@ -34,7 +34,7 @@ from amodal_rt.executors.agent.failures import describe
 from amodal_rt.executors.agent.gate import Answer
 from amodal_rt.executors.agent.journaled import JournaledModel
 from amodal_rt.executors.agent.models import ModelShelf
-from amodal_rt.executors.agent.past import GAP
+from amodal_rt.executors.agent.past import GapError
 from amodal_rt.executors.agent.payload import parse_payload
 from amodal_rt.executors.agent.prompt import (
     Prompt,
@@ -168,7 +168,7 @@ class AgentLoop:
             # The limits are the run's, so no part of it may go on.
             raise
         except _FAILURES as error:
-            if _is_gap(error):
+            if isinstance(error, GapError):
                 raise
             return Answer(text=describe(error), ok=False)
 
@@ -218,10 +218,6 @@ def _usage(tally: Tally) -> Usage:
     )
 
 
-def _is_gap(error: BaseException) -> bool:
-    return isinstance(error, AmodalError) and error.code == GAP
-
-
 def _failure(session: Session, error: BaseException) -> Outcome:
     reason = FailedReason.ERROR
     line = describe(error)
@@ -235,7 +231,7 @@ def _failure(session: Session, error: BaseException) -> Outcome:
             if turns
             else f"the run used {used:,} tokens of {limits.max_tokens or 0:,} (limits.maxTokens)"
         )
-    elif _is_gap(error):
+    elif isinstance(error, GapError):
         reason = FailedReason.INTERRUPTED
     return Outcome(
         status=RunStatus.FAILED,

@@ -23,9 +23,20 @@ GAP = "journal_gap"
 """The code of what ends a run that cannot go on from its journal: it fails as interrupted."""
 
 
-def gap(reason: str) -> ConflictError:
-    """The run cannot go on from its journal, and nothing may be guessed."""
-    return ConflictError(f"the run cannot go on from its journal: {reason}", code=GAP)
+class GapError(ConflictError):
+    """The run cannot go on from its journal, and nothing may be guessed. `write` is the step of a
+    write of unknown outcome."""
+
+    default_code = GAP
+
+    def __init__(self, reason: str, *, write: str | None = None) -> None:
+        super().__init__(f"the run cannot go on from its journal: {reason}", code=GAP)
+        self.write = write
+
+
+def gap(reason: str) -> GapError:
+    """The error for that reason."""
+    return GapError(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,7 @@ async def read_past(run: Run, ledger: ReadsJournal, clock: Clock) -> Past:
         raise gap(f"it was cut off more than {hours:g} h ago")
     unknown = open_write(entries)
     if unknown is not None:
-        raise gap(write_sentence(unknown))
+        raise GapError(write_sentence(unknown), write=unknown.step or "unknown")
     return _past(entries)
 
 

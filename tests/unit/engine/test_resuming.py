@@ -209,3 +209,29 @@ async def test_a_run_without_its_definition_is_still_settled(desk):
     run = await desk.run(run_id)
     assert (run.status, run.reason) == ("failed", "interrupted")
     assert replace(run, error=None).finished_at is not None
+
+
+async def test_a_write_of_unknown_outcome_alerts_below_the_threshold_and_in_the_cooldown(desk):
+    alert = {"targets": [{"type": "webhook", "url": "https://alerts.example/x"}], "after": 5}
+    definition = desk.put("job", failureAlert=alert)
+    for _ in range(2):
+        await cut_off(desk, definition, EntryType.RUN_STARTED, EntryType.WRITE_STARTED)
+        await desk.engine().recover()
+
+    messages = await desk.ledger.list_messages(limit=9)
+
+    assert [each.message.body["reason"] for each in messages] == ["interrupted"] * 2
+    assert all("whether that happened" in str(each.message.body["error"]) for each in messages)
+
+
+async def test_any_other_interruption_counts_like_every_failure(desk):
+    alert = {"targets": [{"type": "webhook", "url": "https://alerts.example/x"}], "after": 2}
+    definition = desk.put("job", failureAlert=alert)
+    await cut_off(desk, definition, after=3601)
+    await desk.engine().recover()
+    assert await desk.ledger.list_messages(limit=9) == []
+
+    await cut_off(desk, definition, after=3601)
+    await desk.engine().recover()
+
+    assert len(await desk.ledger.list_messages(limit=9)) == 1
