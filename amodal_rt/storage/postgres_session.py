@@ -164,7 +164,7 @@ class PostgresSession:
             self._before_commit(self._raw)
         said = self._send(b"COMMIT").statusmessage
         if said != "COMMIT":
-            raise postgres_faults.away(f"the commit became a {said}")
+            raise psycopg.errors.InFailedSqlTransaction(f"the commit became a {said}")
 
     def end(self) -> None:
         """Nothing was written."""
@@ -184,7 +184,10 @@ class PostgresSession:
             if not self.revive():
                 return Fate.OVER
             return Fate.OVER if committing else Fate.AGAIN
-        return Fate.OVER if postgres_faults.is_hopeless(error) else Fate.AGAIN
+        # Only the server's own answer to COMMIT says that nothing was committed.
+        unanswered = committing and postgres_faults.state_of(error) is None
+        over = unanswered or postgres_faults.is_hopeless(error)
+        return Fate.OVER if over else Fate.AGAIN
 
     def is_lost(self, error: BaseException) -> bool:
         """By what was said, or by the state of the connection."""

@@ -63,7 +63,9 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._closed = False
-        self._given_over = self._finished = self._steps = 0
+        self._given_over = self._gathered = self._finished = self._steps = 0
+        self._waiting: list[_Job] = []
+        self._ending = False
         self._watch: asyncio.TimerHandle | None = None
         self.broken = False
         """Set after an error that leaves unknown what the disk holds; all later works fail.
@@ -139,34 +141,37 @@ class Writer:
             self._session.cut()
         self._watch = self._loop.call_later(_GLANCE, self._look, self._steps, still)
 
-    def _take(self) -> list[_Job] | None:
-        """The next works; an empty list when it was time to look for the database."""
+    def _run(self) -> None:
+        while not self._ending:
+            jobs = self._wait()
+            self._gather(jobs)
+            while jobs:
+                batch, self._waiting = jobs[:BATCH], jobs[BATCH:]
+                self._carry(batch)
+                self._resolve(batch)
+                jobs = self._waiting
+            self._finished = self._gathered
+
+    def _wait(self) -> list[_Job]:
+        """The next works; none when it was time to look for the database, or to end."""
         try:
-            return self._jobs.get(timeout=self._session.pause())
+            given = self._jobs.get(timeout=self._session.pause())
         except queue.Empty:
             self._session.revive()
             return []
+        return self._count(given)
 
-    def _run(self) -> None:
-        going = True
-        while going:
-            given = self._take()
-            jobs: list[_Job] = []
-            taken = 0
-            while given is not None:
-                jobs += given
-                taken += bool(given)
-                if len(jobs) >= BATCH or self._jobs.empty():
-                    break
-                given = self._jobs.get()
-            going = given is not None
-            for start in range(0, len(jobs), BATCH):
-                batch = jobs[start : start + BATCH]
-                self._carry(batch)
-                self._resolve(batch)
-            self._finished += taken
+    def _gather(self, jobs: list[_Job]) -> None:
+        """Add what else was given by now."""
+        while len(jobs) < BATCH and not self._jobs.empty():
+            jobs += self._count(self._jobs.get())
 
-    def _carry(self, batch: Sequence[_Job]) -> None:
+    def _count(self, given: list[_Job] | None) -> list[_Job]:
+        self._ending = self._ending or given is None
+        self._gathered += given is not None
+        return given or []
+
+    def _carry(self, batch: list[_Job]) -> None:
         # Savepoints cost as much as a row: the first try does without, and one failing work
         # sends its neighbours through again with them.
         if self._commit(batch, self._perform) or self._commit(batch, self._perform_guarded):
@@ -177,8 +182,8 @@ class Writer:
 
     def _commit(
         self,
-        batch: Sequence[_Job],
-        perform: Callable[[Sequence[_Job]], None],
+        batch: list[_Job],
+        perform: Callable[[list[_Job]], None],
         *,
         last: bool = False,
     ) -> bool:
@@ -213,7 +218,10 @@ class Writer:
             told = faults.unavailable("commit")
         return _fail(batch, told)
 
-    def _perform(self, batch: Sequence[_Job]) -> None:
+    def _perform(self, batch: list[_Job]) -> None:
+        # Who came while we waited for our turn among the nodes need not wait for another.
+        if not self._waiting:
+            self._gather(batch)
         for together, same in groupby(batch, _kind):
             self._do(together, list(same))
 
@@ -225,7 +233,7 @@ class Writer:
             else:
                 job.value = value
 
-    def _perform_guarded(self, batch: Sequence[_Job]) -> None:
+    def _perform_guarded(self, batch: list[_Job]) -> None:
         """Run one work after another; a failure undoes what its work wrote and nothing else."""
         raw = driver(self._session.connection)
         for job in batch:

@@ -1,6 +1,7 @@
 """PostgreSQL away, restarting, read-only, full, silent: refusals, no false word, recovery."""
 
 import asyncio
+import itertools
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -167,7 +168,8 @@ async def test_a_server_that_turns_read_only_refuses_and_the_ledger_recovers(
     try:
         # Sessions hear of the new setting a moment later.
         async with asyncio.timeout(PATIENCE):
-            while not await is_refused(ledger, "read-only"):
+            numbers = itertools.count()
+            while not await is_refused(ledger, f"read-only{next(numbers)}"):
                 pass
     finally:
         server.ask("ALTER SYSTEM RESET default_transaction_read_only")
