@@ -10,8 +10,9 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import figures as figures_module
 from figures import FOLDER, Figures
+from promised import shortfalls
 from result import write_result
 from scale import scale, scaled
 
@@ -85,8 +87,18 @@ def pytest_terminal_summary(
             name: len(terminalreporter.stats.get(name, []))
             for name in ("passed", "failed", "error", "skipped")
         }
-        write_result(Path(file), parts, outcomes, scale=scale(), seed=int(os.environ[SEED]))
+        document = write_result(
+            Path(file), parts, outcomes, scale=scale(), seed=int(os.environ[SEED])
+        )
         terminalreporter.write_line(f"written: {file}")
+        for sentence in _unkept(config, document):
+            terminalreporter.write_line(f"not as promised: {sentence}", red=True)
+
+
+def _unkept(config: pytest.Config, document: Mapping[str, Any]) -> list[str]:
+    """What a full and whole run should have done and did not."""
+    whole = scale() == "full" and [Path(each).resolve() for each in config.args] == [HERE]
+    return list(shortfalls(document)) if whole else []
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -23,8 +23,8 @@ def write_result(
     *,
     scale: str,
     seed: int,
-) -> None:
-    """Write the document of a run, whole or not at all."""
+) -> Mapping[str, Any]:
+    """Write the document of a run, whole or not at all, and return it."""
     document = {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
@@ -39,6 +39,7 @@ def write_result(
     temporary = file.with_name(f".{file.name}.tmp")
     temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     temporary.replace(file)
+    return document
 
 
 def machine() -> dict[str, object]:
