@@ -75,10 +75,8 @@ class _Sitting:
     def _open_runs(self, start: Start) -> int:
         """Runs of the automation that hold or want a slot."""
         runs = self._store.runs
-        waiting = (runs.row(each).run for each in runs.pending.values())
-        wanting = sum(r.automation == start.automation and r.reason is None for r in waiting)
-        under_way = (runs.row(each).run for each in runs.running.values())
-        return wanting + sum(run.automation == start.automation for run in under_way)
+        found = (runs.row(each).run for each in runs.open_of.get(start.automation, {}).values())
+        return sum(run.status is RunStatus.RUNNING or run.reason is None for run in found)
 
     def _is_too_often(self, start: Start, limit: int) -> bool:
         """Whether the hour before this start already has `limit` others."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from amodal_rt.domain.automation import OnLimit
-from amodal_rt.domain.run import Run, RunStatus
+from amodal_rt.domain.run import OPEN, Run, RunStatus
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -116,6 +116,8 @@ class RunTable(Table[str, RunRow]):
         self.running: dict[int, str] = {}
         self.of: dict[str, dict[int, str]] = {}
         """Per automation, `{number: run id}` of all its runs, oldest first."""
+        self.open_of: dict[str, dict[int, str]] = {}
+        """Per automation, `{number: run id}` of its pending and running runs, in no order."""
 
     def row(self, run_id: str) -> RunRow:
         """The row of a run that is there."""
@@ -130,6 +132,7 @@ class RunTable(Table[str, RunRow]):
         if before is not None:
             self.pending.pop(before.number, None)
             self.running.pop(before.number, None)
+            self.open_of[before.run.automation].pop(before.number, None)
             if row is None:
                 self.of[before.run.automation].pop(before.number)
         super()._set(key, row)
@@ -137,6 +140,9 @@ class RunTable(Table[str, RunRow]):
             return
         if before is None:
             self.of.setdefault(row.run.automation, {})[row.number] = key
+        open_runs = self.open_of.setdefault(row.run.automation, {})
+        if row.run.status in OPEN:
+            open_runs[row.number] = key
         if row.run.status is RunStatus.PENDING:
             self.pending[row.number] = key
         elif row.run.status is RunStatus.RUNNING:
