@@ -16,11 +16,13 @@ from amodal_rt.domain.journal import (
     write_sentence,
 )
 from amodal_rt.domain.run import Run
-from amodal_rt.errors import ConflictError
+from amodal_rt.errors import ConflictError, UnavailableError
 from amodal_rt.ports import Previous
 
 GAP = "journal_gap"
 """The code of what ends a run that cannot go on from its journal: it fails as interrupted."""
+
+_RETRY_SECONDS = 0.5
 
 
 class GapError(ConflictError):
@@ -129,11 +131,20 @@ async def read_past(run: Run, ledger: ReadsJournal, clock: Clock) -> Past:
     """What a resumed run goes on from; empty for any other run.
 
     Raises ConflictError (`journal_gap`) when it may not go on: its last step is over an hour
-    old by now, or it was cut off in a write, which nobody may repeat.
+    old by now, or it was cut off in a write, which nobody may repeat. Waits for a ledger that
+    is away: the run's deadline goes on.
     """
     if not run.resumes:
         return Past()
-    entries = await latest_try(lambda after: ledger.entries(run.run_id, after=after))
+
+    async def page(after: int) -> list[Entry]:
+        while True:
+            try:
+                return await ledger.entries(run.run_id, after=after)
+            except UnavailableError:
+                await clock.sleep(_RETRY_SECONDS)
+
+    entries = await latest_try(page)
     before = [each for each in entries if not _of_this_attempt(each, run)]
     if before and clock.now() - before[-1].at > RESUMES_WITHIN:
         hours = RESUMES_WITHIN / timedelta(hours=1)
