@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from amodal_rt.clock import Clock
+from amodal_rt.clock import Clock, first_of
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import DeliveryRecord
 from amodal_rt.domain.run import OPEN, Run, RunStatus
@@ -25,6 +25,7 @@ FOLLOW_POLL_SECONDS = 5
 """A follower looks again after this long even when nobody woke it."""
 CANCEL_SECONDS = 10
 """How long `cancel` waits for a running run to end: its supervisor abandons it after 5 s."""
+_POLL_SECONDS = 1
 _PAGE = 500
 _DELIVERIES = 10_000
 
@@ -83,7 +84,8 @@ class Runs:
             try:
                 async with self._clock.deadline(CANCEL_SECONDS):
                     while (await self._get(run_id)).status in OPEN:
-                        await wait()
+                        # The word of another node may be lost.
+                        await first_of(wait(), self._clock.sleep(_POLL_SECONDS))
             except TimeoutError:
                 raise TimedOutError(
                     f"{run_id} was asked to end and still runs", hint=f"ops runs show {run_id}"

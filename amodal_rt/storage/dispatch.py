@@ -24,8 +24,7 @@ from amodal_rt.failpoints import hit
 from amodal_rt.storage.admission import Admission
 
 ENTRYPOINT = "amodal_rt.look"
-_SOON = timedelta(seconds=0.5)
-"""When a job comes back that reached a node which may not act."""
+_PAUSE_SECONDS = 0.25
 _LOST = timedelta(seconds=10)
 """When a job is given to another node after its own fell silent."""
 _LOOK = timedelta(seconds=10)
@@ -80,10 +79,20 @@ class Dispatcher:
         self._clock = clock
 
     async def receive(self) -> None:
-        """Raises what the connection breaks with."""
+        """Returns when this node may not act; raises what the connection breaks with."""
+        while not self._may_act():
+            await self._clock.sleep(_PAUSE_SECONDS)
         async with _queries(self._way) as queries:
             manager = QueueManager(queries)
-            manager.entrypoint(ENTRYPOINT)(self._received)
+
+            async def received(_: Job) -> None:
+                if not self._may_act():
+                    # Back at once, and to another: this one takes no more.
+                    manager.shutdown.set()
+                    raise RetryRequested(reason="this node may not act right now")
+                self._look()
+
+            manager.entrypoint(ENTRYPOINT)(received)
             try:
                 await manager.run(
                     dequeue_timeout=_LOOK,
@@ -101,11 +110,6 @@ class Dispatcher:
             await self._clock.sleep(_CLEAN_SECONDS)
             async with _queries(self._way) as queries:
                 await queries.clear_queue_log(ENTRYPOINT)
-
-    async def _received(self, _: Job) -> None:
-        if not self._may_act():
-            raise RetryRequested(delay=_SOON, reason="this node may not act right now")
-        self._look()
 
 
 @asynccontextmanager
