@@ -26,7 +26,7 @@ def _rooms() -> list[str]:
 # Each library in a room that owns it: import-linter refuses a contract about one it never meets.
 OWNED = {
     "triggers/owned": "import apscheduler",
-    "storage/owned": "import alembic, sqlalchemy, sqlite3",
+    "storage/owned": "import alembic, pgqueuer, psycopg, sqlalchemy, sqlite3",
     "cli/owned": "import rich, typer",
     "workspace/owned": "import watchfiles",
     "delivery/owned": "import aiohttp, liquid",
