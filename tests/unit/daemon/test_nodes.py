@@ -196,6 +196,24 @@ async def test_an_answer_that_comes_too_late_brings_no_trust_back(
     assert late.lease.held()
 
 
+async def test_a_lease_counts_from_when_it_was_asked_for(
+    nodes: list[Node], clock: FakeClock
+) -> None:
+    """An answer that was four seconds under way is good for one second more."""
+    slow, _ = nodes
+    answer = slow.ledger.slow = asyncio.Event()
+    await clock.advance(4)
+    slow.ledger.slow = asyncio.Event()
+    answer.set()
+    await clock.settle()
+    assert slow.lease.held()
+
+    await clock.advance(2.5)
+
+    assert not slow.lease.held()
+    slow.ledger.slow.set()
+
+
 async def test_who_leaves_is_taken_over_at_once(nodes: list[Node], clock: FakeClock) -> None:
     leaving, other = nodes
 
