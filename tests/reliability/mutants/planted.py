@@ -26,6 +26,7 @@ MUTANTS = (
         file="amodal_rt/storage/writer.py",
         old='            failpoints.hit("ledger.before_commit")\n',
         new="            self._resolve(batch)\n"
+        "            threading.Event().wait(0.1)\n"
         '            failpoints.hit("ledger.before_commit")\n',
         tests=(f"{CRASH}::test_a_commit_that_fails_is_no_acknowledgement_and_the_last_word",),
         quick=True,
@@ -70,6 +71,7 @@ MUTANTS = (
         old="            self._trust(began)\n",
         new="            self._trust(self._clock.monotonic())\n",
         tests=("tests/unit/daemon/test_nodes.py",),
+        only="counts_from_when",
     ),
     Mutant(
         name="cooldown in memory",
@@ -104,8 +106,8 @@ MUTANTS = (
         file="amodal_rt/engine/ending.py",
         old="    if (wrote or outcome.wrote) and not retry.after_writes:\n        return None\n",
         new="",
-        tests=("tests/unit/engine",),
-        only="write",
+        tests=("tests/unit/engine/test_runner.py",),
+        only="may_have_written",
         quick=True,
     ),
     Mutant(
