@@ -10,7 +10,7 @@ import secrets
 from datetime import datetime
 from typing import Protocol
 
-from amodal_rt.clock import Clock, to_millis
+from amodal_rt.clock import Clock, from_millis, to_millis
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_BITS = 42
@@ -89,6 +89,14 @@ def sortable(instant: datetime, randomness: int) -> str:
     millis = to_millis(instant) & ((1 << _TIME_BITS) - 1)
     value = (millis << _RANDOM_BITS) | (randomness & ((1 << _RANDOM_BITS) - 1))
     return _encode(value, 16)
+
+
+def drawn_at(id: str) -> datetime:
+    """When a sortable id was made, by its maker's clock. Raises ValueError for another text."""
+    value = 0
+    for character in id.rpartition("_")[2]:
+        value = value << 5 | _ALPHABET.index(character)
+    return from_millis(value >> _RANDOM_BITS & ((1 << _TIME_BITS) - 1))
 
 
 def base32(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from amodal_rt.domain.run import Run
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import InvalidError, NotFoundError
+from amodal_rt.ids import drawn_at
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
@@ -78,7 +79,22 @@ class Why:
             event = await self._ledger.find_event(id)
             if event is not None:
                 return await self._of_events(automation, [event])
+        kept = self._kept()
+        if self._is_past(id, kept):
+            rule = f"older than limits.history {schedule.duration(kept)}: no row of it is kept"
+            event = id if id.startswith("evt_") else None
+            return [_row("forgotten", rule, event_id=event)]
         raise _unknown(automation, id)
+
+    def _kept(self) -> timedelta:
+        return self._catalogue.snapshot().settings.limits.history
+
+    def _is_past(self, id: str, kept: timedelta) -> bool:
+        """Whether an id was drawn before everything that is still on record."""
+        try:
+            return drawn_at(id) < self._clock.now() - kept
+        except ValueError:
+            return False
 
     async def _of_delivery(self, automation: str, name: str, error: InvalidError) -> list[Document]:
         events = await self._ledger.list_events(limit=10, automation=automation, delivery_id=name)
@@ -158,7 +174,11 @@ class Why:
             return "not_counted", None, rule
         if noted.last_slot is None or slot > noted.last_slot:
             return "undecided", None, _undecided(definition)
-        return "unrecorded", None, "it was ruled on, and no row of it is kept any more"
+        kept = self._kept()
+        if slot < now - kept:
+            rule = f"older than limits.history {schedule.duration(kept)}: its row is no longer kept"
+            return "forgotten", None, rule
+        return "unrecorded", None, "it was ruled on, and no row of it is there: that is a defect"
 
     def _to_come(
         self, state: AutomationState, definition: Definition, left: timedelta

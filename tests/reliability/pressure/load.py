@@ -2,28 +2,39 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+
+class Answered(NamedTuple):
+    """One answer, and what it took in seconds."""
+
+    status: int
+    document: dict[str, Any]
+    seconds: float
+    retry_after: bool
 
 
 @dataclass
 class Load:
-    """What came back: `(status, document, seconds)` for each request that was answered."""
+    """What came back."""
 
-    answers: list[tuple[int, dict[str, object], float]] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
 
     def quantile(self, share: float) -> float:
         """Seconds that this share of the answers stayed within."""
-        took = sorted(seconds for _, _, seconds in self.answers)
+        took = sorted(each.seconds for each in self.answers)
         return took[min(int(len(took) * share), len(took) - 1)]
 
     def statuses(self) -> dict[int, int]:
         """How often each status came."""
         found: dict[int, int] = {}
-        for status, _, _ in self.answers:
-            found[status] = found.get(status, 0) + 1
+        for each in self.answers:
+            found[each.status] = found.get(each.status, 0) + 1
         return found
 
 
@@ -35,6 +46,12 @@ def post_all(
 ) -> Load:
     """Post each body to its URL, `connections` at a time; all URLs are on one host."""
     return asyncio.run(_post_all(iter(requests), connections, pause))
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 async def _post_all(requests, connections, pause) -> Load:
@@ -57,7 +74,9 @@ async def _post_all(requests, connections, pause) -> Load:
             size = int(answer.lower().split(b"content-length: ", 1)[1].split(b"\r", 1)[0])
             document = json.loads(await reader.readexactly(size))
             took = time.perf_counter() - began
-            load.answers.append((int(answer.split(b" ", 2)[1]), document, took))
+            status = int(answer.split(b" ", 2)[1])
+            later = b"\r\nRetry-After: " in answer
+            load.answers.append(Answered(status, document, took, later))
             if pause is not None:
                 await asyncio.sleep(pause())
         if streams is not None:

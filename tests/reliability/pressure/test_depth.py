@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from daemon_child import Child, automation, daemon, eventually, write
 from figures import Figures
-from outside import free_port
+from load import free_port
 from stub_model import Chat, Model, Say, Turn, Use, use
 
 from amodal_rt import ids
@@ -138,7 +138,7 @@ def test_a_made_up_cause_counts_for_nothing_and_is_not_kept(scene: Path, forged:
     automation(root, "hook", trigger="webhook")
     with daemon(root, AMODAL_RT_WEBHOOK_KEY=KEY) as child:
         url = child.url + "/webhooks/" + ids.webhook(KEY.encode(), "hook", 0)
-        status, answer = child.post(url, **{HEADER: forged})
+        status, answer = child.post(url, b"{}", **{HEADER: forged})
         assert (status, answer["status"]) == (202, "accepted")
         event = child.client.get(f"/v1/events/{answer['event_id']}")
     assert event["depth"] == 0

@@ -14,7 +14,6 @@ import pytest
 from daemon_child import Child, automation, daemon, eventually, write
 from figures import Figures
 from load import post_all
-from outside import post_json
 from scale import scaled
 from stub_model import Chat, Model, Say, Turn
 
@@ -66,7 +65,7 @@ def test_a_burst_of_ten_thousand_webhooks_is_durable(scene: Path, figures: Figur
         seconds = time.monotonic() - began
         grown = _memory_mb(child) - before
         child.kill()
-        acked = {answer["event_id"] for status, answer, _ in load.answers if status == 202}
+        acked = {each.document["event_id"] for each in load.answers if each.status == 202}
         stored = {event for (event,) in _ledger(child, "SELECT id FROM events")}
         runs = {event for (event,) in _ledger(child, "SELECT event_id FROM runs")}
     figures.add("acks", len(acked))
@@ -142,7 +141,7 @@ def test_a_storm_of_one_automation_starves_no_other(
         assert load.statuses() == {202: count}
         for number in range(5):
             began = time.monotonic()
-            answer = post_json(_hook(child, "calm"), {"n": number}).json()
+            _, answer = child.post(_hook(child, "calm"), b"%d" % number)
             assert child.finished(answer["run_id"])["status"] == "completed"
             assert time.monotonic() - began < 5.0
         waiting = child.client.get("/v1/runs", {"automation": "storm", "status": "pending"})
@@ -164,13 +163,13 @@ def test_a_full_queue_is_503_and_takes_again_when_there_is_room(
         assert set(statuses) == {202, 503}
         # One may run beside those that wait.
         assert 50 <= statuses[202] <= 51
-        full = post_json(url, {"once": "more"})
-        assert (full.status, full.json()["error"]["code"]) == (503, "queue_full")
-        assert int(full.headers["Retry-After"]) > 0
+        full, told = child.post(url, b'{"once": "more"}')
+        assert (full, told["error"]["code"]) == (503, "queue_full")
+        assert all(each.retry_after for each in load.answers if each.status == 503)
         assert len(child.client.get("/v1/events", {"limit": "1000"})) == statuses[202]
         gate.set()
         model.brain = lambda chat: Say("done")
-        eventually(lambda: post_json(url, {"at": "last"}).status == 202)
+        eventually(lambda: child.post(url, b'{"at": "last"}')[0] == 202)
     figures.add("refused_when_full", statuses[503])
 
 
@@ -227,9 +226,9 @@ def test_what_waits_longer_than_start_within_is_skipped_by_name(scene: Path, mod
         automation(root, name, trigger="webhook")
     gate = model.hang()
     with daemon(root, MODEL_KEY="key") as child:
-        post_json(_hook(child, "first"), {})
+        child.post(_hook(child, "first"))
         eventually(lambda: model.inflight == 1)
-        waiting = post_json(_hook(child, "second"), {}).json()["run_id"]
-        ended = child.finished(waiting)
+        _, waiting = child.post(_hook(child, "second"))
+        ended = child.finished(waiting["run_id"])
         gate.set()
     assert (ended["status"], ended["reason"]) == ("skipped", "global_limit")

@@ -11,6 +11,7 @@ from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.run import SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import NotFoundError
+from amodal_rt.ids import sortable
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import ScheduleState
@@ -124,8 +125,22 @@ async def test_a_slot_whose_row_is_gone_is_said_to_be_gone(desk: Desk, why: Why)
     desk.files.add(live(definition("a", cron())))
     await _noted(desk, since=SLOT - timedelta(days=400), until=SLOT)
     row = await _one(why, SLOT - timedelta(days=200))
-    assert row["status"] in {"unrecorded", "forgotten"}
+    assert row["status"] == "forgotten"
+    assert "limits.history 90d" in str(row["rule"])
     assert row["scheduled_for"] == "2025-08-13T09:00:00Z"
+    assert (await _one(why, SLOT - timedelta(days=20)))["status"] == "unrecorded"
+
+
+async def test_an_id_older_than_everything_on_record_is_said_to_be_forgotten(
+    desk: Desk, why: Why
+) -> None:
+    desk.files.add(live(definition("a", webhook())))
+    old, young = (sortable(NOW - timedelta(days=days), 7) for days in (91, 89))
+    row = await _one(why, f"evt_{old}")
+    assert (row["status"], row["event_id"]) == ("forgotten", f"evt_{old}")
+    assert (await _one(why, f"run_{old}"))["status"] == "forgotten"
+    with pytest.raises(NotFoundError):
+        await why.explain(ADA, "a", at=f"evt_{young}")
 
 
 async def test_within_a_skipped_stretch_only_slots_are_its_slots(desk: Desk, why: Why) -> None:
@@ -190,7 +205,7 @@ async def test_a_refused_request_is_told_of_near_its_instant(desk: Desk, why: Wh
     assert [row["status"] for row in later] == ["no_slot"]
 
 
-@pytest.mark.parametrize("asked", ["evt_0000000000000000", "run_0000000000000000", "nonsense", "x"])
+@pytest.mark.parametrize("asked", ["evt_zzzzzzzzzzzzzzzz", "run_zzzzzzzzzzzzzzzz", "nonsense", "x"])
 async def test_what_nobody_knows_is_not_found(desk: Desk, why: Why, asked: str) -> None:
     desk.files.add(live(definition("a", cron())))
     with pytest.raises(NotFoundError) as caught:
