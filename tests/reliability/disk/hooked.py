@@ -3,18 +3,17 @@
 import http.client
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crash.lives import PATIENCE, Life, Zygote, read_json
 from ledger_work import Told, look
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
-
-from lives import PATIENCE, Life, Zygote, read_json
 
 from amodal_rt.client import Client, find_client
 
@@ -68,15 +67,31 @@ class Hooked:
     def rise(self, zygote: Zygote) -> Life:
         """A daemon that serves."""
         life = self.bear(zygote)
+        self._until_served(life.pid, lambda: life.alive)
+        return life
+
+    def rise_alone(self) -> subprocess.Popen[bytes]:
+        """A daemon that serves, as the command that people type: it has an exit status."""
+        command = [sys.executable, "-m", "amodal_rt", "up", "--workspace", str(self.root)]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--listen", "127.0.0.1:0"],
+                env=self.variables,
+                stdout=log,
+                stderr=log,
+            )
+        self._until_served(process.pid, lambda: process.poll() is None)
+        return process
+
+    def _until_served(self, pid: int, alive: Callable[[], bool]) -> None:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            assert life.alive, life.output()
+            assert alive(), self.log.read_text()
             record = read_json(self.state / "daemon.json")
-            if record and record.get("pid") == life.pid and record.get("url"):
+            if record and record.get("pid") == pid and record.get("url"):
                 break
             time.sleep(0.01)
         self.url = self.client.get("/v1/automations/hook")["webhook_url"]
-        return life
 
     def post(self, body: bytes = b'{"n": 1}') -> int:
         """One webhook; its status, 0 when the connection broke."""

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import needs
 import pytest
+from crash.lives import PATIENCE, Zygote
 from figures import Figures
 from hooked import Hooked
-from lives import PATIENCE, Zygote
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as made:
-        yield made
 
 
 @pytest.fixture
