@@ -162,15 +162,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     runs = Runs(ledger, control, starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
-    executor = AgentExecutor(
-        ledger=ledger,
-        egress=egress,
-        runtime_view=view,
-        clock=clock,
-        ids=ids,
-        redactor=redactor,
-        causes=causes,
-    )
+    executor = _executor(ground, egress, view, redactor, causes)
     control.engine = _engine(ground, executor, redactor)
     intake = WebhookIntake(workspace, endpoints, causes, clock=clock, ids=ids)
     return House(
@@ -195,6 +187,20 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         nodes=Nodes(ledger),
         causes=causes,
         why=Why(workspace, ledger, facts, clock=clock),
+    )
+
+
+def _executor(
+    ground: Ground, egress: Egress, view: LedgerRuntimeView, redactor: Redactor, causes: Causes
+) -> AgentExecutor:
+    return AgentExecutor(
+        ledger=ground.ledger,
+        egress=egress,
+        runtime_view=view,
+        clock=ground.clock,
+        ids=ground.ids,
+        redactor=redactor,
+        causes=causes,
     )
 
 

@@ -190,22 +190,9 @@ async def send(
     if marks is not None:
         headers |= marks(str(url))
     body = _body(call.data, headers)
+    asked = url.update_query(params) if params else url
     try:
-        async with egress.session().request(
-            call.method,
-            url.update_query(params) if params else url,
-            headers=headers,
-            data=body,
-            allow_redirects=False,
-            timeout=ClientTimeout(total=None, sock_connect=10),
-        ) as response:
-            raw, more = await read_limited(response, BODY_BYTES)
-            shown = {
-                name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers
-            }
-            kind = response.content_type
-            text = _readable(raw, response.charset, more=more)
-            return _answer(response.status, kind, shown, text)
+        return await _exchange(egress, call.method, asked, headers, body)
     except (ClientError, OSError) as error:
         denied = refusal(error)
         if denied is not None:
@@ -215,6 +202,25 @@ async def send(
         raise UnavailableError(
             f"no answer from {connection.name} ({reason})", code="no_answer"
         ) from None
+
+
+async def _exchange(
+    egress: Egress, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+) -> Answer:
+    async with egress.session().request(
+        method,
+        url,
+        headers=headers,
+        data=body,
+        allow_redirects=False,
+        timeout=ClientTimeout(total=None, sock_connect=10),
+    ) as response:
+        raw, more = await read_limited(response, BODY_BYTES)
+        shown = {
+            name: response.headers[name] for name in _SHOWN_HEADERS if name in response.headers
+        }
+        text = _readable(raw, response.charset, more=more)
+        return _answer(response.status, response.content_type, shown, text)
 
 
 async def _ask_runtime(session: Session, call: RestCall) -> Answer:
