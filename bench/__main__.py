@@ -7,13 +7,14 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import clockwork, doors, history, reloading, sessions, words
+from bench import clockwork, doors, history, postgres, reloading, sessions, words
 
 _MEASURES = {
     "webhooks": doors.measure,
     "schedules": clockwork.measure,
     "sessions": sessions.measure,
     "history": history.measure,
+    "postgres": postgres.measure,
     "reload": reloading.measure,
     "cli": words.measure,
 }
