@@ -285,3 +285,37 @@ async def test_a_provider_without_key_gets_none_of_ours(house: AgentHouse) -> No
     await house.run()
 
     assert "must-stay-here" not in json.dumps(dict(house.model.requests[0].headers))
+
+
+async def test_a_list_moves_on_when_a_model_is_silent_and_does_not_ask_it_again(
+    house: AgentHouse,
+) -> None:
+    """Its share of five minutes passes in a hundredth of the time; the run has two turns."""
+    _use(house, ProviderType.OPENAI_COMPATIBLE, ProviderType.ANTHROPIC)
+    house.rest()
+    house.clock.factor = 0.01
+    calls, done = calls_then_done(request("GET", "/deals"))
+
+    def answer(asked):
+        if asked.api == "openai":
+            return replace(done, seconds=600)
+        return done if asked.results else calls
+
+    house.model.answer(answer)
+
+    outcome = await house.run()
+
+    assert (outcome.status, outcome.model) == (RunStatus.COMPLETED, "p1:small")
+    assert [each.api for each in house.model.requests] == ["openai", "anthropic", "anthropic"]
+    [silent] = house.of(EntryType.TURN_FAILED)
+    assert silent.data["error"] == "the model p0:small did not answer within 120 seconds"
+
+
+async def test_the_last_of_a_list_has_all_the_time_of_the_run(house: AgentHouse) -> None:
+    _use(house, ProviderType.OPENAI_COMPATIBLE)
+    house.clock.factor = 0.0001
+    house.model.answer(lambda _: Turn(text="at last", seconds=0.3))
+
+    outcome = await house.run()
+
+    assert outcome.text == "at last"

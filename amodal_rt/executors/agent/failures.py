@@ -26,6 +26,13 @@ _WORDS = {
 }
 
 
+class SilentModelError(ModelAPIError):
+    """A model with another one behind it did not answer in time; the message says so."""
+
+    def __init__(self, reference: str, when: str) -> None:
+        super().__init__(reference, f"the model {reference} did not answer {when}")
+
+
 class RecordedFailureError(ModelAPIError):
     """A model did not answer an earlier attempt; the message says why. The next one is asked."""
 
@@ -43,7 +50,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, FallbackExceptionGroup):
         inner: tuple[BaseException, ...] = error.exceptions
         return "no model answered: " + "; ".join(describe(each) for each in inner)
-    if isinstance(error, RecordedFailureError | RecordedEndError):
+    if isinstance(error, SilentModelError | RecordedFailureError | RecordedEndError):
         return error.message
     if isinstance(error, ModelHTTPError):
         return _http(error)

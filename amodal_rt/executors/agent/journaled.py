@@ -16,6 +16,7 @@ from amodal_rt.executors.agent.failures import (
     MisreadAnswerError,
     RecordedEndError,
     RecordedFailureError,
+    SilentModelError,
     describe,
 )
 from amodal_rt.executors.agent.past import PastTurn
@@ -28,10 +29,15 @@ from amodal_rt.failpoints import hit
 class JournaledModel(WrapperModel):
     """Serves one session. Counts what a request consumed, also where the run fails later."""
 
-    def __init__(self, wrapped: Model, reference: str, session: Session) -> None:
+    def __init__(
+        self, wrapped: Model, reference: str, session: Session, *, patience: float | None = None
+    ) -> None:
+        """`patience` is how long it may be silent, in seconds, where another model waits behind
+        it; after that it is not asked again in this run."""
         super().__init__(wrapped)
         self._reference = reference
         self._session = session
+        self._patience = patience
 
     async def request(
         self,
@@ -43,6 +49,8 @@ class JournaledModel(WrapperModel):
         if past is not None:
             return self._recalled(past)
         self._refuse_again()
+        if self._patience is not None and self._reference in self._session.tally.silent:
+            raise SilentModelError(self._reference, "earlier in this run")
         step = await self._begin()
         try:
             response = await self._ask(messages, model_settings, model_request_parameters)
@@ -53,6 +61,9 @@ class JournaledModel(WrapperModel):
             }
             if not isinstance(error, ModelAPIError):
                 facts["final"] = True
+            if isinstance(error, SilentModelError):
+                facts["silent"] = True
+                self._session.tally.silent.add(self._reference)
             await self._record(EntryType.TURN_FAILED, step, facts)
             raise
         count(self._session.tally, response, self._reference)
@@ -82,14 +93,21 @@ class JournaledModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """What the provider answered. Raises MisreadAnswerError for an answer in no known
-        shape, upon which the next model of a list is asked."""
+        shape and SilentModelError for none in time, upon which the next model of a list is
+        asked."""
         try:
             hit("model.before_request")
-            response = await self.wrapped.request(
-                messages, model_settings, model_request_parameters
-            )
+            async with self._session.services.clock.deadline(self._patience):
+                response = await self.wrapped.request(
+                    messages, model_settings, model_request_parameters
+                )
             hit("model.after_request")
             return response
+        except TimeoutError:
+            if self._patience is None:
+                raise
+            when = f"within {self._patience:g} seconds"
+            raise SilentModelError(self._reference, when) from None
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             # pydantic-ai reads an answer without choices or parts as if they were there.
             what = type(error).__name__

@@ -52,6 +52,8 @@ from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.logs import Log
 
 DEFAULT_TEMPERATURE = 0.5
+PATIENCE_SECONDS = 120.0
+"""How long a model may be silent at most, where another one waits behind it."""
 
 _log = Log("executors.agent")
 _FAILURES = (AgentRunError, UserError, FallbackExceptionGroup, AmodalError)
@@ -121,7 +123,7 @@ class AgentLoop:
         try:
             result = await self._agent.run(
                 prompt.user,
-                model=_chain([JournaledModel(each, name, session) for name, each in models]),
+                model=_chain(_journaled(models, session)),
                 instructions=prompt.system,
                 message_history=_history(prompt.history),
                 deps=session,
@@ -146,13 +148,12 @@ class AgentLoop:
         has its prompt on record."""
         if session.parent in session.past.prompts:
             return
+        first = next((each for each in models if each not in session.tally.silent), models[-1])
         step, record = session.next_turn(), session.context.journal.record
         facts: dict[str, object] = {"models": models, **facts_of(session, prompt)}
         rows = asyncio.gather(
             record(EntryType.PROMPT, step=session.parent, data=facts),
-            record(
-                EntryType.TURN_STARTED, step=step, parent=session.parent, data={"model": models[0]}
-            ),
+            record(EntryType.TURN_STARTED, step=step, parent=session.parent, data={"model": first}),
         )
         # A run that is ended before it waits for them must not be reported as a lost error.
         rows.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -176,6 +177,18 @@ class AgentLoop:
         if not choices:
             return [(REHEARSAL, RehearsalModel(session))]
         return self._shelf.find(choices, session.context.environment)
+
+
+def _journaled(models: Sequence[tuple[str, Model]], session: Session) -> list[Model]:
+    """The models as the session asks them, in order. All but the last may be silent for their
+    share of the run's time and no longer: the others must have a chance."""
+    timeout = session.context.definition.automation.limits.timeout.total_seconds()
+    patience = min(PATIENCE_SECONDS, timeout / len(models))
+    last = len(models) - 1
+    return [
+        JournaledModel(each, name, session, patience=None if place == last else patience)
+        for place, (name, each) in enumerate(models)
+    ]
 
 
 def _chain(models: Sequence[Model]) -> Model:

@@ -66,6 +66,7 @@ class Tally:
     cost_usd: float | None = None
     served: str | None = None
     writes: int = 0
+    silent: set[str] = field(default_factory=set[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,8 @@ class Session:
             if found.finished:
                 return found
             failed.append(found)
+            if found.data.get("silent"):
+                self.tally.silent.add(found.model)
         self.given_up.update({each.model: each for each in failed})
         return None
 
