@@ -18,7 +18,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.errors import AmodalError
 from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
-from amodal_rt.ports import OUTBOX, NodeLedger, Outbox, Signals
+from amodal_rt.ports import OUTBOX, RUNS_PENDING, NodeLedger, Outbox, Signals
 
 LEASE = timedelta(seconds=6)
 """How long a node counts as living after its last renewal, by the database's clock."""
@@ -158,8 +158,12 @@ class Membership:
     async def _take_over(self) -> None:
         if not self._lease.held():
             return
-        for node in await self._ledger.retire_lapsed():
+        gone = await self._ledger.retire_lapsed()
+        for node in gone:
             _log.warning("node.retired", node=node)
+        if gone:
+            # It may have been told of runs that it never came to claim.
+            self._signals.notify(RUNS_PENDING)
         await self._carries.recover()
         await self._carries.obey_cancels()
         if await self._ledger.release_claims():

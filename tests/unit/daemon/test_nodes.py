@@ -12,7 +12,7 @@ import pytest
 from amodal_rt.daemon.nodes import LEASE, MARGIN_SECONDS, LocalLease, Membership
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.errors import UnavailableError
-from amodal_rt.ports import OUTBOX
+from amodal_rt.ports import OUTBOX, RUNS_PENDING
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.testing.clock import FakeClock
 
@@ -212,6 +212,19 @@ async def test_a_lease_counts_from_when_it_was_asked_for(
 
     assert not slow.lease.held()
     slow.ledger.slow.set()
+
+
+async def test_pending_runs_are_looked_for_when_a_node_is_gone(
+    nodes: list[Node], clock: FakeClock
+) -> None:
+    cut, other = nodes
+    cut.ledger.away = True
+    with other.signals.listen(RUNS_PENDING) as wait:
+        waiting = asyncio.create_task(wait())
+
+        await clock.advance(SECONDS + 2)
+
+        assert waiting.done()
 
 
 async def test_who_leaves_is_taken_over_at_once(nodes: list[Node], clock: FakeClock) -> None:
