@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
 from delivery_desk import Desk  # pyright: ignore[reportMissingImports]
+from delivery_life import Lives, Places, Wish  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.delivery import DeliveryStatus
 from amodal_rt.testing.receiver import Receiver, Scripted
@@ -110,3 +112,57 @@ async def test_an_error_after_the_send_is_a_failed_attempt(
     assert await _life(ledger, receiver, "first", "delivery.after_send=raise") == 0
 
     assert (await _record(ledger))[1:] == (DeliveryStatus.PENDING, 1)
+
+
+PLACES = (
+    "delivery.before_send",
+    "delivery.after_send",
+    "delivery.before_record",
+    "delivery.after_record",
+    "breaker.before_write",
+    "breaker.after_write",
+    "delivery.before_follow_up",
+    "delivery.after_follow_up",
+    "condition.before_write",
+    "condition.after_write",
+)
+
+
+@pytest.fixture(scope="module")
+def lives() -> Iterator[Lives]:
+    with Lives() as made:
+        yield made
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_killed_anywhere_each_alert_arrives_and_no_other_is_made(
+    tmp_path: Path, lives: Lives, place: str
+) -> None:
+    """A result dies, its automation and the workspace are told: one message each."""
+    async with Places() as places:
+        wish = Wish(ledger=str(tmp_path / "ledger.db"), url=places.url)
+        died = await lives.live(replace(wish, runs="c", failpoints=f"{place}=kill"))
+        ended = await lives.live(replace(wish, number=1))
+        again = await lives.live(replace(wish, number=2))
+
+    assert (died, ended, again) == (-signal.SIGKILL, 0, 0)
+    for path in ("/gone", "/ops", "/workspace"):
+        assert len(places.messages(path)) == 1
+    assert places.repeated <= 1
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+async def test_killed_while_an_alert_is_stamped_the_cooldown_holds(
+    tmp_path: Path, lives: Lives, nth: int
+) -> None:
+    """Each life fails once more: whatever the first one wrote, one alert is owed."""
+    async with Places() as places:
+        wish = Wish(ledger=str(tmp_path / "ledger.db"), url=places.url)
+        kill = f"ledger.before_commit:{nth + 3}=kill,delivery.after_record:{nth}=kill"
+        await lives.live(replace(wish, runs="f", failpoints=kill))
+        for number in range(1, 4):
+            later = replace(wish, number=number, after=600 * number, runs="f")
+            assert await lives.live(later) == 0
+
+    assert len(places.messages("/ops")) == 1
+    assert places.repeated <= 1
