@@ -194,11 +194,12 @@ class RunLedger(Protocol):
         `concurrency` open runs and `on_limit` SKIP becomes `skipped/concurrency_limit`;
         one over `starts_per_hour` becomes `skipped/rate_limit`; any other is pending.
         A start with `scheduled_for` takes the slot (automation, scheduled_for): a slot
-        already taken adds no row and gives no ref. Where that slot begins a stretch
-        (`scheduled_until`), neither do the later starts of the same `schedule_key` in this
-        call: who asked did not know what was ruled on before. A skipped slot that directly
-        follows a skipped row of the same automation and reason extends that row
-        (`scheduled_until`, `count`) instead of adding one, and the ref names that row.
+        already taken adds no row and gives no ref. Neither do then the later starts of the
+        same `schedule_key` in this call, up to what the schedule had on record; all of them,
+        where the slot begins a stretch (`scheduled_until`): who asked did not know what was
+        ruled on before. A skipped slot that directly follows a skipped row of the same
+        automation and reason extends that row (`scheduled_until`, `count`) instead of adding
+        one, and the ref names that row.
         """
         ...
 

@@ -23,6 +23,7 @@ _RULED_ON = (
     "UPDATE schedule_states SET last_slot = ?1"
     " WHERE automation = ?2 AND key = ?3 AND (last_slot IS NULL OR last_slot < ?1)"
 )
+_LAST_SLOT = "SELECT last_slot FROM schedule_states WHERE automation = ? AND key = ?"
 _WANTS_A_SLOT = f"{tables.PENDING} AND reason IS NULL"
 # Named indexes: by its name alone an automation's whole history would be counted through.
 _OPEN_OF_ONE = (
@@ -175,8 +176,8 @@ class Sitting:
     has_slots: bool
     rows: list[StartRow] = field(default_factory=list[Any])
     ruled_on: list[tuple[int, str, str]] = field(default_factory=list[Any])
-    refused: set[tuple[str, str | None]] = field(default_factory=set[Any])
-    """Schedules of which a stretch was asked for that begins with a slot already taken."""
+    refused: dict[tuple[str, str | None], float] = field(default_factory=dict[Any, Any])
+    """Schedules of which a slot was taken already, and up to where all of theirs are."""
 
     def rule_on(self, wishes: Sequence[Wish]) -> list[RunRef]:
         """What becomes of each wish; one whose slot was ruled on before is left out."""
@@ -196,8 +197,7 @@ class Sitting:
     def _rule(self, wish: Wish) -> RunRef | None:
         start = wish.start
         if wish.slot is not None and not self._take_slot(wish):
-            if wish.until != wish.slot:
-                self.refused.add((start.automation, start.schedule_key))
+            self._refuse(wish)
             return None
         reason, rule = self._reason(start)
         if reason is None:
@@ -214,8 +214,8 @@ class Sitting:
     def _take_slot(self, wish: Wish) -> bool:
         start, until = wish.start, wish.until
         slot = (start.automation, wish.slot, start.run_id)
-        # What follows a stretch must not come on record without the rest of it.
-        if self.refused and (start.automation, start.schedule_key) in self.refused:
+        refused = self.refused.get((start.automation, start.schedule_key), -1)
+        if wish.slot is not None and wish.slot <= refused:
             return False
         if not self.has_slots and _SLOTS.send(self.raw, [slot]) == 0:
             return False
@@ -226,6 +226,17 @@ class Sitting:
         if start.schedule_key is not None and until is not None:
             self.ruled_on.append((until, start.automation, start.schedule_key))
         return True
+
+    def _refuse(self, wish: Wish) -> None:
+        """Rule on later slots of the schedule as others ruled: what lies within a stretch of
+        theirs has no row of its own, and what follows one of ours must not come on record
+        without the rest of it."""
+        key = (wish.start.automation, wish.start.schedule_key)
+        if wish.until != wish.slot:
+            self.refused[key] = float("inf")
+        elif key not in self.refused:
+            found = self.raw.execute(_LAST_SLOT, key).fetchone()
+            self.refused[key] = -1 if found is None or found[0] is None else found[0]
 
     def _reason(self, start: Start) -> tuple[SkippedReason | None, str | None]:
         rule = maybe_storable(start.rule)

@@ -1,12 +1,15 @@
 """One schedule as the scheduler holds it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import CronTrigger
+
+FRESH = timedelta(seconds=60)
+"""A slot that is no older has been reached, not missed: schedules are at least this far apart."""
 
 Key = tuple[str, str]
 """The automation's stem and the trigger's key."""
@@ -28,6 +31,21 @@ class Armed:
     def key(self) -> Key:
         """What names it."""
         return self.definition.automation.name, self.trigger.key
+
+    def is_behind(self, now: datetime) -> bool:
+        """Whether what is due now should have been ruled on some time ago."""
+        if self.late or (self.following is not None and self.following <= now):
+            return True
+        return self.next_at is not None and now - self.next_at > FRESH
+
+    def step_on(self, ruled: datetime) -> None:
+        """Slots up to `ruled` are on record, at least the next one: nearly always that alone."""
+        if self.following is not None and self.following <= ruled:
+            self.go_on_after(ruled)
+            return
+        what = self.trigger.schedule
+        self.ruled, self.next_at = ruled, self.following
+        self.following = schedule.first_after(what, self.next_at) if self.next_at else None
 
     def go_on_after(self, ruled: datetime) -> None:
         """Slots up to `ruled` are on record."""

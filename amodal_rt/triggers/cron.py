@@ -30,8 +30,8 @@ from amodal_rt.ports import (
     Signals,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
-from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
-from amodal_rt.triggers.missed import FRESH, Due, starts
+from amodal_rt.triggers.arming import FRESH, Armed, Asked, Key, first_slot, last_slot
+from amodal_rt.triggers.missed import Due, starts
 from amodal_rt.triggers.readying import Readying
 from amodal_rt.triggers.starts import pause_rule
 
@@ -238,6 +238,8 @@ class Scheduler:
         if not due:
             return
         try:
+            if any(armed.is_behind(now) for armed in due):
+                due = await self._caught_up(due, now)
             await self._read_facts()
             await self._rule(due, now)
         except BaseException:
@@ -248,6 +250,27 @@ class Scheduler:
         for number, armed in enumerate(due, start=1):
             self._advance(armed, now)
             await self._take_turns(number)
+
+    async def _caught_up(self, due: list[Armed], now: datetime) -> list[Armed]:
+        """Those of them of which slots are not on record, after a time in which other nodes may
+        have ruled on some, or have read files that are still to come to this one."""
+        await self._read_states()
+        found: list[Armed] = []
+        for armed in due:
+            name, key = armed.key
+            state = self._states.get(name, {}).get(key)
+            if state and state.fingerprint != schedule.fingerprint(armed.trigger.schedule):
+                # It is armed again, as it stands by then, with the next reading of the files.
+                self._armed.pop(armed.key, None)
+                self._seen.pop(name, None)
+                continue
+            if state and state.last_slot and state.last_slot > armed.ruled:
+                armed.go_on_after(state.last_slot)
+            if armed.next_at is not None and armed.next_at <= now:
+                found.append(armed)
+            else:
+                self._push(armed)
+        return found
 
     async def _rule(self, due: list[Armed], now: datetime) -> None:
         """Put every slot on record."""
@@ -277,7 +300,7 @@ class Scheduler:
             last, seen = last_slot(wishes), state.last_slot or state.counted_from
             if seen >= last:
                 continue
-            if all(start.count == 1 for start in wishes):
+            if all(start.count == 1 for start in wishes) and seen <= armed.ruled:
                 # Left as it is, a schedule that never comes first would not move for years.
                 passed.append(replace(state, last_slot=last))
                 continue
@@ -325,13 +348,15 @@ class Scheduler:
 
     def _advance(self, armed: Armed, now: datetime) -> None:
         """Up to `now` everything is on record: go on to the next slot."""
-        what = armed.trigger.schedule
-        armed.ruled, armed.late = now, False
-        passed = armed.following is not None and armed.following <= now
-        armed.next_at = schedule.first_after(what, now) if passed else armed.following
-        armed.following = schedule.first_after(what, armed.next_at) if armed.next_at else None
+        name, key = armed.key
+        state = self._states.get(name, {}).get(key)
+        # Another node may have ruled on more: from its last slot on, not from within.
+        seen = state.last_slot if state and state.last_slot and state.last_slot > now else now
+        armed.late = False
+        armed.step_on(seen)
         self._push(armed)
-        self._note(armed, now)
+        if state is not None and seen == now:
+            self._states[name][key] = replace(state, last_slot=now)
 
     def _wishes(self, armed: Armed, now: datetime) -> list[Start]:
         definition, after = armed.definition, armed.ruled
@@ -356,17 +381,6 @@ class Scheduler:
             paused=paused,
             only=armed.next_at if alone and after == armed.ruled else None,
         )
-
-    def _note(self, armed: Armed, now: datetime) -> None:
-        """The ledger noted the slot with its row; keep the memory of it in step."""
-        state = self._noted(armed, now)
-        if state is not None:
-            self._states[state.automation][state.key] = state
-
-    def _noted(self, armed: Armed, now: datetime) -> ScheduleState | None:
-        name, key = armed.key
-        state = self._states.get(name, {}).get(key)
-        return None if state is None else replace(state, last_slot=now)
 
     def _pop(self, now: datetime) -> list[Armed]:
         found: dict[Key, Armed] = {}

@@ -11,8 +11,6 @@ from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import CronTrigger, TriggerKind
 from amodal_rt.ids import Ids
 
-FRESH = timedelta(seconds=60)
-"""A slot that is no older has been reached, not missed: schedules are at least this far apart."""
 _CATCH_UP_AT_MOST = 10_000
 
 

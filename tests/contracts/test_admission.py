@@ -206,6 +206,24 @@ async def test_after_a_stretch_that_begins_with_a_taken_slot_its_schedule_gets_n
     assert await ledger.admit([given.slot(NOW + MINUTE)]) != []
 
 
+async def test_slots_within_a_stretch_that_another_put_on_record_get_no_row(
+    ledger: Ledger,
+) -> None:
+    """Only its ends are slots by name; what the schedule has on record tells the rest."""
+    state = ScheduleState(
+        automation="digest", key="cron:0", fingerprint="f", counted_from=NOW - HOUR
+    )
+    await ledger.set_schedule_states([state])
+    until = NOW + 2 * MINUTE
+    await ledger.admit([given.slot(NOW, skip=SkippedReason.PAUSED, scheduled_until=until, count=3)])
+
+    refs = await ledger.admit([given.slot(NOW + k * MINUTE) for k in range(4)])
+
+    assert len(refs) == 1
+    (newest, _) = await ledger.list_runs(RunFilter())
+    assert newest.scheduled_for == NOW + 3 * MINUTE
+
+
 async def test_starts_without_slot_are_never_taken(ledger: Ledger) -> None:
     assert len(await ledger.admit([given.start(), given.start()])) == 2
 

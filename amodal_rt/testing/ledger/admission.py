@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
@@ -12,6 +12,8 @@ from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.store import MemoryStore
 from amodal_rt.testing.ledger.tables import RunRow
 
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 
 
@@ -26,7 +28,9 @@ class _Sitting:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._refused: set[tuple[str, str | None]] = set()
+        self._refused: dict[tuple[str, str | None], datetime] = {}
+        """Schedules of which a slot was taken already, and up to where all of theirs are."""
+        self._stood = {key: state.last_slot for key, state in store.schedules.items()}
 
     def rule_on(self, start: Start) -> RunRef | None:
         if start.scheduled_for is not None and not self._take_slot(start, start.scheduled_for):
@@ -43,11 +47,13 @@ class _Sitting:
         slots = self._store.slots
         first, last = values.instant(slot), values.instant(start.scheduled_until or slot)
         schedule = (start.automation, start.schedule_key)
-        if schedule in self._refused:
+        if schedule in self._refused and first <= self._refused[schedule]:
             return False
         if (start.automation, first) in slots:
+            stood = self._stood.get(schedule) or _NEVER  # pyright: ignore[reportArgumentType]
+            self._refused.setdefault(schedule, stood)
             if last != first:
-                self._refused.add(schedule)
+                self._refused[schedule] = _FOR_EVER
             return False
         slots.put((start.automation, first), start.run_id)
         if (start.automation, last) not in slots:
