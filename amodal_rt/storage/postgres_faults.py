@@ -23,6 +23,8 @@ _HINTS = {
 _AWAY = "see that the database runs and can be reached; the daemon goes on by itself"
 # The session was ended: by an administrator, a crash, a shutdown, or its own time limits.
 _ENDED = {"25P03", "57P01", "57P02", "57P03", "57P05"}
+# Statements that this session prepared no longer fit: a newer node has changed the tables.
+_OUTDATED = "0A000"
 _RETRIED = {"40001", "40P01"}
 _OURS = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
 
@@ -42,8 +44,8 @@ def state_of(error: BaseException) -> str | None:
 def ends_session(error: BaseException) -> bool:
     """Whether another connection must be made after this error: the server closed this one, or
     may no longer be the one that takes writes."""
-    state = state_of(error)
-    return state is not None and (state in _ENDED or state == _READ_ONLY or state.startswith("08"))
+    state = state_of(error) or ""
+    return state in _ENDED or state in (_READ_ONLY, _OUTDATED) or state.startswith("08")
 
 
 def is_retried(error: BaseException) -> bool:

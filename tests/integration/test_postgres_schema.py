@@ -151,6 +151,21 @@ def test_a_revision_that_fails_leaves_the_old_version_whole(empty: str, tmp_path
     PostgresServer(empty).open_writer().close()
 
 
+async def test_a_node_goes_on_when_a_newer_one_adds_to_the_tables(empty: str) -> None:
+    """Its prepared statements no longer fit what they select."""
+    async with opened(empty) as ledger:
+        await ledger.admit([given.start()])
+        for _ in range(20):
+            # Often enough on both readers' connections to have it prepared.
+            await asyncio.gather(ledger.last_runs(), ledger.last_runs())
+        ask(empty, "ALTER TABLE runs ADD COLUMN later text")
+
+        found = await asyncio.gather(*(ledger.last_runs() for _ in range(4)))
+        await ledger.admit([given.start()])
+
+    assert [list(each) for each in found] == [["digest"]] * 4
+
+
 @pytest.mark.parametrize("setting", [*SETTINGS, "synchronous_commit"])
 def test_every_session_is_durable_and_bounded(empty: str, setting: str) -> None:
     expected = {**SETTINGS, "synchronous_commit": "on"}[setting]
