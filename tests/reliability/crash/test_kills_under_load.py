@@ -17,6 +17,7 @@ ACKS = scaled(ci=7_000, full=21_000, soak=1_000_000)
 STOPS = scaled(ci=16, full=50, soak=500)
 IDS = scaled(ci=150, full=1_000, soak=2_000)
 COPIES = 20
+MOST_KILLS = scaled(ci=20, full=60, soak=500)
 MEAN_LIFE = 0.5
 """Seconds: short enough that some lives end before they are ready."""
 
@@ -77,12 +78,14 @@ async def test_the_same_id_sent_by_many_at_once_is_one_event(
 
         async def kill() -> None:
             nonlocal kills
-            while True:
+            # Bound, as on a slow machine the senders might never come to an end.
+            while kills < MOST_KILLS:
                 await siege.fall(signal.SIGKILL, after=1 + rng.expovariate(1 / MEAN_LIFE))
                 kills += 1
+            await sending
 
-        killing = asyncio.create_task(kill())
         sending = asyncio.create_task(send_all(siege, wanted, 64))
+        killing = asyncio.create_task(kill())
         await asyncio.wait({killing, sending}, return_when=asyncio.FIRST_COMPLETED)
         killing.cancel()
         await asyncio.wait({killing})
