@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amodal_rt import failpoints
-from amodal_rt.errors import AmodalError, ConflictError, InvalidError, NotFoundError
-from amodal_rt.errors import UnavailableError as Unavailable
+from amodal_rt.errors import (
+    AmodalError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 from amodal_rt.storage import faults, revision, tables
 from amodal_rt.storage.filesystem import make_private, sync_file, sync_folder
 
@@ -230,7 +235,7 @@ def _writing(target: Path, source: Path | None = None) -> Generator[None, None, 
             raise _damaged(source or target) from None
         raise faults.translated(error) from None
     except OSError as error:
-        raise Unavailable(
+        raise UnavailableError(
             f"{target} cannot be written: {error.strerror or type(error).__name__}",
             code="backup_failed",
             hint="choose a folder that can be written and has room for the whole ledger",
