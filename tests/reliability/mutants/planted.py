@@ -220,7 +220,6 @@ MUTANTS = (
         new="        await asyncio.wait({task})\n",
         tests=("tests/unit/engine/test_runner.py",),
         only="swallows",
-        quick=True,
     ),
     Mutant(
         name="any signature will do",
