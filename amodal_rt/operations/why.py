@@ -56,7 +56,8 @@ class Why:
         """The latest rulings, newest first; or all that is known `at` an instant (ISO time, or
         `24h` for a day ago), of an event, of a run, or of what a sender calls a delivery.
 
-        Raises NotFoundError (`nothing_known`) for an id that nobody has on record.
+        Raises NotFoundError (`nothing_known`) for an id that nobody has on record, InvalidError
+        (`bad_instant`) for a text that is no instant and no delivery's name.
         """
         if not at:
             wanted = RunFilter(automation=automation, limit=limit)
@@ -99,7 +100,7 @@ class Why:
     async def _of_delivery(self, automation: str, name: str, error: InvalidError) -> list[Document]:
         events = await self._ledger.list_events(limit=10, automation=automation, delivery_id=name)
         if not events:
-            raise _unknown(automation, name, hint=error.hint)
+            raise error
         return await self._of_events(automation, events)
 
     async def _of_events(self, automation: str, events: Sequence[EventRecord]) -> list[Document]:
@@ -290,9 +291,9 @@ def _roughly(left: timedelta) -> str:
     return f"{seconds}s"
 
 
-def _unknown(automation: str, id: str, *, hint: str | None = None) -> NotFoundError:
+def _unknown(automation: str, id: str) -> NotFoundError:
     return NotFoundError(
         f"nothing called {id!r} is on record for {automation}",
         code="nothing_known",
-        hint=hint or "rows and events older than their retention are gone",
+        hint="what is older than its retention is gone",
     )

@@ -126,7 +126,7 @@ async def test_a_server_stays_warm_between_runs_and_sees_little_of_our_environme
 
     assert seen[0]["pid"] == seen[1]["pid"] != os.getpid()
     assert seen[0]["group"] == seen[0]["pid"]
-    given = {"PATH", "HOME", "LANG", "MCP_CALLS"}
+    given = {"PATH", "HOME", "LANG", "MCP_CALLS", "AMODAL_RT_CAUSE"}
     assert given <= set(seen[0]["names"])
     # What the interpreter adds by itself may be there, and nothing else.
     assert set(seen[0]["names"]) - given <= {"LC_CTYPE", "PWD", "SHLVL", "_"}

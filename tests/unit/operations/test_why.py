@@ -10,7 +10,7 @@ from amodal_rt.domain.automation import CatchUp, CatchUpPolicy, Lifecycle
 from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.run import SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.errors import NotFoundError
+from amodal_rt.errors import InvalidError, NotFoundError
 from amodal_rt.ids import sortable
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.why import Why
@@ -205,7 +205,17 @@ async def test_a_refused_request_is_told_of_near_its_instant(desk: Desk, why: Wh
     assert [row["status"] for row in later] == ["no_slot"]
 
 
-@pytest.mark.parametrize("asked", ["evt_zzzzzzzzzzzzzzzz", "run_zzzzzzzzzzzzzzzz", "nonsense", "x"])
+@pytest.mark.parametrize("asked", ["nonsense", "x", "2026-03-01T09:00:00"])
+async def test_what_is_neither_an_instant_nor_a_delivery_is_invalid(
+    desk: Desk, why: Why, asked: str
+) -> None:
+    desk.files.add(live(definition("a", cron())))
+    with pytest.raises(InvalidError) as caught:
+        await why.explain(ADA, "a", at=asked)
+    assert caught.value.code == "bad_instant"
+
+
+@pytest.mark.parametrize("asked", ["evt_zzzzzzzzzzzzzzzz", "run_zzzzzzzzzzzzzzzz"])
 async def test_what_nobody_knows_is_not_found(desk: Desk, why: Why, asked: str) -> None:
     desk.files.add(live(definition("a", cron())))
     with pytest.raises(NotFoundError) as caught:
