@@ -57,6 +57,7 @@ def test_an_empty_object_means_all_defaults() -> None:
         ("public_url", "https://h.example/", "public_url", "https://h.example"),
         ("limits", {"concurrency": 2, "queue": 5, "start_within": "5m"}, "limits",
          WorkspaceLimits(concurrency=2, queue=5, start_within=timedelta(minutes=5))),
+        ("limits", {"history": "365d"}, "limits", WorkspaceLimits(history=timedelta(days=365))),
         ("egress", {"allowPrivate": ["10.0.0.0/8", "::1"]}, "allow_private", ("10.0.0.0/8", "::1")),
         ("defaults", {"catch_up": {"policy": "none"}, "agent": "a"}, "defaults",
          {"catchUp": {"policy": "none"}, "agent": "a"}),
@@ -131,3 +132,10 @@ def test_a_key_written_into_the_file_is_a_warning() -> None:
     assert found
     assert (problem.severity, problem.code, problem.line) == ("warning", "secret_in_file", 2)
     assert "planted" not in problem.sentence()
+
+
+def test_history_is_not_shorter_than_deliveries_are_recognised() -> None:
+    problem = _refused('{"limits": {"history": "6d"}}')
+
+    assert problem.code == "bad_history"
+    assert _parse(limits={"history": "7d"}).limits.history == timedelta(days=7)
