@@ -7,6 +7,8 @@ AT_LEAST: Mapping[str, Mapping[str, int]] = {
     "crash": {"kills": 100, "acks": 20_000, "stops": 50, "failpoint_pairs": 200},
     "simulation": {"simulated_months": 2_000},
     "cluster": {"nodes_killed": 10, "nodes_paused": 5, "nodes_cut": 3, "database_restarts": 5},
+    "time": {"zones": 60, "expressions": 8},
+    "clock": {"clock_jumps": 12},
     "hostile": {"fuzz_executions": 1_000_000},
     "mutants": {"bugs_planted": 12},
 }

@@ -217,7 +217,9 @@ class Story:
 
     def _furnish(self) -> None:
         here = self._services
-        settings = self._world.model.settings(limits={"concurrency": 10})
+        settings = self._world.model.settings(
+            limits={"concurrency": 10}, alerts={"heartbeatUrl": f"{here}/heartbeat"}
+        )
         self._write("amodal.json", settings)
         self._write(".env", f"MODEL_KEY={CANARIES[1]}\nHOOK_SECRET={SECRET}\n")
         (self.root / ".env").chmod(0o600)

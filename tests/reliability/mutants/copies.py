@@ -14,7 +14,7 @@ from planted import Mutant
 
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = ("amodal_rt", "automations.example", "docs", "pyproject.toml", "tests")
-LONGEST = 240
+LONGEST = 120
 """Seconds that the tests of one bug may take, a minute's time limit of a test within."""
 TESTS_FAILED = 1
 """pytest's exit status when tests ran and some failed; a file that cannot be read has another."""

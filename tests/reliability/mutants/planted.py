@@ -172,6 +172,15 @@ MUTANTS = (
         only="sqlite and open",
     ),
     Mutant(
+        name="a heartbeat while unwell",
+        file="amodal_rt/daemon/heartbeat.py",
+        old="            self._withheld = True\n            return False\n",
+        new="            self._withheld = True\n",
+        tests=("tests/unit/daemon/test_heartbeat.py",),
+        only="withheld",
+        quick=True,
+    ),
+    Mutant(
         name="no catch-up",
         file="amodal_rt/triggers/cron.py",
         old="            ruled = max(state.counted_from, state.last_slot or state.counted_from)\n",
