@@ -1,9 +1,9 @@
 """Schedules against a calendar that is written a second time, by walking every minute."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,8 +12,10 @@ from cronsim import CronSim
 from amodal_rt.domain import schedule
 from amodal_rt.domain.trigger import Schedule
 
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
+sys.path.insert(0, str(Path(__file__).parents[1] / "reliability" / "time"))
+
+from walked_calendar import HOUR, MINUTE, Walk, due, walk
+
 ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -52,51 +54,6 @@ EXPRESSIONS = (
     "0 3 1 * sun",
     "45 23 31 dec *",
 )
-WORDS = {"sun": "0", "dec": "12"}
-LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-
-
-def numbers(text: str, low: int, high: int) -> set[int]:
-    found: set[int] = set()
-    for term in text.split(","):
-        span, _, step = term.partition("/")
-        first, _, end = ("*", "", "") if span == "*" else span.partition("-")
-        start, stop = (low, high) if first == "*" else (int(first), int(end or first))
-        found |= set(range(start, stop + 1, int(step or 1)))
-    return found
-
-
-@cache
-def judge(expression: str) -> Callable[[datetime], bool]:
-    """Whether a reading of the wall clock is one that the expression names."""
-    fields = [WORDS.get(each, each) for each in expression.split()]
-    minutes, hours, days, months, weekdays = (
-        numbers(field, *limits) for field, limits in zip(fields, LIMITS, strict=True)
-    )
-    both = fields[2].startswith("*") or fields[4].startswith("*")
-
-    def names(wall: datetime) -> bool:
-        if wall.minute not in minutes or wall.hour not in hours or wall.month not in months:
-            return False
-        in_month = wall.day in days
-        in_week = bool({wall.isoweekday(), wall.isoweekday() % 7} & weekdays)
-        return in_month and in_week if both else in_month or in_week
-
-    return names
-
-
-@dataclass(frozen=True)
-class Walk:
-    """Every minute of some days of a zone: by instant, and by reading of its wall clock.
-
-    `slots` maps each reading to the instant of its slot: the first of a repeat, the end of
-    the gap that it fell in.
-    """
-
-    start: datetime
-    end: datetime
-    instants: tuple[tuple[datetime, datetime], ...]
-    slots: tuple[tuple[datetime, datetime], ...]
 
 
 @cache
@@ -114,35 +71,6 @@ def walks(name: str) -> tuple[Walk, ...]:
     return tuple(found) or (
         walk(zone, datetime(2026, 2, 27, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)),
     )
-
-
-def walk(zone: ZoneInfo, start: datetime, end: datetime) -> Walk:
-    instants: list[tuple[datetime, datetime]] = []
-    slots: dict[datetime, datetime] = {}
-    last = None
-    # From a day before, so that a gap or a repeat at the beginning is known for one.
-    instant = start - 24 * HOUR
-    while instant <= end:
-        wall = instant.astimezone(zone).replace(tzinfo=None)
-        instants.append((instant, wall))
-        if last is not None:
-            missing = last + MINUTE
-            while missing < wall:
-                slots.setdefault(missing, instant)
-                missing += MINUTE
-        slots.setdefault(wall, instant)
-        last, instant = wall, instant + MINUTE
-    return Walk(start, end, tuple(instants), tuple(slots.items()))
-
-
-def due(expression: str, walked: Walk) -> list[datetime]:
-    names = judge(expression)
-    minute, hour = expression.split()[:2]
-    if minute.startswith("*") or hour.startswith("*"):
-        found = {instant for instant, wall in walked.instants if names(wall)}
-    else:
-        found = {instant for wall, instant in walked.slots if names(wall)}
-    return sorted(each for each in found if walked.start < each <= walked.end)
 
 
 @pytest.mark.parametrize("name", ZONES)

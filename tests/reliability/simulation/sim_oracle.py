@@ -6,7 +6,7 @@ program decides. Nominal slots come from a calendar of its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sim_calendar import Slots
 
@@ -16,6 +16,8 @@ from amodal_rt.ports import DEDUP_RETENTION, Receipt, RunRef, ScheduleState
 
 REACHED = timedelta(seconds=60)
 """A slot that is no older is on time."""
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 TICK_SECONDS = 5.0
 GRACE_SECONDS = 1.5
 """Delays of the ledger that a scheduler may meet on its way, in elapsed seconds."""
@@ -29,6 +31,7 @@ class Era:
     counted_from: datetime | None = None
     ended: datetime | None = None
     ended_at: float = float("inf")
+    began_at: float = float("inf")
 
 
 @dataclass
@@ -73,26 +76,29 @@ class Oracle:
 
     # schedules
 
-    def on_states(self, states: Sequence[ScheduleState]) -> None:
+    def on_states(self, states: Sequence[ScheduleState], elapsed: float) -> None:
         for state in states:
             era = self.watched[state.automation].eras.get(state.fingerprint)
             if era is not None and era.counted_from is None:
-                era.counted_from = state.counted_from
+                era.counted_from, era.began_at = state.counted_from, elapsed
 
     def on_admit(self, starts: Sequence[Start], refs: Sequence[RunRef], elapsed: float) -> None:
         expected = 0
-        refused: set[tuple[str, str | None]] = set()
+        refused: dict[tuple[str, str | None], datetime] = {}
+        stood = {name: max(each.covered, default=_NEVER) for name, each in self.watched.items()}
         for start in starts:
             if start.scheduled_for is None:
                 expected += 1
                 continue
-            covered = self.watched[start.automation].covered
+            watched = self.watched[start.automation]
+            covered = watched.covered
             key = (start.automation, start.schedule_key)
-            if key in refused:
+            if start.scheduled_for <= refused.get(key, _NEVER):
                 continue
             if start.scheduled_for in covered:
+                refused.setdefault(key, stood.get(start.automation, _NEVER))
                 if start.count > 1:
-                    refused.add(key)
+                    refused[key] = _FOR_EVER
                 continue
             expected += 1
             self._cover(start, elapsed)

@@ -228,7 +228,7 @@ class Simulation:
     ) -> None:
         oracle, now = self.oracle, self.world.elapsed
         if name == "set_schedule_states":
-            oracle.on_states(args[0])
+            oracle.on_states(args[0], now)
         elif name == "admit":
             oracle.on_admit(args[0], result, now)
         elif name == "accept":
@@ -286,21 +286,27 @@ class Simulation:
         """Slots that were ruled on later than a node that was well allows."""
         watched = self.oracle.watched[name]
         found: list[str] = []
+        begun = {
+            slot: era.began_at
+            for era in watched.eras.values()
+            if era.counted_from
+            for slot in era.slots.between(era.counted_from, era.ended or self.world.highest)
+        }
         for slot, ruled in watched.covered.items():
-            limit = self._limit(slot)
+            limit = self._limit(slot, begun.get(slot, float("inf")))
             if ruled > limit:
                 found.append(f"{name} {slot}: ruled on at {ruled:.2f}s, not by {limit:.2f}s")
         return found
 
-    def _limit(self, slot: datetime) -> float:
+    def _limit(self, slot: datetime, since: float = 0.0) -> float:
         """When a node that was well all the time, under a clock that showed the slot, must
-        have ruled on it."""
+        have ruled on it, if its schedule was known `since` then."""
         limits = [float("inf")]
         for number, (turned_at, turned) in enumerate(self.turns):
             until = self.turns[number + 1][0] if number + 1 < len(self.turns) else float("inf")
             shown = max((slot - self.start - turned) / timedelta(seconds=1) / RATE, turned_at)
             for begin, end in self.well:
-                limit = max(shown, begin) + TICK_SECONDS + GRACE_SECONDS
+                limit = max(shown, begin, since) + TICK_SECONDS + GRACE_SECONDS
                 if limit <= min(end, until):
                     limits.append(limit)
                     break

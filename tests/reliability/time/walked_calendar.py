@@ -117,7 +117,7 @@ def every(
     """The slots of an interval in `(after, until]`, counted from `start_at` one by one."""
     slot, found = start_at, list[datetime]()
     if slot <= after:
-        slot += int((after - slot) / length) * length
+        slot += (after - slot) // length * length
     while slot <= until:
         if slot > after:
             found.append(slot)
