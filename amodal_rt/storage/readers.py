@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from amodal_rt.storage import faults
 from amodal_rt.storage.session import Fate, Session
+from amodal_rt.storage.writer import SILENCE
 
 T = TypeVar("T")
 THREADS = 2
@@ -22,6 +23,7 @@ class Readers:
     def __init__(self, open_session: Callable[[], Session]) -> None:
         self._open = open_session
         self._idle: queue.SimpleQueue[Session] = queue.SimpleQueue()
+        self._busy: set[Session] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger-reader")
         self._closed = False
 
@@ -29,12 +31,19 @@ class Readers:
         """The value of `work`. Raises UnavailableError (`ledger`) when the file cannot be read."""
         if self._closed:
             raise faults.unavailable("closed")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+        loop = asyncio.get_running_loop()
+        silence = loop.call_later(SILENCE, self._cut)
+        try:
+            return await loop.run_in_executor(self._threads, self._read, work)
+        finally:
+            silence.cancel()
 
     async def close(self) -> None:
         """Wait for the reads under way and close all connections."""
         self._closed = True
+        silence = asyncio.get_running_loop().call_later(SILENCE, self._cut)
         await asyncio.to_thread(self._threads.shutdown)
+        silence.cancel()
         while not self._idle.empty():
             self._idle.get().close()
 
@@ -43,10 +52,18 @@ class Readers:
             session = self._idle.get_nowait()
         except queue.Empty:
             session = self._open()
+        self._busy.add(session)
         try:
             return self._try(session, work)
         finally:
+            self._busy.discard(session)
             self._idle.put(session)
+
+    def _cut(self) -> None:
+        """Wake those who read from a database that has fallen silent. A read that did answer
+        is tried once more."""
+        for session in list(self._busy):
+            session.cut()
 
     def _try(self, session: Session, work: Callable[[Connection], T]) -> T:
         # A connection that was cut while it was idle says so only when it is used.

@@ -230,11 +230,15 @@ async def test_a_server_that_falls_silent_is_given_up_and_found_again(
 ) -> None:
     server = postgres_server.shared()
     await postgres_node.accept(ledger, "before")
+    assert await count(ledger) == 1
     server.pause()
     try:
         async with asyncio.timeout(45):
+            reading = asyncio.ensure_future(ledger.find_event("evt_before"))
             with pytest.raises(UnavailableError):
                 await postgres_node.accept(ledger, "silent")
+            with pytest.raises(UnavailableError):
+                await reading
             with pytest.raises(UnavailableError):
                 await ledger.find_event("evt_before")
     finally:
