@@ -208,6 +208,22 @@ async def test_events_of_an_automation_are_those_sent_to_it_or_that_started_it(
     assert [record.event.id for record in listed] == [started.id, addressed.id]
 
 
+async def test_events_are_listed_by_what_their_sender_calls_them(ledger: Ledger) -> None:
+    first, second, other = (
+        given.event(address="digest", delivery_id="72d3162e"),
+        given.event(address="other", delivery_id="72d3162e"),
+        given.event(address="digest", delivery_id="else"),
+    )
+    for event in (first, second, other, given.event(address="digest")):
+        await ledger.accept(event, dedup=None, starts=[], queue_limit=PLENTY)
+
+    named = await ledger.list_events(limit=10, delivery_id="72d3162e")
+    both = await ledger.list_events(limit=10, automation="digest", delivery_id="72d3162e")
+
+    assert [record.event.id for record in named] == [second.id, first.id]
+    assert [record.event.id for record in both] == [first.id]
+
+
 async def test_the_newest_hundred_rejections_of_each_endpoint_are_kept(ledger: Ledger) -> None:
     quiet = Rejection(endpoint="quiet", automation=None, reason="signature", at=NOW)
     await ledger.reject(quiet)
