@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Delete, Executable, Table, func, select
+from sqlalchemy import Column, Connection, Delete, Executable, Table, select
 
 from amodal_rt import failpoints
 from amodal_rt.clock import Clock, to_millis
@@ -88,12 +88,18 @@ class RetentionRows(Part):
         slots, name = tables.occurrences.c, ""
         # From name to name along the key: no other index knows how old a slot is.
         while True:
-            following = select(func.min(slots.automation)).where(slots.automation > name)
-            found = await self._database.read(_scalar(following))
-            if found is None:
+            oldest = (
+                select(slots.automation, slots.scheduled_for)
+                .where(slots.automation > name)
+                .order_by(slots.automation, slots.scheduled_for)
+                .limit(1)
+            )
+            found = await self._database.read(_rows(oldest))
+            if not found:
                 return
-            name = str(found)
-            await batches.sweep(forgetting.slots_of(name, before))
+            name = found[0]["automation"]
+            if found[0]["scheduled_for"] < before:
+                await batches.sweep(forgetting.slots_of(name, before))
 
     async def _forget_versions(self, batches: "_Batches", before: int) -> None:
         unused = await self._database.read(forgetting.unused_versions(before))
@@ -178,7 +184,3 @@ def _columns(table: Table, at: "Column[int]") -> list[Any]:
 
 def _rows(query: Executable) -> Callable[[Connection], list[Row]]:
     return lambda connection: list(connection.execute(query).mappings())
-
-
-def _scalar(query: Executable) -> Callable[[Connection], object]:
-    return lambda connection: connection.execute(query).scalar()

@@ -75,6 +75,9 @@ class Disk(Protocol):
     def deleted(self, path: Path, *, durably: bool) -> None: ...
 
 
+_ALIVE: list["FaultVfs"] = []
+
+
 class FaultVfs:
     """The file system; without a disk it lets everything through."""
 
@@ -87,6 +90,8 @@ class FaultVfs:
         self._names: dict[int, Path] = {}
         self._tables: dict[int, _IoMethods] = {}
         self._keep: list[Any] = []
+        # A connection that is collected later still calls into it.
+        _ALIVE.append(self)
         self._vfs = _Vfs.from_buffer_copy(self._real.contents)
         self._vfs.zName = b"faulty"
         self._vfs.pNext = None

@@ -133,6 +133,22 @@ def test_each_operation_fails(
 
 
 @pytest.mark.parametrize("sweep", STATES, indirect=True, ids=str)
+def test_each_reading_and_each_opening_fails(
+    sweep: Sweep, figures: Figures, rng: random.Random
+) -> None:
+    step = scaled(ci=15, full=4, soak=1)
+    nth = 1 + rng.randrange(step)
+    while True:
+        disk = FailingDisk(nth=nth, kinds=frozenset({fault_vfs.READ, fault_vfs.OPEN}))
+        told = sweep.work(disk)
+        if not disk.fired:
+            break
+        judge(figures, sweep.path, told, f"reading {nth} of {disk.seen}")
+        nth += step
+    assert nth > step
+
+
+@pytest.mark.parametrize("sweep", STATES, indirect=True, ids=str)
 def test_power_is_lost_at_each_operation(
     sweep: Sweep, figures: Figures, rng: random.Random
 ) -> None:
