@@ -61,6 +61,8 @@ def test_an_empty_object_means_all_defaults() -> None:
         ("egress", {"allowPrivate": ["10.0.0.0/8", "::1"]}, "allow_private", ("10.0.0.0/8", "::1")),
         ("defaults", {"catch_up": {"policy": "none"}, "agent": "a"}, "defaults",
          {"catchUp": {"policy": "none"}, "agent": "a"}),
+        ("database", "env:DATABASE_URL", "database", SecretRef("DATABASE_URL")),
+        ("database", None, "database", None),
         ("adminListen", None, "listen", "127.0.0.1:3847"),
         ("alerts", {}, "alerts", WorkspaceAlerts()),
         ("alerts", {"targets": [{"type": "callback"}], "heartbeatUrl": "env:BEAT"}, "alerts",
@@ -81,6 +83,7 @@ def test_a_key_is_read(key: str, value: object, field: str, expected: object) ->
         ('{"alerts":\n{"targets": ["gone"]}}', "unknown_target", 2, '"gone"', "amodal.json"),
         ('{"alerts": {"heartbeatURL": "env:H"}}', "unknown_key", 1, "alerts", '"heartbeatUrl"'),
         ('{"alerts":\n{"heartbeatUrl": "h.example"}}', "bad_url", 2, "http", "https://"),
+        ('{\n"database": "sqlite:///x"}', "bad_database", 2, "PostgreSQL", "env:DATABASE_URL"),
         ('{\n"adminListen": "x:1"}', "not_yet", 2, "adminListen", ""),
         ('{\n"api": {}}', "not_yet", 2, "api is not built yet", ""),
         ('{"limits": {"concurrency": 0}}', "wrong_value", 1, "limits.concurrency", ""),
@@ -121,6 +124,16 @@ def test_what_is_wrong_is_named(
     assert (problem.code, problem.line) == (code, line)
     assert says in problem.message
     assert (hint or "") in (problem.hint or "")
+    assert "planted" not in problem.sentence()
+
+
+def test_a_database_written_into_the_file_is_a_warning() -> None:
+    text = '{"database": "postgresql://ada:planted@db/amodal"}'
+
+    found, (problem,) = parse_settings(text.encode(), "amodal.json")
+
+    assert found is not None
+    assert (problem.code, problem.severity) == ("secret_in_file", "warning")
     assert "planted" not in problem.sentence()
 
 
