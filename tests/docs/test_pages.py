@@ -77,7 +77,11 @@ def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
         return parse_connection("shown", {"spec.json": _REST, "access.json": text})[1]
     if keys <= _known(SettingsShape):
         return parse_settings(text, "amodal.json")[1]
-    sent = {"automation", "run_id", "text"}, {"sequence", "type", "data"}
+    sent = (
+        {"automation", "run_id", "text"},
+        {"automation", "condition", "text"},
+        {"sequence", "type", "data"},
+    )
     assert any(keys >= each for each in sent), f"what is this? {sorted(keys)}"
     return ()
 
