@@ -105,7 +105,7 @@ class Watch:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.hook = child.client.get("/v1/automations/healthy")["webhook_url"]
-        self.slowest = 0.0
+        self.took: list[float] = []
         self.runs: list[str] = []
         self.most_mb = 0.0
         self._over = threading.Event()
@@ -125,7 +125,7 @@ class Watch:
             began = time.monotonic()
             status, answer = self.child.post(self.hook)
             assert status == 202, answer
-            self.slowest = max(self.slowest, time.monotonic() - began)
+            self.took.append(time.monotonic() - began)
             self.runs.append(answer["run_id"])
             self.most_mb = max(self.most_mb, _memory_mb(self.child.process.pid))
 
@@ -163,9 +163,11 @@ def test_nothing_that_misbehaves_outlives_its_deadline_or_harms_others(
             _no_process_below(child.process.pid)
             figures.add("misbehaving", len(names))
             figures.add("webhooks_beside", len(watch.runs))
-            figures.note("slowest_webhook_ms", round(watch.slowest * 1000))
+            slow = sorted(watch.took)[int(len(watch.took) * 0.9)]
+            figures.note("webhook_p90_ms", round(slow * 1000))
             figures.note("growth_mb", round(watch.most_mb - watch.before_mb))
-            assert watch.slowest < 1.0
+            assert slow < 1.0
+            assert max(watch.took) < SUPERVISOR_SECONDS
             assert child.stop() == 0
 
 
