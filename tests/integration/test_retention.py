@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import daemon_child
 import older_ledger as older
 import pytest
 from older_ledger import NOW, start
@@ -252,6 +253,28 @@ async def test_freed_pages_are_used_again(ledger: SqliteLedger, tmp_path: Path) 
         assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
     assert path.stat().st_size <= once * 1.2
+
+
+def test_the_daemon_forgets_by_the_settings_of_its_workspace(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    path = root / ".amodal-rt" / "ledger.sqlite"
+    daemon_child.automation(root, "digest")
+    daemon_child.write(root, "amodal.json", {"limits": {"history": "7d"}})
+    path.parent.mkdir(mode=0o700)
+
+    async def make() -> None:
+        async with older.opened(path) as ledger:
+            await ledger.set_fact("k", "v")
+
+    asyncio.run(make())
+    _many(path, 50)
+
+    with daemon_child.daemon(root) as child:
+        left = daemon_child.eventually(
+            lambda: 1 if len(child.client.get("/v1/runs", {"limit": "100"})) == 1 else 0
+        )
+
+    assert left == 1
 
 
 def _many(path: Path, runs: int) -> None:
