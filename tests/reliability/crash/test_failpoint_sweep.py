@@ -85,7 +85,7 @@ def test_a_second_kill_during_recovery_breaks_no_promise(
     there = [
         (*each.fates, f"{hit}=kill") for each in killed_once if each.deaths for hit in each.recovery
     ]
-    pairs = rng.sample(there, min(len(there), PAIRS + PAIRS // 10))
+    pairs = rng.sample(there, min(len(there), PAIRS + PAIRS // 4))
     played = play_all(stage, pairs, world=world, zygote=zygote, first=10_000)
     twice = [each for each in played if each.deaths >= 2]
     figures.add("failpoint_pairs", len(twice))
