@@ -191,7 +191,7 @@ def test_no_limit_is_exceeded_by_any_number_of_starts(
     with daemon(root) as child:
         urls = {name: _hook(child, name) for name in [*names, "rare"]}
         # Of the skipping ones nearly all may come, of the queueing ones as many as can run.
-        shares = [9 if number % 2 else 1 for number in range(6)]
+        shares = [29 if number % 2 else 1 for number in range(6)]
         asked = rng.choices(names, shares, k=count) + ["rare"] * 50
         rng.shuffle(asked)
         load = post_all(((urls[name], b"{}") for name in asked), connections=32)
