@@ -93,6 +93,9 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"written: {file}")
         for sentence in _unkept(config, document):
             terminalreporter.write_line(f"not as promised: {sentence}", red=True)
+            # All green and not all done is red, too.
+            assert terminalreporter._session is not None
+            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _unkept(config: pytest.Config, document: Mapping[str, Any]) -> list[str]:
