@@ -53,9 +53,9 @@ def take(ledger: Path, target: Path, *, force: bool = False) -> Copied:
     """Copy the ledger as it is at one moment into the new file `target`, private and checked.
 
     The file is there whole or not at all. Raises NotFoundError (`ledger_missing`),
-    ConflictError (`file_exists` unless `force`; `ledger_foreign`; `restore_unfinished`),
-    InvalidError (`ledger_damaged` when the copy does not pass SQLite's own check) and
-    UnavailableError (`ledger`, `backup_failed`).
+    ConflictError (`file_exists` unless `force`; `ledger_foreign`; `restore_unfinished`;
+    `ledger_damaged` when the copy does not pass SQLite's own check) and UnavailableError
+    (`ledger`, `backup_failed`).
     """
     if not ledger.is_file():
         raise NotFoundError(
@@ -96,7 +96,7 @@ def prepare(
     what is in it.
 
     The ledger itself is not touched. Raises NotFoundError (`file_not_found`), ConflictError
-    (`ledger_newer`, `ledger_foreign`), InvalidError (`ledger_damaged`), UnavailableError.
+    (`ledger_newer`, `ledger_foreign`, `ledger_damaged`) and UnavailableError.
     """
     if not backup.is_file():
         raise NotFoundError(f"there is no file {backup}", code="file_not_found")
@@ -207,8 +207,8 @@ def _check(raw: sqlite3.Connection, source: Path) -> None:
         raise _damaged(source)
 
 
-def _damaged(source: Path) -> InvalidError:
-    return InvalidError(
+def _damaged(source: Path) -> ConflictError:
+    return ConflictError(
         f"{source} is damaged: SQLite's own check finds faults in it",
         code="ledger_damaged",
         hint="restore a backup that was made before it was",
