@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from outside import WRITES, Arrived
+from surroundings import WRITES, Arrived
 from town import LIMITS, OVERALL, Town
 
 _ENDS = ("run.finished", "run.resumed", "run.retried")

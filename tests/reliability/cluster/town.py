@@ -20,7 +20,7 @@ from typing import Any, Self
 import aiohttp
 import postgres_server
 from netns import Machine, Network
-from outside import Outside
+from surroundings import Outside
 
 import amodal_rt
 

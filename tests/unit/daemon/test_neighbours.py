@@ -1,7 +1,6 @@
 """What one node tells the others, and what it makes of their words."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -24,14 +23,18 @@ class Wire:
         await asyncio.Event().wait()
 
 
-def heard(signals: SharedSignals, topic: str) -> tuple[asyncio.Task[None], Callable[[], None]]:
-    listening = signals.listen(topic)
-    wait = listening.__enter__()
+async def heard(signals: SharedSignals, topic: str) -> "asyncio.Task[None]":
+    """Ends when the topic is notified."""
+    listening = asyncio.Event()
 
-    async def waited() -> None:
-        await wait()
+    async def wait() -> None:
+        with signals.listen(topic) as notified:
+            listening.set()
+            await notified()
 
-    return asyncio.create_task(waited()), lambda: listening.__exit__(None, None, None)
+    task = asyncio.create_task(wait())
+    await listening.wait()
+    return task
 
 
 @pytest.mark.parametrize(
@@ -48,13 +51,12 @@ def heard(signals: SharedSignals, topic: str) -> tuple[asyncio.Task[None], Calla
 async def test_what_concerns_others_is_told_to_them(topic: str, is_told: bool) -> None:
     signals, wire = SharedSignals(), Wire()
     signals.share(wire.tell)
-    waiting, leave = heard(signals, topic)
+    waiting = await heard(signals, topic)
 
     signals.notify(topic)
     await asyncio.wait_for(waiting, 5)
 
     assert wire.told == ([topic] if is_told else [])
-    leave()
 
 
 async def test_facts_of_another_node_are_read_before_anybody_here_is_told() -> None:
@@ -65,7 +67,7 @@ async def test_facts_of_another_node_are_read_before_anybody_here_is_told() -> N
 
     neighbours = Neighbours(signals, reread=reread, clock=clock)
     running = asyncio.create_task(neighbours.run(wire))
-    waiting, leave = heard(signals, FACTS)
+    waiting = await heard(signals, FACTS)
     waiting.add_done_callback(lambda _: order.append("told"))
     await clock.settle()
 
@@ -75,7 +77,6 @@ async def test_facts_of_another_node_are_read_before_anybody_here_is_told() -> N
     assert order == ["read", "told"]
     # Told again, the two would tell each other for ever.
     assert wire.told == []
-    leave()
     running.cancel()
 
 
@@ -100,9 +101,8 @@ async def test_other_words_wake_whoever_waits_here() -> None:
     async def reread() -> None:
         raise AssertionError
 
-    waiting, leave = heard(signals, OUTBOX)
+    waiting = await heard(signals, OUTBOX)
 
     Neighbours(signals, reread=reread, clock=clock).hear(OUTBOX)
 
     await asyncio.wait_for(waiting, 5)
-    leave()

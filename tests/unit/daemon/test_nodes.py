@@ -220,7 +220,7 @@ async def test_pending_runs_are_looked_for_when_a_node_is_gone(
     cut, other = nodes
     cut.ledger.away = True
     with other.signals.listen(RUNS_PENDING) as wait:
-        waiting = asyncio.create_task(wait())
+        waiting = asyncio.ensure_future(wait())
 
         await clock.advance(SECONDS + 2)
 
@@ -250,7 +250,7 @@ async def test_messages_of_a_node_that_is_gone_are_announced(
     node = nodes[0]
     node.ledger.left_behind = 1
     with node.signals.listen(OUTBOX) as wait:
-        waiting = asyncio.create_task(wait())
+        waiting = asyncio.ensure_future(wait())
 
         await clock.advance(2)
 
