@@ -18,6 +18,8 @@ OVERDUE = timedelta(seconds=60)
 """How long after it is due a slot must have its row."""
 CONFIRM_SECONDS = 5.0
 """How long it must be seen so: a machine that slept wakes with everything overdue."""
+_FRESH = 1_000
+"""How many calendars one look opens: thousands at once would hold up everything else."""
 
 Key = tuple[str, str]
 States = Mapping[Key, ScheduleState]
@@ -35,6 +37,7 @@ class Overdue:
         self._clock = clock
         self._next: dict[Key, tuple[str, datetime, datetime | None]] = {}
         self._seen: dict[str, float] = {}
+        self._left = _FRESH
 
     async def look(self, snapshot: Snapshot) -> list[Sighting]:
         """What is overdue, and was so for a while. Raises UnavailableError."""
@@ -56,6 +59,8 @@ class Overdue:
         now: datetime,
     ) -> list[Sighting]:
         found: list[Sighting] = []
+        self._left = _FRESH
+        self._next = {key: known for key, known in self._next.items() if key in states}
         for name, trigger in _watched(snapshot, facts):
             state = states.get((name, trigger.key))
             due = self._due(trigger, state) if state else None
@@ -73,13 +78,17 @@ class Overdue:
         return found
 
     def _due(self, trigger: CronTrigger, state: ScheduleState) -> datetime | None:
-        """The first slot that was not ruled on; None where the schedule has just been changed."""
+        """The first slot that was not ruled on; None where the schedule has just been changed,
+        or where it is for a later look to find out."""
         if state.fingerprint != schedule.fingerprint(trigger.schedule):
             return None
         key = state.automation, state.key
         ruled = max(state.counted_from, state.last_slot or state.counted_from)
         known = self._next.get(key)
         if known is None or known[:2] != (state.fingerprint, ruled):
+            if self._left <= 0:
+                return None
+            self._left -= 1
             following = schedule.first_after(trigger.schedule, ruled)
             known = self._next[key] = (state.fingerprint, ruled, following)
         return known[2]

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 from amodal_rt import failpoints
@@ -40,6 +41,7 @@ GRACE_SECONDS = SECONDS + 2
 _LONGEST_SLEEP = 60.0
 _LEDGER_PAUSE = 1.0
 _LAST_SECONDS = 2.0
+_BREATH = 0.2
 
 _log = Log("delivery")
 
@@ -95,6 +97,7 @@ class Sender:
         self._ended = asyncio.Event()
         self._ended.set()
         self._seen: int | None = None
+        self._in_vain: datetime | None = None
         self.looked_at = clock.monotonic()
         """When it last looked for due messages, by the monotonic clock: at least every minute
         while all is well."""
@@ -149,7 +152,10 @@ class Sender:
         if snapshot.version != self._seen:
             await forget_readdressed(self._outbox, self._catalogue.environment())
             self._seen = snapshot.version
-        for record in await self._outbox.claim_messages(limit=free, now=self._clock.now()):
+        now = self._clock.now()
+        records = await self._outbox.claim_messages(limit=free, now=now)
+        self._in_vain = None if records else now
+        for record in records:
             task = asyncio.create_task(self._carry(record), name=record.message.delivery_id)
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -171,6 +177,9 @@ class Sender:
     async def _sleep_until_due(self) -> None:
         due = await self._outbox.next_due_at()
         seconds = _LONGEST_SLEEP if due is None else (due - self._clock.now()).total_seconds()
+        if due is not None and self._in_vain is not None and due <= self._in_vain:
+            # It was due and was not given to us: this node may claim nothing for the moment.
+            seconds = max(seconds, _BREATH)
         await self._clock.sleep(min(seconds, _LONGEST_SLEEP))
 
     async def _carry(self, record: DeliveryRecord) -> None:

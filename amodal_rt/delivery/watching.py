@@ -72,7 +72,7 @@ class Watch:
         self._files = BadFiles(clock)
         self._overdue = Overdue(ledger, clock)
         self._seldom: list[Sighting] = []
-        self._seldom_at = float("-inf")
+        self._seldom_at = clock.monotonic()
         self.looked_at: float | None = None
         """When it last saw everything, by the monotonic clock; None before the first time."""
         self.degraded: tuple[str, ...] = ()

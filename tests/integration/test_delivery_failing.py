@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from delivery_samples import (  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.breaker import FIRST_PAUSE, IN_A_ROW, BreakerState
 from amodal_rt.domain.condition import ConditionKind
-from amodal_rt.domain.delivery import DeliveryStatus, Target, TargetType
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target, TargetType
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.testing.receiver import Receiver
 
@@ -313,3 +313,32 @@ async def _dead_to(desk: Desk, receiver: Receiver, label: str) -> None:
     target = next(each for each in snapshot.settings.alerts.targets if each.label == label)
     other = definition(alert=alerting(target), name="other")
     await desk.finish(other, failure())
+
+
+async def test_a_node_that_may_claim_nothing_does_not_ask_without_a_breath(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+
+    async def nothing(*, limit: int, now: datetime) -> list[DeliveryRecord]:
+        asked.append(now)
+        return []
+
+    monkeypatch.setattr(desk.ledger, "claim_messages", nothing)
+    await desk.finish(definition(webhook(receiver.url())), completed())
+
+    async def rests() -> bool:
+        return bool(asked) and any(at == pytest.approx(0.2) for at in desk.clock.timers.values())
+
+    async with desk.sending():
+        await _when(rests)
+        await asyncio.sleep(0.05)
+        before = len(asked)
+        desk.clock.advance(0.2)
+
+        async def asks_again() -> bool:
+            return len(asked) > before
+
+        await _when(asks_again)
+
+    assert before <= 3

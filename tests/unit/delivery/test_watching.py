@@ -10,6 +10,7 @@ from delivery_samples import alerting, definition, webhook
 from watch_scene import BAD, HOURLY, OPS, PAGER, Scene, hourly, invalid
 
 from amodal_rt.delivery.conditions import COOLDOWN
+from amodal_rt.delivery.overdue import Overdue
 from amodal_rt.delivery.watching import SELDOM_SECONDS
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.breaker import Health
@@ -121,6 +122,25 @@ async def test_a_schedule_whose_slot_has_no_row_after_a_minute_is_overdue(scene:
     await hourly(scene, last_slot_hours=1)
     assert await scene.look(SELDOM_SECONDS) == ["recovered schedule_overdue digest > ops"]
     assert scene.watch.overdue == ()
+
+
+async def test_more_schedules_than_one_look_can_take_are_looked_at_in_turn(scene: Scene) -> None:
+    await hourly(scene)
+    (known,) = scene.current.automations.values()
+    assert known.definition is not None
+    (state,) = await scene.ledger.schedule_states()
+    names = [f"a{number:04}" for number in range(1_500)]
+    scene.put(*(replace(known, name=name) for name in names))
+    await scene.ledger.set_schedule_states([replace(state, automation=name) for name in names])
+    overdue = Overdue(scene.ledger, scene.clock)
+    scene.clock.advance(3_700)
+
+    found: list[int] = []
+    for _ in range(3):
+        found.append(len(await overdue.look(scene.current)))
+        scene.clock.advance(SELDOM_SECONDS)
+
+    assert found == [0, 1_000, 1_500]
 
 
 async def test_a_machine_that_slept_is_given_the_time_to_catch_up(scene: Scene) -> None:
