@@ -380,5 +380,5 @@ async def test_the_journal_shown_to_people_has_no_whole_answers(stage: Stage) ->
 
     finished = stage.house.of(EntryType.TURN_FINISHED)
     assert all("response" in each.data for each in finished)
-    assert all("response" not in entry(each)["data"] for each in finished)
+    assert not any("'response'" in str(entry(each)) for each in finished)
     assert "key-canary" not in stage.house.journal_text()
