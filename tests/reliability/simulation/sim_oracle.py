@@ -213,6 +213,11 @@ class Oracle:
                 self.complain(elapsed, f"{run.run_id} was taken over: {before} to {run.term}")
             self.statuses[run.run_id] = (RunStatus.RUNNING, run.attempt, run.term)
 
+    def on_entry(self, run_id: str, term: int | None, elapsed: float) -> None:
+        """A step of a run was journaled."""
+        if term is not None and self.statuses[run_id][::2] != (RunStatus.RUNNING, term):
+            self.complain(elapsed, f"{run_id} was journaled under an old term")
+
     def on_left(self, run: Run, status: RunStatus, again: bool, elapsed: float) -> None:
         """A write about a running run was accepted."""
         self.running.pop(run.run_id, None)

@@ -236,6 +236,8 @@ class Simulation:
             oracle.on_accept(result, event.id, f"{event.address} {key}", event.received_at, now)
         elif name == "claim":
             oracle.on_claim(result, self._overall, now)
+        elif name == "record":
+            oracle.on_entry(args[0], kwargs.get("term"), now)
         elif name == "take_orphans":
             oracle.on_taken(result, now)
         elif name == "finish" and result:
