@@ -29,6 +29,8 @@ def test_the_bugs_are_many_and_told_apart() -> None:
 def test_a_planted_bug_turns_its_tests_red(mutant: Mutant, copy: Copy, figures: Figures) -> None:
     status, said = copy.run(mutant.tests, mutant.only)
     assert status == 0, f"red without the bug, which proves nothing:\n{said}"
+    if " passed" not in said:
+        pytest.skip(f"its tests cannot run here:\n{said}")
     with copy.with_planted(mutant):
         status, said = copy.run(mutant.tests, mutant.only)
     figures.add("bugs_planted")
