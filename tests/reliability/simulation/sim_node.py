@@ -11,6 +11,7 @@ from sim_time import Machine, SeededIds, VirtualLoop, WallAlarm, World
 
 from amodal_rt.daemon.nodes import LocalLease, Membership
 from amodal_rt.daemon.signals import ProcessSignals
+from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.runner import Engine
 from amodal_rt.errors import UnavailableError
@@ -61,7 +62,7 @@ class Way:
         self._saw = saw
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
+        found: Any = getattr(self._inner, name)
         if not callable(found):
             return found
         reads = name.startswith(READS)
@@ -86,6 +87,8 @@ class Shelf:
     def __init__(self, signals: Bridge, snapshot: Snapshot) -> None:
         self._signals = signals
         self._snapshot = snapshot
+        self._versions: dict[tuple[str, str], Definition] = {}
+        self._keep()
 
     def snapshot(self) -> Snapshot:
         return self._snapshot
@@ -93,10 +96,19 @@ class Shelf:
     def environment(self) -> Environment:
         return Environment()
 
+    async def find_version(self, name: str, hash: str) -> Definition | None:
+        return self._versions.get((name, hash))
+
     def put(self, snapshot: Snapshot) -> None:
         if snapshot.version > self._snapshot.version:
             self._snapshot = snapshot
+            self._keep()
             self._signals.hear(SNAPSHOT)
+
+    def _keep(self) -> None:
+        for name, state in self._snapshot.automations.items():
+            if state.definition is not None:
+                self._versions[name, state.definition.hash] = state.definition
 
 
 class Node:
