@@ -7,8 +7,6 @@ from sqlalchemy.exc import DBAPIError
 
 from amodal_rt.errors import AmodalError, InternalError, NotFoundError, UnavailableError
 
-CODE = "ledger"
-
 _FULL = sqlite3.SQLITE_FULL
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _BEYOND_TRUST = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -75,6 +73,6 @@ def unavailable(what: str, code: int | None = None) -> UnavailableError:
     """Nothing can be made durable; `what` is SQLite's name for it or a few words."""
     return UnavailableError(
         f"the ledger cannot be used right now ({what})",
-        code=CODE,
+        code="ledger",
         hint=_HINTS.get(code) if code is not None else None,
     )

@@ -4,7 +4,6 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from amodal_rt.errors import AmodalError, InternalError, NotFoundError, UnavailableError
-from amodal_rt.storage.faults import CODE
 
 _FOREIGN_KEY = "23503"
 _READ_ONLY = "25006"
@@ -77,7 +76,9 @@ def translated(error: BaseException) -> BaseException:
         return away(type(cause).__name__)
     name = f"{type(cause).__name__} {state}"
     return UnavailableError(
-        f"the ledger cannot be used right now ({name})", code=CODE, hint=_HINTS.get(state, _AWAY)
+        f"the ledger cannot be used right now ({name})",
+        code="ledger",
+        hint=_HINTS.get(state, _AWAY),
     )
 
 
@@ -99,4 +100,6 @@ def at_start(error: BaseException) -> BaseException:
 
 def away(what: str) -> UnavailableError:
     """The server does not answer, or not to us."""
-    return UnavailableError(f"the ledger cannot be used right now ({what})", code=CODE, hint=_AWAY)
+    return UnavailableError(
+        f"the ledger cannot be used right now ({what})", code="ledger", hint=_AWAY
+    )
