@@ -93,3 +93,22 @@ async def test_one_reading_gives_the_snapshot(tmp_path: Path) -> None:
     _write(tmp_path, "automations/a.json", _automation())
 
     assert list((await read_once(tmp_path)).automations) == ["a"]
+
+
+@pytest.mark.parametrize(("env", "severity"), [(False, "warning"), (True, "error")])
+def test_a_workspace_that_could_not_raise_an_alarm_says_so(
+    tmp_path: Path, env: bool, severity: str
+) -> None:
+    target = {"type": "webhook", "url": "env:SURELY_UNSET_URL", "label": "ops"}
+    alerts = {"targets": [target], "heartbeatUrl": "env:SURELY_UNSET_BEAT"}
+    _write(tmp_path, "amodal.json", {"alerts": alerts})
+
+    problems = check(tmp_path, env=env)
+
+    assert {(each.file, each.code, each.severity) for each in problems} == {
+        ("amodal.json", "env_missing", severity)
+    }
+    assert {each.message.split()[4] for each in problems} == {
+        "SURELY_UNSET_URL",
+        "SURELY_UNSET_BEAT",
+    }
