@@ -83,7 +83,7 @@ class Siege:
             self._urls[name] = document["webhook_url"]
 
     async def fall(self, how: signal.Signals, *, after: float) -> int | None:
-        """Send the signal so many seconds into this life; how it ended. Then the next is born."""
+        """Send the signal in so many seconds; how it ended. Then the next is born."""
         life = self._life
         assert life is not None
         await asyncio.sleep(after)
@@ -94,6 +94,22 @@ class Siege:
         self.slowest_stop = max(self.slowest_stop, time.monotonic() - since)
         await self._bear()
         return status
+
+    @property
+    def good(self) -> int:
+        """How many acknowledgements came."""
+        return self.answers[200] + self.answers[202]
+
+    async def until_acks(self, more: int) -> None:
+        """Until so many more are acknowledged, duplicates among them: a life's length in work,
+        whatever the machine."""
+        wanted, last = self.good + more, -1
+        until = time.monotonic() + PATIENCE
+        while self.good < wanted:
+            if self.good != last:
+                last, until = self.good, time.monotonic() + PATIENCE
+            assert time.monotonic() < until, "nothing is acknowledged any more"
+            await asyncio.sleep(0.002)
 
     async def stop(self) -> int | None:
         """The last life, ready and then asked to end."""
