@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 MODE = sys.argv[1]
@@ -110,6 +111,8 @@ def main() -> None:
             tools = [{"name": "work", "description": "Work.", "inputSchema": schema}]
             say({"id": request["id"], "result": {"tools": tools}})
         elif method == "tools/call":
+            if "AMODAL_TEST_CALLS" in os.environ:
+                Path(os.environ["AMODAL_TEST_CALLS"], MODE).touch()
             MODES[MODE](request)
         elif "id" in request:
             say({"id": request["id"], "error": {"code": -32601, "message": "no such method"}})
