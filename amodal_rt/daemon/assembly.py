@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from amodal_rt.clock import Clock
-from amodal_rt.daemon.heartbeat import Heartbeat, Wellness
 from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared, ledger_of
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import LocalLease, Membership
 from amodal_rt.delivery.callbacks import Callbacks
+from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch

@@ -140,8 +140,9 @@ class Run:
 
     `reason` qualifies `status`; `error` is one line for people, without secrets. `attempt`
     counts from 1, `resumes` how many of them continued their journal after a crash; `term`
-    fences writers; `node` is the daemon that runs it, or ran it last. `payload` is what the run was started with
-    (`{"scheduled_at": …}` for a slot); the event's data is found by `event_id`.
+    fences writers; `node` is the daemon that runs it, or ran it last. `payload` is what the
+    run was started with (`{"scheduled_at": …}` for a slot); the event's data is found by
+    `event_id`.
     """
 
     run_id: str

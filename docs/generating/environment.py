@@ -33,8 +33,8 @@ _SAID: Mapping[str, str] = {
         "status 70, so that its supervisor starts it again; default 30, at least 1."
     ),
     "AMODAL_RT_CAUSE": (
-        "Set by the daemon for the MCP servers that it starts: says how deep in a chain of runs they "
-        "are, so that a run which their `ops automations trigger` starts is one deeper."
+        "Set by the daemon for the MCP servers that it starts: says how deep in a chain of runs "
+        "they are, so that a run which their `ops automations trigger` starts is one deeper."
     ),
 }
 _PREFIX = "AMODAL_RT_"

@@ -75,10 +75,10 @@ disk, an invalid automation, or an unset secret.
 A body is kept whatever it is: JSON and forms parsed, text and binary as they came, malformed JSON
 as text, an empty body as null.
 
-At most 512 connections are open at once, 32 of them from one public address; past that, the one that has
-been silent longest is closed, and where none is silent a new one is answered 503. `Amodal-Rt-Cause` is
-the runtime's own: it says which run caused a request, counts only where the runtime made it, and is not
-kept.
+At most 512 connections are open at once, 32 of them from one public address; past that, the one
+that has been silent longest is closed, and where none is silent a new one is answered 503.
+`Amodal-Rt-Cause` is the runtime's own: it says which run caused a request, counts only where the
+runtime made it, and is not kept.
 """
 
 _SOCKET = """

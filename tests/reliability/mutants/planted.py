@@ -173,10 +173,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a heartbeat while unwell",
-        file="amodal_rt/daemon/heartbeat.py",
+        file="amodal_rt/delivery/heartbeat.py",
         old="            self._withheld = True\n            return False\n",
         new="            self._withheld = True\n",
-        tests=("tests/unit/daemon/test_heartbeat.py",),
+        tests=("tests/unit/delivery/test_heartbeat.py",),
         only="withheld",
         quick=True,
     ),

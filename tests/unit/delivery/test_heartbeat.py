@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from amodal_rt.daemon.heartbeat import EVERY_SECONDS, Heartbeat, Wellness
 from amodal_rt.daemon.signals import ProcessSignals
+from amodal_rt.delivery.heartbeat import EVERY_SECONDS, Heartbeat, Wellness
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.workspace import Snapshot, WorkspaceAlerts, WorkspaceSettings
 from amodal_rt.guardrails.egress import Egress

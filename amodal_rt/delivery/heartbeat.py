@@ -21,7 +21,7 @@ ANSWER_SECONDS = 10.0
 
 _BEGIN_SECONDS = 0.2
 
-_log = Log("daemon")
+_log = Log("delivery")
 
 
 class Looking(Protocol):
