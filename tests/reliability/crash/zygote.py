@@ -5,6 +5,7 @@ the child's process id. The child is `amodal-rt up` on that folder, with those v
 whole environment; it writes its exit status to `LOG.exit`, which a killed one does not.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -30,6 +31,9 @@ LAZY = (
 """What the daemon imports on first use only."""
 
 
+PR_SET_PDEATHSIG = 1
+
+
 def main() -> None:
     for module in LAZY:
         importlib.import_module(module)
@@ -47,6 +51,8 @@ def main() -> None:
 def _be_daemon(wish: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    # No daemon outlives the suite that wanted it, however the suite ends.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     log = os.open(wish["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
