@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import aiohttp
 import postgres_server
+import psycopg
 from netns import Machine, Network
 from surroundings import Outside
 
@@ -28,6 +29,7 @@ SECRET = "town-secret-of-ours-0123"
 PORT = 3847
 PATIENCE = 90.0
 OVERALL = 4
+MOST_WAITING = 12
 LIMITS = {"left": 2, "right": 3}
 _DAEMON = Path(sys.executable).parent / "amodal-rt"
 _TREE = Path(amodal_rt.__file__).parents[1]
@@ -155,9 +157,13 @@ class Town:
         await until(lambda: self._is_ready(node), f"{node.machine.name} is ready:\n{node.log()}")
 
     async def load(self, rate: float, over: asyncio.Event) -> None:
-        """Send webhooks to random nodes, each until one of them acknowledges it."""
+        """Send webhooks to random nodes, each until one of them acknowledges it; no faster than
+        runs come to their end, or the last would wait for ever."""
         sending: list[asyncio.Task[None]] = []
         while not over.is_set():
+            if await self._is_behind():
+                await asyncio.sleep(0.5)
+                continue
             sending.append(asyncio.create_task(self._send()))
             await asyncio.sleep(self.rng.expovariate(rate))
         await asyncio.gather(*sending)
@@ -200,6 +206,14 @@ class Town:
             return (await self.database.rows(statement))[0][0] == 0
 
         await until(over, "every run has ended")
+
+    async def _is_behind(self) -> bool:
+        try:
+            rows = await self.database.rows("SELECT COUNT(*) FROM runs WHERE status = 'pending'")
+        except psycopg.Error:
+            # It is away: who sends now is refused, as is to be seen.
+            return False
+        return rows[0][0] > MOST_WAITING
 
     async def _send(self) -> None:
         self._sent += 1
