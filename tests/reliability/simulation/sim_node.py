@@ -69,7 +69,8 @@ class Way:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             await self._node.travel(0.0 if reads else 0.15)
-            result = await self._node.answer(found(*args, **kwargs), seen(args, kwargs))
+            asked: Coroutine[Any, Any, Any] = found(*args, **kwargs)
+            result = await self._node.answer(asked, seen(args, kwargs))
             if not reads:
                 await self._node.travel(0.15)
             return result

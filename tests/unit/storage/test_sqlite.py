@@ -15,6 +15,7 @@ from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ports import DEDUP_RETENTION, Caller, RunFilter, StoreItem
+from amodal_rt.storage.dialect import sqlite_driver
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.storage.tables import metadata
 from amodal_rt.storage.writer import driver
@@ -56,7 +57,7 @@ async def test_everyday_questions_never_walk_the_whole_table(ledger: SqliteLedge
     asked: list[str] = []
 
     def trace(connection: Connection) -> None:
-        driver(connection).set_trace_callback(asked.append)
+        sqlite_driver(connection).set_trace_callback(asked.append)
 
     await ledger._database.write(trace)
     for _ in range(4):
