@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from sim_executor import Deeds, SimulatedExecutor
 from sim_time import Machine, SeededIds, VirtualLoop, WallAlarm, World
@@ -65,12 +65,12 @@ class Way:
         found: Any = getattr(self._inner, name)
         if not callable(found):
             return found
+        ask = cast("Callable[..., Coroutine[Any, Any, Any]]", found)
         reads = name.startswith(READS)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             await self._node.travel(0.0 if reads else 0.15)
-            asked: Coroutine[Any, Any, Any] = found(*args, **kwargs)
-            result = await self._node.answer(asked, seen(args, kwargs))
+            result = await self._node.answer(ask(*args, **kwargs), seen(args, kwargs))
             if not reads:
                 await self._node.travel(0.15)
             return result
