@@ -225,7 +225,8 @@ def test_an_mcp_server_that_answers_no_more_is_ended_and_started_anew(
     spec = {"protocol": "mcp", "command": sys.executable, "args": [SERVER, mode]}
     write(root, "connections/kid/spec.json", spec)
     write(root, "connections/kid/access.json", {"tools": {"work": {"intent": "read"}}})
-    automation(root, "one", limits={"timeoutSeconds": SECONDS})
+    # Long enough that its call reaches the server, however long that takes to start.
+    automation(root, "one", limits={"timeoutSeconds": 4 * SECONDS})
     model.brain = lambda chat: Say("done") if chat.turn else use("kid__work")
     with daemon(root, MODEL_KEY="key") as child:
         for _ in range(2):
