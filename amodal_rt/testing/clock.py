@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 _TURNS = 20
-_ROUND_TRIPS = 8
+_ROUND_TRIPS = 12
 _START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 

@@ -188,5 +188,11 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     clock = FakeClock()
     async with SqliteLedger(tmp_path / "ledger.sqlite", clock=clock) as ledger:
-        clock.settle_with(lambda: ledger.set_fact("settled", "yes"))
+
+        async def elsewhere() -> None:
+            # Through the writer and both readers: one that lags would be outrun on a busy machine.
+            await ledger.set_fact("settled", "yes")
+            await asyncio.gather(ledger.fact("settled"), ledger.fact("settled"))
+
+        clock.settle_with(elsewhere)
         yield Desk(clock, ledger, ProcessSignals())
