@@ -17,6 +17,8 @@ from lives import PATIENCE, Zygote, read_json
 UPKEEP = ("upgrade.", "prune.")
 OLD = 90
 """Finished runs, from months ago."""
+SURE_BATCHES = 4
+"""Batches that it takes to forget them, however large they grow."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ def undisturbed(attic: Attic, zygote: Zygote) -> tuple[list[str], dict[str, obje
     return [hit for hit in hits if hit.startswith(UPKEEP)], _left(root)
 
 
+def _is_late_batch(hit: str) -> bool:
+    point, _, number = hit.partition(":")
+    return point.startswith("prune.") and int(number) > SURE_BATCHES
+
+
 def test_a_kill_in_upkeep_leaves_the_ledger_whole(
     undisturbed: tuple[list[str], dict[str, object]],
     attic: Attic,
@@ -114,9 +121,11 @@ def test_a_kill_in_upkeep_leaves_the_ledger_whole(
     assert {"upgrade.before_commit:1", "prune.before_batch:1"} <= set(hits)
     for number, hit in enumerate(hits):
         root = attic.scene(f"s{number}")
-        assert not _live(zygote, root, f"{hit}=kill"), f"{hit} was not reached"
-        assert _live(zygote, root)
+        killed = not _live(zygote, root, f"{hit}=kill")
+        # How many batches there are follows the time that each takes: late ones need not come.
+        assert killed or _is_late_batch(hit), f"{hit} was not reached"
+        assert not killed or _live(zygote, root)
         assert _left(root) == left, hit
-        figures.add("failpoint_hits")
+        figures.add("failpoint_hits", int(killed))
         shutil.rmtree(root.parent)
     figures.add("failpoints", len({hit.partition(":")[0] for hit in hits}))

@@ -39,15 +39,15 @@ def swallows(request: dict[str, Any]) -> None:
 
 
 def floods(request: dict[str, Any]) -> None:
-    """A gigabyte of output in lines that mean nothing."""
+    """Output without end, in lines that mean nothing."""
     line = b"x" * 65_535 + b"\n"
-    for _ in range(16_384):
+    while True:
         os.write(1, line)
 
 
 def one_line(request: dict[str, Any]) -> None:
-    """A gigabyte without a line break."""
-    for _ in range(16_384):
+    """Output without end and without a line break."""
+    while True:
         os.write(1, b"x" * 65_536)
 
 
