@@ -5,7 +5,7 @@ below is tested by the contract suite on every implementation. All ledger method
 durable when they return: what was acknowledged survives a crash of the process.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -273,12 +273,14 @@ class RunLedger(Protocol):
         """End one pending run as skipped; False when it is no longer pending."""
         ...
 
-    async def take_orphans(self) -> list[Run]:
+    async def take_orphans(self, *, carried: Collection[str] | None = None) -> list[Run]:
         """Running runs whose node is gone, oldest first, from now on this node's.
 
         Their `term` is raised: nothing of the former node's can write about them any more.
         Two nodes never take the same one. Runs that this node took over and that are
-        running still are not among them, but those of a former life of this node are.
+        running still are not among them, but those of a former life of this node are. With
+        `carried`, the ids of all runs that this node knows to be its own, so are those that
+        it has without knowing: the answer to its claim was lost.
         """
         ...
 
@@ -401,8 +403,10 @@ class Outbox(Protocol):
         """
         ...
 
-    async def release_claims(self) -> int:
-        """Messages left `sending` by nodes that are gone are due again. Returns how many."""
+    async def release_claims(self, *, sending: Collection[str] | None = None) -> int:
+        """Messages left `sending` by nodes that are gone are due again; with `sending`, the
+        ids of all that this node knows to send, so are its others: the answer to its claim was
+        lost. Returns how many."""
         ...
 
     async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:

@@ -93,6 +93,7 @@ class Sender:
             mask=mask,
         )
         self._sending: set[asyncio.Task[None]] = set()
+        self._in_doubt = True
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -114,7 +115,6 @@ class Sender:
         self._ended.clear()
         try:
             with self._signals.listen(OUTBOX) as woken:
-                await self._patiently(self._release)
                 while not self._stopping.is_set():
                     await self._patiently(self._claim)
                     await self._rest(woken)
@@ -138,13 +138,23 @@ class Sender:
         self._stopping.set()
         await self._ended.wait()
 
-    async def _release(self) -> None:
-        released = await self._outbox.release_claims()
-        if released:
-            _log.info("delivery.released", messages=released)
+    async def _resolve_doubt(self) -> None:
+        """What a life that ended left half sent, and what a claim took whose answer was lost:
+        nobody would carry it."""
+        if self._in_doubt:
+            self._in_doubt = False
+            sending = [task.get_name() for task in self._sending]
+            try:
+                released = await self._outbox.release_claims(sending=sending)
+            except UnavailableError:
+                self._in_doubt = True
+                raise
+            if released:
+                _log.info("delivery.released", messages=released)
 
     async def _claim(self) -> None:
         self.looked_at = self._clock.monotonic()
+        await self._resolve_doubt()
         free = PARALLEL - len(self._sending)
         if free <= 0:
             return
@@ -153,14 +163,24 @@ class Sender:
             await forget_readdressed(self._outbox, self._catalogue.environment())
             self._seen = snapshot.version
         now = self._clock.now()
-        records = await self._outbox.claim_messages(limit=free, now=now)
+        try:
+            records = await self._outbox.claim_messages(limit=free, now=now)
+        except UnavailableError:
+            self._in_doubt = True
+            raise
         self._in_vain = None if records else now
         for record in records:
             task = asyncio.create_task(self._carry(record), name=record.message.delivery_id)
             self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            task.add_done_callback(self._sent)
         # Claiming settles what has expired, and what is for a disabled target.
         await self._following.look()
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.exception("delivery.lost", error, delivery=task.get_name())
+            self._in_doubt = True
 
     async def _rest(self, woken: Callable[[], Awaitable[None]]) -> None:
         """Until a message is due and a place is free for it, or a stop is asked for."""

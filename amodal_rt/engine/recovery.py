@@ -1,7 +1,7 @@
 """Runs whose process is gone: back to the queue, on with their journal, or failed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -20,6 +20,7 @@ from amodal_rt.domain.journal import (
 )
 from amodal_rt.domain.outcome import Outcome, cut_off_in
 from amodal_rt.domain.run import Run
+from amodal_rt.errors import AmodalError
 from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
 from amodal_rt.ports import JournalLedger, RunLedger
@@ -127,12 +128,23 @@ class Recovery:
     A run that fails here fails as `interrupted`, and alerts like every failure.
     """
 
-    def __init__(self, ledger: RecoveryLedger, settles: Settles, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: RecoveryLedger,
+        settles: Settles,
+        clock: Clock,
+        carried: Callable[[], Collection[str]],
+    ) -> None:
         self._ledger = ledger
         self._settles = settles
         self._clock = clock
+        self._carried = carried
+        self.taking = asyncio.Lock()
+        """Held from a claim until what was claimed is among the `carried`: in between it would
+        look like a run whose claim was never answered."""
         # The ledger gives an orphan once: what could not be settled must not be forgotten.
         self._owed: dict[str, Run] = {}
+        self._left: set[str] = set()
 
     async def recover(self) -> int:
         """Take what nobody carries any more and settle each of it; returns how many those were.
@@ -141,16 +153,29 @@ class Recovery:
         the next call, which the caller owes after an error.
         """
         hit("recovery.before_take")
-        self._owed |= {run.run_id: run for run in await self._ledger.take_orphans()}
+        async with self.taking:
+            known = {*self._carried(), *self._owed, *self._left}
+            found = await self._ledger.take_orphans(carried=known)
+        self._owed |= {run.run_id: run for run in found}
         hit("recovery.after_take")
         count = len(self._owed)
         while self._owed:
             some = list(self._owed.values())[:_AT_ONCE]
             # Together they share commits: a node may leave hundreds behind.
             answers = await asyncio.gather(*map(self._settle, some), return_exceptions=True)
-            for wrong in filter(None, answers):
-                raise wrong
+            for run, wrong in zip(some, answers, strict=True):
+                if isinstance(wrong, AmodalError) or not isinstance(wrong, Exception | None):
+                    raise wrong
+                if wrong is not None:
+                    self._leave(run, wrong)
         return count
+
+    def _leave(self, run: Run, defect: Exception) -> None:
+        """Leave a run that a defect of ours keeps from being settled to the next start: tried
+        for ever it would keep others from their recovery."""
+        _log.exception("run.lost", defect, run=run.run_id)
+        self._owed.pop(run.run_id, None)
+        self._left.add(run.run_id)
 
     async def cut_off(self, run: Run) -> Ruling:
         """Send a run that this process stops carrying back to the queue, or say why it fails.

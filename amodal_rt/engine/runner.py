@@ -78,16 +78,17 @@ class Engine:
             mask=mask,
             lease=lease,
         )
-        self._recovery = Recovery(ledger, self._carrier, clock)
+        self._carried: dict[str, tuple[Supervisor, asyncio.Task[None]]] = {}
+        self._recovery = Recovery(ledger, self._carrier, clock, self._carried.keys)
         self._recovering = asyncio.Lock()
         self._withdrawals = Withdrawals(
             ledger=ledger, catalogue=catalogue, signals=signals, clock=clock
         )
-        self._carried: dict[str, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._freed = asyncio.Event()
         self._expired_at = float("-inf")
         self._in_vain = 0
         self._stopping = False
+        self._in_doubt = False
         self.looked_at = clock.monotonic()
         """When it last looked at the queue: every quarter of a minute while all is well."""
         self._cancel_missed = False
@@ -122,6 +123,7 @@ class Engine:
                 self.looked_at = self._clock.monotonic()
                 self._freed.clear()
                 try:
+                    await self._resolve_doubt()
                     await self._withdrawals.look()
                     await self._expire()
                     await self._fill()
@@ -177,16 +179,31 @@ class Engine:
         overall = self._catalogue.snapshot().settings.limits.concurrency
         found: list[Run] = []
         if free > 0 and self._lease.held():
-            found = await self._ledger.claim(limit=free, overall=overall, now=now)
-        for run in found:
-            if self._stopping:
-                await self._recovery.give_back(run)
-            else:
-                self._carry(run)
+            async with self._recovery.taking:
+                try:
+                    found = await self._ledger.claim(limit=free, overall=overall, now=now)
+                except AmodalError:
+                    self._in_doubt = True
+                    raise
+                for run in found:
+                    if self._stopping:
+                        await self._recovery.give_back(run)
+                    else:
+                        self._carry(run)
         if self._cancel_missed:
             self._cancel_missed = False
             await self.obey_cancels()
         self._in_vain = 0 if found else self._in_vain + 1
+
+    async def _resolve_doubt(self) -> None:
+        """A claim that was not answered may have been made, and would be carried by nobody."""
+        if self._in_doubt:
+            self._in_doubt = False
+            try:
+                await self.recover()
+            except AmodalError:
+                self._in_doubt = True
+                raise
 
     async def _rest(self, seconds: float) -> None:
         """Let further events pile up, unless a slot becomes free."""
@@ -204,9 +221,12 @@ class Engine:
         task.add_done_callback(lambda done: self._done(run, done))
 
     def _done(self, run: Run, task: "asyncio.Task[None]") -> None:
-        self._carried.pop(run.run_id, None)
+        # Let go of and taken over again, it may already be carried anew.
+        if self._carried.get(run.run_id, (None, None))[1] is task:
+            del self._carried[run.run_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.exception("run.lost", error, run=run.run_id)
+            self._in_doubt = True
         # A slot is free, and perhaps the automation's own limit too.
         self._freed.set()
         self._signals.notify(RUNS_PENDING)

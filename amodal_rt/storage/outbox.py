@@ -1,6 +1,6 @@
 """Messages owed: `ports.Outbox`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select, text, update
@@ -89,9 +89,10 @@ class OutboxRows(Part):
 
         await self._database.write(work)
 
-    async def release_claims(self) -> int:
+    async def release_claims(self, *, sending: Collection[str] | None = None) -> int:
         node = self._node
-        orphaned = (text(tables.SENDING), is_orphaned(_OUTBOX.node, node))
+        left = is_orphaned(_OUTBOX.node, node, _OUTBOX.id, sending)
+        orphaned = (text(tables.SENDING), left)
         query = select(_OUTBOX.number).where(*orphaned).limit(1)
         statement = (
             update(tables.outbox)

@@ -1,7 +1,7 @@
 """How a running run leaves: with an outcome and what it owes, or back to the queue; and how
 it goes to another node when its own is gone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, select, text, update
@@ -92,11 +92,11 @@ class OutcomeRows(Part):
             )
         )
 
-    async def take_orphans(self) -> list[Run]:
+    async def take_orphans(self, *, carried: Collection[str] | None = None) -> list[Run]:
         node = self._node
         orphaned = (
             select(_RUNS.number)
-            .where(text(tables.RUNNING), is_orphaned(_RUNS.node, node))
+            .where(text(tables.RUNNING), is_orphaned(_RUNS.node, node, _RUNS.id, carried))
             .order_by(_RUNS.number)
         )
 

@@ -1,5 +1,7 @@
 """What every part of the ledger stands on."""
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from amodal_rt.clock import Clock
@@ -37,7 +39,16 @@ class Part:
         return connection.execute(query).first() is not None
 
 
-def is_orphaned(holder: ColumnElement[str | None], node: str) -> ColumnElement[bool]:
-    """Whether `holder` names neither `node` nor any other life that goes on."""
+def is_orphaned(
+    holder: ColumnElement[str | None],
+    node: str,
+    key: ColumnElement[str],
+    known: Collection[str] | None,
+) -> ColumnElement[bool]:
+    """Whether `holder` names neither `node` nor any other life that goes on, or names `node`,
+    which does not have `key` among what is `known` to it."""
     living = select(_NODES.id).where(_NODES.gone_at.is_(None))
-    return or_(holder.is_(None), (holder != node) & holder.not_in(living))
+    left = or_(holder.is_(None), (holder != node) & holder.not_in(living))
+    if known is None:
+        return left
+    return or_(left, (holder == node) & key.not_in(sorted(known)))

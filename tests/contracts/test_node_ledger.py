@@ -189,6 +189,7 @@ async def test_the_runs_of_the_living_are_left_alone(ledger: Ledger, another: Le
     run = await given.running(ledger)
 
     assert await ledger.take_orphans() == []
+    assert await another.take_orphans(carried=()) == []
     assert await ledger.find_run(run.run_id) == run
 
 
@@ -211,6 +212,18 @@ async def test_a_retired_life_takes_nothing_over(ledger: Ledger, another: Ledger
 
     assert await ledger.take_orphans() == []
     assert len(await another.take_orphans()) == 1
+
+
+async def test_a_node_takes_what_it_has_without_knowing(ledger: Ledger) -> None:
+    """The answer to its claim was lost: the run would be running for ever."""
+    await given.joined(ledger)
+    known, unknown = await given.running(ledger), await given.running(ledger)
+
+    taken = await ledger.take_orphans(carried={known.run_id})
+
+    assert [(run.run_id, run.term) for run in taken] == [(unknown.run_id, unknown.term + 1)]
+    assert await ledger.take_orphans(carried={known.run_id, unknown.run_id}) == []
+    assert await ledger.find_run(known.run_id) == known
 
 
 # messages
@@ -243,6 +256,16 @@ async def test_only_messages_of_nodes_that_are_gone_are_due_again(
 
     assert await status_of(another, lost) is DeliveryStatus.PENDING
     assert await status_of(another, kept) is DeliveryStatus.SENDING
+
+
+async def test_a_message_that_a_node_has_without_knowing_is_due_again(ledger: Ledger) -> None:
+    await given.joined(ledger)
+    known, unknown = await claimed_message(ledger), await claimed_message(ledger)
+
+    assert await ledger.release_claims(sending={known}) == 1
+
+    assert await status_of(ledger, unknown) is DeliveryStatus.PENDING
+    assert await status_of(ledger, known) is DeliveryStatus.SENDING
 
 
 @pytest.mark.parametrize("result", [AttemptResult.DEAD, AttemptResult.RETRY])

@@ -1,6 +1,6 @@
 """Messages owed: `ports.Outbox`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -72,14 +72,15 @@ class OutboxRows(BreakerRows):
 
         await self._write("record_attempt", work)
 
-    async def release_claims(self) -> int:
+    async def release_claims(self, *, sending: Collection[str] | None = None) -> int:
         node = self._node
 
         def orphaned() -> list[MessageRow]:
             return [
                 row
                 for row in self.store.outbox.open_rows()
-                if row.record.status is DeliveryStatus.SENDING and self._is_orphaned(row.node, node)
+                if row.record.status is DeliveryStatus.SENDING
+                and self._is_orphaned(row.node, node, row.record.message.delivery_id, sending)
             ]
 
         def work() -> int:

@@ -1,6 +1,6 @@
 """How a running run leaves, and how it goes to another node when its own is gone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -71,12 +71,16 @@ class OutcomeRows(RunRows, FailureRows):
             "resume", lambda: self._begin_again(run, at, 1, EntryType.RUN_RESUMED, told)
         )
 
-    async def take_orphans(self) -> list[Run]:
+    async def take_orphans(self, *, carried: Collection[str] | None = None) -> list[Run]:
         node = self._node
         runs = self.store.runs
 
         def look() -> list[RunRow]:
-            return [row for row in runs.rows(runs.running) if self._is_orphaned(row.run.node, node)]
+            return [
+                row
+                for row in runs.rows(runs.running)
+                if self._is_orphaned(row.run.node, node, row.run.run_id, carried)
+            ]
 
         def work() -> list[Run]:
             if not self._may_act(node):

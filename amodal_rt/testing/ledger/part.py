@@ -1,6 +1,6 @@
 """What every part of the double stands on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from amodal_rt.clock import Clock
@@ -50,9 +50,14 @@ class Part:
         found = self.store.nodes.get(node)
         return found is not None and found.gone_at is None
 
-    def _is_orphaned(self, holder: str | None, node: str) -> bool:
-        """Whether `holder` names neither `node` nor any other life that goes on."""
-        return holder is None or (holder != node and not self._lives_on(holder))
+    def _is_orphaned(
+        self, holder: str | None, node: str, key: str, known: Collection[str] | None
+    ) -> bool:
+        """Whether `holder` names neither `node` nor any other life that goes on, or names
+        `node`, which does not have `key` among what is `known` to it."""
+        if holder == node:
+            return known is not None and key not in known
+        return holder is None or not self._lives_on(holder)
 
     def _held(self, run: Run) -> RunRow | None:
         """The row of a run that is running under its term, or None."""

@@ -1,7 +1,7 @@
 """Several nodes over one database, with time in the test's hands."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ class SharedLedger(SqliteLedger):
         self._reach()
         return await super().retire_lapsed()
 
-    async def release_claims(self) -> int:
+    async def release_claims(self, *, sending: Collection[str] | None = None) -> int:
         self.left_behind, released = 0, self.left_behind
         return released
 

@@ -2,15 +2,22 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from delivery_desk import Desk, by_target, statuses
 from delivery_samples import NOW, alerting, completed, definition, webhook
 
-from amodal_rt.domain.delivery import DeliveryStatus, MessageKind, Target, TargetType
+from amodal_rt.domain.delivery import (
+    DeliveryRecord,
+    DeliveryStatus,
+    MessageKind,
+    Target,
+    TargetType,
+)
 from amodal_rt.domain.secret import SecretRef
+from amodal_rt.errors import UnavailableError
 from amodal_rt.guardrails.egress import SETTING, USER_AGENT
 from amodal_rt.testing.receiver import Receiver, Scripted
 
@@ -440,6 +447,29 @@ async def test_a_send_that_outlasts_the_stop_is_sent_again_at_the_next_start(
     assert record.status is DeliveryStatus.DELIVERED
     first, second = receiver.requests
     assert first.message_id == second.message_id
+
+
+async def test_a_message_whose_claim_was_not_answered_is_sent_all_the_same(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = desk.ledger.claim_messages
+
+    async def unanswered(*, limit: int, now: datetime) -> list[DeliveryRecord]:
+        if not await claim(limit=limit, now=now):
+            return []
+        monkeypatch.setattr(desk.ledger, "claim_messages", claim)
+        raise UnavailableError("the connection was reset", code="ledger")
+
+    monkeypatch.setattr(desk.ledger, "claim_messages", unanswered)
+    await desk.finish(definition(webhook(receiver.url())), completed())
+    async with desk.sending():
+        while not receiver.requests:
+            desk.clock.advance(1)
+            await asyncio.sleep(0.01)
+        (record,) = await desk.settled()
+
+    assert record.status is DeliveryStatus.DELIVERED
+    assert len(receiver.requests) == 1
 
 
 async def test_a_message_past_its_day_is_not_sent(desk: Desk, receiver: Receiver) -> None:

@@ -192,3 +192,73 @@ async def test_a_run_waits_for_a_database_that_is_away(desk, moment: str):
         await desk.clock.advance(2)
 
     assert (await desk.run(run_id)).status == "completed"
+
+
+async def unanswered(ledger, name: str, monkeypatch) -> None:
+    """The next call is carried out, and its answer lost on the way."""
+    ask = getattr(ledger, name)
+
+    async def call(**asked):
+        monkeypatch.setattr(ledger, name, ask)
+        await ask(**asked)
+        raise UnavailableError("the connection was reset", code="ledger")
+
+    monkeypatch.setattr(ledger, name, call)
+
+
+async def test_a_run_whose_claim_was_not_answered_is_carried_all_the_same(desk, monkeypatch):
+    async with desk.running():
+        await unanswered(desk.ledger, "claim", monkeypatch)
+        run_id = await desk.start(desk.put("job"))
+        await desk.clock.settle()
+        for _ in range(3):
+            await desk.clock.advance(1)
+
+        assert (await desk.run(run_id)).status == "completed"
+    assert len(desk.executor.contexts) == 1
+
+
+async def test_a_run_whose_carrying_broke_is_taken_up_again(desk, monkeypatch):
+    finish, asked = desk.ledger.finish, []
+
+    async def broken(run, outcome, **more):
+        asked.append(outcome.status)
+        if len(asked) <= 2:
+            raise KeyError("a defect")
+        return await finish(run, outcome, **more)
+
+    monkeypatch.setattr(desk.ledger, "finish", broken)
+    async with desk.running():
+        run_id = await desk.start(desk.put("job"))
+        for _ in range(20):
+            await desk.clock.advance(1)
+
+        assert (await desk.run(run_id)).status == "completed"
+    assert asked == ["completed", "failed", "completed"]
+
+
+async def test_a_run_that_cannot_be_settled_ends_neither_the_engine_nor_other_runs(
+    desk, monkeypatch
+):
+    finish = desk.ledger.finish
+
+    async def broken(run, outcome, **more):
+        if run.automation == "bad":
+            raise KeyError("a defect")
+        return await finish(run, outcome, **more)
+
+    async def worked(context) -> Outcome:
+        await context.journal.record(EntryType.WRITE_STARTED, step="call_1")
+        return Outcome(status=RunStatus.COMPLETED)
+
+    desk.executor.work = worked
+    monkeypatch.setattr(desk.ledger, "finish", broken)
+    async with desk.running():
+        bad = await desk.start(desk.put("bad"))
+        for _ in range(20):
+            await desk.clock.advance(1)
+        good = await desk.start(desk.put("good"))
+        await desk.clock.settle()
+
+        assert (await desk.run(good)).status == "completed"
+        assert (await desk.run(bad)).status == "running"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, failed
 from amodal_rt.domain.run import FailedReason, RunStatus
+from amodal_rt.errors import UnavailableError
 
 
 async def cut_off(desk, definition, *entries: EntryType, after: float = 0) -> str:
@@ -170,7 +171,7 @@ async def test_recovery_that_was_refused_half_way_goes_on_with_the_rest(desk):
     engine = desk.engine()
     try:
         await engine.recover()
-    except ConnectionError:
+    except UnavailableError:
         ledger.refused = True
 
     await engine.recover()
@@ -194,7 +195,7 @@ class RefusesOnce:
     async def resume(self, run, *, at):
         if self._first:
             self._first = False
-            raise ConnectionError
+            raise UnavailableError("away", code="ledger")
         return await self._ledger.resume(run, at=at)
 
 
