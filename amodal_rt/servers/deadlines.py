@@ -5,6 +5,7 @@ body and the number of connections are bounded here.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -18,6 +19,7 @@ _log = Log("http")
 
 SERVER_NAME = "amodal-rt"
 """What the `Server` header says instead of library and interpreter versions."""
+_CONTINUE = "100-continue"
 _PATIENCE_SECONDS = 1.0
 """How long a body may take before another sender may have its connection, when all are taken."""
 _LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -225,6 +227,7 @@ class Listener:
         await self._runner.setup()
         served, door = self._runner.server, self._door
         assert served is not None
+        served.request_handler = _expecting_less(served.request_handler)
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
@@ -241,6 +244,20 @@ class Listener:
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
+
+
+def _expecting_less(
+    answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """The same, but for an unknown `Expect`: aiohttp would repeat it, and break over a word that
+    is not UTF-8."""
+
+    async def answered(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
+            return web.Response(status=417, headers={"Server": SERVER_NAME})
+        return await answer(request)
+
+    return answered
 
 
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:

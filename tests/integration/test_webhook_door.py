@@ -233,6 +233,21 @@ async def test_malformed_http_is_answered_400_or_hung_up_on(
     assert b"NONSENSE" not in text
 
 
+@pytest.mark.parametrize("path", [b"/healthz", b"/nowhere", b"/webhooks/auto_x"])
+@pytest.mark.parametrize("word", [b"the-moon", b"\xbc\xff\xfe", b"100-continue, more"])
+async def test_an_unknown_expectation_is_refused_and_not_repeated(
+    connect: Connect, caplog: pytest.LogCaptureFixture, path: bytes, word: bytes
+) -> None:
+    reader, writer = await connect()
+    writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\nExpect: %s\r\n\r\n" % (path, word))
+    said = await reader.readuntil(b"\r\n\r\n")
+
+    assert said.startswith(b"HTTP/1.1 417 ")
+    assert word not in said
+    assert b"aiohttp" not in said
+    assert "http.defect" not in caplog.text
+
+
 async def test_malformed_chunks_are_refused(connect: Connect) -> None:
     reader, writer = await connect()
     head = b"POST /webhooks/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
