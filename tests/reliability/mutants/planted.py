@@ -66,6 +66,15 @@ MUTANTS = (
         only="sqlite and raised_term",
     ),
     Mutant(
+        name="a claim without an answer is forgotten",
+        file="amodal_rt/engine/runner.py",
+        old="                except AmodalError:\n                    self._in_doubt = True\n",
+        new="                except AmodalError:\n                    self._in_doubt = False\n",
+        tests=("tests/unit/engine/test_other_nodes.py",),
+        only="not_answered",
+        quick=True,
+    ),
+    Mutant(
         name="a lease trusted from the answer on",
         file="amodal_rt/daemon/nodes.py",
         old="            self._trust(began)\n",

@@ -44,6 +44,12 @@ class Watched:
     """By definition hash: its policy and the fingerprint of its schedule."""
     covered: dict[datetime, float] = field(default_factory=dict)
     """When each slot was ruled on, in elapsed seconds."""
+    by: dict[datetime, str] = field(default_factory=dict)
+    """By slot, the fingerprint of the schedule that ruled on it."""
+    inner: set[datetime] = field(default_factory=set)
+    """Slots within a stretch of skipped ones, of which only the first and the last are on record.
+    After the clock was set back and the schedule changed, another schedule with a slot at the
+    same instant rules on it anew; likewise its stretch may reach over what others ruled on."""
     pauses: list[tuple[float, datetime, bool]] = field(default_factory=list)
     """Elapsed, wall, and whether it was paused then."""
 
@@ -93,6 +99,7 @@ class Oracle:
             watched = self.watched[start.automation]
             covered = watched.covered
             key = (start.automation, start.schedule_key)
+            self._forget_inner(start, watched)
             if start.scheduled_for <= refused.get(key, _NEVER):
                 continue
             if start.scheduled_for in covered:
@@ -106,6 +113,13 @@ class Oracle:
             self.complain(elapsed, f"{expected} rows expected, {len(refs)} made of {starts}")
         for ref in refs:
             self.on_ref(ref, elapsed)
+
+    def _forget_inner(self, start: Start, watched: Watched) -> None:
+        """Let the start's schedule rule anew on what another skipped within a stretch."""
+        slot, (_, fingerprint) = start.scheduled_for, watched.policies[start.definition]
+        if slot is not None and slot in watched.inner and watched.by[slot] != fingerprint:
+            watched.inner.discard(slot)
+            del watched.covered[slot]
 
     def _cover(self, start: Start, elapsed: float) -> None:
         watched = self.watched[start.automation]
@@ -126,10 +140,12 @@ class Oracle:
         ):
             self.complain(elapsed, f"{what}: {start.count} slots, nominal {slots[:5]}")
         for slot in slots:
-            if slot in watched.covered:
+            others = slot != slots[0] and watched.by.get(slot) != fingerprint
+            if slot in watched.covered and not others:
                 self.doubled += 1
                 self.complain(elapsed, f"{what}: {slot} was ruled on before")
-            watched.covered[slot] = elapsed
+            watched.covered[slot], watched.by[slot] = elapsed, fingerprint
+        watched.inner |= set(slots[1:-1])
         self.slots += len(slots)
         wrong = self._judge(start, last, watched, era, policy, elapsed)
         if wrong:

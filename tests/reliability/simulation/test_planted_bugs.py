@@ -55,7 +55,7 @@ def pauses_are_not_looked_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_takes_over(patch: pytest.MonkeyPatch) -> None:
-    async def nothing(_: object) -> list[object]:
+    async def nothing(_: object, **more: object) -> list[object]:
         return []
 
     patch.setattr(outcomes.OutcomeRows, "take_orphans", nothing)
