@@ -46,6 +46,8 @@ class Watched:
     """When each slot was ruled on, in elapsed seconds."""
     by: dict[datetime, str] = field(default_factory=dict)
     """By slot, the fingerprint of the schedule that ruled on it."""
+    newest: dict[str, datetime] = field(default_factory=dict)
+    """The newest slot that each schedule ruled on."""
     inner: set[datetime] = field(default_factory=set)
     """Slots within a stretch of skipped ones, of which only the first and the last are on record.
     After the clock was set back and the schedule changed, another schedule with a slot at the
@@ -91,7 +93,7 @@ class Oracle:
     def on_admit(self, starts: Sequence[Start], refs: Sequence[RunRef], elapsed: float) -> None:
         expected = 0
         refused: dict[tuple[str, str | None], datetime] = {}
-        stood = {name: max(each.covered, default=_NEVER) for name, each in self.watched.items()}
+        stood = {name: dict(each.newest) for name, each in self.watched.items()}
         for start in starts:
             if start.scheduled_for is None:
                 expected += 1
@@ -103,7 +105,8 @@ class Oracle:
             if start.scheduled_for <= refused.get(key, _NEVER):
                 continue
             if start.scheduled_for in covered:
-                refused.setdefault(key, stood.get(start.automation, _NEVER))
+                _, mine = watched.policies[start.definition]
+                refused.setdefault(key, stood[start.automation].get(mine, _NEVER))
                 if start.count > 1:
                     refused[key] = _FOR_EVER
                 continue
@@ -146,6 +149,7 @@ class Oracle:
                 self.complain(elapsed, f"{what}: {slot} was ruled on before")
             watched.covered[slot], watched.by[slot] = elapsed, fingerprint
         watched.inner |= set(slots[1:-1])
+        watched.newest[fingerprint] = max(last, watched.newest.get(fingerprint, last))
         self.slots += len(slots)
         wrong = self._judge(start, last, watched, era, policy, elapsed)
         if wrong:
