@@ -172,6 +172,8 @@ runs = Table(
     Column("node", Text),
     _count("resumes", 0),
     _count("cancel_asked", 0),
+    # Since when nothing but the limit on all runs together has kept it from its start.
+    _instant("held_since"),
     Index("runs_by_id", "id", unique=True),
     Index("runs_by_automation", "automation", "number"),
     Index("runs_not_skipped", "automation", "number", **_where(NOT_SKIPPED)),
@@ -251,6 +253,8 @@ outbox = Table(
     Column("target_key", Text),
     # Given up, and nobody was told yet.
     _count("unanswered", 0),
+    # How often it had been tried when somebody last asked for another try.
+    _count("retried_at_attempt", 0),
     Index("outbox_by_id", "id", unique=True),
     Index("outbox_by_run", "run_id"),
     Index("outbox_due", "next_attempt_at", "expires_at", **_where(PENDING)),
@@ -281,6 +285,8 @@ nodes = Table(
     _instant("seen_at", required=True),
     _instant("expires_at", required=True),
     _instant("gone_at"),
+    # The automations that it can run, as JSON; NULL while that is not known.
+    Column("holds", Text),
 )
 
 breakers = Table(

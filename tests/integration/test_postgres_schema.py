@@ -82,6 +82,32 @@ def test_the_tables_are_what_the_code_expects(empty: str) -> None:
     session.close()
 
 
+async def test_a_database_of_the_version_before_gets_the_columns_it_lacks(empty: str) -> None:
+    async with opened(empty) as ledger:
+        await ledger.admit([given.start("kept")])
+    for table, column in (
+        ("runs", "held_since"),
+        ("outbox", "retried_at_attempt"),
+        ("nodes", "holds"),
+    ):
+        ask(empty, f"ALTER TABLE {table} DROP COLUMN {column}")
+    ask(empty, "UPDATE alembic_version SET version_num = '0002'")
+
+    async with opened(empty) as ledger:
+        (run,) = await ledger.claim(limit=1, overall=1, now=given.NOW)
+
+    assert run.automation == "kept"
+    session = PostgresServer(empty).open_writer()
+
+    def is_ours(name: str | None, kind: str, *_: object) -> bool:
+        return kind != "table" or name in metadata.tables
+
+    options = {"compare_type": True, "include_name": is_ours}
+    context = MigrationContext.configure(session.connection, opts=options)
+    assert compare_metadata(context, metadata) == []
+    session.close()
+
+
 async def test_a_ledger_of_a_newer_version_is_refused(empty: str) -> None:
     async with opened(empty):
         pass
