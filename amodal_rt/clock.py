@@ -7,6 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+AHEAD = timedelta(minutes=1)
+"""So far in the future an instant on record may lie: the clocks of two nodes differ. One that
+lies further ahead was written while a clock was wrong."""
+
 
 class Clock(Protocol):
     """Wall time, elapsed time, sleeping and deadlines, as one thing that a test can hold."""

@@ -192,7 +192,8 @@ class RunLedger(Protocol):
 
         A start with `skip` becomes a skipped row. A start whose automation has
         `concurrency` open runs and `on_limit` SKIP becomes `skipped/concurrency_limit`;
-        one over `starts_per_hour` becomes `skipped/rate_limit`; any other is pending.
+        one over `starts_per_hour` becomes `skipped/rate_limit`, where starts of a clock that
+        was ahead (`clock.AHEAD`) do not count; any other is pending.
         A start with `scheduled_for` takes the slot (automation, scheduled_for): a slot
         already taken adds no row and gives no ref. Neither do then the later starts of the
         same `schedule_key` in this call, up to what the schedule had on record; all of them,
@@ -310,8 +311,10 @@ class RunLedger(Protocol):
         """The last completed run whose model was not the rehearsal."""
         ...
 
-    async def writes_since(self, automation: str, since: datetime) -> int:
-        """How many writes the automation's runs have started since then."""
+    async def writes_since(
+        self, automation: str, since: datetime, *, until: datetime | None = None
+    ) -> int:
+        """How many writes the automation's runs have started since then, up to `until`."""
         ...
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from amodal_rt.clock import to_millis
+from amodal_rt.clock import AHEAD, to_millis
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
@@ -40,7 +40,7 @@ _OPEN_OF_ALL = (
 )
 _NTH_NEWEST = (
     f"SELECT created_at FROM runs WHERE automation = ? AND {tables.NOT_SKIPPED}"  # noqa: S608
-    " ORDER BY number DESC LIMIT 1 OFFSET ?"
+    " AND created_at <= ? ORDER BY number DESC LIMIT 1 OFFSET ?"
 )
 _LATEST_SLOT = (
     "SELECT id, status, reason, COALESCE(scheduled_until, scheduled_for) FROM runs"
@@ -54,6 +54,7 @@ _OPEN_AND_NEWEST = (
     f" + (SELECT COUNT(*) FROM runs WHERE {tables.RUNNING}), ({_NEWEST})"
 )
 _HOUR = int(timedelta(hours=1) / timedelta(milliseconds=1))
+_AHEAD = int(AHEAD / timedelta(milliseconds=1))
 _PENDING, _SKIPPED = RunStatus.PENDING.value, RunStatus.SKIPPED.value
 _FEW = 20
 """Up to this many automations are counted one by one, more of them all at once."""
@@ -253,8 +254,11 @@ class Sitting:
         if limit <= 0:
             return True
         self.write()
-        found = self.raw.execute(_NTH_NEWEST, (start.automation, limit - 1)).fetchone()
-        return found is not None and found[0] > to_millis(start.created_at) - _HOUR
+        now = to_millis(start.created_at)
+        # What a clock that was ahead wrote would use up the hour until it is reached again.
+        asked = (start.automation, now + _AHEAD, limit - 1)
+        found = self.raw.execute(_NTH_NEWEST, asked).fetchone()
+        return found is not None and found[0] > now - _HOUR
 
     def _extend(self, wish: Wish, reason: SkippedReason) -> str | None:
         """The id of the skipped row that this slot was added to, or None."""

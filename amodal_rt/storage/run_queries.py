@@ -79,7 +79,9 @@ class RunQueries(Part):
 
         return await self._database.read(work)
 
-    async def writes_since(self, automation: str, since: datetime) -> int:
+    async def writes_since(
+        self, automation: str, since: datetime, *, until: datetime | None = None
+    ) -> int:
         entries = tables.journal.c
         query = (
             select(func.count())
@@ -88,6 +90,8 @@ class RunQueries(Part):
             .where(text(tables.WRITE), entries.at >= to_millis(since))
             .where(_RUNS.automation == automation)
         )
+        if until is not None:
+            query = query.where(entries.at <= to_millis(until))
         return await self._database.read(lambda connection: connection.execute(query).scalar_one())
 
     async def _runs(self, query: Select[tuple[object, ...]]) -> list[Run]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import ledger_values as given
 import pytest
-from ledger_values import HOUR, MINUTE, NOW
+from ledger_values import DAY, HOUR, MINUTE, NOW
 
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import RunStatus, SkippedReason
@@ -150,6 +150,19 @@ async def test_over_starts_per_hour_a_start_is_skipped_with_the_rule(ledger: Led
     run = await ledger.find_run(start.run_id)
     assert run is not None
     assert run.rule == "limits.startsPerHour 2"
+
+
+async def test_starts_of_a_clock_that_was_ahead_do_not_count_against_the_rate(
+    ledger: Ledger,
+) -> None:
+    limit: dict[str, Any] = {"starts_per_hour": 2}
+    await ledger.admit([given.start(created_at=NOW + MINUTE / 2, **limit)])
+    for _ in range(2):
+        await ledger.admit([given.start(created_at=NOW + DAY, **limit)])
+
+    refs = await ledger.admit([given.start(**limit), given.start(**limit)])
+
+    assert ruled(refs) == [PENDING, ("skipped", "rate_limit")]
 
 
 async def test_skipped_starts_do_not_count_against_the_rate(ledger: Ledger) -> None:

@@ -580,6 +580,8 @@ async def test_writes_since_counts_writes_that_the_automations_runs_started(
 
     assert await ledger.writes_since("digest", NOW) == 2
     assert await ledger.writes_since("digest", NOW - HOUR) == 3
+    assert await ledger.writes_since("digest", NOW - HOUR, until=NOW) == 2
+    assert await ledger.writes_since("digest", NOW - HOUR, until=NOW - MINUTE) == 1
     assert await ledger.writes_since("none", NOW - HOUR) == 0
 
 

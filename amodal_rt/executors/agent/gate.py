@@ -12,6 +12,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from amodal_rt import failpoints
+from amodal_rt.clock import AHEAD
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import AmodalError, DeniedError
@@ -180,8 +181,11 @@ class _Call:
         if session.tally.writes >= limits.per_run:
             place = definition.place("/limits/writes/perRun")
             return f"this run has used its {limits.per_run} writes (limits.writes.perRun, {place})"
-        since = session.services.clock.now() - timedelta(hours=1)
-        count = await session.services.ledger.writes_since(definition.automation.name, since)
+        now = session.services.clock.now()
+        # What a clock that was ahead wrote would use up the hour until it is reached again.
+        count = await session.services.ledger.writes_since(
+            definition.automation.name, now - timedelta(hours=1), until=now + AHEAD
+        )
         if count >= limits.per_hour:
             place = definition.place("/limits/writes/perHour")
             return (

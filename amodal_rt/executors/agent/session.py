@@ -30,7 +30,9 @@ Opening = tuple[str, asyncio.Future[Any]]
 class SessionLedger(StoreLedger, Contract):
     """The part of the ledger that an agent session uses."""
 
-    async def writes_since(self, automation: str, since: datetime) -> int:
+    async def writes_since(
+        self, automation: str, since: datetime, *, until: datetime | None = None
+    ) -> int:
         """As `ports.RunLedger`."""
         ...
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from amodal_rt.clock import AHEAD
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.errors import InternalError
@@ -86,15 +87,15 @@ class _Sitting:
 
     def _is_too_often(self, start: Start, limit: int) -> bool:
         """Whether the hour before this start already has `limit` others."""
-        since = values.instant(start.created_at) - _HOUR
+        now = values.instant(start.created_at)
         found = 0
         if limit <= 0:
             return True
         for run in self._of(start.automation):
-            if run.status is not RunStatus.SKIPPED:
+            if run.status is not RunStatus.SKIPPED and run.created_at <= now + AHEAD:
                 found += 1
                 if found == limit:
-                    return run.created_at > since
+                    return run.created_at > now - _HOUR
         return False
 
     def _extend(self, start: Start, reason: SkippedReason) -> RunRef | None:

@@ -47,11 +47,14 @@ class RunQueries(Part):
             run_id=last.run_id, summary=last.result_text or "", finished_at=last.finished_at
         )
 
-    async def writes_since(self, automation: str, since: datetime) -> int:
+    async def writes_since(
+        self, automation: str, since: datetime, *, until: datetime | None = None
+    ) -> int:
         self._check_reach()
         return sum(
             entry.type is EntryType.WRITE_STARTED
             and entry.at >= since
+            and (until is None or entry.at <= until)
             and self.store.runs.row(entry.run_id).run.automation == automation
             for entry in self.store.journals.values()
         )
