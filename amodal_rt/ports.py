@@ -678,6 +678,19 @@ class NodeLedger(Protocol):
         """The living, then those gone within a day, newest first."""
         ...
 
+    async def hold(self, holdings: Mapping[str, Collection[str]]) -> None:
+        """Say what this node holds: the names of its automations, and of each the fingerprints
+        of the schedules that it keeps. Stands instead of what was said before, and for every
+        life that begins after it from its first moment."""
+        ...
+
+    async def held_by_others(self) -> Mapping[str, frozenset[str]]:
+        """What any other node said that it holds, of those that neither left nor were retired.
+
+        Over a ledger that only one process can hold, nothing.
+        """
+        ...
+
 
 class Lease(Protocol):
     """Whether this node may still act on the runs that it carries."""

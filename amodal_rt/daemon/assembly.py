@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from amodal_rt.clock import Clock
+from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared, ledger_of
 from amodal_rt.daemon.neighbours import SharedSignals
@@ -72,6 +73,7 @@ class House:
     address: Address
     executor: AgentExecutor
     engine: Engine
+    holding: Holding
     membership: Membership
     scheduler: Scheduler
     sender: Sender
@@ -174,6 +176,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=address,
         executor=executor,
         engine=control.engine,
+        holding=_holding(ground),
         membership=_membership(ground, control.engine),
         scheduler=_scheduler(ground),
         sender=_sender(ground, egress, redactor, causes),
@@ -214,6 +217,15 @@ def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engi
         clock=ground.clock,
         mask=redactor.mask,
         lease=ground.lease,
+    )
+
+
+def _holding(ground: Ground) -> Holding:
+    return Holding(
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        signals=ground.signals,
+        clock=ground.clock,
     )
 
 

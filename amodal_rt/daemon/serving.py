@@ -101,6 +101,8 @@ class Daemon:
             house = build_house(ground, webhook_key=await self._webhook_key(ground))
             await house.facts.refresh()
             await house.endpoints.refresh()
+            # Before it is one of the living: none of them may take its schedules for dead.
+            await house.holding.tell()
             await house.membership.join()
             stack.push_async_callback(house.membership.leave)
             keeping = self.services.running("node", house.membership.keep())
@@ -143,6 +145,7 @@ class Daemon:
             run("ledger watch", self._watch_ledger(ground)),
             run("pruning", _prune(ground)),
             run("settings", _follow_settings(house)),
+            run("holding", house.holding.run()),
             run("sender", house.sender.run(), house.sender.stop),
             run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 
 from amodal_rt.clock import iso
@@ -89,6 +90,7 @@ def count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
     return (high - first) // schedule.every + 1 if schedule.every else 1
 
 
+@lru_cache(maxsize=32_768)
 def fingerprint(schedule: Schedule) -> str:
     """Changes exactly when the schedule means something else."""
     parts = [

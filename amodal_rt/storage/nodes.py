@@ -1,6 +1,7 @@
 """Which daemons live: `ports.NodeLedger`."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
@@ -22,13 +23,14 @@ class NodeRows(Part):
 
     _sole = True
     """Whether only one process can hold this ledger: then no lease ends by time alone."""
+    _holds: str | None = None
 
     @property
     def node_id(self) -> str:
         return self._node
 
     async def join(self, *, host: str, pid: int, version: str, lease: timedelta) -> str:
-        former, fresh = self._node, self._ids.node()
+        former, fresh, holds = self._node, self._ids.node(), self._holds
 
         def work(connection: Connection) -> str:
             now = self._moment(connection)
@@ -43,6 +45,7 @@ class NodeRows(Part):
                     started_at=now,
                     seen_at=now,
                     expires_at=now + _millis(lease),
+                    holds=holds,
                 )
             )
             return fresh
@@ -50,6 +53,8 @@ class NodeRows(Part):
         self._node = await self._database.write(work)
         self._lives.add(fresh)
         self._joined = True
+        if self._holds != holds:
+            await self._tell_holdings()
         return fresh
 
     async def renew(self, *, lease: timedelta) -> bool:
@@ -114,6 +119,38 @@ class NodeRows(Part):
             return [_to_node(row) for row in connection.execute(query).mappings()]
 
         return await self._database.read(work)
+
+    async def hold(self, holdings: Mapping[str, Collection[str]]) -> None:
+        self._holds = json.dumps({name: sorted(each) for name, each in holdings.items()})
+        await self._tell_holdings()
+
+    async def held_by_others(self) -> Mapping[str, frozenset[str]]:
+        if self._sole:
+            return {}
+        query = select(_NODES.holds).where(
+            _NODES.gone_at.is_(None), _NODES.id != self._node, _NODES.holds.is_not(None)
+        )
+
+        def work(connection: Connection) -> list[str]:
+            return list(connection.execute(query).scalars())
+
+        found: dict[str, frozenset[str]] = {}
+        for said in await self._database.read(work):
+            for name, fingerprints in json.loads(said).items():
+                found[name] = found.get(name, frozenset()).union(fingerprints)
+        return found
+
+    async def _tell_holdings(self) -> None:
+        node, holds = self._node, self._holds
+        if self._sole:
+            # Nobody else can ask.
+            return
+        statement = update(tables.nodes).where(_NODES.id == node).values(holds=holds)
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await self._database.write(work)
 
     def _moment(self, connection: Connection) -> int:
         """The instant by which leases count, in milliseconds: the database's own clock where

@@ -10,6 +10,13 @@ from ledger_values import HOUR, MINUTE, NOW
 from amodal_rt.domain.delivery import Attempt, AttemptResult, DeliveryStatus
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.ports import Ledger
+from amodal_rt.storage.sqlite import SqliteLedger
+
+
+def is_sole(ledger: Ledger) -> bool:
+    """Whether only one process can hold it."""
+    return isinstance(ledger, SqliteLedger)
+
 
 # join, renew, leave, list_nodes
 
@@ -108,6 +115,56 @@ async def test_joining_anew_ends_the_former_life(ledger: Ledger, another: Ledger
     gone = {node.node_id: node.gone_at is not None for node in await ledger.list_nodes()}
     assert gone[former]
     assert [each.run_id for each in await ledger.take_orphans()] == [run.run_id]
+
+
+# hold, held_by_others
+
+
+async def test_what_a_node_holds_is_known_to_the_others(ledger: Ledger, another: Ledger) -> None:
+    await given.joined(another)
+    await given.joined(ledger)
+
+    await ledger.hold({"digest": ["f1", "f2"], "hook": []})
+
+    held = {"digest": frozenset({"f1", "f2"}), "hook": frozenset[str]()}
+    assert await another.held_by_others() == ({} if is_sole(ledger) else held)
+    assert await ledger.held_by_others() == {}
+
+
+async def test_what_is_said_last_stands(ledger: Ledger, another: Ledger) -> None:
+    await given.joined(another)
+    await given.joined(ledger)
+    await ledger.hold({"digest": ["f1"], "hook": []})
+
+    await ledger.hold({"digest": ["f2"]})
+
+    held = {} if is_sole(ledger) else {"digest": frozenset({"f2"})}
+    assert await another.held_by_others() == held
+
+
+async def test_a_life_holds_from_its_start_what_was_said_before(
+    ledger: Ledger, another: Ledger
+) -> None:
+    await given.joined(another)
+    await ledger.hold({"digest": ["f1"]})
+    held = {} if is_sole(ledger) else {"digest": frozenset({"f1"})}
+
+    for _ in range(2):
+        await given.joined(ledger)
+
+        assert await another.held_by_others() == held
+
+
+async def test_who_left_or_was_retired_holds_nothing(ledger: Ledger, another: Ledger) -> None:
+    await given.joined(ledger)
+    await ledger.hold({"digest": ["f1"]})
+    await given.outlived(ledger, another)
+    assert await another.held_by_others() == {}
+
+    await given.joined(ledger)
+    await ledger.leave()
+
+    assert await another.held_by_others() == {}
 
 
 # claim

@@ -1,5 +1,6 @@
 """Which daemons live: `ports.NodeLedger`. Leases count by the clock of the ledger."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,12 +15,14 @@ _TOLD = timedelta(days=1)
 class NodeRows(Part):
     """`ports.NodeLedger` in memory, as over a database that several nodes share."""
 
+    _holds: Mapping[str, frozenset[str]] | None = None
+
     @property
     def node_id(self) -> str:
         return self._node
 
     async def join(self, *, host: str, pid: int, version: str, lease: timedelta) -> str:
-        former, fresh = self._node, self._ids.node()
+        former, fresh, holds = self._node, self._ids.node(), self._holds
 
         def work() -> str:
             now = self._moment()
@@ -39,11 +42,15 @@ class NodeRows(Part):
                 expires_at=now + lease,
             )
             nodes.put(fresh, record)
+            if holds is not None:
+                self.store.holdings.put(fresh, holds)
             return fresh
 
         self._node = await self._write("join", work)
         self._lives.add(fresh)
         self._joined = True
+        if self._holds != holds:
+            await self._tell_holdings()
         return fresh
 
     async def renew(self, *, lease: timedelta) -> bool:
@@ -96,6 +103,25 @@ class NodeRows(Part):
         ]
         known.sort(key=lambda each: (each.started_at, each.node_id), reverse=True)
         return sorted(known, key=lambda each: each.gone_at is not None)
+
+    async def hold(self, holdings: Mapping[str, Collection[str]]) -> None:
+        self._holds = {name: frozenset(each) for name, each in holdings.items()}
+        await self._tell_holdings()
+
+    async def held_by_others(self) -> Mapping[str, frozenset[str]]:
+        self._check_reach()
+        found: dict[str, frozenset[str]] = {}
+        for each in self.store.nodes.values() if not self.store.sole else ():
+            if each.gone_at is not None or each.node_id == self._node:
+                continue
+            for name, fingerprints in (self.store.holdings.get(each.node_id) or {}).items():
+                found[name] = found.get(name, frozenset[str]()) | fingerprints
+        return found
+
+    async def _tell_holdings(self) -> None:
+        node, holds = self._node, self._holds
+        assert holds is not None, "told after it was said"
+        await self._write("hold", lambda: self.store.holdings.put(node, holds))
 
     def _running(self) -> list[Run]:
         return [row.run for row in self.store.runs.rows(self.store.runs.running)]

@@ -100,6 +100,7 @@ class MemoryStore:
         self.breakers: Table[str, Breaker] = Table(undo)
         self.conditions: Table[str, Condition] = Table(undo)
         self.nodes: Table[str, NodeRecord] = Table(undo)
+        self.holdings: Table[str, Mapping[str, frozenset[str]]] = Table(undo)
         self.automations: Table[str, AutomationFacts] = Table(undo)
         self.facts: Table[str, str] = Table(undo)
         self.audit: Table[int, AuditRow] = Table(undo)
