@@ -396,9 +396,9 @@ class Outbox(Protocol):
         """Count the attempt and set what follows. Ignored for a message that is settled, or
         that another node has claimed since.
 
-        A delivered failure alert sets the automation's `alerted_at`; a delivered recovery
-        clears `alerting`. In the same transaction the target's breaker follows
-        (`breaker.after`).
+        A delivered failure alert sets what its target was told of the automation
+        (`Told.alerted_at`); a delivered recovery clears `alerting` there. In the same
+        transaction the target's breaker follows (`breaker.after`).
 
         A *result* that became `dead` or `expired`, here or while claiming, counts one failure
         on its automation. Every message that did so, of whatever kind but a rehearsal's, is

@@ -38,9 +38,10 @@ DELIVERY_FAILED = "delivery_failed"
 class DeliveryPlanner:
     """Implements `ports.OutcomePlanner`.
 
-    Completed runs owe their result to each target and, while an alert stands, a recovery
-    notice; failed runs owe an alert when the automation's `failureAlert` says so. Skipped
-    and cancelled runs owe nothing. Rehearsals owe their result alone.
+    Completed runs owe their result to each target and a recovery notice to each that an alert
+    has reached; failed runs owe an alert when the automation's `failureAlert` says so, to each
+    target by what that one was told. Skipped and cancelled runs owe nothing. Rehearsals owe
+    their result alone.
     """
 
     def __init__(self, ids: Ids) -> None:
@@ -145,9 +146,10 @@ class DeliveryPlanner:
         urgent: bool = False,
     ) -> tuple[OutboxMessage, ...]:
         alert = definition.automation.failure_alert
-        # Somebody must look after a write of unknown outcome: no threshold, no cooldown.
-        if alert is None or not (urgent or _is_due(alert, state, now)):
+        if alert is None:
             return ()
+        # Somebody must look after a write of unknown outcome: no threshold, no cooldown.
+        targets = [each for each in alert.targets if urgent or _is_due(alert, each, state, now)]
         because = f" ({reason})" if reason else ""
         said = f": {cut_result(error, 2_000).text}" if error else ""
         row = "" if state.consecutive < 2 else f" {state.consecutive} failures in a row."
@@ -162,14 +164,15 @@ class DeliveryPlanner:
         }
         run = f" Run {run_id}" if run_id else ""
         text = f"{title} failed{because}{said}.{row}{run}"
-        return self._to_each(alert.targets, MessageKind.FAILURE_ALERT, body, text, now)
+        return self._to_each(targets, MessageKind.FAILURE_ALERT, body, text, now)
 
     def _recovery(
         self, run: Run, definition: Definition, state: FailureState, now: datetime
     ) -> tuple[OutboxMessage, ...]:
         alert = definition.automation.failure_alert
-        if alert is None or not state.alerting:
+        if alert is None:
             return ()
+        targets = [each for each in alert.targets if state.told(each).alerting]
         body: dict[str, object] = {
             "automation": run.automation,
             "status": "recovered",
@@ -180,7 +183,7 @@ class DeliveryPlanner:
             "consecutive_failures": 0,
         }
         text = f"{run.title} works again. Run {run.run_id}"
-        return self._to_each(alert.targets, MessageKind.RECOVERY, body, text, now)
+        return self._to_each(targets, MessageKind.RECOVERY, body, text, now)
 
     def _to_each(
         self,
@@ -290,8 +293,9 @@ def neutral_for(target: Target) -> Escape:
     return slack_text if target.format == "slack" else chat_text
 
 
-def _is_due(alert: FailureAlert, state: FailureState, now: datetime) -> bool:
-    if state.consecutive < alert.after or state.alert_open:
+def _is_due(alert: FailureAlert, target: Target, state: FailureState, now: datetime) -> bool:
+    told = state.told(target)
+    if state.consecutive < alert.after or told.alert_open:
         return False
     # A clock that was set back must not silence alerts until it has caught up.
-    return state.alerted_at is None or abs(now - state.alerted_at) >= alert.cooldown
+    return told.alerted_at is None or abs(now - told.alerted_at) >= alert.cooldown

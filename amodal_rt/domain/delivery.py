@@ -184,19 +184,36 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one target has been told of an automation's failures.
+
+    `alerted_at` is when an alert was last *delivered* to it; `alert_open` says that an alert
+    is owed to it and not yet delivered; `alerting` says that an alert reached it since the
+    last recovery that it was owed, so that a recovery notice is due.
+    """
+
+    alerted_at: datetime | None = None
+    alert_open: bool = False
+    alerting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailureState:
     """An automation's failure counter as the ledger holds it; survives restarts.
 
     `consecutive` counts `failed` runs and dead letters since the last `completed` run.
-    `alerted_at` is when an alert was last *delivered*; `alert_open` says that an alert is
-    owed and not yet delivered; `alerting` says that an alert went out since the last
-    recovery, so that a recovery notice is due.
+    `known` says by `Target.key` what each target was told: one that takes nothing must not
+    silence the others. `others` holds for all the rest: nothing, unless the messages that
+    would say are older than what the ledger keeps.
     """
 
     consecutive: int = 0
-    alerted_at: datetime | None = None
-    alert_open: bool = False
-    alerting: bool = False
+    known: Mapping[str, Told] = field(default_factory=dict[str, Told])
+    others: Told = Told()
+
+    def told(self, target: Target) -> Told:
+        """What `target` has been told."""
+        return self.known.get(target.key, self.others)
 
 
 @dataclass(frozen=True, slots=True)

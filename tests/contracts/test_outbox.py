@@ -196,55 +196,6 @@ async def test_an_attempt_of_an_unknown_message_is_not_found(ledger: Ledger) -> 
         )
 
 
-async def test_an_owed_alert_is_open_until_it_is_delivered(ledger: Ledger, run_id: str) -> None:
-    alert = given.message(run_id, kind=MessageKind.FAILURE_ALERT)
-    await given.owed(ledger, alert)
-    assert await ledger.failure_state("digest") == FailureState(alert_open=True)
-
-    await settle(ledger, alert, AttemptResult.RETRY)
-    assert (await ledger.failure_state("digest")).alert_open
-    await settle(ledger, alert, AttemptResult.DELIVERED, NOW + HOUR)
-
-    assert await ledger.failure_state("digest") == FailureState(
-        alerted_at=NOW + HOUR, alerting=True
-    )
-
-
-async def test_a_dead_alert_is_open_no_more_and_stamps_nothing(ledger: Ledger, run_id: str) -> None:
-    alert = given.message(run_id, kind=MessageKind.FAILURE_ALERT)
-    await given.owed(ledger, alert)
-
-    await settle(ledger, alert, AttemptResult.DEAD)
-
-    assert await ledger.failure_state("digest") == FailureState()
-
-
-async def test_a_delivered_recovery_clears_alerting(ledger: Ledger, run_id: str) -> None:
-    alert = given.message(run_id, kind=MessageKind.FAILURE_ALERT)
-    recovery = given.message(run_id, kind=MessageKind.RECOVERY)
-    await given.owed(ledger, alert)
-    await settle(ledger, alert, AttemptResult.DELIVERED)
-    assert (await ledger.failure_state("digest")).alerting
-
-    await given.owed(ledger, recovery)
-    # One notice is under way: a second completed run owes no second one.
-    assert not (await ledger.failure_state("digest")).alerting
-    await settle(ledger, recovery, AttemptResult.DELIVERED)
-
-    assert await ledger.failure_state("digest") == FailureState(alerted_at=NOW)
-
-
-async def test_a_recovery_that_died_is_due_again(ledger: Ledger, run_id: str) -> None:
-    alert = given.message(run_id, kind=MessageKind.FAILURE_ALERT)
-    recovery = given.message(run_id, kind=MessageKind.RECOVERY)
-    await given.owed(ledger, alert, recovery)
-
-    await settle(ledger, alert, AttemptResult.DELIVERED)
-    await settle(ledger, recovery, AttemptResult.DEAD)
-
-    assert (await ledger.failure_state("digest")).alerting
-
-
 async def test_a_dead_result_counts_one_failure_and_no_other_kind_does(
     ledger: Ledger, run_id: str
 ) -> None:
@@ -387,4 +338,5 @@ async def test_failure_states_survive_a_second_look(ledger: Ledger, run_id: str)
 
     await settle(ledger, alert, AttemptResult.DELIVERED, stamp)
 
-    assert (await ledger.failure_state("digest")).alerted_at == stamp
+    state = await ledger.failure_state("digest")
+    assert state.told(alert.target).alerted_at == stamp

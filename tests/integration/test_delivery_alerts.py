@@ -19,6 +19,7 @@ from amodal_rt.domain.delivery import (
     DeliveryStatus,
     FailureState,
     MessageKind,
+    Told,
 )
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
@@ -123,7 +124,49 @@ async def test_an_alert_that_did_not_arrive_does_not_burn_the_cooldown(
 
     assert list(statuses(records)) == ["dead", "delivered"]
     state = await desk.ledger.failure_state("digest")
-    assert state == FailureState(consecutive=2, alerted_at=desk.clock.now(), alerting=True)
+    told = Told(alerted_at=desk.clock.now(), alerting=True)
+    assert state == FailureState(consecutive=2, known={webhook(receiver.url()).key: told})
+
+
+async def test_a_target_that_is_down_silences_no_other_target(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async with Receiver() as down:
+        down.script(*[503] * 20)
+        targets = webhook(receiver.url(), "here"), webhook(down.url(), "there")
+        known = definition(alert=alerting(*targets, minutes=1))
+        async with desk.sending():
+            for told, outcome in enumerate((failure(), completed(), failure(), completed()), 1):
+                await desk.finish(known, outcome)
+                await receiver.received(told)
+                # Until it is on record that this arrived, the next outcome may find it open.
+                await desk.settled(told + 1)
+                desk.clock.advance(61)
+
+    heard = [each.json["status"] for each in receiver.requests]
+    assert heard == ["failure", "recovered", "failure", "recovered"]
+    assert {each.json["status"] for each in down.requests} == {"failure"}
+    assert len([each for each in await desk.messages() if each.message.target == targets[1]]) == 1
+
+
+async def test_what_a_target_was_told_outlives_the_messages_that_told_it(
+    desk: Desk, receiver: Receiver
+) -> None:
+    known = definition(alert=alerting(webhook(receiver.url()), minutes=60 * 24 * 30))
+    async with desk.sending():
+        await desk.finish(known, failure())
+        await desk.settled()
+        desk.clock.advance(10 * 24 * HOUR)
+        await desk.finish(known, failure())
+        await desk.ledger.prune(desk.clock.now(), history=timedelta(days=8))
+        assert await desk.messages() == []
+        await desk.finish(known, failure())
+        assert await desk.messages() == []
+        await desk.finish(known, completed())
+        await desk.settled()
+        await desk.finish(known, completed())
+
+    assert _alert_statuses(receiver) == [("failure", 1), ("recovered", 0)]
 
 
 async def test_a_flapping_automation_alerts_once_an_hour(desk: Desk, receiver: Receiver) -> None:

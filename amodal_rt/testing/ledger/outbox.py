@@ -206,14 +206,11 @@ class OutboxRows(BreakerRows):
 
     def _follow(self, row: MessageRow, attempt: Attempt) -> None:
         """What a settled message says about its automation."""
-        message = row.record.message
+        automation = row.record.message.automation
         if attempt.result is AttemptResult.DEAD:
             self._count_given_up(row)
-        elif attempt.result is AttemptResult.DELIVERED and message.automation is not None:
-            if message.kind is MessageKind.FAILURE_ALERT:
-                self._note_alert(message.automation, attempt.at)
-            elif message.kind is MessageKind.RECOVERY:
-                self._note_recovery(message.automation)
+        elif attempt.result is AttemptResult.DELIVERED and automation is not None:
+            self._note_arrival(automation, row, attempt.at)
 
     def _make_due(self, row: MessageRow, at: datetime, expires_at: datetime) -> None:
         message = replace(row.record.message, expires_at=values.instant(expires_at))

@@ -8,7 +8,7 @@ from itertools import count
 from amodal_rt.clock import Clock
 from amodal_rt.domain.breaker import Breaker
 from amodal_rt.domain.condition import Condition
-from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureState, MessageKind
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureState
 from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.ports import (
@@ -143,11 +143,4 @@ class MemoryStore:
                 run_id=run.run_id, automation=run.automation, status=run.status, reason=run.reason
             )
             for run in runs
-        )
-
-    def is_owed(self, automation: str, kind: MessageKind) -> bool:
-        """Whether a message of that kind is under way."""
-        return any(
-            row.record.message.automation == automation and row.record.message.kind is kind
-            for row in self.outbox.open_rows()
         )

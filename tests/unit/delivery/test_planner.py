@@ -14,7 +14,7 @@ from delivery_samples import (
 )
 
 from amodal_rt.delivery.planner import DeliveryPlanner
-from amodal_rt.domain.delivery import FailureState, MessageKind, OutboxMessage
+from amodal_rt.domain.delivery import FailureState, MessageKind, OutboxMessage, Told
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
 
@@ -126,7 +126,7 @@ def test_untrusted_words_are_neutral_in_the_text_and_whole_in_the_result(
 @pytest.mark.parametrize("by_flag", [True, False])
 def test_a_rehearsal_says_so_and_owes_nothing_else(planner: DeliveryPlanner, by_flag: bool) -> None:
     known = definition(webhook(), alert=alerting(webhook()))
-    told = FailureState(consecutive=0, alerted_at=NOW, alerting=True)
+    told = FailureState(others=Told(alerted_at=NOW, alerting=True))
     rehearsal = run(rehearse=by_flag)
 
     plan = planner.plan(
@@ -153,7 +153,9 @@ def test_a_cancelled_run_owes_nothing(planner: DeliveryPlanner) -> None:
     known = definition(webhook(), alert=alerting(webhook()))
     outcome = Outcome(status=RunStatus.CANCELLED, text="half")
 
-    plan = planner.plan(run(), outcome, known, FailureState(consecutive=5, alerting=True), NOW)
+    plan = planner.plan(
+        run(), outcome, known, FailureState(consecutive=5, others=Told(alerting=True)), NOW
+    )
 
     assert plan.messages == ()
 
@@ -189,30 +191,46 @@ def test_the_error_in_an_alert_cannot_ring(planner: DeliveryPlanner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "due"),
+    ("consecutive", "told", "due"),
     [
-        (FailureState(consecutive=1), False),
-        (FailureState(consecutive=2), True),
-        (FailureState(consecutive=7), True),
-        (FailureState(consecutive=2, alert_open=True), False),
-        (FailureState(consecutive=2, alerted_at=NOW - timedelta(minutes=59)), False),
-        (FailureState(consecutive=2, alerted_at=NOW - timedelta(minutes=60)), True),
-        (FailureState(consecutive=2, alerted_at=NOW + timedelta(minutes=59)), False),
+        (1, Told(), False),
+        (2, Told(), True),
+        (7, Told(), True),
+        (2, Told(alert_open=True), False),
+        (2, Told(alerted_at=NOW - timedelta(minutes=59)), False),
+        (2, Told(alerted_at=NOW - timedelta(minutes=60)), True),
+        (2, Told(alerted_at=NOW + timedelta(minutes=59)), False),
         # The clock was set back by months: silence until it has caught up would be worse.
-        (FailureState(consecutive=2, alerted_at=NOW + timedelta(days=90)), True),
+        (2, Told(alerted_at=NOW + timedelta(days=90)), True),
     ],
 )
 def test_an_alert_is_due_by_count_and_cooldown(
-    planner: DeliveryPlanner, state: FailureState, due: bool
+    planner: DeliveryPlanner, consecutive: int, told: Told, due: bool
 ) -> None:
     known = definition(alert=alerting(webhook(), after=2))
+    state = FailureState(consecutive=consecutive, known={webhook().key: told})
 
     assert bool(planner.plan(run(), failure(), known, state, NOW).messages) is due
 
 
+def test_what_one_target_was_told_does_not_silence_another(planner: DeliveryPlanner) -> None:
+    targets = [webhook(f"https://{name}.example/in", name) for name in ("late", "told", "new")]
+    known = definition(alert=alerting(*targets))
+    told = {
+        targets[0].key: Told(alert_open=True),
+        targets[1].key: Told(alerted_at=NOW, alerting=True),
+    }
+
+    alerts = planner.plan(run(), failure(), known, FailureState(consecutive=3, known=told), NOW)
+    recoveries = planner.plan(run(), completed(), known, FailureState(known=told), NOW)
+
+    assert [each.target.label for each in alerts.messages] == ["new"]
+    assert [each.target.label for each in recoveries.messages] == ["told"]
+
+
 def test_a_recovery_is_told_to_those_who_were_alerted(planner: DeliveryPlanner) -> None:
     known = definition(webhook(label="a"), alert=alerting(webhook(label="ops")))
-    told = FailureState(alerted_at=NOW, alerting=True)
+    told = FailureState(others=Told(alerted_at=NOW, alerting=True))
 
     plan = planner.plan(run(), completed(), known, told, NOW)
 
