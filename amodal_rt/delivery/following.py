@@ -73,10 +73,11 @@ def sighting_of(record: DeliveryRecord) -> Sighting:
     if message.kind is MessageKind.RESULT:
         return Sighting(
             kind=ConditionKind.DEAD_LETTER,
-            about=str(message.automation),
-            subject=str(message.automation),
+            about=f"{message.automation} {message.target.key}",
+            subject=f"{message.automation} to {message.target.label}",
             automation=message.automation,
-            detail=f"{message.delivery_id} to {message.target.label}: {error}",
+            detail=f"{message.delivery_id}: {error}",
+            target=message.target.key,
             since=record.finished_at,
         )
     return Sighting(

@@ -12,6 +12,7 @@ from amodal_rt.ids import Ids
 
 _BEGUN: Mapping[ConditionKind, str] = {
     ConditionKind.FILE_INVALID: "{subject} has been invalid for over a minute",
+    ConditionKind.WORKSPACE_MISSING: "The files of {subject} have been gone for over a minute",
     ConditionKind.SCHEDULE_OVERDUE: "The schedule of {subject} is overdue",
     ConditionKind.DEAD_LETTER: "A result of {subject} could not be delivered",
     ConditionKind.QUEUE_FULL: "{subject} is full, events are refused",
@@ -20,8 +21,9 @@ _BEGUN: Mapping[ConditionKind, str] = {
 }
 _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.FILE_INVALID: "{subject} is invalid no more",
+    ConditionKind.WORKSPACE_MISSING: "The files of {subject} are there again",
     ConditionKind.SCHEDULE_OVERDUE: "The schedule of {subject} is on time again",
-    ConditionKind.DEAD_LETTER: "Results of {subject} arrive again",
+    ConditionKind.DEAD_LETTER: "Results of {subject} arrive again, or go there no more",
     ConditionKind.QUEUE_FULL: "{subject} takes events again",
     ConditionKind.ALERT_FAILED: "Messages reach {subject} again",
     ConditionKind.TARGET_DISABLED: "{subject} is no longer disabled",

@@ -79,6 +79,8 @@ class Watch:
         """Alerts that reached nobody, one sentence each."""
         self.overdue: tuple[str, ...] = ()
         """Schedules that are overdue, one sentence each."""
+        self.missing: tuple[str, ...] = ()
+        """Folders whose files are gone, one sentence each."""
 
     async def run(self) -> None:
         """Look every few seconds, and at once when something happened, until cancelled."""
@@ -135,6 +137,11 @@ class Watch:
             for each in standing
             if each.kind is ConditionKind.SCHEDULE_OVERDUE
         )
+        self.missing = tuple(
+            f"the files of {each.subject} are gone: {each.detail}"
+            for each in standing
+            if each.kind is ConditionKind.WORKSPACE_MISSING
+        )
         self.looked_at = self._clock.monotonic()
 
     def _is_settled(self, known: Condition | None) -> bool:
@@ -151,14 +158,13 @@ class Watch:
     async def _is_over(self, condition: Condition) -> bool:
         """Whether a condition that nobody sees now has ended."""
         match condition.kind:
-            case ConditionKind.FILE_INVALID:
+            case ConditionKind.FILE_INVALID | ConditionKind.WORKSPACE_MISSING:
                 return await self._may_judge(condition)
             case ConditionKind.QUEUE_FULL:
                 return await has_room(self._ledger, self._catalogue.snapshot())
             case ConditionKind.DEAD_LETTER:
-                gone = condition.automation not in self._catalogue.snapshot().automations
-                return gone or await self._ledger.has_delivered(
-                    condition.since, automation=condition.automation
+                return not self._sends(condition) or await self._ledger.has_delivered(
+                    condition.since, automation=condition.automation, target=condition.target
                 )
             case ConditionKind.ALERT_FAILED:
                 unused = condition.target not in {each.key for each in self._alert_targets()}
@@ -173,6 +179,15 @@ class Watch:
             return True
         nodes = await self._ledger.list_nodes()
         return condition.seen_by not in {each.node_id for each in nodes if each.gone_at is None}
+
+    def _sends(self, condition: Condition) -> bool:
+        """Whether the condition's automation sends its results to the condition's target."""
+        state = self._catalogue.snapshot().automations.get(condition.automation or "")
+        # What is unreadable now may send there when it is mended.
+        if state is None or state.definition is None or condition.target is None:
+            return state is not None
+        delivery = state.definition.automation.delivery
+        return condition.target in {each.key for each in (delivery.targets if delivery else ())}
 
     def _alert_targets(self) -> list[Target]:
         snapshot = self._catalogue.snapshot()

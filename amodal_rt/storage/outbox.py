@@ -170,19 +170,27 @@ class OutboxRows(Part):
     async def has_delivered(
         self, since: datetime, *, automation: str | None = None, target: str | None = None
     ) -> bool:
-        query = select(_OUTBOX.number).where(
-            _OUTBOX.status == DeliveryStatus.DELIVERED.value,
-            _OUTBOX.finished_at >= to_millis(since),
+        query = (
+            select(_OUTBOX.status, func.max(_OUTBOX.finished_at))
+            .where(_OUTBOX.finished_at >= to_millis(since))
+            .group_by(_OUTBOX.status)
         )
+        outcomes = [DeliveryStatus.DELIVERED.value]
         if automation is not None:
+            outcomes += _GIVEN_UP
             query = query.where(
                 _OUTBOX.automation == automation, _OUTBOX.kind == MessageKind.RESULT.value
             )
         if target is not None:
             query = query.where(_OUTBOX.target_key == target)
-        return await self._database.read(
-            lambda connection: connection.execute(query.limit(1)).first() is not None
-        )
+        query = query.where(_OUTBOX.status.in_(outcomes))
+
+        def work(connection: Connection) -> bool:
+            newest: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+            delivered = newest.pop(DeliveryStatus.DELIVERED.value, None)
+            return delivered is not None and all(at <= delivered for at in newest.values())
+
+        return await self._database.read(work)
 
     async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
         query = select(tables.outbox).where(_OUTBOX.id == delivery_id)

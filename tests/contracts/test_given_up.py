@@ -213,3 +213,24 @@ async def test_what_arrived_since_is_known_by_automation_and_by_target(
     assert not await ledger.has_delivered(NOW, automation="other")
     assert await ledger.has_delivered(NOW, target=alert.target.key)
     assert not await ledger.has_delivered(NOW, target="webhook env:OTHER")
+
+
+async def test_what_arrived_at_one_target_says_nothing_of_a_later_letter_or_another_target(
+    ledger: Ledger, run_id: str
+) -> None:
+    other = Target(type=TargetType.WEBHOOK, label="#other", url="https://b.example/")
+    result, elsewhere = given.message(run_id), given.message(run_id, target=other)
+    await given.owed(ledger, result, elsewhere)
+    await ledger.claim_messages(limit=10, now=NOW)
+    for each in (result, elsewhere):
+        await ledger.record_attempt(
+            Attempt(delivery_id=each.delivery_id, result=AttemptResult.DELIVERED, at=NOW)
+        )
+    await die(ledger, given.message(run_id), NOW + MINUTE)
+
+    async def arrives(target: Target) -> bool:
+        return await ledger.has_delivered(NOW, automation="digest", target=target.key)
+
+    assert not await arrives(result.target)
+    assert await arrives(other)
+    assert await ledger.has_delivered(NOW, target=result.target.key)

@@ -213,6 +213,21 @@ async def test_an_alert_that_died_is_told_to_the_workspace_with_what_it_said(
     assert "It said: Daily Digest failed (timed_out)" in told.json["error"]
 
 
+async def test_each_target_that_a_letter_does_not_reach_is_told(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(410, 410)
+    desk.tell(webhook(receiver.url("/ops"), "ops"))
+    targets = [webhook(receiver.url(f"/{name}"), name) for name in ("one", "two")]
+    async with desk.sending():
+        await desk.finish(definition(*targets), completed())
+        await _until(desk, dead=2, delivered=2)
+
+    told = [each.json for each in receiver.requests if each.path == "/ops"]
+    assert {each["subject"] for each in told} == {"digest to one", "digest to two"}
+    assert {each["condition"] for each in told} == {"dead_letter"}
+
+
 async def test_when_one_of_the_workspace_s_targets_fails_the_next_hears_of_it(
     desk: Desk, receiver: Receiver
 ) -> None:

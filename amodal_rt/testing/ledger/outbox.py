@@ -141,18 +141,21 @@ class OutboxRows(BreakerRows):
         self, since: datetime, *, automation: str | None = None, target: str | None = None
     ) -> bool:
         self._check_reach()
-        return any(
-            row.record.status is DeliveryStatus.DELIVERED
-            and row.record.finished_at is not None
-            and row.record.finished_at >= since
-            and (
-                automation is None
-                or (row.record.message.automation, row.record.message.kind)
-                == (automation, MessageKind.RESULT)
-            )
-            and target in (None, row.record.message.target.key)
-            for row in self.store.outbox.values()
-        )
+        newest: dict[bool, datetime] = {}
+        for record in (row.record for row in self.store.outbox.values()):
+            arrived = record.status is DeliveryStatus.DELIVERED
+            at, message = record.finished_at, record.message
+            if at is None or at < since or target not in (None, message.target.key):
+                continue
+            if automation is None and not arrived:
+                continue
+            if automation not in (None, message.automation):
+                continue
+            if automation is not None and message.kind is not MessageKind.RESULT:
+                continue
+            if arrived or record.status in _GIVEN_UP:
+                newest[arrived] = max(at, newest.get(arrived, at))
+        return True in newest and newest.get(False, newest[True]) <= newest[True]
 
     async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
         self._check_reach()

@@ -212,19 +212,33 @@ async def test_a_disabled_target_is_told_with_what_to_do(scene: Scene) -> None:
     assert await scene.look() == ["recovered target_disabled reports > ops"]
 
 
-async def test_a_dead_letter_is_over_when_a_result_arrives_or_the_file_is_gone(
-    scene: Scene,
+@pytest.mark.parametrize("how", ["file gone", "target gone"])
+async def test_a_dead_letter_is_over_when_a_result_arrives_there_or_none_goes_there(
+    scene: Scene, how: str
 ) -> None:
-    scene.put(invalid())
-    await scene.stands(ConditionKind.DEAD_LETTER, automation="digest", told=True)
+    digest = AutomationState(name="digest", file="d", definition=definition(webhook(), PAGER))
+    scene.put(digest)
+    dead = {"automation": "digest", "target": webhook().key, "told": True}
+    await scene.stands(ConditionKind.DEAD_LETTER, **dead)
+    await scene.settle(await scene.message(PAGER), AttemptResult.DELIVERED)
     assert await scene.look(60) == []
-    arrived = await scene.message(webhook())
-    await scene.settle(arrived, AttemptResult.DELIVERED)
+    await scene.settle(await scene.message(webhook()), AttemptResult.DELIVERED)
     assert await scene.look() == ["recovered dead_letter x > ops"]
 
-    await scene.stands(ConditionKind.DEAD_LETTER, automation="digest", told=True)
-    scene.put()
+    await scene.stands(ConditionKind.DEAD_LETTER, **dead)
+    if how == "file gone":
+        scene.put()
+    else:
+        scene.put(replace(digest, definition=definition(PAGER)))
     assert await scene.look(1) == ["recovered dead_letter x > ops"]
+
+
+async def test_an_invalid_file_ends_no_dead_letter(scene: Scene) -> None:
+    scene.put(AutomationState(name="digest", file="d", problems=(BAD,)))
+    await scene.stands(
+        ConditionKind.DEAD_LETTER, automation="digest", target=webhook().key, told=True
+    )
+    assert await scene.look(30) == []
 
 
 async def test_a_failed_alert_is_over_when_its_target_takes_a_message_or_is_unused(
