@@ -24,6 +24,7 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.workspace import Snapshot
@@ -629,20 +630,8 @@ class StoreLedger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRecord:
-    """One life of one daemon. `expires_at` is when its lease ends unless it is renewed;
-    `gone_at` is set once it left or was retired. `running` counts the runs it carries."""
-
-    node_id: str
-    host: str
-    pid: int
-    version: str
-    started_at: datetime
-    seen_at: datetime
-    expires_at: datetime
-    gone_at: datetime | None = None
-    running: int = 0
+LAPSED = timedelta(minutes=1)
+"""How long a node whose lease ended unseen still counts as one that holds what it said."""
 
 
 class NodeLedger(Protocol):
@@ -779,6 +768,24 @@ class Ledger(
     ConditionLedger,
     FactLedger,
     DefinitionArchive,
+class WaitLedger(Protocol):
+    """Instants that runs and messages wait for."""
+
+    async def shorten_waits(
+        self, *, now: datetime, pauses: Sequence[timedelta], kept: timedelta, seen: bool
+    ) -> int:
+        """Believe no instant that only a clock which was ahead could have set; how many runs
+        and messages are due sooner.
+
+        A run that was put back to wait at an instant that lies ahead of `now` (`clock.AHEAD`)
+        waits as long as it was to, but from `now`. Where the clock was `seen` to be set back,
+        or the newest runs and messages were made ahead of `now`, no message waits longer than
+        the longest of `pauses` after as many attempts (since somebody asked for it anew; the
+        last stands for all that follow), and none expires later than `kept` from `now`.
+        """
+        ...
+
+
     StoreLedger,
     NodeLedger,
     Protocol,
@@ -791,4 +798,5 @@ MINIMUM_INTERVAL = timedelta(seconds=60)
 MAXIMUM_DEPTH = 3
 """How deep a chain of events may go (specification §3)."""
 DEDUP_RETENTION = timedelta(days=7)
+    WaitLedger,
 """How long a delivery is remembered (specification §4.2)."""

@@ -12,9 +12,11 @@ from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared, ledger_of
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import LocalLease, Membership
+from amodal_rt.daemon.turned import TurnedBack
+from amodal_rt.delivery.backoff import LONGEST_PAUSES
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
-from amodal_rt.delivery.planner import DeliveryPlanner
+from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
 from amodal_rt.domain.automation import Lifecycle
@@ -75,6 +77,7 @@ class House:
     engine: Engine
     holding: Holding
     membership: Membership
+    turned_back: TurnedBack
     scheduler: Scheduler
     sender: Sender
     watch: Watch
@@ -178,6 +181,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         engine=control.engine,
         holding=_holding(ground),
         membership=_membership(ground, control.engine),
+        turned_back=_turned_back(ground),
         scheduler=_scheduler(ground),
         sender=_sender(ground, egress, redactor, causes),
         watch=_watch(ground),
@@ -237,6 +241,16 @@ def _membership(ground: Ground, engine: Engine) -> Membership:
         signals=ground.signals,
         clock=ground.clock,
         shared=is_shared(ground.ledger),
+    )
+
+
+def _turned_back(ground: Ground) -> TurnedBack:
+    return TurnedBack(
+        ledger=ground.ledger,
+        signals=ground.signals,
+        clock=ground.clock,
+        pauses=LONGEST_PAUSES,
+        kept=KEPT_FOR,
     )
 
 

@@ -146,6 +146,7 @@ class Daemon:
             run("pruning", _prune(ground)),
             run("settings", _follow_settings(house)),
             run("holding", house.holding.run()),
+            run("clock", house.turned_back.run()),
             run("sender", house.sender.run(), house.sender.stop),
             run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),

@@ -9,6 +9,8 @@ DELAYS = tuple(
 )
 """The pause after the first, second … attempt; the last one stands for all later ones."""
 JITTER = 0.2
+LONGEST_PAUSES = (timedelta(0), *(each * (1 + JITTER) for each in DELAYS))
+"""The longest pause after no, one, two … attempts that no target asked for."""
 FEW = 2
 """How many attempts an answer gets that will hardly change."""
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(hours=24)

@@ -1,8 +1,9 @@
 """Verbs about the daemons that share a ledger."""
 
 from amodal_rt.clock import iso
+from amodal_rt.domain.node import NodeRecord
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import Caller, NodeLedger, NodeRecord
+from amodal_rt.ports import Caller, NodeLedger
 
 LIVING, GONE = "living", "gone"
 

@@ -16,6 +16,7 @@ from amodal_rt.storage.run_queries import RunQueries
 from amodal_rt.storage.runs import RunRows
 from amodal_rt.storage.schedules import ScheduleRows
 from amodal_rt.storage.stores import StoreRows
+from amodal_rt.storage.waits import WaitRows
 
 
 class DatabaseLedger(
@@ -33,6 +34,7 @@ class DatabaseLedger(
     StoreRows,
     NodeRows,
     RetentionRows,
+    WaitRows,
 ):
     """`ports.Ledger` but for the choice of the database."""
 

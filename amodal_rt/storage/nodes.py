@@ -7,7 +7,8 @@ from datetime import timedelta
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from amodal_rt.clock import from_millis, to_millis
-from amodal_rt.ports import NodeRecord
+from amodal_rt.domain.node import NodeRecord
+from amodal_rt.ports import LAPSED
 from amodal_rt.storage import tables
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, instant
@@ -124,15 +125,20 @@ class NodeRows(Part):
         self._holds = json.dumps({name: sorted(each) for name, each in holdings.items()})
         await self._tell_holdings()
 
-    async def held_by_others(self) -> Mapping[str, frozenset[str]]:
+    async def held_by_others(
+        self, *, seen_within: timedelta | None = None
+    ) -> Mapping[str, frozenset[str]]:
         if self._sole:
             return {}
-        query = select(_NODES.holds).where(
-            _NODES.gone_at.is_(None), _NODES.id != self._node, _NODES.holds.is_not(None)
-        )
+        query = select(_NODES.holds).where(_NODES.id != self._node, _NODES.holds.is_not(None))
 
         def work(connection: Connection) -> list[str]:
-            return list(connection.execute(query).scalars())
+            now = self._moment(connection)
+            if seen_within is None:
+                lives = _NODES.gone_at.is_(None) & (_NODES.expires_at > now - _millis(LAPSED))
+            else:
+                lives = _NODES.seen_at >= now - _millis(seen_within)
+            return list(connection.execute(query.where(lives)).scalars())
 
         found: dict[str, frozenset[str]] = {}
         for said in await self._database.read(work):

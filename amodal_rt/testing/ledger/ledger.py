@@ -10,6 +10,7 @@ from amodal_rt.testing.ledger.outbox import OutboxRows
 from amodal_rt.testing.ledger.outcomes import OutcomeRows
 from amodal_rt.testing.ledger.queries import RunQueries
 from amodal_rt.testing.ledger.store import MemoryStore
+from amodal_rt.testing.ledger.waits import WaitRows
 
 
 class MemoryLedger(
@@ -24,6 +25,7 @@ class MemoryLedger(
     ArchiveRows,
     StoreRows,
     NodeRows,
+    WaitRows,
 ):
     """`ports.Ledger` in memory: all of its promises but that anything outlives the process.
 

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from amodal_rt.domain.node import NodeRecord
+from amodal_rt.ports import LAPSED
 from amodal_rt.domain.run import Run
-from amodal_rt.ports import NodeRecord
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.part import Part
 
@@ -108,11 +109,18 @@ class NodeRows(Part):
         self._holds = {name: frozenset(each) for name, each in holdings.items()}
         await self._tell_holdings()
 
-    async def held_by_others(self) -> Mapping[str, frozenset[str]]:
+    async def held_by_others(
+        self, *, seen_within: timedelta | None = None
+    ) -> Mapping[str, frozenset[str]]:
         self._check_reach()
+        now = self._moment()
         found: dict[str, frozenset[str]] = {}
         for each in self.store.nodes.values() if not self.store.sole else ():
-            if each.gone_at is not None or each.node_id == self._node:
+            if seen_within is None:
+                lives = each.gone_at is None and each.expires_at > now - LAPSED
+            else:
+                lives = each.seen_at >= now - seen_within
+            if not lives or each.node_id == self._node:
                 continue
             for name, fingerprints in (self.store.holdings.get(each.node_id) or {}).items():
                 found[name] = found.get(name, frozenset[str]()) | fingerprints

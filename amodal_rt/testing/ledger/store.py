@@ -11,10 +11,10 @@ from amodal_rt.domain.condition import Condition
 from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureState
 from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.domain.node import NodeRecord
 from amodal_rt.ports import (
     ArchivedDefinition,
     AutomationFacts,
-    NodeRecord,
     RunRef,
     ScheduleState,
     StoreItem,
