@@ -36,6 +36,7 @@ class Watched(Protocol):
     looked_at: float | None
     degraded: tuple[str, ...]
     overdue: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class Wellness:
@@ -71,7 +72,7 @@ class Wellness:
         seen = self._watch.looked_at
         if seen is None or now - seen > EVERY_SECONDS:
             found.append("the workspace is not watched")
-        found += [*self._watch.overdue, *self._watch.degraded]
+        found += [*self._watch.missing, *self._watch.overdue, *self._watch.degraded]
         try:
             async with self._clock.deadline(ANSWER_SECONDS):
                 await self._ledger.prove_writable(self._clock.now())

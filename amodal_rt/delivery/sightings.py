@@ -10,11 +10,11 @@ from amodal_rt.delivery.following import sighting_of
 from amodal_rt.domain.breaker import Breaker, BreakerState
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import DeliveryStatus, MessageKind
-from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.domain.workspace import WORKSPACE_MISSING, Snapshot
 from amodal_rt.ports import ConditionLedger, Outbox
 
 INVALID_SECONDS = 60.0
-"""A file is half written, or being mended, for so long before anybody hears of it."""
+"""A file is half written, being mended or not mounted yet for so long before anybody hears."""
 LATE_ALERT = timedelta(minutes=10)
 """An alert that has not arrived by then has failed, though it is tried on."""
 _ALERTS = tuple(kind for kind in MessageKind if kind is not MessageKind.RESULT)
@@ -27,23 +27,23 @@ class QueueLedger(ConditionLedger, Outbox, Protocol):
 
 
 class BadFiles:
-    """Files that are invalid, and since when this process has seen them so."""
+    """Files that are invalid or gone, and since when this process has seen them so."""
 
     def __init__(self, clock: Clock, node: str | None = None) -> None:
         self._clock = clock
         self.node = node
-        self._since: dict[str, tuple[float, datetime]] = {}
+        self._since: dict[tuple[ConditionKind, str], tuple[float, datetime]] = {}
 
     def look(self, snapshot: Snapshot) -> tuple[set[str], list[Sighting]]:
-        """The keys of all that is invalid, and a sighting of what has been for over a minute."""
+        """The keys of all that is wrong, and a sighting of what has been for over a minute."""
         elapsed, now = self._clock.monotonic(), self._clock.now()
         keys: set[str] = set()
         ripe: list[Sighting] = []
         before, self._since = self._since, {}
-        for file, automation, detail in _invalid(snapshot):
-            since = self._since.setdefault(file, before.get(file, (elapsed, now)))
+        for kind, file, automation, detail in _wrong(snapshot):
+            since = self._since.setdefault((kind, file), before.get((kind, file), (elapsed, now)))
             sighting = Sighting(
-                kind=ConditionKind.FILE_INVALID,
+                kind=kind,
                 about=file,
                 subject=file,
                 automation=automation,
@@ -57,15 +57,19 @@ class BadFiles:
         return keys, ripe
 
 
-def _invalid(snapshot: Snapshot) -> Iterator[tuple[str, str | None, str]]:
+def _wrong(snapshot: Snapshot) -> Iterator[tuple[ConditionKind, str, str | None, str]]:
     for name, state in snapshot.automations.items():
-        if state.invalid:
+        # Of a folder that is gone is told once, not for each file that was in it.
+        if state.invalid and not state.gone:
             errors = [each for each in state.problems if each.severity == "error"]
             first = next(iter((*errors, *state.blocked, *state.problems)), None)
-            yield state.file, name, first.sentence() if first else "it cannot run"
+            said = first.sentence() if first else "it cannot run"
+            yield ConditionKind.FILE_INVALID, state.file, name, said
     for problem in snapshot.problems:
         if problem.severity == "error":
-            yield problem.file, None, problem.sentence()
+            missing = problem.code == WORKSPACE_MISSING
+            kind = ConditionKind.WORKSPACE_MISSING if missing else ConditionKind.FILE_INVALID
+            yield kind, problem.file, None, problem.sentence()
 
 
 async def full_queue(ledger: QueueLedger, snapshot: Snapshot, *, refused: bool) -> list[Sighting]:

@@ -11,6 +11,7 @@ class ConditionKind(StrEnum):
     """What no automation can report about itself."""
 
     FILE_INVALID = "file_invalid"
+    WORKSPACE_MISSING = "workspace_missing"
     SCHEDULE_OVERDUE = "schedule_overdue"
     DEAD_LETTER = "dead_letter"
     QUEUE_FULL = "queue_full"

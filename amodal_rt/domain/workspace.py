@@ -14,6 +14,10 @@ from amodal_rt.domain.secret import Text
 
 MODEL_KEY_MISSING = "model_key_missing"
 """The code of a problem that stops every run but a rehearsal."""
+FILE_GONE = "file_gone"
+"""The code of a problem: an automation goes on although its file is not there."""
+WORKSPACE_MISSING = "workspace_missing"
+"""The code of a problem: no automation's file can be seen, so none is believed deleted."""
 
 
 class ProviderType(StrEnum):
@@ -77,7 +81,7 @@ class AutomationState:
     """One stem as it stands: the live version, and what is wrong with the file now.
 
     `definition` is the version that runs: the file's own, or the last good one when the
-    file is broken (`stale`), or None when nothing can run. `blocked` names what stops
+    file is broken or not there (`stale`), or None when nothing can run. `blocked` names what stops
     even a good version: unset environment variables, a configured model without its key.
     """
 
@@ -104,6 +108,11 @@ class AutomationState:
         """Whether the file, as it is now, cannot run."""
         errors = any(problem.severity == "error" for problem in self.problems)
         return errors or bool(self.blocked) or self.definition is None
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no file, and what ran goes on until that is believed."""
+        return any(problem.code == FILE_GONE for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from amodal_rt.workspace.judging import Verdict, World, judge, unset_in_settings
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
 from amodal_rt.workspace.standing import Standing
+from amodal_rt.workspace.vanishing import Vanishing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +81,29 @@ class Reader:
         self._judged: dict[str, tuple[Parsed[Definition], ...]] = {}
         self._world: World | None = None
         self._last: Reading | None = None
+        self._vanishing = Vanishing()
+        self._kept: frozenset[str] = frozenset()
 
-    def read(self, now: datetime) -> Reading:
-        """Look again. The same object as before when nothing is different."""
+    def read(self, now: datetime, elapsed: float = 0.0) -> Reading:
+        """Look again. The same object as before when nothing is different.
+
+        `elapsed` is monotonic: a file is gone for good once it has been for a while.
+        """
         self._real = os.path.realpath(self._root)
         found = scan(self._root)
         stamp = to_millis(now) * 1_000_000
         settings_before = self._current_settings()
-        self._settings.update(_single(found.settings), now=stamp)
-        self._dotenv.update(_single(found.dotenv), now=stamp)
-        self._agents.update(_each(found, "agents"), now=stamp)
-        self._knowledge.update(_each(found, "knowledge"), now=stamp)
-        self._stores.update(_each(found, "stores"), now=stamp)
-        folders = {name: list(files.values()) for name, files in found.connections.items()}
-        self._connections.update(folders, now=stamp)
+        lost = self._vanishing.look({*self._states, *self._remembered}, found)
+        self._update_world(found, stamp)
         afresh = self._last is not None and self._current_settings() != settings_before
         files = _each(found, AUTOMATIONS)
         changed = self._automations.update(files, now=stamp, afresh=afresh)
+        kept = self._vanishing.kept(
+            lost, renamed=self._renamed(lost), elapsed=elapsed if self._last else None
+        )
         world = self._make_world()
-        if changed or world is not self._world:
+        if changed or kept != self._kept or world is not self._world:
+            self._kept = kept
             self._make_states(world, now)
         states = self._states
         snapshot = self._make_snapshot(world, states, found)
@@ -117,6 +122,36 @@ class Reader:
     def good(self) -> Mapping[str, Definition]:
         """By stem, the newest version of each automation that could run here."""
         return self._good
+
+    def _update_world(self, found: Scan, stamp: int) -> None:
+        """Read what stands beside the automations. Where these cannot be seen, what has no
+        file either is not believed to be deleted: the volume may be away."""
+        folders = {name: list(files.values()) for name, files in found.connections.items()}
+        for standing, files in (
+            (self._settings, _single(found.settings)),
+            (self._dotenv, _single(found.dotenv)),
+            (self._agents, _each(found, "agents")),
+            (self._knowledge, _each(found, "knowledge")),
+            (self._stores, _each(found, "stores")),
+            (self._connections, folders),
+        ):
+            if self._vanishing.missing and not files:
+                standing.keep()
+            else:
+                standing.update(files, now=stamp)
+
+    def _renamed(self, lost: frozenset[str]) -> frozenset[str]:
+        """Those of `lost` whose very words stand in a file that was not there before."""
+        if not lost:
+            return frozenset()
+        fresh = {
+            value.hash
+            for file in self._automations.names()
+            if parsing.stem(file) not in self._states
+            and (value := self._automations.get(file).value)
+        }
+        words = {name: self._good[name].hash for name in lost if name in self._good}
+        return frozenset(name for name, hash in words.items() if hash in fresh)
 
     def _find(self, file: str) -> Found | None:
         return find(self._real, file)
@@ -156,6 +191,11 @@ class Reader:
             self._judged[name] = parsed
             state = self._judge(name, twins, parsed, world, now)
             states[name] = before if before and before == state else state
+        for name in self._kept:
+            before = self._states.get(name)
+            state = self._without_file(name, before, world, now)
+            states[name] = before if before and before == state else state
+            self._judged.pop(name, None)
         for name in self._states.keys() - states.keys():
             # A file that is gone takes its last good version with it.
             self._good.pop(name, None)
@@ -200,6 +240,26 @@ class Reader:
             blocked=(*still.errors, *still.blocked),
         )
 
+    def _without_file(
+        self, name: str, before: AutomationState | None, world: World, now: datetime
+    ) -> AutomationState:
+        """How an automation stands whose file is gone, and perhaps back in a moment."""
+        good = self._last_good(name, world, now)
+        file = good.file if good else before.file if before else name
+        gone = Problem(file=file, code="file_gone", message="the file is gone")
+        if good is None:
+            return AutomationState(name=name, file=file, problems=(gone,))
+        self._good[name] = good
+        verdict = judge(good, world)
+        return AutomationState(
+            name=name,
+            file=file,
+            definition=good,
+            problems=(gone,),
+            stale=True,
+            blocked=(*verdict.errors, *verdict.blocked),
+        )
+
     def _stamped(self, name: str, candidate: Definition, now: datetime) -> Definition:
         """The version with the time it was first seen; the very same object if it stands."""
         good = self._good.get(name)
@@ -240,8 +300,16 @@ class Reader:
             connections=world.connections,
             knowledge=knowledge,
             stores={each.name: each for each in self._stores.values.values()},
-            problems=(*problems, *found.problems),
+            problems=(*problems, *self._missing(), *found.problems),
         )
+
+    def _missing(self) -> tuple[Problem, ...]:
+        why = self._vanishing.missing
+        if why is None:
+            return ()
+        message = f"the folder {why}: the last good versions run on, {len(self._kept)} in all"
+        hint = "put the files back; nothing counts as deleted until one of them is there"
+        return (Problem(file=AUTOMATIONS, code="workspace_missing", message=message, hint=hint),)
 
     def _watched(self, found: Scan) -> dict[str, tuple[int, int]]:
         """The folders of the scan, and those of further files that automations name."""

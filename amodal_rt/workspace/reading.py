@@ -60,7 +60,8 @@ class Scan:
     """One look at the workspace; paths are relative to it, with `/`.
 
     `folders` are the absolute paths to watch, with their identity: a folder that was made
-    again is another one.
+    again is another one. `listed` has the identity of each folder of definitions that could
+    be read.
     """
 
     settings: Found | None = None
@@ -70,6 +71,7 @@ class Scan:
     )
     connections: dict[str, dict[str, Found]] = field(default_factory=dict[str, dict[str, Found]])
     folders: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    listed: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     problems: list[Problem] = field(default_factory=list[Problem])
     count: int = 0
 
@@ -300,6 +302,8 @@ def _entries(found: Scan, real: str, folder: str) -> Iterator["os.DirEntry[str]"
         found.problems.append(_unreadable(folder, error))
         return
     _note_folder(found, target)
+    if target in found.folders:
+        found.listed[folder] = found.folders[target]
     yield from entries
 
 

@@ -103,7 +103,9 @@ class Workspace:
         """Read what changed; True when there is a new snapshot or environment."""
         async with self._one_at_a_time:
             before = self._reading
-            reading = await asyncio.to_thread(self._reader.read, self._clock.now())
+            reading = await asyncio.to_thread(
+                self._reader.read, self._clock.now(), self._clock.monotonic()
+            )
             await self._record(reading.snapshot)
             self._reading = reading
             if before is not None and _alike(before, reading):

@@ -19,6 +19,7 @@ class Standing(Generic[T]):
     def __init__(self, shelf: Shelf[T], remembered: Mapping[str, T] | None = None) -> None:
         self._shelf = shelf
         self._remembered = dict(remembered or {})
+        self._unseen = False
         self.values: dict[str, T] = {}
         self.problems: tuple[Problem, ...] = ()
         self.broken: frozenset[str] = frozenset()
@@ -26,7 +27,8 @@ class Standing(Generic[T]):
     def update(self, found: Mapping[str, Sequence[Found]], *, now: int) -> None:
         """Look at the files again; `broken` is then what has files and no value."""
         remembered, self._remembered = self._remembered, {}
-        if not self._shelf.update(found, now=now):
+        unseen, self._unseen = self._unseen, False
+        if not self._shelf.update(found, now=now) and not unseen:
             return
         values: dict[str, T] = {}
         problems: list[Problem] = []
@@ -40,3 +42,8 @@ class Standing(Generic[T]):
                 values[name] = value
         self.values, self.problems = values, tuple(problems)
         self.broken = frozenset(self._shelf.names()) - values.keys()
+
+    def keep(self) -> None:
+        """No file of it can be seen: what stood stands, after a restart too."""
+        self.values = self.values or dict(self._remembered)
+        self._unseen = True

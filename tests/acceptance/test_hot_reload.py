@@ -67,7 +67,8 @@ def test_a_new_an_edited_and_a_deleted_file(
     run = site.ask("automations", "trigger", "fresh", "--wait")
     second = site.ask("automations", "show", "fresh")["definition"]
     path.unlink()
-    eventually(lambda: "fresh" not in _names(site), "it is gone")
+    _row(site, "fresh", status="invalid", stale=True)
+    eventually(lambda: "fresh" not in _names(site), "it is gone", seconds=60)
 
     assert "First words." in model.chats[0].prompt
     assert "Second words." in model.chats[1].prompt
@@ -154,9 +155,10 @@ def test_the_folder_may_go_and_come_back(site: Site, files: Workspace, daemon: D
     folder = site.workspace / "automations"
     away = site.root / "away"
     folder.rename(away)
-    eventually(lambda: not _names(site), "nothing is left")
+    _row(site, "steady", status="invalid", stale=True)
+    _still_works(site)
     shutil.copytree(away, folder)
-    _row(site, "steady", status="active")
+    _row(site, "steady", status="active", stale=False)
     files.automation("later", prompt="After the return.")
     _row(site, "later", status="active")
 

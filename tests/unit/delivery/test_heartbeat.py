@@ -35,6 +35,7 @@ class Seen:
     looked_at: float | None = 0.0
     degraded: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Scene:
