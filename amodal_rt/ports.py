@@ -220,9 +220,15 @@ class RunLedger(Protocol):
         """The earliest `not_before` of a pending run that waits for time alone, or None."""
         ...
 
-    async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
-        """Skip as `global_limit` the pending runs created before `before` that only the
-        global limit holds back (their automation is below its own)."""
+    async def held_back(self, *, overall: int, now: datetime) -> list[RunRef]:
+        """The pending runs, oldest first, that could start now but for `overall`: what waits for
+        its own automation, its conversation or its time is not among them, nor what ever
+        started, nor what a free slot is there for."""
+        ...
+
+    async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
+        """Skip as `global_limit` those of these runs that are pending and never started. None
+        of them by a node that was retired."""
         ...
 
     async def bind(self, run_id: str, *, term: int, definition: str) -> None:

@@ -96,7 +96,8 @@ class WorkspaceLimitsShape(FileShape):
     ] = 10
     queue: Annotated[int, Field(ge=1, le=1_000_000, description="How many runs may wait.")] = 10_000
     start_within: Annotated[
-        Duration | None, described('How long a start may wait; default "1h".')
+        Duration | None,
+        described('How long a new run may be held back by `concurrency` alone; default "1h".'),
     ] = None
     history: Annotated[
         Duration | None,

@@ -8,6 +8,7 @@ from typing import Protocol
 from amodal_rt.clock import Clock, first_of
 from amodal_rt.domain.run import Run
 from amodal_rt.engine.carrying import Carrier
+from amodal_rt.engine.expiry import Expiry
 from amodal_rt.engine.recovery import Recovery
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.engine.withdrawals import Withdrawals
@@ -28,8 +29,6 @@ from amodal_rt.ports import (
 
 LOOK_SECONDS = 15.0
 """How often the queue is looked at without being told."""
-EXPIRY_SECONDS = 1.0
-"""How often at most it is looked through for runs that have waited too long."""
 REST_SECONDS = 0.05
 """How long the queue is left alone after `_PATIENCE` looks in a row that found nothing: in a
 burst of events for a busy automation every event would have it looked at."""
@@ -85,7 +84,7 @@ class Engine:
             ledger=ledger, catalogue=catalogue, signals=signals, clock=clock
         )
         self._freed = asyncio.Event()
-        self._expired_at = float("-inf")
+        self._expiry = Expiry(ledger, catalogue, clock)
         self._in_vain = 0
         self._stopping = False
         self._in_doubt = False
@@ -125,9 +124,11 @@ class Engine:
                 try:
                     await self._resolve_doubt()
                     await self._withdrawals.look()
-                    await self._expire()
                     await self._fill()
                     seconds = await self._until_next()
+                    if self._lease.held():
+                        # Only now: what finds a free slot was not held back too long.
+                        seconds = min(seconds, await self._expiry.look())
                 except AmodalError as error:
                     _log.error("engine.postponed", code=error.code, error=error.message)
                     seconds = _RETRY_SECONDS
@@ -159,17 +160,6 @@ class Engine:
             return False
         found[0].stop(Stop.CANCELLED)
         return True
-
-    async def _expire(self) -> None:
-        if self._clock.monotonic() - self._expired_at < EXPIRY_SECONDS:
-            return
-        now = self._clock.now()
-        before = now - self._catalogue.snapshot().settings.limits.start_within
-        for ref in await self._ledger.expire_waiting(before=before, now=now):
-            _log.warning(
-                "run.skipped", run=ref.run_id, automation=ref.automation, reason=ref.reason
-            )
-        self._expired_at = self._clock.monotonic()
 
     def _free(self) -> int:
         return self._catalogue.snapshot().settings.limits.concurrency - len(self._carried)

@@ -1,5 +1,6 @@
 """Which pending runs may start. A queue may be very long, and most of it one automation's."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -90,6 +91,16 @@ def claimable(raw: Raw, limit: int, overall: int, now: int) -> list[int]:
     return claim.found
 
 
+def held_back(raw: Raw, overall: int, now: int) -> list[int]:
+    """The numbers of the runs, oldest first, that could start but for the bound `overall` on
+    all that run together. What stands behind runs of its own automation is not among them."""
+    claim = _Claim(raw, sys.maxsize, sys.maxsize, now)
+    free = max(0, overall - claim.running)
+    if claim.page():
+        claim.rest()
+    return claim.found[free:]
+
+
 class _Claim:
     """One look at the queue, up to the run `last`."""
 
@@ -97,7 +108,8 @@ class _Claim:
         self._raw = raw
         self._now = now
         self._occupancy = Occupancy(raw)
-        self._limit = min(limit, overall - self._occupancy.running)
+        self.running = self._occupancy.running
+        self._limit = min(limit, overall - self.running)
         self._saturated: set[str] = set()
         self._last = 0
         self.found: list[int] = []
@@ -153,12 +165,12 @@ class _Claim:
         return numbers
 
     def _behind(self, name: str) -> Iterator[Candidate]:
-        last = self._last
+        last, size = self._last, min(self._limit, _PAGE)
         while True:
-            rows = self._raw.execute(_OF_ONE, (self._now, last, name, self._limit)).fetchall()
+            rows = self._raw.execute(_OF_ONE, (self._now, last, name, size)).fetchall()
             for row in rows:
                 run = Candidate(*row)
                 last = run.number
                 yield run
-            if len(rows) < self._limit:
+            if len(rows) < size:
                 return

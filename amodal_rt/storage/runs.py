@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
@@ -12,12 +12,13 @@ from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, RunRef
 from amodal_rt.storage import journal, tables
 from amodal_rt.storage.admission import wishes
-from amodal_rt.storage.claiming import Occupancy, candidate, claimable
+from amodal_rt.storage.claiming import Occupancy, candidate, claimable, held_back
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, to_run
 
 _RUNS = tables.runs.c
+_AT_ONCE = 500
 _OCCUPYING = (_RUNS.number, _RUNS.automation, _RUNS.concurrency, _RUNS.conversation_key)
 
 
@@ -78,22 +79,38 @@ class RunRows(Part):
 
         return await self._database.read(work)
 
-    async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
-        query = (
-            select(_RUNS.id, *_OCCUPYING)
-            .where(text(tables.PENDING), _RUNS.reason.is_(None), _is_due(to_millis(now)))
-            .where(_RUNS.created_at < to_millis(before))
-            .order_by(_RUNS.number)
-        )
+    async def held_back(self, *, overall: int, now: datetime) -> list[RunRef]:
+        at = to_millis(now)
 
         def work(connection: Connection) -> list[RunRef]:
-            occupancy = Occupancy(driver(connection))
-            rows = connection.execute(query).mappings().all()
-            reason = SkippedReason.GLOBAL_LIMIT
+            numbers = held_back(driver(connection), overall, at)
             refs: list[RunRef] = []
-            for row in rows:
-                if occupancy.has_room(candidate(row)):
-                    _skip(connection, row["id"], reason, "limits.startWithin", now)
+            for begin in range(0, len(numbers), _AT_ONCE):
+                query = (
+                    select(_RUNS.id, _RUNS.automation)
+                    .where(_RUNS.number.in_(numbers[begin : begin + _AT_ONCE]))
+                    .where(_RUNS.started_at.is_(None))
+                    .order_by(_RUNS.number)
+                )
+                rows = connection.execute(query).mappings()
+                refs += [_ref(row, RunStatus.PENDING, None) for row in rows]
+            return refs
+
+        return await self._database.read(work)
+
+    async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
+        node, reason = self._node, SkippedReason.GLOBAL_LIMIT
+
+        def work(connection: Connection) -> list[RunRef]:
+            refs: list[RunRef] = []
+            if not self._may_act(connection, node):
+                return refs
+            for run_id in run_ids:
+                query = select(_RUNS.id, _RUNS.automation).where(
+                    _RUNS.id == run_id, _RUNS.started_at.is_(None)
+                )
+                row = connection.execute(query).mappings().first()
+                if row and _skip(connection, run_id, reason, "limits.startWithin", at):
                     refs.append(_ref(row, RunStatus.SKIPPED, reason.value))
             return refs
 
@@ -173,10 +190,6 @@ def cancel_pending(
         for run_id in ids
         if end_pending(connection, run_id, RunStatus.CANCELLED, None, rule, at)
     ]
-
-
-def _is_due(now: int) -> ColumnElement[bool]:
-    return or_(_RUNS.not_before.is_(None), _RUNS.not_before <= now)
 
 
 def _skip(

@@ -172,8 +172,6 @@ runs = Table(
     Column("node", Text),
     _count("resumes", 0),
     _count("cancel_asked", 0),
-    # Since when nothing but the limit on all runs together has kept it from its start.
-    _instant("held_since"),
     Index("runs_by_id", "id", unique=True),
     Index("runs_by_automation", "automation", "number"),
     Index("runs_not_skipped", "automation", "number", **_where(NOT_SKIPPED)),

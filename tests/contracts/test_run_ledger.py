@@ -157,38 +157,6 @@ async def test_a_run_whose_time_has_come_is_not_waited_for(ledger: Ledger) -> No
     assert await ledger.next_claimable_at() is None
 
 
-# expire_waiting
-
-
-async def test_runs_that_only_the_global_limit_held_back_are_skipped(ledger: Ledger) -> None:
-    old, full, young = (
-        given.start("old", created_at=NOW - HOUR),
-        given.start("full", created_at=NOW - HOUR, concurrency=1),
-        given.start("young", created_at=NOW),
-    )
-    running = await given.running(ledger, "full", concurrency=1)
-    await ledger.admit([old, full, young])
-
-    refs = await ledger.expire_waiting(before=NOW, now=NOW)
-
-    assert [(ref.run_id, ref.status, ref.reason) for ref in refs] == [
-        (old.run_id, RunStatus.SKIPPED, "global_limit")
-    ]
-    assert await status_of(ledger, old.run_id) == ("skipped", "global_limit")
-    assert await status_of(ledger, full.run_id) == ("pending", None)
-    assert await status_of(ledger, young.run_id) == ("pending", None)
-    assert await status_of(ledger, running.run_id) == ("running", None)
-
-
-async def test_a_retry_that_waits_for_its_time_does_not_expire(ledger: Ledger) -> None:
-    run = await given.running(ledger)
-    await ledger.finish(
-        run, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + HOUR
-    )
-
-    assert await ledger.expire_waiting(before=NOW + MINUTE, now=NOW + MINUTE) == []
-
-
 # bind
 
 
@@ -386,7 +354,9 @@ async def test_a_parked_run_waits_outside_any_slot(ledger: Ledger) -> None:
     other = given.start(on_limit=OnLimit.SKIP, concurrency=1)
     (ref,) = await ledger.admit([other])
     assert ref.status is RunStatus.PENDING
-    assert await ledger.expire_waiting(before=NOW + HOUR, now=NOW + HOUR) != []
+    (held,) = await ledger.held_back(overall=0, now=NOW + HOUR)
+    assert held.run_id == other.run_id
+    assert await ledger.expire([run.run_id], at=NOW + HOUR) == []
     assert await status_of(ledger, run.run_id) == ("pending", "awaiting_approval")
 
 

@@ -86,7 +86,6 @@ async def test_a_database_of_the_version_before_gets_the_columns_it_lacks(empty:
     async with opened(empty) as ledger:
         await ledger.admit([given.start("kept")])
     for table, column in (
-        ("runs", "held_since"),
         ("outbox", "retried_at_attempt"),
         ("nodes", "holds"),
     ):

@@ -81,32 +81,32 @@ class RunRows(Part):
         ]
         return min(waiting, default=None)
 
-    async def expire_waiting(self, *, before: datetime, now: datetime) -> list[RunRef]:
-        at, old = values.instant(now), values.instant(before)
-        reason = SkippedReason.GLOBAL_LIMIT
+    async def held_back(self, *, overall: int, now: datetime) -> list[RunRef]:
+        self._check_reach()
+        at, runs, occupancy = values.instant(now), self.store.runs, self._occupancy()
+        free = max(0, overall - len(runs.running))
+        found: list[Run] = []
+        for row in runs.rows(runs.pending):
+            if _is_due(row.run, at) and occupancy.has_room(row):
+                occupancy.take(row.run)
+                found.append(row.run)
+        return [_ref(run) for run in found[free:] if run.started_at is None]
+
+    async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
+        node, reason = self._node, SkippedReason.GLOBAL_LIMIT.value
+        rule = "limits.startWithin"
 
         def work() -> list[RunRef]:
-            occupancy = self._occupancy()
-            found = [
-                row.run
-                for row in self.store.runs.rows(self.store.runs.pending)
-                if _is_due(row.run, at) and row.run.created_at < old and occupancy.has_room(row)
-            ]
-            for run in found:
-                self._end_pending(
-                    run.run_id, RunStatus.SKIPPED, reason.value, "limits.startWithin", at
-                )
-            return [
-                RunRef(
-                    run_id=run.run_id,
-                    automation=run.automation,
-                    status=RunStatus.SKIPPED,
-                    reason=reason.value,
-                )
-                for run in found
-            ]
+            refs: list[RunRef] = []
+            for run_id in run_ids if self._may_act(node) else ():
+                row = self.store.runs.get(run_id)
+                if row is None or row.run.started_at is not None:
+                    continue
+                if self._end_pending(run_id, RunStatus.SKIPPED, reason, rule, at):
+                    refs.append(_ref(self.store.runs.row(run_id).run))
+            return refs
 
-        return await self._write("expire_waiting", work)
+        return await self._write("expire", work)
 
     async def bind(self, run_id: str, *, term: int, definition: str) -> None:
         def work() -> None:
@@ -196,3 +196,9 @@ class RunRows(Part):
 def _is_due(run: Run, now: datetime) -> bool:
     """Whether a pending run wants a slot now."""
     return run.reason is None and (run.not_before is None or run.not_before <= now)
+
+
+def _ref(run: Run) -> RunRef:
+    return RunRef(
+        run_id=run.run_id, automation=run.automation, status=run.status, reason=run.reason
+    )

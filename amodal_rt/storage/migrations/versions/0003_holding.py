@@ -1,4 +1,4 @@
-"""Since when runs are held back, what nodes hold, and retries asked for of messages."""
+"""What nodes hold, and retries asked for of messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the columns; every older row means the same without them."""
-    op.add_column("runs", sa.Column("held_since", sa.BigInteger()))
     op.add_column(
         "outbox",
         sa.Column("retried_at_attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),

@@ -1,0 +1,68 @@
+"""What waits for the limit on all runs together: `ports.RunLedger.held_back` and `expire`."""
+
+from datetime import datetime
+
+import ledger_values as given
+from ledger_values import MINUTE, NOW
+
+from amodal_rt.domain.run import RunStatus
+from amodal_rt.ports import Ledger
+
+
+async def status_of(ledger: Ledger, run_id: str) -> tuple[str, str | None]:
+    run = await ledger.find_run(run_id)
+    assert run is not None
+    return run.status.value, run.reason
+
+
+async def test_held_back_is_what_only_the_global_limit_keeps_from_its_start(
+    ledger: Ledger,
+) -> None:
+    await given.running(ledger, "full", concurrency=1)
+    await given.running(ledger, "talk", conversation_key="k")
+    full, spoken = given.start("full", concurrency=1), given.start("talk", conversation_key="k")
+    queue = [given.start("queue", concurrency=2) for _ in range(700)]
+    last = given.start("last")
+    await ledger.admit([full, spoken, *queue, last])
+
+    for overall, free in ((1, 0), (2, 0), (3, 1), (4, 2), (5, 3)):
+        refs = await ledger.held_back(overall=overall, now=NOW)
+
+        held = [queue[0].run_id, queue[1].run_id, last.run_id]
+        assert [ref.run_id for ref in refs] == held[free:]
+    assert {ref.status for ref in await ledger.held_back(overall=2, now=NOW)} == {"pending"}
+
+
+async def test_what_ever_started_is_not_held_back_but_takes_its_turn(ledger: Ledger) -> None:
+    retried, requeued = await given.running(ledger, "a"), await given.running(ledger, "a")
+    await ledger.finish(
+        retried, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + MINUTE
+    )
+    await ledger.requeue(requeued, at=NOW)
+    fresh = [given.start("a", concurrency=3) for _ in range(3)]
+    await ledger.admit(fresh)
+
+    async def held(at: datetime) -> list[str]:
+        return [ref.run_id for ref in await ledger.held_back(overall=0, now=at)]
+
+    assert await held(NOW) == [fresh[0].run_id, fresh[1].run_id]
+    assert await held(NOW + MINUTE) == [fresh[0].run_id]
+
+
+async def test_what_is_expired_is_skipped_unless_it_started(ledger: Ledger) -> None:
+    old, young = given.start("old"), given.start("young")
+    running, retried = await given.running(ledger), await given.running(ledger)
+    await ledger.requeue(retried, at=NOW)
+    await ledger.admit([old, young])
+
+    wanted = [running.run_id, retried.run_id, old.run_id, "run_none"]
+    refs = await ledger.expire(wanted, at=NOW)
+
+    assert [(ref.run_id, ref.status, ref.reason) for ref in refs] == [
+        (old.run_id, RunStatus.SKIPPED, "global_limit")
+    ]
+    assert await status_of(ledger, old.run_id) == ("skipped", "global_limit")
+    assert await status_of(ledger, young.run_id) == ("pending", None)
+    assert await status_of(ledger, retried.run_id) == ("pending", None)
+    assert await status_of(ledger, running.run_id) == ("running", None)
+    assert await ledger.expire(wanted, at=NOW) == []
