@@ -125,13 +125,14 @@ async def test_it_is_withheld_while_a_loop_does_not_come_round(
         Seen(looked_at=-61.0),
         Seen(degraded=("an alert reached nobody",)),
         Seen(overdue=("the schedule of digest is overdue",)),
+        Seen(missing=("the files of automations are gone",)),
     ],
 )
 async def test_it_is_withheld_while_the_workspace_is_not_well(
     scene: Scene, receiver: Receiver, seen: Seen
 ) -> None:
     scene.watch.looked_at, scene.watch.degraded = seen.looked_at, seen.degraded
-    scene.watch.overdue = seen.overdue
+    scene.watch.overdue, scene.watch.missing = seen.overdue, seen.missing
     assert not await scene.heartbeat.beat()
     assert receiver.requests == []
 

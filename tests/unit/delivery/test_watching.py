@@ -69,6 +69,25 @@ async def test_the_settings_and_other_files_are_watched_too(scene: Scene) -> Non
     assert await scene.look(60) == ["alert file_invalid amodal.json > ops"]
 
 
+async def test_a_folder_that_is_gone_is_told_once_and_not_for_each_of_its_files(
+    scene: Scene,
+) -> None:
+    scene.put(invalid(Problem(file="automations/digest.json", code="file_gone", message="gone")))
+    missing = Problem(file="automations", code="workspace_missing", message="the folder is missing")
+    scene.current = replace(scene.current, problems=(missing,))
+    assert await scene.look() == []
+    assert await scene.look(59) == []
+    assert scene.watch.missing == ()
+    assert await scene.look(1) == ["alert workspace_missing automations > ops"]
+    assert scene.watch.missing == (
+        "the files of automations are gone: automations: the folder is missing",
+    )
+    scene.current = replace(scene.current, problems=())
+    scene.put(invalid())
+    assert await scene.look() == ["recovered workspace_missing automations > ops"]
+    assert scene.watch.missing == ()
+
+
 async def test_a_restart_alerts_no_second_time_and_knows_what_to_end(
     scene: Scene, tmp_path: Path
 ) -> None:
