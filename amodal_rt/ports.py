@@ -764,16 +764,6 @@ class RunControl(Protocol):
         ...
 
 
-class Ledger(
-    EventLedger,
-    RunLedger,
-    ScheduleLedger,
-    JournalLedger,
-    Outbox,
-    BreakerLedger,
-    ConditionLedger,
-    FactLedger,
-    DefinitionArchive,
 class WaitLedger(Protocol):
     """Instants that runs and messages wait for."""
 
@@ -792,8 +782,19 @@ class WaitLedger(Protocol):
         ...
 
 
+class Ledger(
+    EventLedger,
+    RunLedger,
+    ScheduleLedger,
+    JournalLedger,
+    Outbox,
+    BreakerLedger,
+    ConditionLedger,
+    FactLedger,
+    DefinitionArchive,
     StoreLedger,
     NodeLedger,
+    WaitLedger,
     Protocol,
 ):
     """All of the above over one database."""
@@ -804,5 +805,4 @@ MINIMUM_INTERVAL = timedelta(seconds=60)
 MAXIMUM_DEPTH = 3
 """How deep a chain of events may go (specification §3)."""
 DEDUP_RETENTION = timedelta(days=7)
-    WaitLedger,
 """How long a delivery is remembered (specification §4.2)."""
