@@ -21,6 +21,7 @@ from amodal_rt.ports import (
     Executor,
     JournalLedger,
     Lease,
+    NodeLedger,
     OutcomePlanner,
     RunLedger,
     Signals,
@@ -39,7 +40,7 @@ _LAST_WORDS_SECONDS = 8.0
 _log = Log("engine")
 
 
-class EngineLedger(RunLedger, EventLedger, JournalLedger, Protocol):
+class EngineLedger(RunLedger, EventLedger, JournalLedger, NodeLedger, Protocol):
     """What the engine needs of the ledger."""
 
 
@@ -166,12 +167,16 @@ class Engine:
 
     async def _fill(self) -> None:
         free, now = self._free(), self._clock.now()
-        overall = self._catalogue.snapshot().settings.limits.concurrency
+        snapshot = self._catalogue.snapshot()
+        overall = snapshot.settings.limits.concurrency
         found: list[Run] = []
         if free > 0 and self._lease.held():
             async with self._recovery.taking:
                 try:
-                    found = await self._ledger.claim(limit=free, overall=overall, now=now)
+                    # What cannot run here waits for another node, or until it can.
+                    found = await self._ledger.claim(
+                        limit=free, overall=overall, now=now, can_run=snapshot.can_run
+                    )
                 except AmodalError:
                     self._in_doubt = True
                     raise

@@ -248,7 +248,7 @@ async def test_a_run_whose_automation_was_deleted_is_cancelled(desk):
         await desk.clock.settle()
 
     run = await desk.run(run_id)
-    assert (run.status, run.error) == ("cancelled", "the automation was deleted")
+    assert (run.status, run.rule) == ("cancelled", "the file was deleted (workspace, file)")
     assert desk.executor.contexts == []
 
 
