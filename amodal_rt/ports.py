@@ -679,8 +679,12 @@ class NodeLedger(Protocol):
         life that begins after it from its first moment."""
         ...
 
-    async def held_by_others(self) -> Mapping[str, frozenset[str]]:
-        """What any other node said that it holds, of those that neither left nor were retired.
+    async def held_by_others(
+        self, *, seen_within: timedelta | None = None
+    ) -> Mapping[str, frozenset[str]]:
+        """What any other node said that it holds, of those that live: they neither left nor
+        were retired, and their lease has not ended over `LAPSED` ago. With `seen_within`,
+        of all that lived no longer ago than that.
 
         Over a ledger that only one process can hold, nothing.
         """

@@ -18,6 +18,9 @@ OVERDUE = timedelta(seconds=60)
 """How long after it is due a slot must have its row."""
 CONFIRM_SECONDS = 5.0
 """How long it must be seen so: a machine that slept wakes with everything overdue."""
+FOREIGN_SECONDS = 60.0
+"""The same where another schedule stands on record in its place: it may just have been changed,
+or files may be on their way to a node that another has read already."""
 _FRESH = 1_000
 """How many calendars one look opens: thousands at once would hold up everything else."""
 
@@ -48,8 +51,8 @@ class Overdue:
         facts = await self._ledger.automation_facts()
         found = await asyncio.to_thread(self._find, snapshot, states, facts, now)
         elapsed = self._clock.monotonic()
-        self._seen = {each.key: self._seen.get(each.key, elapsed) for each in found}
-        return [each for each in found if elapsed - self._seen[each.key] >= CONFIRM_SECONDS]
+        self._seen = {each.key: self._seen.get(each.key, elapsed) for each, _ in found}
+        return [each for each, wait in found if elapsed - self._seen[each.key] >= wait]
 
     def _find(
         self,
@@ -57,40 +60,39 @@ class Overdue:
         states: States,
         facts: Mapping[str, AutomationFacts],
         now: datetime,
-    ) -> list[Sighting]:
-        found: list[Sighting] = []
+    ) -> list[tuple[Sighting, float]]:
+        """What is overdue, and for how long it must be seen so."""
+        found: list[tuple[Sighting, float]] = []
         self._left = _FRESH
         self._next = {key: known for key, known in self._next.items() if key in states}
         for name, trigger in _watched(snapshot, facts):
             state = states.get((name, trigger.key))
             due = self._due(trigger, state) if state else None
-            if due is not None and due + OVERDUE <= now:
-                found.append(
-                    Sighting(
-                        kind=ConditionKind.SCHEDULE_OVERDUE,
-                        about=f"{name} {trigger.key}",
-                        subject=name,
-                        automation=name,
-                        detail=f"the slot of {iso(due)} has no run and no reason why not",
-                        since=due + OVERDUE,
-                    )
+            if state is not None and due is not None and due + OVERDUE <= now:
+                own = state.fingerprint == schedule.fingerprint(trigger.schedule)
+                sighting = Sighting(
+                    kind=ConditionKind.SCHEDULE_OVERDUE,
+                    about=f"{name} {trigger.key}",
+                    subject=name,
+                    automation=name,
+                    detail=f"the slot of {iso(due)} has no run and no reason why not",
+                    since=due + OVERDUE,
                 )
+                found.append((sighting, CONFIRM_SECONDS if own else FOREIGN_SECONDS))
         return found
 
     def _due(self, trigger: CronTrigger, state: ScheduleState) -> datetime | None:
-        """The first slot that was not ruled on; None where the schedule has just been changed,
-        or where it is for a later look to find out."""
-        if state.fingerprint != schedule.fingerprint(trigger.schedule):
-            return None
+        """The first slot that was not ruled on; None where it is for a later look to find out."""
+        fingerprint = schedule.fingerprint(trigger.schedule)
         key = state.automation, state.key
         ruled = max(state.counted_from, state.last_slot or state.counted_from)
         known = self._next.get(key)
-        if known is None or known[:2] != (state.fingerprint, ruled):
+        if known is None or known[:2] != (fingerprint, ruled):
             if self._left <= 0:
                 return None
             self._left -= 1
             following = schedule.first_after(trigger.schedule, ruled)
-            known = self._next[key] = (state.fingerprint, ruled, following)
+            known = self._next[key] = (fingerprint, ruled, following)
         return known[2]
 
 

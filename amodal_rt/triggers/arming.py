@@ -26,11 +26,19 @@ class Armed:
     next_at: datetime | None
     following: datetime | None
     late: bool
+    beside: str | None = None
+    """The fingerprint that stands on record in this one's place, where another node's files
+    differ: this node goes on with its own."""
 
     @property
     def key(self) -> Key:
         """What names it."""
         return self.definition.automation.name, self.trigger.key
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from any other schedule."""
+        return schedule.fingerprint(self.trigger.schedule)
 
     def is_behind(self, now: datetime) -> bool:
         """Whether what is due now should have been ruled on some time ago."""

@@ -2,15 +2,16 @@
 
 import asyncio
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
 from amodal_rt.domain import schedule
-from amodal_rt.domain.automation import Definition, Lifecycle
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.holding import armed as counting
 from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import Snapshot
@@ -25,18 +26,23 @@ from amodal_rt.ports import (
     FactLedger,
     RunLedger,
     RunRef,
-    ScheduleLedger,
     ScheduleState,
     Signals,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
-from amodal_rt.triggers.arming import FRESH, Armed, Asked, Key, first_slot, last_slot
-from amodal_rt.triggers.missed import Due, starts
+from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
+from amodal_rt.triggers.missed import wishes_of
 from amodal_rt.triggers.readying import Readying
-from amodal_rt.triggers.starts import pause_rule
+from amodal_rt.triggers.standing import Standing, StandingLedger
 
 TICK_SECONDS = 5.0
 """How often the clock is looked at whatever was set: it may have been turned, or have slept."""
+
+OTHERS_SECONDS = 30.0
+"""How often it is looked whether other nodes still have what only they have."""
+
+ASIDE_SECONDS = 15.0
+"""How long new files may be on their way to this node, where another has read them already."""
 
 RETRY_SECONDS = 1.0
 """How long after the ledger could not be used it is asked again."""
@@ -49,7 +55,7 @@ _ADMITTED_AT_A_TIME = 5_000
 _log = Log("triggers")
 
 
-class SlotLedger(RunLedger, ScheduleLedger, Protocol):
+class SlotLedger(RunLedger, StandingLedger, Protocol):
     """What the scheduler needs of the ledger."""
 
 
@@ -86,7 +92,9 @@ class Scheduler:
         self._numbers = count()
         self._readying = Readying()
         self._seen: dict[str, Definition] = {}
-        self._states: dict[str, dict[str, ScheduleState]] = {}
+        self._standing = Standing(ledger)
+        self._aside: dict[Key, tuple[Armed, float]] = {}
+        self._asked_others = clock.monotonic()
         self._facts: Mapping[str, AutomationFacts] = {}
         self._version: int | None = None
         self.looked_at = clock.monotonic()
@@ -124,6 +132,8 @@ class Scheduler:
                 await self._fire()
                 await self._reconcile(snapshot)
                 self._version = snapshot.version
+            await self._look_at_others(snapshot)
+            self._take_back()
             await self._fire()
             await self._ready()
         except UnavailableError as error:
@@ -134,27 +144,40 @@ class Scheduler:
 
     async def _reconcile(self, snapshot: Snapshot) -> None:
         """Follow the files, from where any node left their schedules."""
-        await self._read_states()
+        await self._standing.read()
         changed = self._changed(snapshot)
         now = self._clock.now()
+        await self._forget(snapshot, [name for name, _ in changed])
         fresh: list[ScheduleState] = []
         for name, definition in changed:
             fresh += self._arm(name, definition, now)
-        await self._ledger.set_schedule_states(fresh)
-        for state in fresh:
-            self._states.setdefault(state.automation, {})[state.key] = state
+        await self._standing.put(fresh)
         for name, definition in changed:
-            await self._forget(name, definition, snapshot)
             if definition is None:
                 self._seen.pop(name, None)
             else:
                 self._seen[name] = definition
 
-    async def _read_states(self) -> None:
-        states: dict[str, dict[str, ScheduleState]] = {}
-        for each in await self._ledger.schedule_states():
-            states.setdefault(each.automation, {})[each.key] = each
-        self._states = states
+    async def _forget(self, snapshot: Snapshot, names: Iterable[str]) -> None:
+        """A file that is gone, or a draft, counts anew when it comes back; a broken one not."""
+        await self._standing.forget(await self._standing.left(snapshot, names))
+
+    async def _look_at_others(self, snapshot: Snapshot) -> None:
+        """Forget what stayed on record for nodes that are gone by now."""
+        elapsed = self._clock.monotonic()
+        if self._standing.others and elapsed - self._asked_others >= OTHERS_SECONDS:
+            self._asked_others = elapsed
+            await self._standing.read()
+            await self._forget(snapshot, sorted(self._standing.others))
+
+    def _take_back(self) -> None:
+        """Go on with what was put aside for new files, where none came."""
+        elapsed = self._clock.monotonic()
+        for key, (armed, since) in list(self._aside.items()):
+            if elapsed - since >= ASIDE_SECONDS:
+                del self._aside[key]
+                self._armed[key] = armed
+                self._push(armed)
 
     async def _read_facts(self) -> None:
         """Whether an automation is paused counts at the instant of its slot, and another node
@@ -166,12 +189,10 @@ class Scheduler:
 
     def _changed(self, snapshot: Snapshot) -> list[tuple[str, Definition | None]]:
         """Automations whose live version is another than before; at first, all of them."""
-        names = {*snapshot.automations, *self._seen, *self._states}
+        names = {*snapshot.automations, *self._seen, *self._standing.names}
         found: list[tuple[str, Definition | None]] = []
         for name in sorted(names):
-            definition = snapshot.find(name)
-            if definition is not None and definition.automation.status is Lifecycle.DRAFT:
-                definition = None
+            definition = counting(snapshot, name)
             if self._version is None or definition is not self._seen.get(name):
                 found.append((name, definition))
         return found
@@ -179,7 +200,9 @@ class Scheduler:
     def _arm(self, name: str, definition: Definition | None, now: datetime) -> list[ScheduleState]:
         crons = definition.automation.crons if definition else ()
         kept = {trigger.key for trigger in crons}
-        for key in self._states.get(name, {}).keys() - kept:
+        before = self._seen.get(name)
+        for key in {each.key for each in before.automation.crons} - kept if before else ():
+            self._aside.pop((name, key), None)
             self._armed.pop((name, key), None)
         states: list[ScheduleState] = []
         for trigger in crons:
@@ -194,7 +217,7 @@ class Scheduler:
     def _state(self, name: str, trigger: CronTrigger, now: datetime) -> tuple[ScheduleState, bool]:
         """Where the schedule stands; a changed schedule counts anew."""
         fingerprint = schedule.fingerprint(trigger.schedule)
-        state = self._states.get(name, {}).get(trigger.key)
+        state = self._standing.find((name, trigger.key))
         if state is not None and state.fingerprint == fingerprint:
             return state, False
         return (
@@ -208,29 +231,18 @@ class Scheduler:
         self, definition: Definition, trigger: CronTrigger, ruled: datetime, now: datetime
     ) -> None:
         key = (definition.automation.name, trigger.key)
-        armed = self._armed.get(key)
+        aside = self._aside.get(key)
+        armed = aside[0] if aside else self._armed.get(key)
         if armed is not None and armed.trigger.schedule == trigger.schedule:
             armed.definition, armed.trigger = definition, trigger
             return
+        self._aside.pop(key, None)
         next_at = schedule.first_after(trigger.schedule, ruled)
         # A slot of the time when nobody watched was missed, however young it is.
         late = next_at is not None and next_at <= now
         following = schedule.first_after(trigger.schedule, next_at) if next_at else None
         self._armed[key] = Armed(definition, trigger, ruled, next_at, following, late)
         self._push(self._armed[key])
-
-    async def _forget(self, name: str, definition: Definition | None, snapshot: Snapshot) -> None:
-        """A file that is gone, or a draft, counts anew when it comes back; a broken one not."""
-        keep = [trigger.key for trigger in definition.automation.crons] if definition else []
-        state = snapshot.automations.get(name)
-        if definition is None and state is not None and state.definition is None:
-            return
-        if definition is None and state is not None and state.blocked:
-            return
-        states = self._states.get(name, {})
-        if any(key not in keep for key in states):
-            await self._ledger.remove_schedules(name, keep)
-            self._states[name] = {key: each for key, each in states.items() if key in keep}
 
     async def _fire(self) -> None:
         now = self._clock.now()
@@ -254,22 +266,27 @@ class Scheduler:
     async def _caught_up(self, due: list[Armed], now: datetime) -> list[Armed]:
         """Those of them of which slots are not on record, after a time in which other nodes may
         have ruled on some, or have read files that are still to come to this one."""
-        await self._read_states()
+        await self._standing.read()
         found: list[Armed] = []
+        beside: list[Armed] = []
         for armed in due:
-            name, key = armed.key
-            state = self._states.get(name, {}).get(key)
-            if state and state.fingerprint != schedule.fingerprint(armed.trigger.schedule):
-                # It is armed again, as it stands by then, with the next reading of the files.
+            state = self._standing.find(armed.key)
+            foreign = state is not None and state.fingerprint != armed.fingerprint
+            if state and foreign and state.fingerprint != armed.beside:
+                # Armed anew with the files that are still to come, or as it is without them.
+                armed.beside = state.fingerprint
+                self._aside[armed.key] = (armed, self._clock.monotonic())
                 self._armed.pop(armed.key, None)
-                self._seen.pop(name, None)
                 continue
-            if state and state.last_slot and state.last_slot > armed.ruled:
+            if state and foreign:
+                beside.append(armed)
+            elif state and state.last_slot and state.last_slot > armed.ruled:
                 armed.go_on_after(state.last_slot)
             if armed.next_at is not None and armed.next_at <= now:
                 found.append(armed)
             else:
                 self._push(armed)
+        await self._standing.take_over(beside)
         return found
 
     async def _rule(self, due: list[Armed], now: datetime) -> None:
@@ -278,7 +295,7 @@ class Scheduler:
             asked: list[Asked] = []
             for number, armed in enumerate(due, start=1):
                 ready = self._readying.take(armed, self._facts, now)
-                wishes = self._wishes(armed, now) if ready is None else ready
+                wishes = wishes_of(armed, self._facts, now, self._ids) if ready is None else ready
                 asked.append((armed, wishes))
                 if ready is None:
                     await self._take_turns(number)
@@ -289,20 +306,22 @@ class Scheduler:
     async def _refused(self, asked: list[Asked], now: datetime) -> list[Armed]:
         """Some slots were on record already, by another node or another schedule of the
         automation. What must be asked for again: the rest of stretches that begin with one."""
-        await self._read_states()
+        await self._standing.read()
         again: list[Armed] = []
         passed: list[ScheduleState] = []
         for armed, wishes in asked:
-            name, key = armed.key
-            state = self._states.get(name, {}).get(key)
+            state = self._standing.find(armed.key)
             if not wishes or state is None:
                 continue
             last, seen = last_slot(wishes), state.last_slot or state.counted_from
+            if state.fingerprint != armed.fingerprint:
+                # How far another schedule has come says nothing of this one's slots.
+                seen = min(seen, armed.ruled)
             if seen >= last:
                 continue
             if all(start.count == 1 for start in wishes) and seen <= armed.ruled:
                 # Left as it is, a schedule that never comes first would not move for years.
-                passed.append(replace(state, last_slot=last))
+                passed.append(replace(state, last_slot=max(last, state.last_slot or last)))
                 continue
             armed.go_on_after(seen if seen > armed.ruled else first_slot(wishes))
             if armed.next_at is not None and armed.next_at <= now:
@@ -339,7 +358,9 @@ class Scheduler:
         for number, key in enumerate(due, start=1):
             armed = self._armed.get(key)
             if armed is not None and armed.next_at == at and not armed.late:
-                self._readying.keep(armed, self._facts, self._wishes(armed, at))
+                self._readying.keep(
+                    armed, self._facts, wishes_of(armed, self._facts, at, self._ids)
+                )
             await self._take_turns(number)
 
     async def _take_turns(self, number: int) -> None:
@@ -348,39 +369,16 @@ class Scheduler:
 
     def _advance(self, armed: Armed, now: datetime) -> None:
         """Up to `now` everything is on record: go on to the next slot."""
-        name, key = armed.key
-        state = self._states.get(name, {}).get(key)
+        state = self._standing.find(armed.key)
+        if state is not None and state.fingerprint != armed.fingerprint:
+            state = None
         # Another node may have ruled on more: from its last slot on, not from within.
         seen = state.last_slot if state and state.last_slot and state.last_slot > now else now
         armed.late = False
         armed.step_on(seen)
         self._push(armed)
         if state is not None and seen == now:
-            self._states[name][key] = replace(state, last_slot=now)
-
-    def _wishes(self, armed: Armed, now: datetime) -> list[Start]:
-        definition, after = armed.definition, armed.ruled
-        facts = self._facts.get(definition.automation.name)
-        resumed = facts.resumed_at if facts and not facts.paused else None
-        wishes: list[Start] = []
-        if resumed is not None and armed.next_at is not None and armed.next_at <= resumed <= now:
-            # It was resumed before anybody looked: what fell due until then was skipped.
-            wishes = starts(self._due(armed, after, resumed, paused="paused"), self._ids)
-            after = resumed
-        paused = pause_rule(definition, facts)
-        return wishes + starts(self._due(armed, after, now, paused=paused), self._ids)
-
-    def _due(self, armed: Armed, after: datetime, now: datetime, *, paused: str | None) -> Due:
-        alone = armed.following is None or armed.following > now
-        return Due(
-            definition=armed.definition,
-            trigger=armed.trigger,
-            after=after,
-            now=now,
-            fresh=timedelta(0) if armed.late else FRESH,
-            paused=paused,
-            only=armed.next_at if alone and after == armed.ruled else None,
-        )
+            self._standing.note(replace(state, last_slot=now))
 
     def _pop(self, now: datetime) -> list[Armed]:
         found: dict[Key, Armed] = {}

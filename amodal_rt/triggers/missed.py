@@ -1,6 +1,6 @@
 """What becomes of slots that are due: started, caught up, or recorded as skipped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,9 @@ from amodal_rt.domain.automation import CatchUpPolicy, Definition
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import CronTrigger, TriggerKind
 from amodal_rt.ids import Ids
+from amodal_rt.ports import AutomationFacts
+from amodal_rt.triggers.arming import FRESH, Armed
+from amodal_rt.triggers.starts import pause_rule
 
 _CATCH_UP_AT_MOST = 10_000
 
@@ -30,6 +33,35 @@ class Due:
     fresh: timedelta
     paused: str | None
     only: datetime | None = None
+
+
+def wishes_of(
+    armed: Armed, facts: Mapping[str, AutomationFacts], now: datetime, ids: Ids
+) -> list[Start]:
+    """What a schedule wants for its slots up to `now` that are not on record."""
+    definition, after = armed.definition, armed.ruled
+    known = facts.get(definition.automation.name)
+    resumed = known.resumed_at if known and not known.paused else None
+    wishes: list[Start] = []
+    if resumed is not None and armed.next_at is not None and armed.next_at <= resumed <= now:
+        # It was resumed before anybody looked: what fell due until then was skipped.
+        wishes = starts(_due(armed, after, resumed, paused="paused"), ids)
+        after = resumed
+    paused = pause_rule(definition, known)
+    return wishes + starts(_due(armed, after, now, paused=paused), ids)
+
+
+def _due(armed: Armed, after: datetime, now: datetime, *, paused: str | None) -> Due:
+    alone = armed.following is None or armed.following > now
+    return Due(
+        definition=armed.definition,
+        trigger=armed.trigger,
+        after=after,
+        now=now,
+        fresh=timedelta(0) if armed.late else FRESH,
+        paused=paused,
+        only=armed.next_at if alone and after == armed.ruled else None,
+    )
 
 
 def starts(due: Due, ids: Ids) -> list[Start]:

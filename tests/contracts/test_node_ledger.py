@@ -167,6 +167,30 @@ async def test_who_left_or_was_retired_holds_nothing(ledger: Ledger, another: Le
     assert await another.held_by_others() == {}
 
 
+async def test_who_was_seen_a_short_time_ago_still_tells_who_asks_for_it(
+    ledger: Ledger, another: Ledger
+) -> None:
+    await given.joined(ledger)
+    await ledger.hold({"digest": ["f1"]})
+    await given.outlived(ledger, another)
+    held = {} if is_sole(ledger) else {"digest": frozenset({"f1"})}
+
+    assert await another.held_by_others(seen_within=HOUR) == held
+    assert await another.held_by_others(seen_within=-HOUR) == {}
+
+
+async def test_whose_lease_has_long_ended_holds_nothing(ledger: Ledger, another: Ledger) -> None:
+    await given.joined(another)
+    await given.joined(ledger, lease=-HOUR)
+    await ledger.hold({"digest": ["f1"]})
+
+    assert await another.held_by_others() == {}
+    await given.joined(ledger, lease=timedelta(0))
+    assert await another.held_by_others() == (
+        {} if is_sole(ledger) else {"digest": frozenset({"f1"})}
+    )
+
+
 # claim
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from amodal_rt.domain.node import NodeRecord
-from amodal_rt.ports import LAPSED
 from amodal_rt.domain.run import Run
+from amodal_rt.ports import LAPSED
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.part import Part
 
