@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from amodal_rt.clock import SystemClock
-from amodal_rt.daemon.lock import daemon_lock, prepare_state
+from amodal_rt.daemon.lock import LOCK_FILE, daemon_lock, prepare_state
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.errors import ConflictError, InvalidError
 from amodal_rt.ids import SystemIds
@@ -20,10 +20,18 @@ _SETTINGS = "amodal.json"
 def back_up(root: Path, state: Path, file: Path, *, force: bool) -> Copied:
     """Copy the ledger of `root` into `file`; a daemon that uses it goes on meanwhile.
 
-    Raises what `storage.backup.take` raises, and ConflictError (`other_database`).
+    Raises what `storage.backup.take` raises, InvalidError (`usage`) for a file in a state
+    folder, and ConflictError (`other_database`).
     """
     _require_own_ledger(root, "pg_dump")
-    return backup.take(state / LEDGER_FILE, file.absolute(), force=force)
+    target = file.absolute()
+    folder = target.resolve().parent
+    if folder == state.resolve() or (folder / LOCK_FILE).exists():
+        # Another workspace's ledger would be gone, and its daemon would go on acknowledging.
+        raise InvalidError(
+            f"{folder} is the state folder of a daemon: name a file somewhere else", code="usage"
+        )
+    return backup.take(state / LEDGER_FILE, target, force=force)
 
 
 def put_back(

@@ -53,6 +53,7 @@ def take(ledger: Path, target: Path, *, force: bool = False) -> Copied:
     """Copy the ledger as it is at one moment into the new file `target`, private and checked.
 
     The file is there whole or not at all. Raises NotFoundError (`ledger_missing`),
+    InvalidError (`usage`) for a target that is no file, or one of the ledger's own,
     ConflictError (`file_exists` unless `force`; `ledger_foreign`; `restore_unfinished`;
     `ledger_damaged` when the copy does not pass SQLite's own check) and UnavailableError
     (`ledger`, `backup_failed`).
@@ -69,12 +70,12 @@ def take(ledger: Path, target: Path, *, force: bool = False) -> Copied:
             code="restore_unfinished",
             hint="run the restore again, or start the daemon, which finishes it",
         )
-    _refuse_to_overwrite(target, force=force)
+    _refuse_to_overwrite(target, ledger, force=force)
     with _writing(target, ledger):
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             found = _copy(ledger, draft, target)
-            _refuse_to_overwrite(target, force=force)
+            _refuse_to_overwrite(target, ledger, force=force)
             failpoints.hit("backup.before_rename")
             draft.replace(target)
             failpoints.hit("backup.after_rename")
@@ -215,13 +216,29 @@ def _damaged(source: Path) -> ConflictError:
     )
 
 
-def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
+def _refuse_to_overwrite(target: Path, ledger: Path, *, force: bool) -> None:
     if target.is_dir():
         raise InvalidError(f"{target} is a folder: name a file in it", code="usage")
+    if target.exists() and not target.is_file():
+        raise InvalidError(f"{target} is no ordinary file: name one", code="usage")
+    if _is_ours(target, ledger):
+        # A daemon would go on writing into what has no name any more, and nobody would see it.
+        raise InvalidError(
+            f"{target} belongs to the ledger itself: name a file somewhere else", code="usage"
+        )
     if target.exists() and not force:
         raise ConflictError(
             f"{target} is there already", code="file_exists", hint="--force replaces it"
         )
+
+
+def _is_ours(target: Path, ledger: Path) -> bool:
+    """Whether it is the ledger, under whatever name, or stands where its side files do."""
+    if target.exists() and target.samefile(ledger):
+        return True
+    real, own = target.resolve(), ledger.resolve()
+    beside = real.parent == own.parent
+    return beside and real.name.lstrip(".").startswith(own.name)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ class Database:
 
     @property
     def broken(self) -> bool:
-        """Whether a commit failed in a way that leaves unknown what the disk holds."""
+        """Whether a commit failed in a way that leaves unknown what the disk holds, or the file
+        was found to be damaged."""
         return self._writer is not None and self._writer.broken
 
     async def open(self) -> None:
@@ -35,7 +36,7 @@ class Database:
         """
         self._writer = Writer(await asyncio.to_thread(self._source.open_writer))
         self._writer.start()
-        self._readers = Readers(self._source.open_reader)
+        self._readers = Readers(self._source.open_reader, self._writer.find_damaged)
 
     async def close(self) -> None:
         """Commit what was queued and let go of the database."""

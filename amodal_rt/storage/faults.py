@@ -69,6 +69,11 @@ def translated(error: BaseException) -> BaseException:
     return unavailable(name, primary_code(cause))
 
 
+def damaged() -> UnavailableError:
+    """The file is there and cannot be read as what it was."""
+    return unavailable("the file is damaged", sqlite3.SQLITE_CORRUPT)
+
+
 def unavailable(what: str, code: int | None = None) -> UnavailableError:
     """Nothing can be made durable; `what` is SQLite's name for it or a few words."""
     return UnavailableError(

@@ -20,8 +20,12 @@ class Readers:
     """Runs reads beside the writer. Each read sees one moment, and every write that was
     acknowledged before it began."""
 
-    def __init__(self, open_session: Callable[[], Session]) -> None:
+    def __init__(
+        self, open_session: Callable[[], Session], found_damaged: Callable[[], None]
+    ) -> None:
+        """`found_damaged` is called, from any thread, when a read shows that the file is."""
         self._open = open_session
+        self._found_damaged = found_damaged
         self._idle: queue.SimpleQueue[Session] = queue.SimpleQueue()
         self._busy: set[Session] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger-reader")
@@ -78,6 +82,9 @@ class Readers:
             except Exception as error:  # noqa: BLE001  raised again in our words
                 lost = session.is_lost(error)
                 fate = session.undo(error, committing=False)
+                if faults.is_damage(error):
+                    # Whoever only reads would warn for ever, while webhooks are acknowledged.
+                    self._found_damaged()
                 if last or not lost or fate is not Fate.AGAIN:
                     raise session.translated(error) from None
             else:

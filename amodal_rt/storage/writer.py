@@ -67,6 +67,7 @@ class Writer:
         self._waiting: list[_Job] = []
         self._ending = False
         self._watch: asyncio.TimerHandle | None = None
+        self._refusal = faults.unavailable("an earlier commit failed")
         self.broken = False
         """Set after an error that leaves unknown what the disk holds; all later works fail.
         A database that is away is passing: works fail at once until it is back."""
@@ -81,8 +82,13 @@ class Writer:
         if self._closed:
             return faults.unavailable("closed")
         if self.broken:
-            return faults.unavailable("an earlier commit failed")
+            return self._refusal
         return self._session.refusal()
+
+    def find_damaged(self) -> None:
+        """Somebody read what no ledger can hold: all later works fail. From any thread."""
+        self._refusal = faults.damaged()
+        self.broken = True
 
     def start(self) -> None:
         """Begin to take works."""
@@ -211,6 +217,8 @@ class Writer:
         """False when the works should be run again, else they have failed."""
         fate = self._session.undo(error, committing=committing)
         self.broken = self.broken or fate is Fate.BROKEN
+        if faults.is_damage(error):
+            self.find_damaged()
         if fate is Fate.AGAIN and not last and not self.broken:
             return False
         told = self._session.translated(error)
