@@ -27,7 +27,7 @@ from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
-from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
 from amodal_rt.settings import Environment
 
 
@@ -421,6 +421,7 @@ class Outbox(Protocol):
 
     async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
         """Make a dead, expired or suppressed message due now, and forget its target's breaker.
+        Its `tries` count anew.
 
         Raises NotFoundError, or ConflictError (`delivered`) for one that arrived.
         """
@@ -446,8 +447,8 @@ class Outbox(Protocol):
     async def has_delivered(
         self, since: datetime, *, automation: str | None = None, target: str | None = None
     ) -> bool:
-        """Whether a message arrived at `since` or later: a result of `automation`, or any
-        message at the target of that key."""
+        """Whether a message arrived at `since` or later, at the target of that key if one is
+        named. With `automation`: a result of it, and none was given up after that."""
         ...
 
     async def find_message(self, delivery_id: str) -> DeliveryRecord | None:
@@ -749,6 +750,13 @@ class OutcomePlanner(Protocol):
         self, run: Run, outcome: Outcome, definition: Definition, state: FailureState, now: datetime
     ) -> Plan:
         """The messages of this outcome, rendered, unsent."""
+        ...
+
+    def plan_unknown_write(
+        self, run: Run, outcome: Outcome, settings: WorkspaceSettings, now: datetime
+    ) -> Plan:
+        """What the workspace's own targets are told of a write of unknown outcome, where the
+        automation tells nobody."""
         ...
 
 

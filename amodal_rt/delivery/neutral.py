@@ -7,6 +7,11 @@ links) stay as they are, and so does what the operator's own template says.
 """
 
 import re
+from collections.abc import Callable
+
+from amodal_rt.domain.delivery import Target
+
+Escape = Callable[[str], str]
 
 _UNSEEN = re.compile(
     "["
@@ -40,6 +45,11 @@ def slack_text(text: str) -> str:
     """
     escaped = _quiet(text).replace("&", "&amp;").replace("<", "&lt;")
     return escaped.replace(">", "&gt;")
+
+
+def neutral_for(target: Target) -> Escape:
+    """How untrusted text is written for what shows `target`'s messages."""
+    return slack_text if target.format == "slack" else chat_text
 
 
 def _quiet(text: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from amodal_rt.clock import iso
-from amodal_rt.delivery.payload import cut_result
-from amodal_rt.delivery.planner import KEPT_FOR, neutral_for
+from amodal_rt.delivery.neutral import neutral_for
+from amodal_rt.delivery.payload import KEPT_FOR, cut_result
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import MessageKind, OutboxMessage, Target
 from amodal_rt.ids import Ids
@@ -18,6 +18,7 @@ _BEGUN: Mapping[ConditionKind, str] = {
     ConditionKind.QUEUE_FULL: "{subject} is full, events are refused",
     ConditionKind.ALERT_FAILED: "An alert to {subject} did not arrive",
     ConditionKind.TARGET_DISABLED: "Nothing is sent to {subject} any more",
+    ConditionKind.UNKNOWN_WRITE: "Whether a write of {subject} happened is unknown",
 }
 _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.FILE_INVALID: "{subject} is invalid no more",
@@ -27,6 +28,7 @@ _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.QUEUE_FULL: "{subject} takes events again",
     ConditionKind.ALERT_FAILED: "Messages reach {subject} again",
     ConditionKind.TARGET_DISABLED: "{subject} is no longer disabled",
+    ConditionKind.UNKNOWN_WRITE: "The write of {subject} is known",
 }
 _LONGEST = 2_000
 

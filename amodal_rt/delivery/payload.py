@@ -4,8 +4,11 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
+KEPT_FOR = timedelta(hours=24)
+"""How long a message is tried before it is given up: a stale digest is worse than none."""
 RESULT_LIMIT = 16_384
 """Bytes of UTF-8 that `result` may have, the elision mark included."""
 _DEEPEST = 100

@@ -4,14 +4,17 @@ Pure but for the ids it draws: it is called inside the ledger's transaction, so 
 and messages commit together. Nothing here is sent, and no secret is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import cast
 
 from amodal_rt.clock import iso
-from amodal_rt.delivery.neutral import chat_text, slack_text
-from amodal_rt.delivery.payload import Result, cut_result, parse_data, plain_data
+from amodal_rt.delivery import notices
+from amodal_rt.delivery.neutral import Escape, neutral_for
+from amodal_rt.delivery.payload import KEPT_FOR, Result, cut_result, parse_data, plain_data
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import (
     REHEARSAL,
     Delivery,
@@ -24,13 +27,10 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome
 from amodal_rt.domain.run import Run, RunStatus
+from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.ids import Ids
 
-Escape = Callable[[str], str]
-
-KEPT_FOR = timedelta(hours=24)
-"""How long a message is tried before it is given up: a stale digest is worse than none."""
 DELIVERY_FAILED = "delivery_failed"
 """The `reason` of an alert about a result that could not be delivered."""
 
@@ -70,6 +70,26 @@ class DeliveryPlanner:
                 )
             )
         return Plan()
+
+    def plan_unknown_write(
+        self, run: Run, outcome: Outcome, settings: WorkspaceSettings, now: datetime
+    ) -> Plan:
+        """The workspace's own alert about a write of unknown outcome, for when the automation
+        tells nobody. Each is told: no cooldown, and no end."""
+        if run.rehearse or outcome.rehearsed:
+            return Plan()
+        condition = Condition(
+            key=f"{ConditionKind.UNKNOWN_WRITE} {run.run_id}",
+            kind=ConditionKind.UNKNOWN_WRITE,
+            since=now,
+            subject=run.automation,
+            automation=run.automation,
+            detail=f"run {run.run_id}: {outcome.error}",
+        )
+        messages = notices.alert(
+            condition, settings.alerts.targets, workspace=settings.name, now=now, ids=self._ids
+        )
+        return Plan(tuple(replace(each, run_id=run.run_id) for each in messages))
 
     def plan_dead_letter(
         self,
@@ -286,11 +306,6 @@ def _printed(
 def _own_keys(data: object) -> dict[str, object]:
     # JSON, so its keys are text.
     return cast("dict[str, object]", data) if isinstance(data, dict) else {}
-
-
-def neutral_for(target: Target) -> Escape:
-    """How untrusted text is written for what shows `target`'s messages."""
-    return slack_text if target.format == "slack" else chat_text
 
 
 def _is_due(alert: FailureAlert, target: Target, state: FailureState, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import Outcome, Waiting, failed
+from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome, Waiting, failed
 from amodal_rt.domain.run import FailedReason, Run, RunStatus
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.ending import raised, retry_at, stopped
@@ -124,6 +124,7 @@ class Carrier:
         now = self._clock.now()
         outcome = self._masked(outcome)
         again = retry_at(run, outcome, definition, wrote=wrote, now=now)
+        definition = definition or await self._version_of(run)
         notes: list[str] = []
         try:
             written = await self._finish(run, outcome, definition, notes, again)
@@ -157,6 +158,16 @@ class Carrier:
         state = self._catalogue.snapshot().automations.get(run.automation)
         return state.definition if state else None
 
+    async def _version_of(self, run: Run) -> Definition | None:
+        """The version that the run names: whom to tell stands there, where the file is gone or
+        has another name now."""
+        find = self._catalogue.find_version
+        try:
+            return await self._durably(lambda: find(run.automation, run.definition))
+        except Exception as error:  # noqa: BLE001  the run leaves, told or not
+            _log.exception("run.version_unreadable", error, run=run.run_id)
+            return None
+
     async def _finish(
         self,
         run: Run,
@@ -166,12 +177,15 @@ class Carrier:
         again: datetime | None,
     ) -> bool:
         now = self._clock.now()
+        settings = self._catalogue.snapshot().settings
 
         def plan(state: FailureState) -> Plan:
-            if definition is None:
-                return Plan()
+            made = Plan()
             try:
-                made = self._planner.plan(run, outcome, definition, state, now)
+                if definition is not None:
+                    made = self._planner.plan(run, outcome, definition, state, now)
+                if UNKNOWN_WRITE in outcome.notes and not made.messages:
+                    made = self._planner.plan_unknown_write(run, outcome, settings, now)
             except Exception as error:  # noqa: BLE001  the outcome counts, told or not
                 _log.exception("run.plan_failed", error, run=run.run_id)
                 made = Plan(notes=(f"nothing is delivered: {type(error).__name__} in planning",))

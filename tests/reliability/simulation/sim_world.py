@@ -86,6 +86,11 @@ class OnePlanner:
         )
         return Plan((message,))
 
+    def plan_unknown_write(
+        self, run: Run, outcome: Outcome, settings: WorkspaceSettings, now: Any
+    ) -> Plan:
+        return Plan()
+
 
 class Simulation:
     """Lives through one scene. `oracle.wrong` says afterwards what should not have been."""

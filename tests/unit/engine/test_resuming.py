@@ -4,9 +4,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, failed
 from amodal_rt.domain.run import FailedReason, RunStatus
+from amodal_rt.domain.workspace import WorkspaceAlerts
 from amodal_rt.errors import UnavailableError
 
 
@@ -22,6 +26,10 @@ async def cut_off(desk, definition, *entries: EntryType, after: float = 0) -> st
     await desk.ledger.join(host="a", pid=1, version="1", lease=timedelta(hours=1))
     await desk.clock.advance(after)
     return run_id
+
+
+def target(label: str) -> Target:
+    return Target(type=TargetType.WEBHOOK, label=label, url=f"https://{label}.example/x")
 
 
 async def carried(desk) -> None:
@@ -223,6 +231,51 @@ async def test_a_write_of_unknown_outcome_alerts_below_the_threshold_and_in_the_
 
     assert [each.message.body["reason"] for each in messages] == ["interrupted"] * 2
     assert all("whether that happened" in str(each.message.body["error"]) for each in messages)
+
+
+async def told_of_an_unknown_write(desk, definition, *, gone: bool = False) -> list[str]:
+    """Kind and label of what a run owes that was cut off in a write."""
+    workspace = WorkspaceAlerts(targets=(target("workspace"),))
+    await cut_off(desk, definition, EntryType.RUN_STARTED, EntryType.WRITE_STARTED)
+    if gone:
+        desk.take("job")
+    settings = replace(desk.shelf.current.settings, alerts=workspace)
+    desk.shelf.current = replace(desk.shelf.current, settings=settings)
+    await desk.engine().recover()
+    messages = [each.message for each in await desk.ledger.list_messages(limit=9)]
+    assert all("whether that happened" in str(each.body["error"]) for each in messages)
+    assert len({each.run_id for each in messages}) == 1
+    return [f"{each.kind} {each.body.get('condition')} {each.target.label}" for each in messages]
+
+
+async def test_whom_to_tell_of_an_unknown_write_is_known_when_the_file_is_gone(desk):
+    """Deleted, or renamed: the version that the run names still says it."""
+    alert = {"targets": [{"type": "webhook", "url": "https://alerts.example/x", "label": "ops"}]}
+    definition = desk.put("job", failureAlert=alert)
+    desk.shelf.versions["job", definition.hash] = definition
+
+    told = await told_of_an_unknown_write(desk, definition, gone=True)
+
+    assert told == ["failure_alert None ops"]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_where_an_automation_tells_nobody_the_workspace_hears_of_an_unknown_write(desk, gone):
+    """The version is not kept, or has no `failureAlert`."""
+    told = await told_of_an_unknown_write(desk, desk.put("job"), gone=gone)
+
+    assert told == ["workspace_alert unknown_write workspace"]
+
+
+async def test_a_version_that_cannot_be_read_keeps_no_run_from_its_end(desk):
+    async def broken(name: str, hash: str) -> None:
+        raise ZeroDivisionError
+
+    desk.shelf.find_version = broken
+
+    told = await told_of_an_unknown_write(desk, desk.put("job"), gone=True)
+
+    assert told == ["workspace_alert unknown_write workspace"]
 
 
 async def test_any_other_interruption_counts_like_every_failure(desk):
