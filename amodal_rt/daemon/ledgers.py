@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Protocol
 
 from amodal_rt.clock import Clock
-from amodal_rt.errors import UnavailableError
+from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ids import Ids
+from amodal_rt.logs import Log
 from amodal_rt.storage.filesystem import LEDGER_FILE
 from amodal_rt.storage.ledger import DatabaseLedger
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.workspace.database import database_of
+
+DATABASE_MARK = "ledger.database"
+"""Stands in the state folder of a workspace whose ledger is a database."""
+
+_log = Log("daemon")
 
 
 class Touch(Protocol):
@@ -30,11 +36,12 @@ def ledger_of(
 ) -> DatabaseLedger:
     """The ledger of the workspace `root`, not open.
 
-    Raises InvalidError for what `amodal.json` says, and UnavailableError (`env_missing`,
-    `postgres_missing`).
+    Raises InvalidError for what `amodal.json` says, or no longer says (`ledger_elsewhere`),
+    and UnavailableError (`env_missing`, `postgres_missing`).
     """
     url = database_of(root, variables)
     if url is None:
+        _require_unmarked(state)
         return SqliteLedger(state / LEDGER_FILE, clock=clock, ids=ids)
     try:
         # Only who names a database needs its driver.
@@ -46,6 +53,29 @@ def ledger_of(
             hint="pip install 'amodal-rt[postgres]'",
         ) from None
     return PostgresLedger(url, clock=clock, ids=ids)
+
+
+def mark_ledger(ledger: DatabaseLedger, state: Path) -> None:
+    """Note in the state folder that the ledger, which is open, is a database: when
+    `amodal.json` is missing one day, a fresh file in its place would know nothing of what was
+    acknowledged, and give every webhook another URL."""
+    mark = state / DATABASE_MARK
+    if not is_shared(ledger) or mark.exists():
+        return
+    try:
+        mark.write_text("the ledger of this workspace is in PostgreSQL\n", encoding="ascii")
+    except OSError as error:
+        _log.warning("daemon.not_marked", file=str(mark), error=error.strerror)
+
+
+def _require_unmarked(state: Path) -> None:
+    mark = state / DATABASE_MARK
+    if mark.exists():
+        raise InvalidError(
+            "amodal.json names no database, and the ledger of this workspace is in one",
+            code="ledger_elsewhere",
+            hint=f"name it again with `database`; to begin with a ledger file, delete {mark}",
+        )
 
 
 def is_shared(ledger: DatabaseLedger) -> bool:

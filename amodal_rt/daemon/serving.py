@@ -16,7 +16,7 @@ from pathlib import Path
 from amodal_rt import __version__
 from amodal_rt.clock import Clock, SystemClock, iso
 from amodal_rt.daemon.assembly import Ground, House, build_house, lay_ground
-from amodal_rt.daemon.ledgers import in_touch
+from amodal_rt.daemon.ledgers import in_touch, mark_ledger
 from amodal_rt.daemon.lock import daemon_lock, prepare_state
 from amodal_rt.daemon.neighbours import Neighbours
 from amodal_rt.daemon.record import Record, socket_path
@@ -97,6 +97,7 @@ class Daemon:
             if self._plan.callback:
                 ground.callbacks.register(self._plan.callback)
             await stack.enter_async_context(ground.ledger)
+            mark_ledger(ground.ledger, self.state)
             await ground.workspace.load()
             house = build_house(ground, webhook_key=await self._webhook_key(ground))
             await house.facts.refresh()

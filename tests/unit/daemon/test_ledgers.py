@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from amodal_rt.clock import SystemClock
-from amodal_rt.daemon.ledgers import in_touch, is_shared, ledger_of
+from amodal_rt.daemon.ledgers import DATABASE_MARK, in_touch, is_shared, ledger_of, mark_ledger
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ids import SystemIds
 from amodal_rt.storage.ledger import DatabaseLedger
@@ -91,3 +91,34 @@ def test_a_missing_driver_is_said_with_what_to_install(
     assert caught.value.code == "postgres_missing"
     assert "amodal-rt[postgres]" in (caught.value.hint or "")
     assert "planted" not in str(caught.value)
+
+
+def test_a_workspace_whose_ledger_is_a_database_gets_no_file_in_its_place(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    (tmp_path / "state").mkdir()
+    say(tmp_path, '{"database": "env:DATABASE_URL"}')
+    for _ in range(2):
+        mark_ledger(made(tmp_path, DATABASE_URL=URL), tmp_path / "state")
+    assert "planted" not in (tmp_path / "state" / DATABASE_MARK).read_text()
+    (tmp_path / "amodal.json").unlink()
+
+    for text in (None, "{}"):
+        if text is not None:
+            say(tmp_path, text)
+        with pytest.raises(InvalidError) as caught:
+            made(tmp_path)
+        assert caught.value.code == "ledger_elsewhere"
+        assert DATABASE_MARK in (caught.value.hint or "")
+
+    say(tmp_path, '{"database": "env:DATABASE_URL"}')
+    assert is_shared(made(tmp_path, DATABASE_URL=URL))
+    (tmp_path / "amodal.json").unlink()
+    (tmp_path / "state" / DATABASE_MARK).unlink()
+    assert not is_shared(made(tmp_path))
+
+
+def test_a_workspace_with_a_ledger_file_is_not_marked(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    mark_ledger(made(tmp_path), tmp_path / "state")
+
+    assert list((tmp_path / "state").iterdir()) == []
