@@ -1,5 +1,7 @@
 """What PostgreSQL and the way to it say when they fail, in the words of the one error tree."""
 
+import re
+
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
@@ -10,7 +12,7 @@ _READ_ONLY = "25006"
 _LOCK_TIMEOUT = "55P03"
 _HINTS = {
     "25006": "this server takes no writes (a standby?): name the primary, or all servers",
-    "28000": "the database refuses this user: look at the URL of `database`",
+    "28000": "the database refuses this user, or does not know it: look at the URL of `database`",
     "28P01": "the database refuses this password: look at the URL of `database`",
     "3D000": "there is no such database: make it, or look at the URL of `database`",
     "42501": "this user may not use the tables: make it the owner of the database",
@@ -20,6 +22,21 @@ _HINTS = {
     "57P03": "the database is starting or recovering",
 }
 _AWAY = "see that the database runs and can be reached; the daemon goes on by itself"
+_NOT_STARTED = "see that the database runs and can be reached, then start again"
+_NO_SUCH_WAY = "look at the URL of `database`: postgresql://USER:PASSWORD@HOST:5432/NAME"
+# Of a connection that was refused the driver knows no state, only the server's words.
+_SAID = (
+    (re.compile(r'database ".*" does not exist'), _HINTS["3D000"]),
+    (re.compile(r"password authentication failed|no password supplied"), _HINTS["28P01"]),
+    (
+        re.compile(r'role ".*" does not exist|no pg_hba\.conf entry|not permitted to log in'),
+        _HINTS["28000"],
+    ),
+    (re.compile(r"too many (clients|connections)|remaining connection slots"), _HINTS["53300"]),
+    (re.compile(r"session is read-only|recovery mode|hot standby"), _HINTS["25006"]),
+    (re.compile(r"starting up|not yet accepting|shutting down"), _HINTS["57P03"]),
+    (re.compile(r"invalid port number|invalid integer value|connection option"), _NO_SUCH_WAY),
+)
 # The session was ended: by an administrator, a crash, a shutdown, or its own time limits.
 _ENDED = {"25P03", "57P01", "57P02", "57P03", "57P05"}
 # Statements that this session prepared no longer fit: a newer node has changed the tables.
@@ -91,11 +108,17 @@ def detail(error: BaseException) -> str:
 
 
 def at_start(error: BaseException) -> BaseException:
-    """`translated`, with the detail that the person who starts the daemon needs."""
+    """`translated`, with the detail that the person who starts the daemon needs: nothing goes
+    on by itself before it has started."""
     told = translated(error)
-    if isinstance(told, UnavailableError) and state_of(error) is None:
-        return away(detail(error))
-    return told
+    if not isinstance(told, UnavailableError):
+        return told
+    if state_of(error) is not None:
+        known = None if told.hint == _AWAY else told.hint
+        return UnavailableError(told.message, code=told.code, hint=known or _NOT_STARTED)
+    said = detail(error)
+    hints = (hint for words, hint in _SAID if words.search(said))
+    return UnavailableError(away(said).message, code=told.code, hint=next(hints, _NOT_STARTED))
 
 
 def away(what: str) -> UnavailableError:

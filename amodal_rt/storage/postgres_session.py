@@ -98,7 +98,7 @@ class PostgresServer:
             postgres_revision.bring_up_to_date(session.connection, LOCK)
         except Exception as error:  # noqa: BLE001  raised again in our words
             session.close()
-            raise postgres_faults.translated(error) from None
+            raise postgres_faults.at_start(error) from None
         return session
 
     def open_reader(self) -> "PostgresSession":

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from sqlalchemy import Connection
 
@@ -17,6 +18,7 @@ import postgres_server
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.errors import AmodalError, InvalidError, UnavailableError
+from amodal_rt.storage import postgres_faults
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.postgres import PostgresLedger
 
@@ -256,6 +258,47 @@ async def test_at_the_start_a_server_that_is_not_there_is_told_with_its_address(
 
     assert str(port) in refusal.value.message
     assert "hunter2" not in f"{refusal.value.document()}"
+    assert refusal.value.hint == "see that the database runs and can be reached, then start again"
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "port", "hint"),
+    [
+        ("ledger", "nosuch", None, "there is no such database: make it"),
+        ("nobody", None, None, "the database refuses this user, or does not know it"),
+        ("ledger", None, "99999", "look at the URL of `database`: postgresql://"),
+        ("ledger", None, "5432x", "look at the URL of `database`: postgresql://"),
+    ],
+)
+async def test_at_the_start_what_is_wrong_with_the_url_is_told_with_what_to_do(
+    url: str, user: str, name: str | None, port: str | None, hint: str
+) -> None:
+    place = f"127.0.0.1:{port or urlsplit(url).port}/{name or database(url)}"
+    wrong = PostgresLedger(f"postgresql://{user}:hunter2@{place}", clock=SystemClock())
+
+    with pytest.raises(UnavailableError) as refusal:
+        await wrong.open()
+
+    assert (refusal.value.hint or "").startswith(hint)
+    assert "hunter2" not in f"{refusal.value.document()}"
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ('password authentication failed for user "u"', "the database refuses this password"),
+        ("sorry, too many clients already", "the database takes no more connections"),
+        ("session is read-only", "this server takes no writes"),
+        ("the database system is starting up", "the database is starting or recovering"),
+        ("timeout expired", "see that the database runs and can be reached, then start again"),
+    ],
+)
+def test_at_the_start_the_servers_words_lead_to_the_hint(said: str, hint: str) -> None:
+    told = postgres_faults.at_start(psycopg.OperationalError(f"connection failed: {said}"))
+
+    assert isinstance(told, UnavailableError)
+    assert said in told.message
+    assert (told.hint or "").startswith(hint)
 
 
 def test_a_url_that_is_none_is_refused_without_its_password() -> None:
