@@ -150,7 +150,7 @@ class Attempts:
         elif answer.verdict is None:
             result, retry_at = AttemptResult.SUPPRESSED, None
         else:
-            attempts = record.attempts + 1
+            attempts = record.tries + 1
             hopeless = answer.verdict is Verdict.GONE or (
                 answer.verdict is Verdict.UNLIKELY and attempts >= FEW
             )

@@ -130,7 +130,10 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
-    """A message together with what was tried so far."""
+    """A message together with what was tried so far.
+
+    `retried_at_attempt` is how many attempts it had when somebody last asked for it anew.
+    """
 
     message: OutboxMessage
     status: DeliveryStatus
@@ -138,6 +141,12 @@ class DeliveryRecord:
     next_attempt_at: datetime | None = None
     last_error: str | None = None
     finished_at: datetime | None = None
+    retried_at_attempt: int = 0
+
+    @property
+    def tries(self) -> int:
+        """Attempts since it was owed or asked for anew: the pauses between them follow this."""
+        return self.attempts - self.retried_at_attempt
 
 
 class AttemptResult(StrEnum):

@@ -263,6 +263,7 @@ def _make_due(connection: Connection, row: Row, at: datetime, expires_at: dateti
         "expires_at": to_millis(expires_at),
         "finished_at": None,
         "unanswered": 0,
+        "retried_at_attempt": row["attempts"],
     }
     connection.execute(update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**due))
     breakers.forget(connection, [to_delivery(row).message.target.key], to_millis(at))

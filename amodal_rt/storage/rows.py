@@ -253,6 +253,7 @@ def to_delivery(row: Row) -> DeliveryRecord:
         next_attempt_at=instant(row["next_attempt_at"]),
         last_error=row["last_error"],
         finished_at=instant(row["finished_at"]),
+        retried_at_attempt=row["retried_at_attempt"],
     )
 
 

@@ -246,6 +246,7 @@ async def test_a_settled_message_that_is_retried_is_due_now(
     record = await get(ledger, message)
     assert (record.status, record.next_attempt_at) == (DeliveryStatus.PENDING, later)
     assert (record.message.expires_at, record.finished_at) == (later + DAY, None)
+    assert (record.attempts, record.tries) == (1, 0)
     assert await claimed(ledger, later) == [message.delivery_id]
 
 

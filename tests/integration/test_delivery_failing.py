@@ -228,6 +228,26 @@ async def test_each_target_that_a_letter_does_not_reach_is_told(
     assert {each["condition"] for each in told} == {"dead_letter"}
 
 
+async def test_what_is_sent_again_by_hand_is_tried_again_as_soon_as_something_new(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(404, 404, 503, 503)
+    async with desk.sending():
+        await desk.finish(definition(webhook(receiver.url())), completed())
+        await desk.settled()
+        desk.clock.advance(10)
+        (dead,) = await desk.settled(attempts=2)
+        now = desk.clock.now()
+        await desk.ledger.retry_message(
+            dead.message.delivery_id, at=now, expires_at=now + timedelta(hours=24)
+        )
+        desk.signals.notify("outbox")
+        (record,) = await desk.settled(attempts=3)
+
+    assert dead.status is DeliveryStatus.DEAD
+    assert record.next_attempt_at == now + timedelta(seconds=5)
+
+
 async def test_when_one_of_the_workspace_s_targets_fails_the_next_hears_of_it(
     desk: Desk, receiver: Receiver
 ) -> None:

@@ -224,6 +224,7 @@ class OutboxRows(BreakerRows):
             status=DeliveryStatus.PENDING,
             next_attempt_at=values.instant(at),
             finished_at=None,
+            retried_at_attempt=row.record.attempts,
         )
         self._forget(message.target.key, values.instant(at))
 

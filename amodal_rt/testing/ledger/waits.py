@@ -56,7 +56,7 @@ class WaitRows(Part):
             record = row.record
             if record.status is not DeliveryStatus.PENDING:
                 continue
-            until = now + pauses[min(record.attempts, len(pauses) - 1)]
+            until = now + pauses[min(record.tries, len(pauses) - 1)]
             late = record.next_attempt_at is not None and record.next_attempt_at > until
             message = replace(record.message, expires_at=min(record.message.expires_at, latest))
             due = until if late else record.next_attempt_at
