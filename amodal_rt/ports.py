@@ -26,6 +26,7 @@ from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
 from amodal_rt.settings import Environment
@@ -90,6 +91,10 @@ class VersionedCatalogue(Catalogue, Protocol):
     async def find_version(self, name: str, hash: str) -> Definition | None:
         """A version of the automation that was live once, by its hash; its named targets are
         those of now. None when it is not kept, or cannot be read any more."""
+        ...
+
+    async def versions(self, name: str) -> Sequence[Definition]:
+        """All versions of the automation that are kept and can be read, the newest first."""
         ...
 
 
@@ -185,6 +190,11 @@ class Previous:
     finished_at: datetime
 
 
+CanRun = Callable[[str, bool], bool]
+"""Whether a node can execute a run of the automation of that name, or (True) a rehearsal of it.
+Pure, and called in the ledger's thread."""
+
+
 class RunLedger(Protocol):
     """Runs from acceptance to outcome."""
 
@@ -205,12 +215,15 @@ class RunLedger(Protocol):
         """
         ...
 
-    async def claim(self, *, limit: int, overall: int, now: datetime) -> list[Run]:
+    async def claim(
+        self, *, limit: int, overall: int, now: datetime, can_run: CanRun | None = None
+    ) -> list[Run]:
         """Turn up to `limit` pending runs into running ones, oldest first, and return them.
 
         No run is claimed twice, and never so many that more than `overall` run at once on
         all nodes together. Skips runs whose automation has `concurrency` running runs,
         whose `not_before` is in the future, or whose conversation key has a running run.
+        What this node cannot run (`can_run`) stays pending, for another node or for later.
         Sets `started_at` on the first attempt, names this node as the run's `node` and
         raises `term`.
         """
@@ -220,10 +233,12 @@ class RunLedger(Protocol):
         """The earliest `not_before` of a pending run that waits for time alone, or None."""
         ...
 
-    async def held_back(self, *, overall: int, now: datetime) -> list[RunRef]:
+    async def held_back(
+        self, *, overall: int, now: datetime, can_run: CanRun | None = None
+    ) -> list[RunRef]:
         """The pending runs, oldest first, that could start now but for `overall`: what waits for
-        its own automation, its conversation or its time is not among them, nor what ever
-        started, nor what a free slot is there for."""
+        its own automation, its conversation or its time is not among them, nor what this node
+        cannot run or ever started, nor what a free slot is there for."""
         ...
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
@@ -323,18 +338,6 @@ class RunLedger(Protocol):
     ) -> int:
         """How many writes the automation's runs have started since then, up to `until`."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleState:
-    """Where a schedule stands. Slots count from `counted_from`; `last_slot` is the newest
-    slot that was ruled on. `fingerprint` changes when the schedule's text does."""
-
-    automation: str
-    key: str
-    fingerprint: str
-    counted_from: datetime
-    last_slot: datetime | None = None
 
 
 class ScheduleLedger(Protocol):
@@ -559,18 +562,6 @@ class FactLedger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivedDefinition:
-    """A version that was live once."""
-
-    kind: str
-    name: str
-    hash: str
-    document: str
-    file: str
-    recorded_at: datetime
-
-
 class DefinitionArchive(Protocol):
     """Every version of a definition that was ever live, by hash."""
 
@@ -590,15 +581,11 @@ class DefinitionArchive(Protocol):
         """One version, or None."""
         ...
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreItem:
-    """One value of a store."""
-
-    key: str
-    value: object
-    updated_at: datetime
-    run_id: str | None = None
+    async def versions_of(
+        self, kind: str, name: str, *, limit: int = 100
+    ) -> list[ArchivedDefinition]:
+        """The versions of one kind and name, those first that were recorded last."""
+        ...
 
 
 class StoreLedger(Protocol):

@@ -142,3 +142,10 @@ class Snapshot:
         if state is None:
             return None
         return (state.to_rehearse if run.rehearse else None) or self.find(run.automation)
+
+    def can_run(self, name: str, rehearse: bool) -> bool:
+        """Whether a run of `name`, or a rehearsal of it, has a version to execute now."""
+        state = self.automations.get(name)
+        return state is not None and (
+            state.runnable or (rehearse and state.to_rehearse is not None)
+        )

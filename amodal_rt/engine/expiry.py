@@ -29,7 +29,8 @@ class Expiry:
 
     async def look(self) -> float:
         """To be called after slots were filled. Returns after how many seconds to look again."""
-        limits = self._catalogue.snapshot().settings.limits
+        snapshot = self._catalogue.snapshot()
+        limits = snapshot.settings.limits
         most, at = limits.start_within.total_seconds(), self._clock.monotonic()
         least_rest, rest = _LOOK_SECONDS
         pause = min(max(most / 4, least_rest), rest)
@@ -38,7 +39,9 @@ class Expiry:
             return max(pause - passed, 0.01)
         if passed > _GAP_SECONDS:
             self._since.clear()
-        held = await self._ledger.held_back(overall=limits.concurrency, now=self._clock.now())
+        held = await self._ledger.held_back(
+            overall=limits.concurrency, now=self._clock.now(), can_run=snapshot.can_run
+        )
         self._since = {ref.run_id: self._since.get(ref.run_id, at) for ref in held}
         self._looked_at = at
         if late := [run_id for run_id, since in self._since.items() if at - since > most]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from amodal_rt.ports import CanRun
 from amodal_rt.storage import tables
 from amodal_rt.storage.dialect import Raw
 from amodal_rt.storage.rows import Row, dumped
@@ -25,6 +26,7 @@ _OF_ONE = (
     f"{_COLUMNS} runs_waiting WHERE {_DUE} AND number > ? AND automation = ?"
     " ORDER BY number LIMIT ?"
 )
+_REHEARSALS = f"{_COLUMNS} runs_rehearsals WHERE {tables.REHEARSAL} AND {_DUE} ORDER BY number"
 # From name to name through the index, however long the queue of each is.
 _NEXT_NAME = (
     "SELECT MIN(automation) FROM runs INDEXED BY runs_waiting"  # noqa: S608  all constants
@@ -79,65 +81,88 @@ class Occupancy:
         return key is not None and (run.automation, key) in self._keys
 
 
-def claimable(raw: Raw, limit: int, overall: int, now: int) -> list[int]:
+def claimable(
+    raw: Raw, limit: int, overall: int, now: int, can_run: CanRun | None = None
+) -> list[int]:
     """The numbers of the runs to start, oldest first: at most `limit`, and no more than bring
     all that run to `overall`."""
-    claim = _Claim(raw, limit, overall, now)
-    if claim.is_full():
-        return []
-    # The oldest are nearly always enough.
-    if claim.page() and not claim.has_enough():
-        claim.rest()
-    return claim.found
+    claim = _Claim(raw, limit, overall, now, can_run)
+    return [] if claim.is_full() else claim.all()
 
 
-def held_back(raw: Raw, overall: int, now: int) -> list[int]:
+def held_back(raw: Raw, overall: int, now: int, can_run: CanRun | None = None) -> list[int]:
     """The numbers of the runs, oldest first, that could start but for the bound `overall` on
     all that run together. What stands behind runs of its own automation is not among them."""
-    claim = _Claim(raw, sys.maxsize, sys.maxsize, now)
+    claim = _Claim(raw, sys.maxsize, sys.maxsize, now, can_run)
     free = max(0, overall - claim.running)
-    if claim.page():
-        claim.rest()
-    return claim.found[free:]
+    return claim.all()[free:]
 
 
 class _Claim:
     """One look at the queue, up to the run `last`."""
 
-    def __init__(self, raw: Raw, limit: int, overall: int, now: int) -> None:
+    def __init__(
+        self, raw: Raw, limit: int, overall: int, now: int, can_run: CanRun | None
+    ) -> None:
         self._raw = raw
+        self._can_run = can_run
         self._now = now
         self._occupancy = Occupancy(raw)
         self.running = self._occupancy.running
         self._limit = min(limit, overall - self.running)
-        self._saturated: set[str] = set()
+        self._shut: set[str] = set()
+        """Automations of which no further run can start here: full, or not runnable."""
         self._last = 0
-        self.found: list[int] = []
+        self._found: list[int] = []
 
     def is_full(self) -> bool:
         """Whether nothing may start, whatever waits."""
         return self._limit <= 0
 
-    def has_enough(self) -> bool:
-        """Whether as many were found as may start."""
-        return len(self.found) >= self._limit
+    def all(self) -> list[int]:
+        """The numbers of all that may start, oldest first."""
+        # The oldest are nearly always enough.
+        if self._page() and len(self._found) < self._limit:
+            self._rest()
+        found = self._found
+        if self._can_run is not None and (more := self._rehearsals(self._can_run)):
+            found = sorted(found + more)
+        return found[: self._limit]
 
-    def page(self) -> bool:
-        """Go through the next runs of automations not yet found to be full; whether there
+    def _page(self) -> bool:
+        """Go through the next runs of automations not yet found to be shut; whether there
         may be more of them."""
-        full = dumped(sorted(self._saturated))
-        rows = self._raw.execute(_OLDEST, (self._now, self._last, full, _PAGE)).fetchall()
+        shut = dumped(sorted(self._shut))
+        rows = self._raw.execute(_OLDEST, (self._now, self._last, shut, _PAGE)).fetchall()
         for row in rows:
             run = Candidate(*row)
             self._last = run.number
-            if len(self.found) < self._limit and self._occupancy.has_room(run):
+            if not self._runs_here(run.automation):
+                self._shut.add(run.automation)
+                continue
+            if len(self._found) < self._limit and self._occupancy.has_room(run):
                 self._occupancy.take(run)
-                self.found.append(run.number)
+                self._found.append(run.number)
             if self._occupancy.is_saturated(run):
-                self._saturated.add(run.automation)
+                self._shut.add(run.automation)
         return len(rows) == _PAGE
 
-    def rest(self) -> None:
+    def _runs_here(self, name: str) -> bool:
+        return self._can_run is None or self._can_run(name, False)
+
+    def _rehearsals(self, can_run: CanRun) -> list[int]:
+        """Those that may start of automations of which nothing else can."""
+        numbers: list[int] = []
+        for row in self._raw.execute(_REHEARSALS, (self._now,)).fetchall():
+            run = Candidate(*row)
+            if can_run(run.automation, False) or not can_run(run.automation, True):
+                continue
+            if self._occupancy.has_room(run):
+                self._occupancy.take(run)
+                numbers.append(run.number)
+        return numbers
+
+    def _rest(self) -> None:
         """What stands behind a page of runs that must wait.
 
         Ten thousand waiting runs of one automation must not be looked at one by one, nor
@@ -145,13 +170,16 @@ class _Claim:
         """
         names = [name for (name,) in self._raw.execute(_NAMES, (_MANY,)).fetchall()]
         if len(names) == _MANY:
-            while len(self.found) < self._limit and self.page():
+            while len(self._found) < self._limit and self._page():
                 pass
             return
         more = [
-            number for name in names if name not in self._saturated for number in self._of(name)
+            number
+            for name in names
+            if name not in self._shut and self._runs_here(name)
+            for number in self._of(name)
         ]
-        self.found += sorted(more)[: self._limit - len(self.found)]
+        self._found += sorted(more)[: self._limit - len(self._found)]
 
     def _of(self, name: str) -> list[int]:
         """The runs of one automation behind the page that may start."""

@@ -9,7 +9,7 @@ from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.errors import NotFoundError
-from amodal_rt.ports import Caller, RunRef
+from amodal_rt.ports import Caller, CanRun, RunRef
 from amodal_rt.storage import journal, tables
 from amodal_rt.storage.admission import wishes
 from amodal_rt.storage.claiming import Occupancy, candidate, claimable, held_back
@@ -35,14 +35,16 @@ class RunRows(Part):
             lambda connection: self._admission.rule(driver(connection), wanted)
         )
 
-    async def claim(self, *, limit: int, overall: int, now: datetime) -> list[Run]:
+    async def claim(
+        self, *, limit: int, overall: int, now: datetime, can_run: CanRun | None = None
+    ) -> list[Run]:
         at, node = to_millis(now), self._node
 
         def work(connection: Connection) -> list[Run]:
             self._claimed_at = at
             if not self._may_act(connection, node):
                 return []
-            numbers = claimable(driver(connection), limit, overall, at)
+            numbers = claimable(driver(connection), limit, overall, at, can_run)
             if not numbers:
                 return []
             connection.execute(
@@ -79,11 +81,13 @@ class RunRows(Part):
 
         return await self._database.read(work)
 
-    async def held_back(self, *, overall: int, now: datetime) -> list[RunRef]:
+    async def held_back(
+        self, *, overall: int, now: datetime, can_run: CanRun | None = None
+    ) -> list[RunRef]:
         at = to_millis(now)
 
         def work(connection: Connection) -> list[RunRef]:
-            numbers = held_back(driver(connection), overall, at)
+            numbers = held_back(driver(connection), overall, at, can_run)
             refs: list[RunRef] = []
             for begin in range(0, len(numbers), _AT_ONCE):
                 query = (

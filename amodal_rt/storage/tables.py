@@ -31,6 +31,7 @@ Number = BigInteger().with_variant(Integer(), "sqlite")
 PENDING = "status = 'pending'"
 RUNNING = "status = 'running'"
 OPEN = "status IN ('pending', 'running')"
+REHEARSAL = "status = 'pending' AND rehearse = 1"
 TIMED = "status = 'pending' AND not_before IS NOT NULL"
 NOT_SKIPPED = "status <> 'skipped'"
 TELLABLE = "status = 'completed' AND rehearsed = 0"
@@ -189,6 +190,7 @@ runs = Table(
         **_where(PENDING),
     ),
     Index("runs_waiting", "automation", "number", **_where(PENDING)),
+    Index("runs_rehearsals", "number", **_where(REHEARSAL)),
     Index("runs_timed", "not_before", **_where(TIMED)),
     Index("runs_running", "number", **_where(RUNNING)),
     Index("runs_tellable", "automation", "finished_at", **_where(TELLABLE)),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
-from amodal_rt.ports import Caller, RunRef
+from amodal_rt.ports import Caller, CanRun, RunRef
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.admission import admit
 from amodal_rt.testing.ledger.part import Part
@@ -46,7 +46,9 @@ class RunRows(Part):
             return []
         return await self._write("admit", lambda: admit(self.store, starts))
 
-    async def claim(self, *, limit: int, overall: int, now: datetime) -> list[Run]:
+    async def claim(
+        self, *, limit: int, overall: int, now: datetime, can_run: CanRun | None = None
+    ) -> list[Run]:
         at, node = values.instant(now), self._node
 
         def work() -> list[Run]:
@@ -60,7 +62,7 @@ class RunRows(Part):
             for row in runs.rows(runs.pending):
                 if len(found) == most:
                     break
-                if _is_due(row.run, at) and occupancy.has_room(row):
+                if _is_due(row.run, at) and occupancy.has_room(row) and _runs(row.run, can_run):
                     occupancy.take(row.run)
                     found.append(self._claimed(row, node, at))
             return found
@@ -81,13 +83,15 @@ class RunRows(Part):
         ]
         return min(waiting, default=None)
 
-    async def held_back(self, *, overall: int, now: datetime) -> list[RunRef]:
+    async def held_back(
+        self, *, overall: int, now: datetime, can_run: CanRun | None = None
+    ) -> list[RunRef]:
         self._check_reach()
         at, runs, occupancy = values.instant(now), self.store.runs, self._occupancy()
         free = max(0, overall - len(runs.running))
         found: list[Run] = []
         for row in runs.rows(runs.pending):
-            if _is_due(row.run, at) and occupancy.has_room(row):
+            if _is_due(row.run, at) and occupancy.has_room(row) and _runs(row.run, can_run):
                 occupancy.take(row.run)
                 found.append(row.run)
         return [_ref(run) for run in found[free:] if run.started_at is None]
@@ -196,6 +200,10 @@ class RunRows(Part):
 def _is_due(run: Run, now: datetime) -> bool:
     """Whether a pending run wants a slot now."""
     return run.reason is None and (run.not_before is None or run.not_before <= now)
+
+
+def _runs(run: Run, can_run: CanRun | None) -> bool:
+    return can_run is None or can_run(run.automation, run.rehearse)
 
 
 def _ref(run: Run) -> RunRef:

@@ -45,13 +45,21 @@ async def test_an_outcome_that_cannot_be_stored_is_a_failed_run_and_frees_its_sl
     assert len(await desk.ledger.list_messages(limit=9)) == 1
 
 
-async def test_a_run_of_what_became_invalid_fails_with_its_problem_and_alerts(desk):
+async def test_a_run_of_what_became_invalid_in_its_claim_fails_with_its_problem_and_alerts(desk):
     definition = desk.put("job", failureAlert=ALERTING)
     problem = Problem(
         file="automations/job.json", line=3, code="env_missing", message="TOKEN is not set"
     )
+    claim = desk.ledger.claim
+
+    async def claim_then_block(**wanted):
+        found = await claim(**wanted)
+        if found:
+            desk.block("job", problem)
+        return found
+
+    desk.ledger.claim = claim_then_block
     run_id = await desk.start(definition)
-    desk.block("job", problem)
     async with desk.running():
         await desk.clock.settle()
 

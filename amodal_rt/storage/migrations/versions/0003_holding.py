@@ -1,4 +1,4 @@
-"""What nodes hold, and retries asked for of messages."""
+"""What nodes hold, rehearsals that wait, and retries asked for of messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; every older row means the same without them."""
+    """Add an index and columns; every older row means the same without them."""
+    rehearsal = sa.text("status = 'pending' AND rehearse = 1")
+    op.create_index(
+        "runs_rehearsals",
+        "runs",
+        ["number"],
+        sqlite_where=rehearsal,
+        postgresql_where=rehearsal,
+    )
     op.add_column(
         "outbox",
         sa.Column("retried_at_attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
