@@ -93,6 +93,10 @@ class VersionedCatalogue(Catalogue, Protocol):
         those of now. None when it is not kept, or cannot be read any more."""
         ...
 
+
+class Versions(Protocol):
+    """What automations were."""
+
     async def versions(self, name: str) -> Sequence[Definition]:
         """All versions of the automation that are kept and can be read, the newest first."""
         ...
@@ -192,7 +196,7 @@ class Previous:
 
 CanRun = Callable[[str, bool], bool]
 """Whether a node can execute a run of the automation of that name, or (True) a rehearsal of it.
-Pure, and called in the ledger's thread."""
+Called in the ledger's thread, perhaps more than once for one name."""
 
 
 class RunLedger(Protocol):

@@ -174,8 +174,9 @@ class Engine:
             async with self._recovery.taking:
                 try:
                     # What cannot run here waits for another node, or until it can.
+                    can_run = self._withdrawals.runs_here(snapshot)
                     found = await self._ledger.claim(
-                        limit=free, overall=overall, now=now, can_run=snapshot.can_run
+                        limit=free, overall=overall, now=now, can_run=can_run
                     )
                 except AmodalError:
                     self._in_doubt = True

@@ -11,6 +11,7 @@ from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.logs import Log
 from amodal_rt.ports import (
     Caller,
+    CanRun,
     NodeLedger,
     RunFilter,
     RunLedger,
@@ -55,6 +56,8 @@ class Withdrawals:
         self._clock = clock
         self._seen: Snapshot | None = None
         self._owed: dict[str, str] = {}
+        self._unknown: dict[str, float] = {}
+        """Automations without a file here of which something waits, and since when."""
         self._asked_at = float("-inf")
 
     async def look(self) -> None:
@@ -64,10 +67,31 @@ class Withdrawals:
             gone = _gone_out(before, snapshot) if before else await self._missed(snapshot)
             self._owed |= gone
             self._seen, self._asked_at = snapshot, float("-inf")
+        self._owe_unknown(snapshot)
         if self._owed and self._clock.monotonic() - self._asked_at >= AGAIN_SECONDS:
             await self._settle(snapshot)
             # Only now: what the ledger refused is asked for again at the next look.
             self._asked_at = self._clock.monotonic()
+
+    def runs_here(self, snapshot: Snapshot) -> CanRun:
+        """What the ledger asks when it claims. A run may come back to the queue after its file
+        was deleted, to be tried again or because its node is gone: nobody would ever end it."""
+
+        def can_run(name: str, rehearse: bool) -> bool:
+            if name not in snapshot.automations:
+                self._unknown.setdefault(name, self._clock.monotonic())
+            return snapshot.can_run(name, rehearse)
+
+        return can_run
+
+    def _owe_unknown(self, snapshot: Snapshot) -> None:
+        at = self._clock.monotonic()
+        for name, since in list(self._unknown.items()):
+            # A node with a new file accepts runs of it a moment before it says what it holds.
+            if at - since >= AGAIN_SECONDS or name in snapshot.automations:
+                self._unknown.pop(name, None)
+                if name not in snapshot.automations:
+                    self._owed.setdefault(name, _DELETED)
 
     async def _missed(self, snapshot: Snapshot) -> dict[str, str]:
         """What went out of service before this process saw its first snapshot."""

@@ -169,3 +169,26 @@ async def test_of_what_no_node_has_any_more_nothing_waits_and_what_is_back_waits
     assert {each.automation: each.status.value for each in runs} == {
         "one": "cancelled", "two": "pending",
     }  # fmt: skip
+
+
+async def test_what_comes_back_to_the_queue_after_its_file_was_deleted_is_cancelled(desk):
+    gate = asyncio.Event()
+
+    async def fail(context) -> Outcome:
+        await gate.wait()
+        return Outcome(status=RunStatus.FAILED, reason="error", error="no luck")
+
+    desk.executor.work = fail
+    definition = desk.put("job", retry={"attempts": 1, "backoffSeconds": 60})
+    async with desk.running():
+        run_id = await desk.start(definition)
+        await desk.clock.settle()
+        desk.take("job")
+        await desk.clock.settle()
+        gate.set()
+        await desk.clock.settle()
+        assert await statuses(desk) == ["pending"]
+        await desk.clock.advance(120)
+
+    assert await statuses(desk) == ["cancelled"]
+    assert (await desk.run(run_id)).rule == "the file was deleted (workspace, file)"
