@@ -777,7 +777,8 @@ class WaitLedger(Protocol):
         and messages are due sooner.
 
         A run that was put back to wait at an instant that lies ahead of `now` (`clock.AHEAD`)
-        waits as long as it was to, but from `now`. Where the clock was `seen` to be set back,
+        waits as long as it was to, but from `now`. A condition that began, or ended, ahead of
+        `now` did so at `now`. Where the clock was `seen` to be set back,
         or the newest runs and messages were made ahead of `now`, no message waits longer than
         the longest of `pauses` after as many attempts (since somebody asked for it anew; the
         last stands for all that follow), and none expires later than `kept` from `now`.

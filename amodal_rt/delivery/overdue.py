@@ -21,6 +21,9 @@ CONFIRM_SECONDS = 5.0
 FOREIGN_SECONDS = 60.0
 """The same where another schedule stands on record in its place: it may just have been changed,
 or files may be on their way to a node that another has read already."""
+RESTING = timedelta(minutes=5)
+"""How far in the future the last slot on record may lie: only a clock that was ahead, by more
+than the nodes' may differ, puts one there."""
 _FRESH = 1_000
 """How many calendars one look opens: thousands at once would hold up everything else."""
 
@@ -67,6 +70,9 @@ class Overdue:
         self._next = {key: known for key, known in self._next.items() if key in states}
         for name, trigger in _watched(snapshot, facts):
             state = states.get((name, trigger.key))
+            if state is not None and (resting := self._resting(trigger, state, now)):
+                found.append((resting, CONFIRM_SECONDS))
+                continue
             due = self._due(trigger, state) if state else None
             if state is not None and due is not None and due + OVERDUE <= now:
                 own = state.fingerprint == schedule.fingerprint(trigger.schedule)
@@ -80,6 +86,27 @@ class Overdue:
                 )
                 found.append((sighting, CONFIRM_SECONDS if own else FOREIGN_SECONDS))
         return found
+
+    def _resting(
+        self, trigger: CronTrigger, state: ScheduleState, now: datetime
+    ) -> Sighting | None:
+        """What to say of a schedule that was ruled on ahead of time: no slot runs twice, so it
+        would say nothing until then."""
+        until = max(state.counted_from, state.last_slot or state.counted_from)
+        if until <= now + RESTING or self._left <= 0:
+            return None
+        self._left -= 1
+        following = schedule.first_after(trigger.schedule, now)
+        if following is None or following > until:
+            return None
+        return Sighting(
+            kind=ConditionKind.SCHEDULE_OVERDUE,
+            about=f"{state.automation} {trigger.key}",
+            subject=state.automation,
+            automation=state.automation,
+            detail=f"its slots up to {iso(until)} were ruled on while a clock was ahead, and it"
+            " rests until then",
+        )
 
     def _due(self, trigger: CronTrigger, state: ScheduleState) -> datetime | None:
         """The first slot that was not ruled on; None where it is for a later look to find out."""

@@ -12,6 +12,7 @@ from amodal_rt.storage.part import Part
 _RUNS = tables.runs.c
 _ENTRIES = tables.journal.c
 _OUTBOX = tables.outbox.c
+_CONDITIONS = tables.conditions.c
 _AHEAD = int(AHEAD / timedelta(milliseconds=1))
 _NEWEST = 200
 """So many of the newest rows are asked whether the clock that dated them was ahead."""
@@ -27,6 +28,7 @@ class WaitRows(Part):
 
         def work(connection: Connection) -> int:
             changed = _shorten_retries(connection, at)
+            _date_conditions(connection, at)
             if seen or _is_dated_ahead(connection, at):
                 changed += _shorten_pauses(connection, [to_millis(now + each) for each in pauses])
                 latest = to_millis(now + kept)
@@ -62,6 +64,13 @@ def _shorten_retries(connection: Connection, now: int) -> int:
             )
             changed += 1
     return changed
+
+
+def _date_conditions(connection: Connection, now: int) -> None:
+    """What ends a condition must be later than its beginning."""
+    for column in (_CONDITIONS.since, _CONDITIONS.cleared_at):
+        statement = update(tables.conditions).where(column > now + _AHEAD)
+        connection.execute(statement.values({column.name: now}))
 
 
 def _is_dated_ahead(connection: Connection, now: int) -> bool:

@@ -1,11 +1,13 @@
 """`ports.WaitLedger`, sentence by sentence."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import ledger_values as given
 import pytest
 from ledger_values import DAY, HOUR, MINUTE, NOW
 
+from amodal_rt.domain.condition import Condition, ConditionKind, Ruling
 from amodal_rt.domain.delivery import Attempt, AttemptResult, DeliveryRecord, OutboxMessage
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.ports import Ledger
@@ -47,6 +49,10 @@ async def message(ledger: Ledger, run: Run, tries: int, due: datetime) -> Outbox
             )
         )
     return owed
+
+
+def _always(condition: Condition) -> Callable[[Condition | None], Ruling]:
+    return lambda _: Ruling(condition)
 
 
 async def record(ledger: Ledger, owed: OutboxMessage) -> DeliveryRecord:
@@ -112,6 +118,29 @@ async def test_a_message_dated_ahead_proves_it_and_is_due_now_for_as_long_as_any
     assert (found.next_attempt_at, found.message.expires_at) == (NOW, NOW + DAY)
     assert [each.message for each in await ledger.claim_messages(limit=9, now=NOW)] == [
         found.message
+    ]
+
+
+async def test_a_condition_dated_ahead_is_dated_now_so_that_what_follows_ends_it(
+    ledger: Ledger,
+) -> None:
+    for key, since, cleared_at in (("a", NOW + DAY, None), ("b", NOW - HOUR, NOW + DAY)):
+        condition = Condition(
+            key=key,
+            kind=ConditionKind.DEAD_LETTER,
+            since=since,
+            cleared_at=cleared_at,
+            subject=key,
+            told=True,
+        )
+        await ledger.rule_on_condition(key, _always(condition))
+
+    await shorten(ledger)
+
+    found = [await ledger.find_condition(key) for key in "ab"]
+    assert [(each.since, each.cleared_at, each.told) for each in found if each] == [
+        (NOW, None, True),
+        (NOW - HOUR, NOW, True),
     ]
 
 

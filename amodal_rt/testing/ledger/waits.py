@@ -23,6 +23,7 @@ class WaitRows(Part):
 
         def work() -> int:
             changed = self._shorten_retries(at)
+            self._date_conditions(at)
             if seen or self._is_dated_ahead(at):
                 changed += self._shorten_pauses(at, pauses, at + kept)
             return changed
@@ -43,6 +44,15 @@ class WaitRows(Part):
                 self.store.runs.put(run.run_id, grown)
                 changed += 1
         return changed
+
+    def _date_conditions(self, now: datetime) -> None:
+        """What ends a condition must be later than its beginning."""
+        for key, each in list(self.store.conditions.items()):
+            since = now if each.since > now + AHEAD else each.since
+            ahead = each.cleared_at is not None and each.cleared_at > now + AHEAD
+            told = replace(each, since=since, cleared_at=now if ahead else each.cleared_at)
+            if told != each:
+                self.store.conditions.put(key, told)
 
     def _is_dated_ahead(self, now: datetime) -> bool:
         messages = (row.record.message for row in islice(self.store.outbox.newest(), _NEWEST))

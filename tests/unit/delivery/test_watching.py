@@ -130,6 +130,24 @@ async def test_of_two_nodes_one_alerts_and_only_the_one_that_saw_it_ends_it(
     assert len(await ledgers[1].list_messages(limit=10)) == 2
 
 
+async def test_a_schedule_that_a_clock_ahead_ruled_on_for_hours_is_told_and_withholds(
+    scene: Scene,
+) -> None:
+    await hourly(scene, last_slot_hours=24)
+    assert await scene.look(SELDOM_SECONDS) == []
+    assert await scene.look(SELDOM_SECONDS) == ["alert schedule_overdue digest > ops"]
+    assert "rests until" in scene.watch.overdue[0]
+    await hourly(scene)
+    assert await scene.look(SELDOM_SECONDS) == ["recovered schedule_overdue digest > ops"]
+
+
+async def test_an_alert_that_a_clock_ahead_has_dated_is_late(scene: Scene) -> None:
+    scene.clock.advance(6 * 3_600)
+    await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    scene.clock.advance(-6 * 3_600)
+    assert await scene.look(SELDOM_SECONDS) == ["alert alert_failed pager > ops"]
+
+
 async def test_a_schedule_whose_slot_has_no_row_after_a_minute_is_overdue(scene: Scene) -> None:
     await hourly(scene)
     assert await scene.look(3_600) == []
