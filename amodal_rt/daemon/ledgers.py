@@ -39,7 +39,14 @@ def ledger_of(
     Raises InvalidError for what `amodal.json` says, or no longer says (`ledger_elsewhere`),
     and UnavailableError (`env_missing`, `postgres_missing`).
     """
-    url = database_of(root, variables)
+    try:
+        url = database_of(root, variables)
+    except InvalidError:
+        # It broke since the last start, and the file says which ledger there was: what it holds
+        # of the last good settings stands.
+        if not (state / LEDGER_FILE).exists() or (state / DATABASE_MARK).exists():
+            raise
+        url = None
     if url is None:
         _require_unmarked(state)
         return SqliteLedger(state / LEDGER_FILE, clock=clock, ids=ids)

@@ -23,7 +23,8 @@ from amodal_rt.settings import Environment
 from amodal_rt.workspace import parsing
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, World, judge, unset_in_settings
-from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
+from amodal_rt.workspace.reading import AUTOMATIONS, SETTINGS, Found, Scan, find, scan
+from amodal_rt.workspace.remembering import document_of, settings_of
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
 from amodal_rt.workspace.standing import Standing
 from amodal_rt.workspace.vanishing import Vanishing
@@ -54,7 +55,7 @@ class Reader:
     """Remembers the last reading, to read only what changed since.
 
     `remembered` gives, by stem, what to run for a file that is broken at the first look;
-    `agents` the same for those, by file.
+    `agents` the same for those, by file, and `settings` what `settings_document` was last.
     """
 
     def __init__(
@@ -63,12 +64,18 @@ class Reader:
         process_env: Mapping[str, str],
         remembered: Mapping[str, Remembered] | None = None,
         agents: Mapping[str, Agent] | None = None,
+        settings: str | None = None,
     ) -> None:
         self._root = root
         self._process = dict(process_env)
         self._remembered = dict(remembered or {})
         self._real = ""
-        self._settings = Standing(Shelf(parsing.settings, self._find))
+        self.settings_document = settings
+        """The newest good `amodal.json`, as the ledger may keep it."""
+        known = settings_of(settings) if settings else None
+        self._settings = Standing(
+            Shelf(self._parse_settings, self._find), {SETTINGS: known} if known else None
+        )
         self._dotenv = Standing(Shelf(parsing.dotenv, self._find))
         self._agents = Standing(Shelf(parsing.agent, self._find), agents)
         self._knowledge = Standing(Shelf(parsing.knowledge, self._find))
@@ -127,6 +134,8 @@ class Reader:
         """Read what stands beside the automations. Where these cannot be seen, what has no
         file either is not believed to be deleted: the volume may be away."""
         folders = {name: list(files.values()) for name, files in found.connections.items()}
+        if not found.settings and not self._vanishing.missing:
+            self.settings_document = None
         for standing, files in (
             (self._settings, _single(found.settings)),
             (self._dotenv, _single(found.dotenv)),
@@ -139,6 +148,12 @@ class Reader:
                 standing.keep()
             else:
                 standing.update(files, now=stamp)
+
+    def _parse_settings(self, file: str, files: parsing.Files) -> Parsed[WorkspaceSettings]:
+        parsed = parsing.settings(file, files)
+        if parsed.value is not None:
+            self.settings_document = document_of(files[file])
+        return parsed
 
     def _renamed(self, lost: frozenset[str]) -> frozenset[str]:
         """Those of `lost` whose very words stand in a file that was not there before."""

@@ -9,6 +9,7 @@ from amodal_rt.clock import SystemClock
 from amodal_rt.daemon.ledgers import DATABASE_MARK, in_touch, is_shared, ledger_of, mark_ledger
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ids import SystemIds
+from amodal_rt.storage.filesystem import LEDGER_FILE
 from amodal_rt.storage.ledger import DatabaseLedger
 from amodal_rt.storage.sqlite import SqliteLedger
 
@@ -122,3 +123,16 @@ def test_a_workspace_with_a_ledger_file_is_not_marked(tmp_path: Path) -> None:
     mark_ledger(made(tmp_path), tmp_path / "state")
 
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_settings_file_that_broke_since_leaves_the_ledger_file_in_its_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / LEDGER_FILE).touch()
+    say(tmp_path, '{"name": ')
+    assert not is_shared(made(tmp_path))
+
+    (tmp_path / "state" / DATABASE_MARK).touch()
+    with pytest.raises(InvalidError, match=r"amodal\.json"):
+        made(tmp_path)
