@@ -581,8 +581,11 @@ class DefinitionArchive(Protocol):
         """The file is gone: keep the version, but nothing is live under that name."""
         ...
 
-    async def find_definition(self, hash: str) -> ArchivedDefinition | None:
-        """One version, or None."""
+    async def find_definition(
+        self, hash: str, *, kind: str | None = None, name: str | None = None
+    ) -> ArchivedDefinition | None:
+        """One version, or None. Several names may have one text: without `kind` and `name`,
+        the one that was recorded last."""
         ...
 
     async def versions_of(

@@ -72,7 +72,9 @@ class ArchiveRows(Part):
 
         await self._database.write(work)
 
-    async def find_definition(self, hash: str) -> ArchivedDefinition | None:
+    async def find_definition(
+        self, hash: str, *, kind: str | None = None, name: str | None = None
+    ) -> ArchivedDefinition | None:
         columns = tables.definition_versions.c
         query = (
             select(tables.definition_versions)
@@ -80,6 +82,10 @@ class ArchiveRows(Part):
             .order_by(columns.recorded_at.desc())
             .limit(1)
         )
+        if kind is not None:
+            query = query.where(columns.kind == kind)
+        if name is not None:
+            query = query.where(columns.name == name)
 
         def work(connection: Connection) -> ArchivedDefinition | None:
             row = connection.execute(query).mappings().first()

@@ -67,8 +67,8 @@ class Workspace:
     async def find_version(self, name: str, hash: str) -> Definition | None:
         if self._archive is None:
             return None
-        found = await self._archive.find_definition(hash)
-        if found is None or (found.kind, found.name) != (AUTOMATION, name):
+        found = await self._archive.find_definition(hash, kind=AUTOMATION, name=name)
+        if found is None:
             return None
         parsed = reparse(found.document, file=found.file, settings=self._snapshot.settings)
         if parsed.definition is None:

@@ -68,6 +68,17 @@ async def test_two_names_may_have_one_text(ledger: Ledger) -> None:
     assert await ledger.live() == [twin]
 
 
+async def test_of_several_names_with_one_text_each_is_found_by_its_own(ledger: Ledger) -> None:
+    twin = replace(FIRST, name="twin", file="automations/twin.json", recorded_at=NOW + HOUR)
+    await ledger.record_live([FIRST, twin])
+
+    for version in (FIRST, twin):
+        found = await ledger.find_definition(FIRST.hash, kind="automation", name=version.name)
+        assert found == version
+    assert await ledger.find_definition(FIRST.hash) == twin
+    assert await ledger.find_definition(FIRST.hash, kind="agent", name="digest") is None
+
+
 async def test_nothing_live_is_nothing_recorded(ledger: Ledger) -> None:
     await ledger.record_live([])
 

@@ -95,6 +95,21 @@ def test_killed_in_a_write_it_fails_and_tells(scene: Scene) -> None:
     assert [each["reason"] for each in played.alerts] == ["interrupted"]
 
 
+@pytest.mark.parametrize("deed", ["delete", "rename"])
+def test_killed_in_a_write_it_tells_though_its_file_is_gone(scene: Scene, deed: str) -> None:
+    """Renamed, the same text is the newest version under another name."""
+
+    def gone() -> None:
+        path = scene.root / "automations/story.json"
+        path.rename(path.with_stem("tale")) if deed == "rename" else path.unlink()
+
+    played = scene.play("tool.after_write:1=kill", later=gone)
+
+    assert played.unknown
+    assert played.wrong() == []
+    assert [each["reason"] for each in played.alerts] == ["interrupted"]
+
+
 def test_killed_a_fourth_time_it_fails_and_tells(scene: Scene) -> None:
     played = scene.play(*["model.after_request:1=kill"] * 4)
 

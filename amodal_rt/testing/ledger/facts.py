@@ -175,9 +175,15 @@ class ArchiveRows(Part):
     async def forget_live(self, kind: str, name: str) -> None:
         await self._write("forget_live", lambda: self.store.live.remove((kind, name)))
 
-    async def find_definition(self, hash: str) -> ArchivedDefinition | None:
+    async def find_definition(
+        self, hash: str, *, kind: str | None = None, name: str | None = None
+    ) -> ArchivedDefinition | None:
         self._check_reach()
-        same = [each for each in self.store.versions.values() if each.hash == hash]
+        same = [
+            each
+            for each in self.store.versions.values()
+            if each.hash == hash and kind in (None, each.kind) and name in (None, each.name)
+        ]
         return max(same, key=lambda each: each.recorded_at, default=None)
 
 

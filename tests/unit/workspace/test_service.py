@@ -342,8 +342,8 @@ class FullDisk:
     async def forget_live(self, kind: str, name: str) -> None:
         await self.ledger.forget_live(kind, name)
 
-    async def find_definition(self, hash: str) -> ArchivedDefinition | None:
-        return await self.ledger.find_definition(hash)
+    async def find_definition(self, hash: str, **which: str) -> ArchivedDefinition | None:
+        return await self.ledger.find_definition(hash, **which)
 
 
 async def test_a_ledger_that_takes_nothing_stops_no_reload_and_is_tried_again(
