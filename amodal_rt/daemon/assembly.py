@@ -193,7 +193,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         stores=Stores(workspace, ledger, clock=clock),
         nodes=Nodes(ledger),
         causes=causes,
-        why=Why(workspace, ledger, facts, clock=clock),
+        why=Why(workspace, ledger, facts, clock=clock, versions=workspace),
     )
 
 
@@ -255,7 +255,7 @@ def _turned_back(ground: Ground) -> TurnedBack:
 
 
 def _scheduler(ground: Ground) -> Scheduler:
-    return Scheduler(
+    scheduler = Scheduler(
         catalogue=ground.workspace,
         ledger=ground.ledger,
         facts=ground.ledger,
@@ -263,6 +263,8 @@ def _scheduler(ground: Ground) -> Scheduler:
         clock=ground.clock,
         ids=ground.ids,
     )
+    scheduler.look_back_with(ground.workspace)
+    return scheduler
 
 
 def _sender(ground: Ground, egress: Egress, redactor: Redactor, causes: Causes) -> Sender:

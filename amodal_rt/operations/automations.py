@@ -138,10 +138,13 @@ class Automations:
         self._starting.state(name)
 
     async def require_known(self, name: str) -> None:
-        """Raise NotFoundError unless there is such an automation, or ever was a run of it."""
+        """Raise NotFoundError unless there is such an automation, or ever was one, or a run of
+        it."""
         try:
             self.require(name)
         except NotFoundError:
+            if await self._ledger.versions_of("automation", name, limit=1):
+                return
             if name not in await self._ledger.last_runs():
                 raise
 

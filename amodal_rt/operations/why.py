@@ -24,6 +24,7 @@ from amodal_rt.ports import (
     Ledger,
     RunFilter,
     ScheduleState,
+    Versions,
 )
 from amodal_rt.triggers.starts import pause_rule
 
@@ -43,8 +44,15 @@ class Why:
     """
 
     def __init__(
-        self, catalogue: Catalogue, ledger: Ledger, facts: KnownFacts, *, clock: Clock
+        self,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        facts: KnownFacts,
+        *,
+        clock: Clock,
+        versions: Versions | None = None,
     ) -> None:
+        self._versions = versions
         self._catalogue = catalogue
         self._ledger = ledger
         self._facts = facts
@@ -148,6 +156,8 @@ class Why:
         if slot is None:
             if runs and not stretched:
                 return None
+            if await self._was_slot(runs, instant):
+                return None
             return _row("no_slot", _nearest(crons, instant), definition=definition)
         if stretched:
             return None
@@ -155,6 +165,17 @@ class Why:
         mine = (each for each in states if (each.automation, each.key) == (automation, slot.key))
         status, reason, rule = self._ruling(state, definition, instant, next(mine, None))
         return _row(status, rule, at=instant, reason=reason, definition=definition)
+
+    async def _was_slot(self, runs: Sequence[Run], instant: datetime) -> bool:
+        """Whether the instant was a slot of a version that a stretch on record names."""
+        if self._versions is None:
+            return False
+        for run in runs:
+            if _covers(run, instant):
+                for version in await self._versions.versions(run.automation):
+                    if version.hash == run.definition:
+                        return any(_is_slot(each, instant) for each in version.automation.crons)
+        return False
 
     def _ruling(
         self,

@@ -93,6 +93,22 @@ class ArchiveRows(Part):
 
         return await self._database.read(work)
 
+    async def versions_of(
+        self, kind: str, name: str, *, limit: int = 100
+    ) -> list[ArchivedDefinition]:
+        columns = tables.definition_versions.c
+        query = (
+            select(tables.definition_versions)
+            .where(columns.kind == kind, columns.name == name)
+            .order_by(columns.recorded_at.desc(), columns.hash)
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> list[ArchivedDefinition]:
+            return [_to_archived(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
 
 def _to_archived(row: Row) -> ArchivedDefinition:
     return ArchivedDefinition(

@@ -28,9 +28,11 @@ from amodal_rt.ports import (
     RunRef,
     ScheduleState,
     Signals,
+    Versions,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
 from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
+from amodal_rt.triggers.given_up import GivenUp
 from amodal_rt.triggers.missed import wishes_of
 from amodal_rt.triggers.readying import Readying
 from amodal_rt.triggers.standing import Standing, StandingLedger
@@ -93,12 +95,18 @@ class Scheduler:
         self._readying = Readying()
         self._seen: dict[str, Definition] = {}
         self._standing = Standing(ledger)
+        self._given_up = GivenUp(ledger, ids)
         self._aside: dict[Key, tuple[Armed, float]] = {}
         self._asked_others = clock.monotonic()
         self._facts: Mapping[str, AutomationFacts] = {}
         self._version: int | None = None
         self.looked_at = clock.monotonic()
         """When it last looked for due slots: every few seconds while all is well."""
+
+    def look_back_with(self, versions: Versions) -> None:
+        """From now on know what automations were: of a schedule that changed while nobody
+        watched, what fell due comes on record too."""
+        self._given_up.versions = versions
 
     async def arm(self) -> None:
         """Put on record from when each schedule counts: a runtime that says it is ready has
@@ -160,7 +168,16 @@ class Scheduler:
 
     async def _forget(self, snapshot: Snapshot, names: Iterable[str]) -> None:
         """A file that is gone, or a draft, counts anew when it comes back; a broken one not."""
-        await self._standing.forget(await self._standing.left(snapshot, names))
+        left = await self._standing.left(snapshot, names)
+        if lost := [each for each in left if not each.living and not self._has_ruled(each.state)]:
+            await self._read_facts()
+            await self._given_up.record(lost, self._facts, self._clock.now())
+        await self._standing.forget(left)
+
+    def _has_ruled(self, state: ScheduleState) -> bool:
+        """Whether this process did, up to now: what is due is always ruled on first."""
+        armed = self._armed.get((state.automation, state.key))
+        return armed is not None and armed.fingerprint == state.fingerprint
 
     async def _look_at_others(self, snapshot: Snapshot) -> None:
         """Forget what stayed on record for nodes that are gone by now."""

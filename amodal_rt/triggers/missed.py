@@ -92,6 +92,16 @@ def _missed(due: Due, ids: Ids, whole: schedule.Stretch) -> Iterator[Start]:
         yield _run(due, ids, slot, kind, None if reached else rule)
 
 
+def given_up(due: Due, ids: Ids, why: str) -> list[Start]:
+    """All slots of a schedule that is no more and that nobody watched, as missed."""
+    whole = schedule.stretch(due.trigger.schedule, due.after, due.now)
+    if whole is None:
+        return []
+    if due.paused is not None:
+        return [_skipped(due, ids, whole, SkippedReason.PAUSED, due.paused)]
+    return [_skipped(due, ids, whole, SkippedReason.MISSED, why)]
+
+
 def _wanted(due: Due, whole: schedule.Stretch) -> list[datetime]:
     """Slots that run, in order. A slot just reached always does."""
     catch_up = due.definition.automation.catch_up

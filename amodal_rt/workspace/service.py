@@ -1,8 +1,9 @@
 """The workspace as the other rooms see it: one snapshot at a time, never half of a reload."""
 
 import asyncio
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT, ArchivedDefinition, DefinitionArchive, Signals
 from amodal_rt.settings import Environment
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
+from amodal_rt.workspace.reading import SETTINGS
 from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
 _log = Log("workspace")
 
 AUTOMATION = "automation"
 AGENT = "agent"
+SETTINGS_KIND = "settings"
 """Kinds under which the archive keeps what is brought back after a restart."""
 
 MOST_WARNED = 20
@@ -31,7 +34,8 @@ MOST_WARNED = 20
 
 
 class Workspace:
-    """Implements `ports.VersionedCatalogue` over a folder that may change at any moment.
+    """Implements `ports.VersionedCatalogue` and `ports.Versions` over a folder that may change at
+    any moment.
 
     `archive` keeps every version that was ever live, and gives back the last good one of a
     file that is broken when the process starts.
@@ -70,20 +74,29 @@ class Workspace:
         found = await self._archive.find_definition(hash, kind=AUTOMATION, name=name)
         if found is None:
             return None
+        return self._parse(found)
+
+    async def versions(self, name: str) -> Sequence[Definition]:
+        found = await self._archive.versions_of(AUTOMATION, name) if self._archive else []
+        return [version for each in found if (version := self._parse(each)) is not None]
+
+    def _parse(self, found: ArchivedDefinition) -> Definition | None:
         parsed = reparse(found.document, file=found.file, settings=self._snapshot.settings)
         if parsed.definition is None:
             return None
         # As it was named then: another release may spell its defaults differently.
-        return replace(parsed.definition, hash=hash, loaded_at=found.recorded_at)
+        return replace(parsed.definition, hash=found.hash, loaded_at=found.recorded_at)
 
     async def load(self) -> None:
         """Read everything for the first time.
 
-        Raises InvalidError when `amodal.json` is wrong: there are no settings to go on with.
+        Raises InvalidError when `amodal.json` is wrong and the archive has no good one: there
+        are no settings to go on with.
         Every other wrong file is a problem in the snapshot.
         """
         remembered: dict[str, Remembered] = {}
         agents: dict[str, Agent] = {}
+        settings: str | None = None
         if self._archive:
             for version in await self._archive.live():
                 self._recorded[version.kind, version.name] = version.hash
@@ -93,7 +106,9 @@ class Workspace:
                     )
                 elif version.kind == AGENT and (agent := _agent(version.document)):
                     agents[version.file] = agent
-        self._reader = Reader(self._root, self._process_env, remembered, agents)
+                elif version.kind == SETTINGS_KIND:
+                    settings = version.document
+        self._reader = Reader(self._root, self._process_env, remembered, agents, settings)
         await self.reload()
         assert self._reading is not None
         if wrong := self._reading.settings_broken:
@@ -176,7 +191,13 @@ class Workspace:
                 kind=kind, name=name, hash=hash, document=document, file=file, recorded_at=now
             )
 
+        settings = self._reader.settings_document
         return [
+            *(
+                version(SETTINGS_KIND, SETTINGS, _digest(each), each, SETTINGS)
+                for each in (settings,)
+                if each is not None
+            ),
             *(
                 version(AUTOMATION, name, good.hash, good.document, good.file)
                 for name, good in self._reader.good.items()
@@ -213,6 +234,10 @@ def _warn(known: list[Problem], now: list[Problem]) -> None:
 
 def _alike(one: Reading, other: Reading) -> bool:
     return one.snapshot == other.snapshot and one.environment == other.environment
+
+
+def _digest(document: str) -> str:
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def _document(fields: dict[str, object]) -> str:

@@ -34,6 +34,17 @@ async def test_a_newer_version_is_the_live_one_and_the_older_is_kept(ledger: Led
     assert await ledger.find_definition(FIRST.hash) == FIRST
 
 
+async def test_the_versions_of_a_name_come_newest_first(ledger: Ledger) -> None:
+    third = replace(SECOND, hash="0" * 64)
+    for version in (FIRST, SECOND, third, OTHER, replace(FIRST, name="hook", hash="4" * 64)):
+        await ledger.record_live([version])
+    await ledger.forget_live("automation", "digest")
+
+    assert await ledger.versions_of("automation", "digest") == [third, SECOND, FIRST]
+    assert await ledger.versions_of("automation", "digest", limit=1) == [third]
+    assert await ledger.versions_of("agent", "hook") == []
+
+
 async def test_an_older_version_can_be_live_again(ledger: Ledger) -> None:
     for version in (FIRST, SECOND, FIRST):
         await ledger.record_live([version])

@@ -186,6 +186,14 @@ class ArchiveRows(Part):
         ]
         return max(same, key=lambda each: each.recorded_at, default=None)
 
+    async def versions_of(
+        self, kind: str, name: str, *, limit: int = 100
+    ) -> list[ArchivedDefinition]:
+        self._check_reach()
+        found = [each for each in self.store.versions.values() if each.kind == kind]
+        found = sorted((each for each in found if each.name == name), key=lambda each: each.hash)
+        return sorted(found, key=lambda each: each.recorded_at, reverse=True)[:limit]
+
 
 def _stored(key: str, condition: Condition) -> Condition:
     return replace(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from desk import ADA, NOW, Desk, cron, definition, live, webhook
 
-from amodal_rt.domain.automation import CatchUp, CatchUpPolicy, Lifecycle
+from amodal_rt.domain.automation import CatchUp, CatchUpPolicy, Definition, Lifecycle
 from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.run import SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
@@ -14,7 +14,7 @@ from amodal_rt.errors import InvalidError, NotFoundError
 from amodal_rt.ids import sortable
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.why import Why
-from amodal_rt.ports import ScheduleState
+from amodal_rt.ports import ArchivedDefinition, ScheduleState
 from amodal_rt.triggers.starts import start_for, start_for_event
 
 SLOT = NOW - timedelta(hours=3)
@@ -226,3 +226,43 @@ async def test_what_nobody_knows_is_not_found(desk: Desk, why: Why, asked: str) 
 async def test_an_automation_whose_file_is_gone_still_answers(desk: Desk, why: Why) -> None:
     row = await _one(why, SLOT)
     assert (row["status"], "no file of a" in str(row["rule"])) == ("no_slot", True)
+
+
+async def test_a_slot_of_an_older_version_is_answered_from_its_stretch_alone(desk: Desk) -> None:
+    older = definition("a", cron("0 * * * *"))
+    desk.files.add(live(definition("a", cron("0 9 * * *"))))
+    wish = start_for(older, TriggerKind.CRON, ids=desk.ids, now=NOW)
+    lost = replace(
+        wish,
+        definition="o" * 64,
+        scheduled_for=SLOT - timedelta(hours=2),
+        scheduled_until=SLOT + timedelta(hours=2),
+        count=5,
+        schedule_key="cron:0 * * * *",
+        skip=SkippedReason.MISSED,
+        rule="its schedule was changed while no daemon ran",
+    )
+    await desk.ledger.admit([lost])
+
+    class Past:
+        async def versions(self, name: str) -> list[Definition]:
+            return [replace(older, hash="o" * 64)]
+
+    why = Why(desk.files, desk.ledger, desk.facts, clock=desk.clock, versions=Past())
+
+    assert (await _one(why, SLOT + timedelta(hours=1)))["reason"] == "missed"
+    between = await why.explain(ADA, "a", at=(SLOT + timedelta(minutes=30)).isoformat())
+    assert [row["status"] for row in between] == ["no_slot", "skipped"]
+
+
+async def test_a_name_that_is_gone_and_never_ran_is_still_known(desk: Desk) -> None:
+    version = ArchivedDefinition(
+        kind="automation", name="a", hash="h", document="{}", file="automations/a.json",
+        recorded_at=NOW,
+    )  # fmt: skip
+    await desk.ledger.record_live([version])
+    await desk.ledger.forget_live("automation", "a")
+
+    await desk.automations.require_known("a")
+    with pytest.raises(NotFoundError):
+        await desk.automations.require_known("b")

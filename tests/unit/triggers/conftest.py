@@ -63,6 +63,7 @@ class Shelf:
 
     signals: ProcessSignals
     current: Snapshot = field(default_factory=lambda: Snapshot(version=1))
+    past: list[Definition] = field(default_factory=list[Definition])
 
     def snapshot(self) -> Snapshot:
         return self.current
@@ -70,7 +71,11 @@ class Shelf:
     def environment(self) -> Environment:
         return Environment()
 
+    async def versions(self, name: str) -> list[Definition]:
+        return [each for each in self.past if each.automation.name == name]
+
     def put(self, *definitions: Definition) -> None:
+        self.past = [*reversed(definitions), *self.past]
         states = dict(self.current.automations)
         for each in definitions:
             name = each.automation.name
@@ -97,7 +102,7 @@ class Desk:
 
     def scheduler(self, *, tick_seconds: float = 86_400) -> Scheduler:
         """One that has not begun."""
-        return Scheduler(
+        scheduler = Scheduler(
             catalogue=self.shelf,
             ledger=self.ledger,
             facts=self.ledger,
@@ -107,6 +112,8 @@ class Desk:
             alarm=ClockAlarm(self.clock),
             tick_seconds=tick_seconds,
         )
+        scheduler.look_back_with(self.shelf)
+        return scheduler
 
     @asynccontextmanager
     async def scheduling(self, *, tick_seconds: float = 86_400) -> AsyncIterator[None]:

@@ -107,7 +107,6 @@ async def test_a_new_schedule_text_counts_anew_and_a_new_prompt_does_not(desk, m
         await let_pass(desk, MINUTE)
     assert await desk.said() == [("10:00", "pending", "catch_up", 1)]
 
-    await let_pass(desk, HOUR)
     desk.shelf.put(make("job", schedule="5 * * * *"))
     async with desk.scheduling():
         await let_pass(desk, MINUTE)
