@@ -214,8 +214,8 @@ class RunLedger(Protocol):
         same `schedule_key` in this call, up to what the schedule had on record; all of them,
         where the slot begins a stretch (`scheduled_until`): who asked did not know what was
         ruled on before. A skipped slot that directly follows a skipped row of the same
-        automation and reason extends that row (`scheduled_until`, `count`) instead of adding
-        one, and the ref names that row.
+        schedule, definition, reason and rule extends that row (`scheduled_until`, `count`)
+        instead of adding one, and the ref names that row.
         """
         ...
 

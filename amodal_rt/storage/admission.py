@@ -43,8 +43,9 @@ _NTH_NEWEST = (
     " AND created_at <= ? ORDER BY number DESC LIMIT 1 OFFSET ?"
 )
 _LATEST_SLOT = (
-    "SELECT id, status, reason, COALESCE(scheduled_until, scheduled_for) FROM runs"
-    " WHERE automation = ? AND scheduled_for IS NOT NULL ORDER BY number DESC LIMIT 1"
+    "SELECT id, COALESCE(scheduled_until, scheduled_for), status, reason, rule, definition"
+    " FROM runs WHERE automation = ? AND scheduled_for IS NOT NULL AND COALESCE(schedule_key, '') = ?"
+    " ORDER BY number DESC LIMIT 1"
 )
 _EXTEND = "UPDATE runs SET scheduled_until = ?, count = count + ? WHERE id = ?"
 _WAITING = f"SELECT COUNT(*) FROM runs WHERE {tables.PENDING}"  # noqa: S608
@@ -207,7 +208,7 @@ class Sitting:
             return RunRef(
                 run_id=start.run_id, automation=start.automation, status=RunStatus.PENDING
             )
-        if wish.slot is not None and (extended := self._extend(wish, reason)):
+        if wish.slot is not None and (extended := self._extend(wish, reason, rule)):
             return _skipped(extended, start.automation, reason)
         self.rows.append((_SKIPPED, reason.value, rule, *wish.row))
         return _skipped(start.run_id, start.automation, reason)
@@ -260,12 +261,14 @@ class Sitting:
         found = self.raw.execute(_NTH_NEWEST, asked).fetchone()
         return found is not None and found[0] > now - _HOUR
 
-    def _extend(self, wish: Wish, reason: SkippedReason) -> str | None:
+    def _extend(self, wish: Wish, reason: SkippedReason, rule: str | None) -> str | None:
         """The id of the skipped row that this slot was added to, or None."""
         self.write()
         start, slot = wish.start, wish.slot
-        found = self.raw.execute(_LATEST_SLOT, (start.automation,)).fetchone()
-        if found is None or (found[1], found[2]) != (_SKIPPED, reason.value) or found[3] >= slot:
+        key = (start.automation, start.schedule_key or "")
+        found = self.raw.execute(_LATEST_SLOT, key).fetchone()
+        alike = (_SKIPPED, reason.value, rule, start.definition)
+        if found is None or found[1] >= slot or tuple(found[2:]) != alike:
             return None
         self.raw.execute(_EXTEND, (wish.until, start.count, found[0]))
         self.raw.execute(_GIVE_SLOT, (found[0], start.automation, slot))

@@ -275,9 +275,11 @@ async def test_slots_that_were_added_to_a_row_are_taken(ledger: Ledger) -> None:
     "between",
     [
         {"skip": SkippedReason.MISSED},
+        {"skip": SkippedReason.PAUSED, "rule": "status paused in job.json:2"},
+        {"skip": SkippedReason.PAUSED, "definition": "e" * 64},
         {},
     ],
-    ids=["another reason", "a run"],
+    ids=["another reason", "another rule", "another definition", "a run"],
 )
 async def test_a_slot_with_another_ruling_ends_the_shared_row(
     ledger: Ledger, between: dict[str, Any]
@@ -289,6 +291,16 @@ async def test_a_slot_with_another_ruling_ends_the_shared_row(
     await ledger.admit([given.slot(NOW + 2 * MINUTE, skip=paused)])
 
     assert [run.count for run in await ledger.list_runs(RunFilter())] == [1, 1, 1]
+
+
+async def test_each_schedule_of_an_automation_has_a_row_of_its_own(ledger: Ledger) -> None:
+    paused = SkippedReason.PAUSED
+    for number in range(6):
+        key = f"cron:{number % 2}"
+        await ledger.admit([given.slot(NOW + number * MINUTE, skip=paused, schedule_key=key)])
+
+    runs = await ledger.list_runs(RunFilter())
+    assert [(run.schedule_key, run.count) for run in runs] == [("cron:1", 3), ("cron:0", 3)]
 
 
 async def test_rows_of_other_automations_are_not_shared(ledger: Ledger) -> None:

@@ -39,7 +39,7 @@ class _Sitting:
         reason, rule = self._reason(start)
         if reason is None:
             return self._insert(start, RunStatus.PENDING, None, rule)
-        extended = self._extend(start, reason)
+        extended = self._extend(start, reason, rule)
         if extended is not None:
             return extended
         return self._insert(start, RunStatus.SKIPPED, reason.value, rule)
@@ -98,14 +98,19 @@ class _Sitting:
                     return run.created_at > now - _HOUR
         return False
 
-    def _extend(self, start: Start, reason: SkippedReason) -> RunRef | None:
-        """Add the slot to the skipped row that it directly follows, if there is one."""
+    def _extend(self, start: Start, reason: SkippedReason, rule: str | None) -> RunRef | None:
+        """Add the slot to the skipped row of its schedule that it directly follows, if there
+        is one that was ruled alike."""
         if start.scheduled_for is None:
             return None
         slot = values.instant(start.scheduled_for)
         last = values.instant(start.scheduled_until or start.scheduled_for)
-        latest = next((run for run in self._of(start.automation) if run.scheduled_for), None)
-        if latest is None or (latest.status, latest.reason) != (RunStatus.SKIPPED, reason.value):
+        slots = (run for run in self._of(start.automation) if run.scheduled_for)
+        latest = next((run for run in slots if run.schedule_key == start.schedule_key), None)
+        alike = (RunStatus.SKIPPED, reason.value, rule, start.definition)
+        if latest is None:
+            return None
+        if (latest.status, latest.reason, latest.rule, latest.definition) != alike:
             return None
         end = latest.scheduled_until or latest.scheduled_for
         if end is None or end >= slot:
