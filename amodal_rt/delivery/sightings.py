@@ -54,7 +54,9 @@ class BadFiles:
             if sighting.key not in keys and elapsed - since[0] >= INVALID_SECONDS:
                 ripe.append(sighting)
             keys.add(sighting.key)
-        return keys, ripe
+        # A file that was invalid is not mended by being gone.
+        gone = [each.file for each in snapshot.automations.values() if each.gone]
+        return keys | {f"{ConditionKind.FILE_INVALID} {file}" for file in gone}, ripe
 
 
 def _wrong(snapshot: Snapshot) -> Iterator[tuple[ConditionKind, str, str | None, str]]:

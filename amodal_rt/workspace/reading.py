@@ -42,6 +42,9 @@ class Stamp(NamedTuple):
     device: int
 
 
+_NO_STAMP = Stamp(0, 0, 0, 0, 0)
+
+
 class Found(NamedTuple):
     """One file as the folder lists it. `problem` says why it cannot be read at all.
 
@@ -185,7 +188,13 @@ def _take_single(
     try:
         # Not the listing's own knowledge of the type: it is as old as the listing.
         listed = entry.stat(follow_symlinks=False)
-    except OSError:
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # It is there, so it is not deleted, whatever keeps us from it.
+        problem = _unreadable(file, error)
+        found.singles[folder][file] = Found(file, f"{real}/{file}", _NO_STAMP, 0, problem)
+        found.count += 1
         return
     linked = stat.S_ISLNK(listed.st_mode)
     judged = _judge(real, file, f"{real}/{file}", listed, linked=linked)

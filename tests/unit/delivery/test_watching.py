@@ -88,6 +88,16 @@ async def test_a_folder_that_is_gone_is_told_once_and_not_for_each_of_its_files(
     assert scene.watch.missing == ()
 
 
+async def test_an_invalid_file_is_not_mended_by_being_gone(scene: Scene) -> None:
+    scene.put(invalid(BAD))
+    await scene.look()
+    assert len(await scene.look(60)) == 1
+    scene.put(invalid(Problem(file=BAD.file, code="file_gone", message="gone")))
+    assert await scene.look(5) == []
+    scene.put()
+    assert await scene.look() == ["recovered file_invalid automations/digest.json > ops"]
+
+
 async def test_a_restart_alerts_no_second_time_and_knows_what_to_end(
     scene: Scene, tmp_path: Path
 ) -> None:

@@ -249,3 +249,18 @@ def test_a_file_below_a_folder_that_leads_out_is_outside(root: Path, tmp_path: P
     assert found
     assert found.problem
     assert found.problem.code == "outside"
+
+
+def test_a_file_that_is_listed_and_cannot_be_looked_at_is_not_taken_for_deleted() -> None:
+    class Entry:
+        name = "daily.json"
+
+        def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+            raise PermissionError(13, "Permission denied")
+
+    found = reading.Scan()
+    reading._take_single(found, "/w", "automations", (".json",), Entry())  # pyright: ignore[reportArgumentType]
+
+    (daily,) = found.singles["automations"].values()
+    with pytest.raises(UnreadableError, match="permission denied"):
+        read(daily)
