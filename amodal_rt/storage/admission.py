@@ -44,8 +44,8 @@ _NTH_NEWEST = (
 )
 _LATEST_SLOT = (
     "SELECT id, COALESCE(scheduled_until, scheduled_for), status, reason, rule, definition"
-    " FROM runs WHERE automation = ? AND scheduled_for IS NOT NULL AND COALESCE(schedule_key, '') = ?"
-    " ORDER BY number DESC LIMIT 1"
+    " FROM runs WHERE automation = ? AND scheduled_for IS NOT NULL"
+    " AND COALESCE(schedule_key, '') = ? ORDER BY number DESC LIMIT 1"
 )
 _EXTEND = "UPDATE runs SET scheduled_until = ?, count = count + ? WHERE id = ?"
 _WAITING = f"SELECT COUNT(*) FROM runs WHERE {tables.PENDING}"  # noqa: S608
