@@ -94,7 +94,7 @@ class Withdrawals:
                     self._owed.setdefault(name, _DELETED)
 
     async def _missed(self, snapshot: Snapshot) -> dict[str, str]:
-        """What went out of service before this process saw its first snapshot."""
+        """What its file holds back since before this process saw its first snapshot."""
         wanted = RunFilter(status=RunStatus.PENDING, limit=2 * snapshot.settings.limits.queue)
         versions: dict[str, set[str]] = {}
         for run in await self._ledger.list_runs(wanted):
@@ -103,7 +103,7 @@ class Withdrawals:
         missed: dict[str, str] = {}
         for name, hashes in versions.items():
             if name not in snapshot.automations:
-                missed[name] = _DELETED
+                self._unknown.setdefault(name, self._clock.monotonic())
             elif name in held and await self._was_active(name, hashes):
                 missed[name] = held[name]
         return missed

@@ -245,7 +245,7 @@ async def test_a_run_whose_automation_was_deleted_is_cancelled(desk):
     desk.take("job")
 
     async with desk.running():
-        await desk.clock.settle()
+        await desk.clock.advance(30)
 
     run = await desk.run(run_id)
     assert (run.status, run.rule) == ("cancelled", "the file was deleted (workspace, file)")

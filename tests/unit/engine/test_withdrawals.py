@@ -112,7 +112,7 @@ async def test_a_file_that_is_deleted_while_no_daemon_runs_cancels_what_waits(de
     waiting = await desk.start(desk.put("job"))
     desk.take("job")
     async with desk.running():
-        await desk.clock.settle()
+        await desk.clock.advance(2 * AGAIN_SECONDS)
 
     assert (await desk.run(waiting)).rule == "the file was deleted (workspace, file)"
 
