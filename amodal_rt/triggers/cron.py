@@ -35,6 +35,7 @@ from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
 from amodal_rt.triggers.given_up import GivenUp
 from amodal_rt.triggers.missed import wishes_of
 from amodal_rt.triggers.readying import Readying
+from amodal_rt.triggers.recounting import Recounting
 from amodal_rt.triggers.standing import Standing, StandingLedger
 
 TICK_SECONDS = 5.0
@@ -95,6 +96,7 @@ class Scheduler:
         self._readying = Readying()
         self._seen: dict[str, Definition] = {}
         self._standing = Standing(ledger)
+        self._recounting = Recounting(ledger, clock)
         self._given_up = GivenUp(ledger, ids)
         self._aside: dict[Key, tuple[Armed, float]] = {}
         self._asked_others = clock.monotonic()
@@ -135,6 +137,8 @@ class Scheduler:
         """Look once; False when the ledger could not be used."""
         try:
             snapshot = self._catalogue.snapshot()
+            if self._recounting.is_due():
+                await self._recount()
             if snapshot.version != self._version:
                 # What fell due before the files changed is ruled on as they were.
                 await self._fire()
@@ -150,11 +154,27 @@ class Scheduler:
             return False
         return True
 
+    async def _recount(self) -> None:
+        """Arm those schedules anew that count from now instead of from an instant to come."""
+        now = self._clock.now()
+        await self._standing.read()
+        await self._recounting.recount(self._standing, self._seen, now)
+        for key, armed in list(self._armed.items()):
+            state = self._standing.find(key)
+            if state is None or state.fingerprint != armed.fingerprint or armed.ruled <= now:
+                continue
+            ruled = max(state.counted_from, state.last_slot or state.counted_from)
+            if ruled <= now:
+                del self._armed[key]
+                self._put(armed.definition, armed.trigger, ruled, now)
+        self._recounting.settled()
+
     async def _reconcile(self, snapshot: Snapshot) -> None:
         """Follow the files, from where any node left their schedules."""
         await self._standing.read()
         changed = self._changed(snapshot)
         now = self._clock.now()
+        await self._recounting.recount(self._standing, [name for name, _ in changed], now)
         await self._forget(snapshot, [name for name, _ in changed])
         fresh: list[ScheduleState] = []
         for name, definition in changed:

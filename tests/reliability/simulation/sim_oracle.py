@@ -89,6 +89,10 @@ class Oracle:
             era = self.watched[state.automation].eras.get(state.fingerprint)
             if era is not None and era.counted_from is None:
                 era.counted_from, era.began_at = state.counted_from, elapsed
+            elif era is not None and state.counted_from < (era.counted_from or _NEVER):
+                # Armed while the clock was ahead, it counts anew: by its slots alone.
+                era.counted_from = state.counted_from
+                self.watched[state.automation].newest.pop(state.fingerprint, None)
 
     def on_admit(self, starts: Sequence[Start], refs: Sequence[RunRef], elapsed: float) -> None:
         expected = 0

@@ -1,0 +1,78 @@
+"""A schedule that was armed while the clock was ahead."""
+
+from datetime import timedelta
+
+from amodal_rt.triggers.cron import TICK_SECONDS
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def minutely(make):
+    return make("job", schedule="* * * * *", limits={"concurrency": 99})
+
+
+async def test_it_runs_again_within_a_minute_and_no_slot_twice(desk, make):
+    desk.clock.jump(HOUR)
+    desk.shelf.put(minutely(make))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        await desk.clock.advance(2 * MINUTE)
+        desk.clock.jump(-HOUR)
+        await desk.clock.advance(3 * MINUTE)
+        said = [slot for slot, *_ in await desk.said()]
+        assert said == ["09:03", "09:04", "09:05", "10:01", "10:02"]
+        await desk.clock.advance(HOUR)
+
+    runs = await desk.runs()
+    assert {run.scheduled_for for run in runs} == {
+        runs[0].scheduled_for + number * MINUTE for number in range(63)
+    }
+    assert len(runs) == 63
+
+
+async def test_set_right_while_no_daemon_ran_it_counts_from_the_next_start(desk, make):
+    desk.clock.jump(DAY)
+    desk.shelf.put(minutely(make))
+    async with desk.scheduling():
+        await desk.clock.advance(2 * MINUTE)
+    desk.clock.jump(-DAY)
+    async with desk.scheduling():
+        await desk.clock.advance(MINUTE)
+
+    assert [slot for slot, *_ in await desk.said()] == ["09:03", "09:01", "09:02"]
+
+
+async def test_what_was_skipped_as_a_stretch_is_not_ruled_on_again(desk, make):
+    desk.clock.jump(DAY)
+    desk.shelf.put(minutely(make))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        desk.clock.jump(HOUR)
+        await desk.clock.advance(MINUTE)
+        before = await desk.said()
+        desk.clock.jump(-DAY - HOUR)
+        await desk.clock.advance(3 * MINUTE)
+
+        assert await desk.said() == before
+
+
+async def test_a_clock_set_back_by_seconds_counts_nothing_anew(desk, make):
+    desk.shelf.put(minutely(make))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        desk.clock.jump(timedelta(seconds=-50))
+        await desk.clock.advance(MINUTE)
+
+    assert await desk.said() == []
+
+
+async def test_a_ledger_that_is_away_then_is_asked_again(desk, make):
+    desk.clock.jump(DAY)
+    desk.shelf.put(minutely(make))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        desk.clock.jump(-DAY)
+        desk.ledger.faults.away = True
+        await desk.clock.advance(2 * TICK_SECONDS)
+        desk.ledger.faults.away = False
+        await desk.clock.advance(MINUTE)
+
+    assert [slot for slot, *_ in await desk.said()] == ["09:01"]
