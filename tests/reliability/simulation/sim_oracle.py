@@ -31,7 +31,18 @@ class Era:
     counted_from: datetime | None = None
     ended: datetime | None = None
     ended_at: float = float("inf")
-    began_at: float = float("inf")
+    counts: list[tuple[datetime, float]] = field(default_factory=list)
+    """From when it counted, and when that was put on record: once, and again after each clock
+    that was set back to before."""
+
+    def count_from(self, at: datetime, elapsed: float) -> None:
+        """It counts from `at` on."""
+        self.counted_from = at
+        self.counts.append((at, elapsed))
+
+    def began_at(self, slot: datetime) -> float:
+        """Since when the slot was one that counts."""
+        return min((elapsed for at, elapsed in self.counts if at < slot), default=float("inf"))
 
 
 @dataclass
@@ -88,10 +99,10 @@ class Oracle:
         for state in states:
             era = self.watched[state.automation].eras.get(state.fingerprint)
             if era is not None and era.counted_from is None:
-                era.counted_from, era.began_at = state.counted_from, elapsed
+                era.count_from(state.counted_from, elapsed)
             elif era is not None and state.counted_from < (era.counted_from or _NEVER):
                 # Armed while the clock was ahead, it counts anew: by its slots alone.
-                era.counted_from = state.counted_from
+                era.count_from(state.counted_from, elapsed)
                 self.watched[state.automation].newest.pop(state.fingerprint, None)
 
     def on_admit(self, starts: Sequence[Start], refs: Sequence[RunRef], elapsed: float) -> None:

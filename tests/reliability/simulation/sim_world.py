@@ -294,7 +294,7 @@ class Simulation:
         watched = self.oracle.watched[name]
         found: list[str] = []
         begun = {
-            slot: era.began_at
+            slot: era.began_at(slot)
             for era in watched.eras.values()
             if era.counted_from
             for slot in era.slots.between(era.counted_from, era.ended or self.world.highest)
