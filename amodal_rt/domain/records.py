@@ -27,6 +27,11 @@ class ScheduleState:
     counted_from: datetime
     last_slot: datetime | None = None
 
+    @property
+    def ruled(self) -> datetime:
+        """Up to when its slots are on record."""
+        return max(self.counted_from, self.last_slot or self.counted_from)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreItem:

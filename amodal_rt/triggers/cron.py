@@ -163,10 +163,9 @@ class Scheduler:
             state = self._standing.find(key)
             if state is None or state.fingerprint != armed.fingerprint or armed.ruled <= now:
                 continue
-            ruled = max(state.counted_from, state.last_slot or state.counted_from)
-            if ruled <= now:
+            if state.ruled <= now:
                 del self._armed[key]
-                self._put(armed.definition, armed.trigger, ruled, now)
+                self._put(armed.definition, armed.trigger, state.ruled, now)
         self._recounting.settled()
 
     async def _reconcile(self, snapshot: Snapshot) -> None:
@@ -247,8 +246,7 @@ class Scheduler:
             state, is_new = self._state(name, trigger, now)
             if is_new:
                 states.append(state)
-            ruled = max(state.counted_from, state.last_slot or state.counted_from)
-            self._put(definition, trigger, ruled, now)
+            self._put(definition, trigger, state.ruled, now)
         return states
 
     def _state(self, name: str, trigger: CronTrigger, now: datetime) -> tuple[ScheduleState, bool]:

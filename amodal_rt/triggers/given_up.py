@@ -42,7 +42,7 @@ class GivenUp:
             due = Due(
                 definition=definition,
                 trigger=trigger,
-                after=max(state.counted_from, state.last_slot or state.counted_from),
+                after=state.ruled,
                 now=now,
                 fresh=timedelta(0),
                 paused=pause_rule(definition, facts.get(state.automation)),

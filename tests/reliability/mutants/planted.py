@@ -85,9 +85,11 @@ MUTANTS = (
     Mutant(
         name="cooldown in memory",
         file="amodal_rt/storage/failures.py",
-        old='    told = {"alerted_at": to_millis(at), "alerting": 1}\n',
-        new='    told = {"alerting": 1}\n'
-        '    connection.info.setdefault("alerts", {})[automation] = to_millis(at)\n',
+        old="    news = _news(connection, automation)\n    others = _forgotten(row, news)\n",
+        new="    newest = select(func.max(tables.outbox.c.number))\n"
+        '    began = connection.info.setdefault("began", connection.scalar(newest) or 0)\n'
+        "    found, others = _news(connection, automation), Told()\n"
+        '    news = {k: [r for r in v if r["number"] > began] for k, v in found.items()}\n',
         tests=("tests/integration/test_delivery_alerts.py",),
         only="restart_between or cooldown",
         quick=True,
@@ -192,8 +194,8 @@ MUTANTS = (
     Mutant(
         name="no catch-up",
         file="amodal_rt/triggers/cron.py",
-        old="            ruled = max(state.counted_from, state.last_slot or state.counted_from)\n",
-        new="            ruled = now\n",
+        old="            self._put(definition, trigger, state.ruled, now)\n",
+        new="            self._put(definition, trigger, now, now)\n",
         tests=("tests/unit/triggers/test_cron.py",),
         only="downtime or catch_up",
         quick=True,
