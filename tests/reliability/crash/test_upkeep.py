@@ -31,6 +31,10 @@ class Attic:
         root = self.folder / name / "w"
         root.mkdir(parents=True)
         (root / "amodal.json").write_text('{"limits": {"history": "7d"}}')
+        # Paused, what waits of it is over at once.
+        (root / "automations").mkdir()
+        paused = '{"title": "Digest", "prompt": "x", "status": "paused"}'
+        (root / "automations" / "digest.json").write_text(paused)
         shutil.copytree(self.folder / "old", root / ".amodal-rt")
         return root
 
