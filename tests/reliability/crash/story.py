@@ -202,6 +202,8 @@ class Story:
             return None
         uri = f"file:{self.ledger}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as ledger:
+            # Of one moment: the slot may fall due between two answers.
+            ledger.execute("BEGIN")
             (runs,) = ledger.execute(
                 "SELECT count(*) FROM runs WHERE status IN ('pending', 'running')"
             ).fetchone()
