@@ -38,6 +38,18 @@ class SignatureScheme(StrEnum):
 
     HMAC_SHA256 = "hmac-sha256"
     GITHUB = "github"
+    GITLAB = "gitlab"
+    SLACK = "slack"
+    STRIPE = "stripe"
+    PAGERDUTY = "pagerduty"
+    LINEAR = "linear"
+    JIRA = "jira"
+    SHOPIFY = "shopify"
+    TWILIO = "twilio"
+    DISCORD = "discord"
+    SENTRY = "sentry"
+    ZOOM = "zoom"
+    STANDARD_WEBHOOKS = "standard-webhooks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,115 @@
+"""From headers to a proof. Total: any text gives a proof or the fault with it."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+
+from amodal_rt.intake.headers import Headers
+from amodal_rt.intake.signatures.recipes import (
+    Encoding,
+    Fields,
+    Kind,
+    Plain,
+    Proof,
+    Recipe,
+    Versioned,
+)
+
+MOST_SIGNATURES = 8
+"""While a secret rotates there are two; more than this is no rotation."""
+LONGEST_ID = 256
+_LONGEST = 4096
+_ED25519_BYTES = 64
+
+
+def read_proof(recipe: Recipe, headers: Headers) -> Proof | str:
+    """The proof that `recipe` expects, or the fault in words for the operator."""
+    found: dict[str, str] = {}
+    for name in recipe.headers:
+        values = headers.all(name)
+        if not values:
+            return f"no {name} header"
+        if len(values) > 1:
+            # Which of the two a proxy or a parser believes is not ours to guess.
+            return f"more than one {name} header"
+        if len(values[0]) > _LONGEST:
+            return f"{name} header too long"
+        found[name] = values[0]
+    texts, stamp = _spelled(recipe, found[recipe.header])
+    if not texts:
+        return f"malformed {recipe.header} header"
+    if len(texts) > MOST_SIGNATURES:
+        return f"more than {MOST_SIGNATURES} signatures"
+    signatures = [_bytes(recipe, text) for text in texts]
+    good = tuple(each for each in signatures if each is not None)
+    if not good:
+        return f"malformed {recipe.header} header"
+    if recipe.time and recipe.time.header:
+        stamp = found[recipe.time.header]
+    name = found.get(recipe.id_header or "", "")
+    if recipe.id_header and not is_id(name):
+        return f"malformed {recipe.id_header} header"
+    return Proof(signatures=good, timestamp=stamp, id=name)
+
+
+def is_id(text: str) -> bool:
+    """Printable ASCII without a full stop: it stands between full stops in what is signed."""
+    printable = text.isascii() and text.isprintable()
+    return bool(text) and len(text) <= LONGEST_ID and printable and "." not in text
+
+
+def _spelled(recipe: Recipe, value: str) -> tuple[list[str], str]:
+    """The signatures' texts, and the time that stands among them."""
+    match recipe.spelled:
+        case Plain(prefix=prefix, required=required):
+            if value.startswith(prefix):
+                return [value[len(prefix) :]], ""
+            return ([] if required else [value]), ""
+        case Fields(key=key, time=time, separator=separator):
+            pairs = list(_pairs(value, separator))
+            stamps = [text for name, text in pairs if name == time]
+            if time is not None and len(stamps) != 1:
+                return [], ""
+            return [text for name, text in pairs if name == key], stamps[0] if stamps else ""
+        case Versioned(version=version):
+            parts = [each.partition(",") for each in value.split(" ") if each]
+            return [text for name, comma, text in parts if comma and name == version], ""
+
+
+def _pairs(value: str, separator: str) -> Iterator[tuple[str, str]]:
+    for each in value.split(separator):
+        name, equals, text = each.strip(" ").partition("=")
+        if equals:
+            yield name, text
+
+
+def _bytes(recipe: Recipe, text: str) -> bytes | None:
+    """The signature that `text` spells, if it has the right length; a token as it stands."""
+    if recipe.kind is Kind.TOKEN:
+        return text.encode("utf-8", "surrogateescape")
+    size = _ED25519_BYTES if recipe.kind is Kind.ED25519 else _digest_size(recipe)
+    for encoding in recipe.encodings:
+        found = decoded(text, encoding)
+        if found is not None and len(found) == size:
+            return found
+    return None
+
+
+def _digest_size(recipe: Recipe) -> int:
+    return hashlib.new(recipe.algorithm).digest_size
+
+
+def decoded(text: str, encoding: Encoding) -> bytes | None:
+    """The bytes that `text` spells in the one spelling that everybody writes, or None."""
+    try:
+        if encoding == "hex":
+            # Both cases at once, or white space inside, is nobody's spelling.
+            plain = text.isascii() and text.isalnum()
+            one_case = text.islower() or text.isupper() or text.isdigit()
+            return bytes.fromhex(text) if plain and one_case else None
+        found = base64.b64decode(text.encode("ascii"), validate=True)
+        # Unused bits of the last character would give one signature several spellings.
+        return found if base64.b64encode(found).decode("ascii") == text else None
+    except (ValueError, binascii.Error):
+        return None

@@ -1,0 +1,168 @@
+"""Signed requests of each provider: published where the provider publishes one, else made once
+by hand (`derived`), so that a change of the verifier shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from amodal_rt.domain.trigger import SignatureScheme as Scheme
+
+_T = "1614265330"
+_B = b'{"id":"evt_1"}'
+_ATLASSIAN = "a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"
+_GITHUB = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+_SLACK_BODY = (
+    b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow"
+    b"&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner"
+    b"&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands"
+    b"%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN"
+    b"&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+)
+_TWILIO_URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
+_TWILIO_FORM = {
+    "CallSid": "CA1234567890ABCDE",
+    "Caller": "+14158675309",
+    "From": "+14158675309",
+    "Digits": "1234",
+    "To": "+18005551212",
+}
+_TWILIO_DIGEST = "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A request that `secret` signed at `at`; `header` carries the signature."""
+
+    scheme: Scheme
+    secret: str
+    header: str
+    signature: str
+    body: bytes
+    at: int = int(_T)
+    others: Mapping[str, str] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [*self.others.items(), (self.header, self.signature)]
+
+
+VECTORS: Mapping[str, Vector] = {
+    "standard": Vector(
+        Scheme.STANDARD_WEBHOOKS,
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "webhook-signature",
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        b'{"test": 2432232314}',
+        others={"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": _T},
+    ),
+    "svix": Vector(
+        Scheme.STANDARD_WEBHOOKS,
+        "whsec_plJ3nmyCDGBKInavdOK15jsl",
+        "svix-signature",
+        "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+        b'{"event_type":"ping","data":{"success":true}}',
+        at=1731705121,
+        others={"svix-id": "msg_loFOjxBNrRLzqYUf", "svix-timestamp": "1731705121"},
+    ),
+    "gitlab": Vector(
+        Scheme.GITLAB,
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "webhook-signature",
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        b'{"test": 2432232314}',
+        others={"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": _T},
+    ),
+    "github": Vector(
+        Scheme.GITHUB,
+        "It's a Secret to Everybody",
+        "x-hub-signature-256",
+        f"sha256={_GITHUB}",
+        b"Hello, World!",
+    ),
+    "jira": Vector(
+        Scheme.JIRA,
+        "It's a Secret to Everybody",
+        "x-hub-signature",
+        f"sha256={_ATLASSIAN}",
+        b"Hello World!",
+    ),
+    "slack": Vector(
+        Scheme.SLACK,
+        "8f742231b10e8888abcd99yyyzzz85a5",
+        "x-slack-signature",
+        "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+        _SLACK_BODY,
+        at=1531420618,
+        others={"x-slack-request-timestamp": "1531420618"},
+    ),
+    "stripe (derived)": Vector(
+        Scheme.STRIPE,
+        "whsec_test_secret",
+        "stripe-signature",
+        f"t={_T},v1=e135cdbed3dda004bf8a2fb350f2541d299393c770e0b9e6e319dc595e9072aa",
+        _B,
+    ),
+    "linear (derived)": Vector(
+        Scheme.LINEAR,
+        "SECRET",
+        "linear-signature",
+        "e1f98aafdb5d5f17b80994881c4064d366c72eab21d3c7c7faf563c778881deb",
+        b'{"action":"create","webhookTimestamp":1614265330000}',
+    ),
+    "shopify": Vector(
+        Scheme.SHOPIFY,
+        "test_secret_key",
+        "x-shopify-hmac-sha256",
+        "B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7g=",
+        b'{"foo": "bar"}',
+    ),
+    "twilio form": Vector(
+        Scheme.TWILIO,
+        "12345",
+        "x-twilio-signature",
+        "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+        urlencode(_TWILIO_FORM).encode(),
+        urls=(_TWILIO_URL,),
+    ),
+    "twilio json": Vector(
+        Scheme.TWILIO,
+        "12345",
+        "x-twilio-signature",
+        "a9nBmqA0ju/hNViExpshrM61xv4=",
+        b'{"property": "value", "boolean": true}',
+        urls=(f"{_TWILIO_URL}&bodySHA256={_TWILIO_DIGEST}",),
+    ),
+    "discord (derived)": Vector(
+        Scheme.DISCORD,
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "x-signature-ed25519",
+        "183962183db8eda2a978bad76c783463e12f69ffaa6e605b94f40f449776fb78"
+        "b98913b711081cff968e4e648c0298d212358f4c6e0985f92bc9851e6b98ff0d",
+        _B,
+        others={"x-signature-timestamp": _T},
+    ),
+    "sentry (derived)": Vector(
+        Scheme.SENTRY,
+        "SECRET",
+        "sentry-hook-signature",
+        "fcfd3dc4ebd0495b161cc08009725336b053d50a46763536e4e0dc5b30e3ff17",
+        _B,
+    ),
+    "zoom (derived)": Vector(
+        Scheme.ZOOM,
+        "SECRET",
+        "x-zm-signature",
+        "v0=5da431b61d6a9f19ad4af630c1915a58c825c9fa9e06347545d6c602609d02a9",
+        _B,
+        others={"x-zm-request-timestamp": _T},
+    ),
+    "gitlab's older token": Vector(
+        Scheme.GITLAB, "a token of some length", "x-gitlab-token", "a token of some length", _B
+    ),
+}
