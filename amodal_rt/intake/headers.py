@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 # Named singly: what tells one delivery from another and who sent it, never a proof.
 _KEPT = frozenset(
@@ -55,12 +55,12 @@ class Headers:
         values = self._values.get("content-encoding", [])
         return any(value.strip().lower() not in ("", "identity") for value in values)
 
-    def kept(self, *, also_secret: str | None) -> Mapping[str, str]:
-        """What may be stored: an allow-list, without `also_secret`, cut in length and number."""
-        refused = also_secret.lower() if also_secret else None
+    def kept(self, *, also_secret: Collection[str]) -> Mapping[str, str]:
+        """What may be stored: an allow-list, without `also_secret` (lower case), cut in length
+        and number."""
         kept: dict[str, str] = {}
         for name, values in self._values.items():
-            if name == refused or len(kept) == _MOST:
+            if name in also_secret or len(kept) == _MOST:
                 continue
             if _may_keep(name):
                 # Bytes outside UTF-8 arrive as lone surrogates, which no ledger can encode.

@@ -19,7 +19,8 @@ from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.ids import Ids
 from amodal_rt.intake import bodies, dedup, naming
 from amodal_rt.intake.headers import Headers
-from amodal_rt.intake.signatures.presets import preset_for
+from amodal_rt.intake.signatures.presets import recipes_for
+from amodal_rt.intake.signatures.recipes import Request
 from amodal_rt.intake.signatures.verifier import find_fault
 from amodal_rt.ports import Catalogue
 from amodal_rt.settings import Environment
@@ -96,7 +97,7 @@ class _Admitted(NamedTuple):
     definition: Definition
     auth: WebhookAuth | None
     headers: Headers
-    secrets: Sequence[bytes]
+    secrets: Sequence[str]
 
 
 UNKNOWN = Refusal(status=404, code="not_found", message="no such webhook")
@@ -134,8 +135,9 @@ class WebhookIntake:
                 headers={"Connection": "close"},
             )  # fmt: skip
         if auth:
-            preset = preset_for(auth)
-            fault = find_fault(preset, headers.all(preset.header), body, admitted.secrets)
+            signed = Request(headers=headers, body=body)
+            recipes, now = recipes_for(auth), self._clock.now()
+            fault = find_fault(recipes, signed, admitted.secrets, now=now)
             if fault:
                 # One body for all causes: a stranger learns nothing from guessing.
                 return self._refuse(
@@ -205,7 +207,7 @@ class WebhookIntake:
             received_at=now,
             address=stem,
             delivery_id=dedup.delivery_id(auth, headers),
-            headers=headers.kept(also_secret=preset_for(auth).header if auth else None),
+            headers=headers.kept(also_secret=_proofs(auth)),
         )
 
     def _later(self, request: RawRequest, stem: str, cause: str) -> Refusal:
@@ -230,10 +232,15 @@ class WebhookIntake:
         )
 
 
-def _secrets(auth: WebhookAuth | None, environment: Environment) -> list[bytes]:
-    """The secrets that have a value now, as bytes; any of them may have signed."""
+def _secrets(auth: WebhookAuth | None, environment: Environment) -> list[str]:
+    """The secrets that have a value now; any of them may have signed."""
     found = [_value(secret, environment) for secret in auth.secrets] if auth else []
-    return [value.encode("utf-8", "surrogateescape") for value in found if value]
+    return [value for value in found if value]
+
+
+def _proofs(auth: WebhookAuth | None) -> frozenset[str]:
+    """Headers that hold a proof, in lower case."""
+    return frozenset(each.header for each in recipes_for(auth)) if auth else frozenset()
 
 
 def _value(secret: Text, environment: Environment) -> str | None:

@@ -3,7 +3,10 @@
 A preset with several recipes takes the first whose header the request has.
 """
 
+from dataclasses import replace
+
 from amodal_rt.domain.trigger import SignatureScheme as Scheme
+from amodal_rt.domain.trigger import WebhookAuth
 from amodal_rt.intake.signatures.recipes import (
     Fields,
     Kind,
@@ -110,3 +113,9 @@ PRESETS: dict[Scheme, tuple[Recipe, ...]] = {
     # https://www.standardwebhooks.com ; Svix names the same headers after itself.
     Scheme.STANDARD_WEBHOOKS: (_STANDARD, _SVIX),
 }
+
+
+def recipes_for(auth: WebhookAuth) -> tuple[Recipe, ...]:
+    """The rows of `auth`, with its own header where the file names one."""
+    recipes = PRESETS[auth.scheme]
+    return (replace(recipes[0], header=auth.header.lower()),) if auth.header else recipes

@@ -73,13 +73,15 @@ def _spelled(recipe: Recipe, value: str) -> tuple[list[str], str]:
                 return [], ""
             return [text for name, text in pairs if name == key], stamps[0] if stamps else ""
         case Versioned(version=version):
-            parts = [each.partition(",") for each in value.split(" ") if each]
-            return [text for name, comma, text in parts if comma and name == version], ""
+            parts = [each.partition(",") for each in value.split(" ")]
+            if not all(comma for _, comma, _ in parts):
+                return [], ""
+            return [text for name, _, text in parts if name == version], ""
 
 
 def _pairs(value: str, separator: str) -> Iterator[tuple[str, str]]:
     for each in value.split(separator):
-        name, equals, text = each.strip(" ").partition("=")
+        name, equals, text = each.removeprefix(" ").partition("=")
         if equals:
             yield name, text
 

@@ -1,7 +1,9 @@
 """A workspace of one webhook automation, as the intake sees it."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from amodal_rt.guardrails.causes import Causes
 from amodal_rt.ids import SystemIds
 from amodal_rt.intake.webhooks import RawRequest, Refusal, Verified, WebhookIntake
 from amodal_rt.settings import Environment
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 ENDPOINT = "auto_0123456789abcdef"
 

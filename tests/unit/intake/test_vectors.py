@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from vectors import VECTORS, Vector
+from signed_vectors import VECTORS, Vector
 
 from amodal_rt.domain.trigger import SignatureScheme
 from amodal_rt.intake.headers import Headers

@@ -162,6 +162,13 @@ VECTORS: Mapping[str, Vector] = {
         _B,
         others={"x-zm-request-timestamp": _T},
     ),
+    "pagerduty (derived)": Vector(
+        Scheme.PAGERDUTY,
+        "SECRET",
+        "x-pagerduty-signature",
+        "v1=fcfd3dc4ebd0495b161cc08009725336b053d50a46763536e4e0dc5b30e3ff17",
+        _B,
+    ),
     "gitlab's older token": Vector(
         Scheme.GITLAB, "a token of some length", "x-gitlab-token", "a token of some length", _B
     ),
