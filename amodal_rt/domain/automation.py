@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from amodal_rt.domain.delivery import Delivery, FailureAlert
-from amodal_rt.domain.trigger import CronTrigger, Trigger, TriggerKind, WebhookTrigger
+from amodal_rt.domain.filter import Filter, Path
+from amodal_rt.domain.trigger import (
+    CronTrigger,
+    EventTrigger,
+    Trigger,
+    TriggerKind,
+    WebhookTrigger,
+)
 
 STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """What a file's stem must be to name an automation."""
@@ -92,9 +99,51 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentWork:
-    """An agent session. The last of `messages` is from the user and is the prompt."""
+    """An agent session. The last of `messages` is from the user and is the prompt.
 
-    messages: tuple[ChatMessage, ...]
+    With `template` the prompt is what that Liquid text prints for the run instead, and
+    `messages` is empty; `instructions`, likewise Liquid, go before it.
+    """
+
+    messages: tuple[ChatMessage, ...] = ()
+    template: str | None = None
+    instructions: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRead:
+    """A read through a granted connection: `GET endpoint` with `query` of a REST one, or the
+    read-only `tool` with `arguments` of an MCP one. What stands at `path` of the answer counts.
+    """
+
+    connection: str
+    endpoint: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    tool: str | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """`when`: what must hold before a model is paid.
+
+    Without `read`, `filter` is asked of the event's data. With it: of what was read, and with
+    `changed` what was read must differ from what the last completed run saw.
+    """
+
+    filter: Filter | None = None
+    read: GateRead | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoalesceRule:
+    """`coalesce`: `key` is Liquid over the event."""
+
+    key: str
+    window: timedelta
+    longest: timedelta
 
 
 Work = AgentWork
@@ -108,6 +157,8 @@ class Automation:
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
     allow-lists, None meaning all that the agent may. `write_enabled` False is read-only.
+    `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
+    `created_by` are members' ids.
     """
 
     name: str
@@ -129,6 +180,12 @@ class Automation:
     limits: Limits = field(default_factory=Limits)
     catch_up: CatchUp = field(default_factory=CatchUp)
     retry: Retry = field(default_factory=Retry)
+    conversation_key: str | None = None
+    idempotency_key: str | None = None
+    coalesce: CoalesceRule | None = None
+    gate: Gate | None = None
+    run_as: str | None = None
+    created_by: str | None = None
     status: Lifecycle = Lifecycle.ACTIVE
 
     @property
@@ -140,6 +197,11 @@ class Automation:
     def webhook(self) -> WebhookTrigger | None:
         """Its webhook trigger, if it has one; there is at most one."""
         return next((each for each in self.triggers if isinstance(each, WebhookTrigger)), None)
+
+    @property
+    def events(self) -> tuple[EventTrigger, ...]:
+        """Its triggers on the bus, in file order."""
+        return tuple(each for each in self.triggers if isinstance(each, EventTrigger))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,8 @@ class McpServer:
 class Connection:
     """One folder of `connections/`. `surface` and `rules` are its Markdown, shown to agents.
 
-    `secrets` names the environment variables that it needs; `hash` versions it.
+    `secrets` names the environment variables that it needs; `hash` versions it. `account` is who
+    it acts as at the other end (`github:acme-bot`): events that this account causes are our own.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Connection:
     access: Access = field(default_factory=Access)
     surface: str | None = None
     rules: str | None = None
+    account: str | None = None
     secrets: tuple[str, ...] = ()
     document: str = "{}"
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from amodal_rt.domain.breaker import Health, Try
+from amodal_rt.domain.event import Event
+from amodal_rt.domain.filter import Filter
 from amodal_rt.domain.secret import SecretRef, Text
 
 REHEARSAL = "rehearsal"
@@ -62,10 +64,12 @@ def _host(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Where the result of a completed run goes. `template` is Liquid."""
+    """Where the result of a completed run goes. `template` is Liquid. `when` is asked of
+    `{result, data}`: a result that it does not let through is `quiet`, and nothing is sent."""
 
     targets: tuple[Target, ...]
     template: str | None = None
+    when: Filter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +231,10 @@ class FailureState:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an outcome owes: messages to commit with it, and remarks for the run's journal."""
+    """What an outcome owes: messages and events to commit with it, remarks for the run's journal,
+    and the `reason` (`quiet`) that a completed run gets for owing nothing."""
 
     messages: tuple[OutboxMessage, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    events: tuple[Event, ...] = ()
+    reason: str | None = None

@@ -11,8 +11,10 @@ class Event:
 
     `data` is what the sender said, parsed if it was JSON or a form, else its text, None
     when the body was empty. `address` is the automation that an own webhook is addressed
-    to; None for what goes over the bus. `depth` counts from the causing run. `headers`
-    holds what may be kept of the request (no signature, token or authorization).
+    to; None for what goes over the bus. `depth` counts from the causing run, which is `cause`
+    where one of ours is known. `headers` holds what may be kept of the request (no signature,
+    token or authorization). `order` says where it stands among the events of its source: texts
+    that sort as they happened there. `time` is when that was, as far as its source says so.
     """
 
     id: str
@@ -26,6 +28,8 @@ class Event:
     depth: int = 0
     address: str | None = None
     delivery_id: str | None = None
+    cause: str | None = None
+    order: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

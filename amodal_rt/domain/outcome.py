@@ -13,11 +13,13 @@ UNKNOWN_WRITE = "unknown_write"
 class Outcome:
     """The end of one attempt.
 
-    `status` is COMPLETED, FAILED or CANCELLED. `text` is the last assistant message;
+    `status` is COMPLETED, FAILED or CANCELLED; SKIPPED (`reason` `filtered`) when the gate kept
+    it from starting. `text` is the last assistant message;
     `payload` is that text parsed, if it is JSON (an object or a list). `model` is what
     served, `rehearsal` included. `wrote` says that at least one write was attempted, which
     forbids an automatic retry. `notes` are remarks for the journal; `UNKNOWN_WRITE` among them
-    names a write that nobody can tell the end of.
+    names a write that nobody can tell the end of. `gate` is what the automation's gate saw
+    (canonical JSON); it becomes the last value seen when the run completed, and only then.
     """
 
     status: RunStatus
@@ -30,6 +32,7 @@ class Outcome:
     model: str | None = None
     wrote: bool = False
     notes: Mapping[str, object] = field(default_factory=dict[str, object])
+    gate: str | None = None
 
     @property
     def rehearsed(self) -> bool:

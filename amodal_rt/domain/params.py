@@ -18,7 +18,7 @@ class ParamTest(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """What is asked of the top-level `key`. `contains` looks for the text without regard to case."""
+    """What is asked of the top-level `key`. `contains` looks for a text whatever its case."""
 
     key: str
     test: ParamTest

@@ -58,8 +58,15 @@ _NEXT: Mapping[RunStatus, frozenset[RunStatus]] = {
         {RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.SKIPPED, RunStatus.FAILED}
     ),
     # Back to pending: a retry by rule, or a resume after a crash; both raise `attempt`.
+    # Skipped: the gate was asked in the run's own slot, before anything else was done.
     RunStatus.RUNNING: frozenset(
-        {RunStatus.PENDING, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED}
+        {
+            RunStatus.PENDING,
+            RunStatus.COMPLETED,
+            RunStatus.FAILED,
+            RunStatus.CANCELLED,
+            RunStatus.SKIPPED,
+        }
     ),
     RunStatus.COMPLETED: frozenset(),
     RunStatus.FAILED: frozenset(),
@@ -99,6 +106,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coalesce:
+    """Of the starts of one `key` that follow each other within `window`, the newest runs; the
+    first of them waits no longer than `longest`."""
+
+    key: str
+    window: timedelta
+    longest: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """A wish for one run, before the ledger has ruled on it.
 
@@ -106,6 +123,11 @@ class Start:
     otherwise the ledger admits it as pending, or skips it by `on_limit` and
     `starts_per_hour`. `rule` names the deciding rule in words (`limits.concurrency 3`).
     `scheduled_for` to `scheduled_until` and `count` cover consecutive skipped slots.
+
+    Of one `conversation_key`, starts run one after another in the order of `order_key` (texts
+    that sort). One `idempotency_key` starts one run in seven days. `coalesce` makes it one with
+    others that wait. `fault` says why it can only fail (a template that prints nothing): it is
+    admitted, and fails when its turn comes, so that it counts and is told of.
     """
 
     run_id: str
@@ -128,7 +150,10 @@ class Start:
     actor: str | None = None
     door: str | None = None
     conversation_key: str | None = None
+    order_key: str | None = None
     idempotency_key: str | None = None
+    coalesce: Coalesce | None = None
+    fault: str | None = None
     rehearse: bool = False
     skip: SkippedReason | None = None
     rule: str | None = None
@@ -140,7 +165,8 @@ class Run:
 
     `reason` qualifies `status`; `error` is one line for people, without secrets. `attempt`
     counts from 1, `resumes` how many of them continued their journal after a crash; `term`
-    fences writers; `node` is the daemon that runs it, or ran it last. `payload` is what the
+    fences writers; `node` is the daemon that runs it, or ran it last. `superseded` counts the
+    starts that became one with it; `fault` says why it can only fail. `payload` is what the
     run was started with (`{"scheduled_at": …}` for a slot); the event's data is found by
     `event_id`.
     """
@@ -168,7 +194,11 @@ class Run:
     actor: str | None = None
     door: str | None = None
     conversation_key: str | None = None
+    order_key: str | None = None
     idempotency_key: str | None = None
+    coalesce_key: str | None = None
+    superseded: int = 0
+    fault: str | None = None
     rehearse: bool = False
     node: str | None = None
     resumes: int = 0

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from amodal_rt.domain.filter import Filter
+from amodal_rt.domain.params import Param
 from amodal_rt.domain.secret import Text
 
 
@@ -75,10 +77,35 @@ class CronTrigger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which of the events of a type: all of `params` AND `filter` AND one of `actors` must hold.
+
+    `actors` None lets everybody through; each is an account as events name it
+    (`github:octocat`), a member's id, or a glob over accounts (`slack:*`).
+    """
+
+    params: tuple[Param, ...] = ()
+    filter: Filter | None = None
+    actors: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCondition:
+    """One type of event, or all that the glob `event` fits (`github.*`), with what is wanted."""
+
+    event: str
+    wanted: Wanted = Wanted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookTrigger:
-    """Due by a POST to the automation's own URL; `auth` None means unsigned."""
+    """Due by a POST to the automation's own URL; `auth` None means unsigned.
+
+    A request that is not `wanted` leads to a run that is `skipped/filtered`.
+    """
 
     auth: WebhookAuth | None = None
+    wanted: Wanted = Wanted()
     kind: TriggerKind = field(default=TriggerKind.WEBHOOK, init=False)
 
 
@@ -89,4 +116,14 @@ class ManualTrigger:
     kind: TriggerKind = field(default=TriggerKind.MANUAL, init=False)
 
 
-Trigger = CronTrigger | WebhookTrigger | ManualTrigger
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTrigger:
+    """Due by what happens on the bus: any one of `conditions` is enough. `key` tells several of
+    one automation apart across reloads."""
+
+    conditions: tuple[EventCondition, ...]
+    key: str
+    kind: TriggerKind = field(default=TriggerKind.EVENT, init=False)
+
+
+Trigger = CronTrigger | WebhookTrigger | EventTrigger | ManualTrigger

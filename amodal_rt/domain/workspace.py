@@ -8,6 +8,9 @@ from enum import StrEnum
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
 from amodal_rt.domain.delivery import Target
+from amodal_rt.domain.event_type import EventType
+from amodal_rt.domain.identity import Identities
+from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.secret import Text
@@ -119,7 +122,8 @@ class AutomationState:
 class Snapshot:
     """Everything the files said at one moment. Never changed; a reload makes a new one.
 
-    `problems` holds what concerns no automation (settings, connections, agents …).
+    `event_types` are those of `events/`. `problems` holds what concerns no automation
+    (settings, connections, agents …).
     """
 
     version: int
@@ -129,6 +133,9 @@ class Snapshot:
     connections: Mapping[str, Connection] = field(default_factory=dict[str, Connection])
     knowledge: Mapping[str, Knowledge] = field(default_factory=dict[str, Knowledge])
     stores: Mapping[str, Store] = field(default_factory=dict[str, Store])
+    integrations: Mapping[str, Integration] = field(default_factory=dict[str, Integration])
+    identities: Identities = field(default_factory=Identities)
+    event_types: Mapping[str, EventType] = field(default_factory=dict[str, EventType])
     problems: tuple[Problem, ...] = ()
 
     def find(self, name: str) -> Definition | None:

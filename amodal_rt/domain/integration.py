@@ -1,0 +1,25 @@
+"""A provider that sends its events to one address for the whole workspace."""
+
+from dataclasses import dataclass
+
+from amodal_rt.domain.trigger import WebhookAuth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """One file of `integrations/`: `POST /integrations/<name>/<endpoint key>`.
+
+    `auth` holds the provider and its secrets. `account` is the external account (workspace,
+    organisation, shop) that events must be of, None for any. `own_accounts` are those that this
+    runtime itself acts as there (`github:acme-bot`): what they cause is `own_event`.
+    `endpoint_key` None: it is made of the workspace's key.
+    """
+
+    name: str
+    auth: WebhookAuth
+    account: str | None = None
+    own_accounts: tuple[str, ...] = ()
+    endpoint_key: str | None = None
+    bytes: int = 1_048_576
+    secrets: tuple[str, ...] = ()
+    file: str = ""

@@ -1,0 +1,44 @@
+"""A trigger that an MCP server watches for us and reports by calling back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class RemoteState(StrEnum):
+    """What we know of the server's side. AMBIGUOUS: it did not answer in time, so it may call."""
+
+    ACTIVE = "active"
+    AMBIGUOUS = "ambiguous"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteType:
+    """One entry of a server's `TRIGGER_LIST`. `params` maps each name to what it may be
+    (`{"enum": […], "description": …}`)."""
+
+    type: str
+    description: str
+    params: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteTrigger:
+    """One trigger of one automation as it was configured with the server.
+
+    `key` is the trigger's, `type` the server's own name of it, `digest` the SHA-256 (hex) of the
+    one token that the server calls back with: each trigger has its own, so that ending one
+    leaves its siblings alone.
+    """
+
+    automation: str
+    key: str
+    connection: str
+    type: str
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    digest: str
+    state: RemoteState
+    configured_at: datetime
+    error: str | None = None

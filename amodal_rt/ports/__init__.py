@@ -1,0 +1,96 @@
+"""What the rooms need from outside their walls, with full contracts.
+
+The middle rooms never import each other: they meet here and in the ledger. Every sentence
+below is tested by the contract suite on every implementation. All ledger methods are
+durable when they return: what was acknowledged survives a crash of the process.
+"""
+
+from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
+from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
+from amodal_rt.ports.events import DEDUP_RETENTION, EventLedger, EventRecord, Receipt
+from amodal_rt.ports.execution import (
+    Executor,
+    Journal,
+    OutcomePlanner,
+    RunContext,
+    RunControl,
+    RuntimeView,
+    TriggerConnections,
+)
+from amodal_rt.ports.facts import AutomationFacts, DefinitionArchive, FactLedger, TokenLedger
+from amodal_rt.ports.journal import JournalLedger, StoreLedger
+from amodal_rt.ports.ledger import Ledger
+from amodal_rt.ports.nodes import LAPSED, Lease, NodeLedger
+from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.runs import (
+    MAXIMUM_DEPTH,
+    MINIMUM_INTERVAL,
+    CanRun,
+    Previous,
+    RunFilter,
+    RunLedger,
+    RunRef,
+    ScheduleLedger,
+    WaitLedger,
+)
+from amodal_rt.ports.signals import (
+    EVENTS,
+    FACTS,
+    OUTBOX,
+    QUEUE_FULL,
+    RUNS_PENDING,
+    SNAPSHOT,
+    Caller,
+    Signals,
+    journal_topic,
+)
+
+__all__ = [
+    "AutomationFacts",
+    "BreakerLedger",
+    "BusLedger",
+    "Caller",
+    "CanRun",
+    "Catalogue",
+    "ConditionLedger",
+    "DEDUP_RETENTION",
+    "DefinitionArchive",
+    "EVENTS",
+    "EventLedger",
+    "EventRecord",
+    "Executor",
+    "FACTS",
+    "FactLedger",
+    "Journal",
+    "JournalLedger",
+    "LAPSED",
+    "Lease",
+    "Ledger",
+    "MAXIMUM_DEPTH",
+    "MINIMUM_INTERVAL",
+    "NodeLedger",
+    "OUTBOX",
+    "Outbox",
+    "OutcomePlanner",
+    "Previous",
+    "QUEUE_FULL",
+    "RUNS_PENDING",
+    "Receipt",
+    "RemoteTriggerLedger",
+    "TriggerConnections",
+    "TokenLedger",
+    "RunContext",
+    "RunControl",
+    "RunFilter",
+    "RunLedger",
+    "RunRef",
+    "RuntimeView",
+    "SNAPSHOT",
+    "ScheduleLedger",
+    "Signals",
+    "StoreLedger",
+    "VersionedCatalogue",
+    "Versions",
+    "WaitLedger",
+    "journal_topic",
+]

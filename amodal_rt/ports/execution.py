@@ -1,0 +1,120 @@
+"""How a run does its work, and who may look on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.connection import Connection
+from amodal_rt.domain.delivery import FailureState, Plan
+from amodal_rt.domain.event import Event
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.remote_trigger import RemoteType
+from amodal_rt.domain.run import Run
+from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
+from amodal_rt.ports.nodes import Lease
+from amodal_rt.ports.runs import Previous
+from amodal_rt.settings import Environment
+
+
+class Journal(Protocol):
+    """One run's own journal, as an executor sees it. Secrets are masked on the way in."""
+
+    async def record(
+        self,
+        type: EntryType,
+        *,
+        step: str | None = None,
+        parent: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        """Append; durable when it returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """All that an executor may know of a run. The snapshot is the one the run started with."""
+
+    run: Run
+    definition: Definition
+    snapshot: Snapshot
+    environment: Environment
+    journal: Journal
+    lease: Lease
+    event: Event | None = None
+    previous: Previous | None = None
+    extras: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class Executor(Protocol):
+    """How a run does its work."""
+
+    async def execute(self, context: RunContext) -> Outcome | Waiting:
+        """Do the work and say how it ended.
+
+        May raise: any exception is a failed run. May be cancelled at any await: the
+        deadline or a person ends the run; what was journaled stays.
+        """
+        ...
+
+
+class OutcomePlanner(Protocol):
+    """What an outcome owes to whom. Pure: called inside the ledger's transaction."""
+
+    def plan(
+        self, run: Run, outcome: Outcome, definition: Definition, state: FailureState, now: datetime
+    ) -> Plan:
+        """The messages of this outcome, rendered, unsent."""
+        ...
+
+    def plan_unknown_write(
+        self, run: Run, outcome: Outcome, settings: WorkspaceSettings, now: datetime
+    ) -> Plan:
+        """What the workspace's own targets are told of a write of unknown outcome, where the
+        automation tells nobody."""
+        ...
+
+
+class RuntimeView(Protocol):
+    """The runtime as its own read-only connection: `GET /automations`, `/runs`, `/deliveries`."""
+
+    async def get(self, path: str, params: Mapping[str, str]) -> tuple[int, object]:
+        """HTTP status and JSON document."""
+        ...
+
+
+class RunControl(Protocol):
+    """What the engine does for the doors beside the ledger."""
+
+    def cancel_running(self, run_id: str) -> bool:
+        """Ask a running run to end as cancelled; False when it does not run here."""
+        ...
+
+
+class TriggerConnections(Protocol):
+    """MCP connections whose servers watch for events on our behalf (`TRIGGER_LIST`,
+    `TRIGGER_CONFIGURE`)."""
+
+    async def list_types(self, connection: Connection) -> list[RemoteType]:
+        """What the server can watch for. Raises NotFoundError (`no_triggers`) when it does not
+        implement the binding, UnavailableError when it is not there."""
+        ...
+
+    async def configure(
+        self,
+        connection: Connection,
+        *,
+        type: str,
+        params: Mapping[str, str],
+        callback: tuple[str, str] | None,
+    ) -> None:
+        """Begin to watch, calling back at the URL with the token of `callback`; None ends it.
+
+        Raises ConflictError (`trigger_refused`) when the server said no, UnavailableError when
+        it cannot be reached, TimeoutError when it did not answer within five seconds: then it
+        may or may not watch.
+        """
+        ...

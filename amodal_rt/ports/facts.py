@@ -1,0 +1,100 @@
+"""Small facts, and what definitions were."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from amodal_rt.domain.records import ArchivedDefinition
+from amodal_rt.domain.token import Token
+from amodal_rt.ports.signals import Caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutomationFacts:
+    """What the ledger knows of an automation beside its file."""
+
+    name: str
+    paused: bool = False
+    paused_reason: str | None = None
+    paused_at: datetime | None = None
+    resumed_at: datetime | None = None
+    rotation: int = 0
+
+
+class FactLedger(Protocol):
+    """Small facts, and who changed them."""
+
+    async def automation_facts(self) -> Mapping[str, AutomationFacts]:
+        """By stem; automations without facts are absent."""
+        ...
+
+    async def set_paused(
+        self, name: str, *, paused: bool, reason: str | None, caller: Caller, at: datetime
+    ) -> AutomationFacts:
+        """Pause or resume, with an audit row, and cancel pending runs when pausing."""
+        ...
+
+    async def rotate(self, name: str, *, caller: Caller, at: datetime) -> AutomationFacts:
+        """Count one more rotation of its webhook URL, with an audit row."""
+        ...
+
+    async def fact(self, key: str) -> str | None:
+        """A single value (`webhook_key` …)."""
+        ...
+
+    async def set_fact(self, key: str, value: str) -> str:
+        """Keep `value` unless one is there; returns the one that stands."""
+        ...
+
+    async def audit(
+        self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
+    ) -> None:
+        """Append to the audit trail."""
+        ...
+
+
+class DefinitionArchive(Protocol):
+    """Every version of a definition that was ever live, by hash."""
+
+    async def record_live(self, versions: Sequence[ArchivedDefinition]) -> None:
+        """Keep the versions and mark each as the live one of its kind and name."""
+        ...
+
+    async def live(self) -> list[ArchivedDefinition]:
+        """The version of each kind and name that was live last."""
+        ...
+
+    async def forget_live(self, kind: str, name: str) -> None:
+        """The file is gone: keep the version, but nothing is live under that name."""
+        ...
+
+    async def find_definition(
+        self, hash: str, *, kind: str | None = None, name: str | None = None
+    ) -> ArchivedDefinition | None:
+        """One version, or None. Several names may have one text: without `kind` and `name`,
+        the one that was recorded last."""
+        ...
+
+    async def versions_of(
+        self, kind: str, name: str, *, limit: int = 100
+    ) -> list[ArchivedDefinition]:
+        """The versions of one kind and name, those first that were recorded last."""
+        ...
+
+
+class TokenLedger(Protocol):
+    """What lets programs in through the TCP door."""
+
+    async def tokens(self) -> list[Token]:
+        """All of them, the revoked ones too, oldest first."""
+        ...
+
+    async def add_token(self, token: Token, *, caller: Caller) -> None:
+        """Keep a new token, with an audit row. Raises ConflictError (`token_exists`) when one
+        that was not revoked has its name."""
+        ...
+
+    async def revoke_token(self, id: str, *, caller: Caller, at: datetime) -> Token:
+        """End a token, by its id or its name, with an audit row. Raises NotFoundError."""
+        ...

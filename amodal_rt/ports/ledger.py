@@ -1,0 +1,32 @@
+"""The whole ledger."""
+
+from typing import Protocol
+
+from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
+from amodal_rt.ports.events import EventLedger
+from amodal_rt.ports.facts import DefinitionArchive, FactLedger, TokenLedger
+from amodal_rt.ports.journal import JournalLedger, StoreLedger
+from amodal_rt.ports.nodes import NodeLedger
+from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.runs import RunLedger, ScheduleLedger, WaitLedger
+
+
+class Ledger(
+    EventLedger,
+    BusLedger,
+    RemoteTriggerLedger,
+    RunLedger,
+    ScheduleLedger,
+    JournalLedger,
+    Outbox,
+    BreakerLedger,
+    ConditionLedger,
+    FactLedger,
+    TokenLedger,
+    DefinitionArchive,
+    StoreLedger,
+    NodeLedger,
+    WaitLedger,
+    Protocol,
+):
+    """All of the above over one database."""
