@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
+from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
     Duration,
     EnvText,
     FileShape,
     Filled,
-    HeaderName,
     Instant,
     Listed,
     Models,
@@ -101,25 +101,6 @@ class MessageShape(FileShape):
 
     role: Annotated[Literal["user", "assistant", "system"], described("Who says it.")]
     content: Annotated[Filled, described("What is said.")]
-
-
-class WebhookAuthShape(FileShape):
-    """The proof that a webhook must carry; without it the URL is shown as unsigned."""
-
-    type: Annotated[str, described("How senders sign: `hmac-sha256`, or the preset `github`.")]
-    secret: Annotated[
-        list[EnvText],
-        Listed,
-        Field(min_length=1, description="`env:NAME`, or a list of them while a secret rotates."),
-    ]
-    header: Annotated[
-        HeaderName | None,
-        described("The header that carries the signature; default `X-Signature-256`."),
-    ] = None
-    dedupe_header: Annotated[
-        HeaderName | None,
-        described("The one header whose value tells deliveries apart, for duplicates."),
-    ] = None
 
 
 class TargetShape(FileShape):

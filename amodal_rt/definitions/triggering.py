@@ -7,40 +7,23 @@ from amodal_rt.definitions.automation_file import (
     AutomationShape,
     ScheduleShape,
     TriggerShape,
-    WebhookAuthShape,
 )
 from amodal_rt.definitions.document import Document, Loc
-from amodal_rt.definitions.shapes import in_gap, instant, text_or_secret
+from amodal_rt.definitions.proofs import Proofs
+from amodal_rt.definitions.shapes import in_gap, instant
 from amodal_rt.definitions.targets import Complain
 from amodal_rt.definitions.words import shown, suggestion
 from amodal_rt.domain.schedule import EPOCH, ScheduleError, first_after, parse_cron
-from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import (
     CronTrigger,
     ManualTrigger,
     Schedule,
-    SignatureScheme,
     Trigger,
-    WebhookAuth,
     WebhookTrigger,
 )
 
 MINIMUM_INTERVAL = timedelta(seconds=60)
 _KINDS = ("cron", "webhook", "manual")
-_LATER = (
-    "gitlab",
-    "slack",
-    "stripe",
-    "pagerduty",
-    "linear",
-    "jira",
-    "shopify",
-    "twilio",
-    "discord",
-    "sentry",
-    "zoom",
-    "standard-webhooks",
-)
 _SHORT = ("trigger", "schedule", "webhookAuth")
 
 
@@ -50,7 +33,12 @@ class Triggering:
     def __init__(self, document: Document, complain: Complain) -> None:
         self._document = document
         self._complain = complain
-        self.secrets: set[str] = set()
+        self._proofs = Proofs(complain)
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every environment variable that a proof needs."""
+        return self._proofs.secrets
 
     def triggers(self, shape: AutomationShape) -> tuple[Trigger, ...]:
         """All triggers in file order; complaints for what contradicts itself."""
@@ -122,7 +110,7 @@ class Triggering:
             schedule = self._schedule(shape.schedule, shape.timezone, ("schedule",))
             return (CronTrigger(schedule=schedule, key="0"),) if schedule else ()
         if kind == "webhook":
-            return (WebhookTrigger(auth=self._auth(shape.webhook_auth, ("webhookAuth",))),)
+            return (WebhookTrigger(auth=self._proofs.auth(shape.webhook_auth, ("webhookAuth",))),)
         return (ManualTrigger(),)
 
     def _listed(
@@ -146,7 +134,7 @@ class Triggering:
             schedule = self._schedule(shape.schedule, owner.timezone, (*loc, "schedule"))
             return CronTrigger(schedule=schedule, key=str(place)) if schedule else None
         if shape.type == "webhook":
-            return WebhookTrigger(auth=self._auth(shape.webhook_auth, (*loc, "webhookAuth")))
+            return WebhookTrigger(auth=self._proofs.auth(shape.webhook_auth, (*loc, "webhookAuth")))
         return ManualTrigger()
 
     def _known(self, kind: str, loc: Loc) -> bool:
@@ -214,50 +202,6 @@ class Triggering:
             self._complain(error.code, f"{name}: {error.message}", (*loc, "cron"), hint=error.hint)
             return False
         return True
-
-    def _auth(self, shape: WebhookAuthShape | None, loc: Loc) -> WebhookAuth | None:
-        if shape is None:
-            return None
-        known = [each.value for each in SignatureScheme]
-        if shape.type in _LATER:
-            self._complain(
-                "not_yet",
-                f"the preset {shape.type} is not built yet",
-                (*loc, "type"),
-                hint=f"there are {' and '.join(known)}",
-            )
-            return None
-        if shape.type not in known:
-            hint = suggestion(shape.type, [*known, *_LATER]) or f"there are {' and '.join(known)}"
-            self._complain(
-                "unknown_scheme",
-                f"{shown(shape.type)} is no signature scheme",
-                (*loc, "type"),
-                hint=hint,
-            )
-            return None
-        scheme = SignatureScheme(shape.type)
-        if scheme is SignatureScheme.GITHUB and shape.header is not None:
-            self._complain(
-                "conflict",
-                "the preset github knows its header",
-                (*loc, "header"),
-                hint='take it away, or use "hmac-sha256"',
-            )
-        secrets = tuple(text_or_secret(each) for each in shape.secret)
-        for place, secret in enumerate(secrets):
-            if isinstance(secret, SecretRef):
-                self.secrets.add(secret.name)
-            else:
-                self._complain(
-                    "secret_in_file",
-                    "a secret does not belong into a file",
-                    (*loc, "secret", place),
-                    hint='put it into .env and write "env:NAME"',
-                )
-        return WebhookAuth(
-            scheme=scheme, secrets=secrets, header=shape.header, dedupe_header=shape.dedupe_header
-        )
 
 
 def _inferred(shape: AutomationShape) -> str:

@@ -258,8 +258,9 @@ STARTS = {
                         "one webhook URL"),
     "an unknown signature": key('"webhookAuth": {"type": "hmac", "secret": "env:S"}',
                                 "unknown_scheme", '"hmac"', "hmac-sha256", at=(4, 18)),
-    "a later preset": key('"webhookAuth": {"type": "stripe", "secret": "env:S"}', "not_yet",
-                          "stripe", "github", at=(4, 18)),
+    "a header for stripe": key(
+        '"webhookAuth": {"type": "stripe", "secret": "env:S", "header": "X-S"}', "conflict",
+        "stripe knows its header", "hmac-sha256", at=(4, 55)),
     "a header for github": key(
         '"webhookAuth": {"type": "github", "secret": "env:S", "header": "X-S"}', "conflict",
         "knows its header", at=(4, 55)),
