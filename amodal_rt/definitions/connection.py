@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
+from amodal_rt.definitions.access import AccessShape, access_of
 from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
 from amodal_rt.definitions.shapes import (
@@ -20,29 +21,22 @@ from amodal_rt.definitions.shapes import (
     PlainUrl,
     SchemaKey,
     Url,
-    complaint,
     described,
     text_or_secret,
 )
 from amodal_rt.definitions.source import SourceError, decode, read_json
 from amodal_rt.definitions.targets import Complain
-from amodal_rt.definitions.words import shown, snake
+from amodal_rt.definitions.words import snake
 from amodal_rt.domain.connection import (
-    Access,
-    AccessRule,
     AuthType,
-    Confirm,
     Connection,
     ConnectionAuth,
-    Intent,
     McpServer,
     Protocol,
 )
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 
-_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "*")
-_PLACEHOLDER = re.compile(r"\{[^{}]+\}")
 _SECRET_NAME = re.compile(r"authorization|token|secret|password|api[-_]?key|cookie", re.IGNORECASE)
 
 
@@ -108,58 +102,6 @@ class SpecShape(FileShape):
     trust_annotations: Annotated[
         bool, described("Of `mcp`: believe the server's own word on which tools only read.")
     ] = False
-
-
-def _confirm(value: object) -> object:
-    return "approve" if value is True else None if value is False else value
-
-
-class RuleShape(FileShape):
-    """What `access.json` says of one endpoint or tool."""
-
-    intent: Annotated[
-        Literal["read", "write"] | None, described("Whether calls change anything.")
-    ] = None
-    confirm: Annotated[
-        Literal["approve", "review", "never"] | None,
-        BeforeValidator(_confirm),
-        described("What a write needs besides `writeEnabled`; `never` refuses for good."),
-    ] = None
-    reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
-
-
-def _endpoint(value: str) -> str:
-    method, _, path = value.partition(" ")
-    if method.upper() not in _METHODS or not path.startswith("/"):
-        raise complaint(
-            "bad_endpoint", f"{shown(value)} is not METHOD /path", 'as in "POST /search"'
-        )
-    if "?" in path or "#" in path:
-        raise complaint(
-            "bad_endpoint", f"{shown(value)} has more than a path", "rules know no parameters"
-        )
-    for part in path.split("/"):
-        if ("{" in part or "}" in part) and not _PLACEHOLDER.fullmatch(part):
-            hint = "a placeholder is a whole part of the path, as in /items/{id}"
-            raise complaint("bad_endpoint", f"{shown(value)} could never match", hint)
-    return value
-
-
-class AccessShape(FileShape):
-    """`access.json`."""
-
-    schema_: SchemaKey = None
-    endpoints: Annotated[
-        dict[Annotated[str, AfterValidator(_endpoint)], RuleShape],
-        Field(
-            default_factory=dict[str, RuleShape],
-            description="By `METHOD /path`; `{id}` stands for one part of a path.",
-        ),
-    ]
-    tools: Annotated[
-        dict[str, RuleShape],
-        Field(default_factory=dict[str, RuleShape], description="By tool name; globs allowed."),
-    ]
 
 
 Result = tuple[Connection | None, tuple[Problem, ...]]
@@ -350,7 +292,7 @@ def _connection(read: _Folder, shape: SpecShape, access: AccessShape) -> Connect
         spec_url=shape.spec_url,
         mcp=_mcp(shape),
         trust_annotations=shape.trust_annotations,
-        access=Access(endpoints=_rules(access.endpoints), tools=_rules(access.tools)),
+        access=access_of(access),
         surface=read.surface,
         rules=read.rules,
         secrets=tuple(sorted(_secrets(shape))),
@@ -382,18 +324,6 @@ def _mcp(shape: SpecShape) -> McpServer | None:
         env=_texts(shape.env),
         url=_text(shape.url),
         headers=_texts(shape.headers),
-    )
-
-
-def _rules(shapes: Mapping[str, RuleShape]) -> tuple[AccessRule, ...]:
-    return tuple(
-        AccessRule(
-            match=match,
-            intent=Intent(each.intent) if each.intent else None,
-            confirm=Confirm(each.confirm) if each.confirm else None,
-            reason=each.reason,
-        )
-        for match, each in shapes.items()
     )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from amodal_rt.definitions.access import AccessShape
 from amodal_rt.definitions.agent import AgentShape
-from amodal_rt.definitions.connection import AccessShape, SpecShape
+from amodal_rt.definitions.connection import SpecShape
 from amodal_rt.definitions.schema import automation_schema, settings_schema
 from amodal_rt.definitions.store import StoreShape
 from generating import markdown

@@ -1,0 +1,83 @@
+"""`access.json` of a connection → what its owner says about endpoints and tools."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from amodal_rt.definitions.shapes import FileShape, SchemaKey, complaint, described
+from amodal_rt.definitions.words import shown
+from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent
+
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "*")
+_PLACEHOLDER = re.compile(r"\{[^{}]+\}")
+
+
+def _confirm(value: object) -> object:
+    return "approve" if value is True else None if value is False else value
+
+
+class RuleShape(FileShape):
+    """What `access.json` says of one endpoint or tool."""
+
+    intent: Annotated[
+        Literal["read", "write"] | None, described("Whether calls change anything.")
+    ] = None
+    confirm: Annotated[
+        Literal["approve", "review", "never"] | None,
+        BeforeValidator(_confirm),
+        described("What a write needs besides `writeEnabled`; `never` refuses for good."),
+    ] = None
+    reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
+
+
+def _endpoint(value: str) -> str:
+    method, _, path = value.partition(" ")
+    if method.upper() not in _METHODS or not path.startswith("/"):
+        raise complaint(
+            "bad_endpoint", f"{shown(value)} is not METHOD /path", 'as in "POST /search"'
+        )
+    if "?" in path or "#" in path:
+        raise complaint(
+            "bad_endpoint", f"{shown(value)} has more than a path", "rules know no parameters"
+        )
+    for part in path.split("/"):
+        if ("{" in part or "}" in part) and not _PLACEHOLDER.fullmatch(part):
+            hint = "a placeholder is a whole part of the path, as in /items/{id}"
+            raise complaint("bad_endpoint", f"{shown(value)} could never match", hint)
+    return value
+
+
+class AccessShape(FileShape):
+    """`access.json`."""
+
+    schema_: SchemaKey = None
+    endpoints: Annotated[
+        dict[Annotated[str, AfterValidator(_endpoint)], RuleShape],
+        Field(
+            default_factory=dict[str, RuleShape],
+            description="By `METHOD /path`; `{id}` stands for one part of a path.",
+        ),
+    ]
+    tools: Annotated[
+        dict[str, RuleShape],
+        Field(default_factory=dict[str, RuleShape], description="By tool name; globs allowed."),
+    ]
+
+
+def access_of(shape: AccessShape) -> Access:
+    """The rules of the file, in its order."""
+    return Access(endpoints=_rules(shape.endpoints), tools=_rules(shape.tools))
+
+
+def _rules(shapes: Mapping[str, RuleShape]) -> tuple[AccessRule, ...]:
+    return tuple(
+        AccessRule(
+            match=match,
+            intent=Intent(each.intent) if each.intent else None,
+            confirm=Confirm(each.confirm) if each.confirm else None,
+            reason=each.reason,
+        )
+        for match, each in shapes.items()
+    )
