@@ -5,6 +5,7 @@ below is tested by the contract suite on every implementation. All ledger method
 durable when they return: what was acknowledged survives a crash of the process.
 """
 
+from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
 from amodal_rt.ports.events import DEDUP_RETENTION, EventLedger, EventRecord, Receipt
@@ -46,6 +47,7 @@ from amodal_rt.ports.signals import (
 )
 
 __all__ = [
+    "ArchivedDefinition",
     "AutomationFacts",
     "BreakerLedger",
     "BusLedger",
@@ -87,7 +89,9 @@ __all__ = [
     "RuntimeView",
     "SNAPSHOT",
     "ScheduleLedger",
+    "ScheduleState",
     "Signals",
+    "StoreItem",
     "StoreLedger",
     "VersionedCatalogue",
     "Versions",
