@@ -5,28 +5,9 @@ text, durations do not occur. `number` orders rows by their insertion. Where an 
 condition, queries must repeat it word for word or SQLite will not use the index.
 """
 
-from typing import Any
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    text,
-)
-from sqlalchemy import Text as AnyText
-from sqlalchemy.dialects.postgresql import TEXT
-
-metadata = MetaData()
-
-# Ordered by its bytes on either database, whatever language the server speaks.
-Text = AnyText().with_variant(TEXT(collation="C"), "postgresql")
-# SQLite counts rows only in a column of exactly its own type.
-Number = BigInteger().with_variant(Integer(), "sqlite")
+from amodal_rt.storage.columns import Number, Text, count, instant, metadata, where
 
 PENDING = "status = 'pending'"
 RUNNING = "status = 'running'"
@@ -38,20 +19,12 @@ TELLABLE = "status = 'completed' AND rehearsed = 0"
 SENDING = "status = 'sending'"
 WRITE = "type = 'write.started'"
 UNANSWERED = "unanswered = 1"
-
-
-def _instant(name: str, *, required: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=not required)
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """The condition of a partial index, on either database."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
-
-def _count(name: str, default: int) -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default=text(str(default)))
-
+UNMATCHED = "unmatched = 1"
+IN_ORDER = "status = 'pending' AND order_key IS NOT NULL"
+BEGUN = "order_key IS NOT NULL AND started_at IS NOT NULL"
+IDEMPOTENT = "idempotency_key IS NOT NULL AND status <> 'skipped'"
+COALESCING = "status = 'pending' AND coalesce_key IS NOT NULL"
+VALID = "revoked_at IS NULL"
 
 definition_versions = Table(
     "definition_versions",
@@ -61,7 +34,7 @@ definition_versions = Table(
     Column("hash", Text, primary_key=True),
     Column("document", Text, nullable=False),
     Column("file", Text, nullable=False),
-    _instant("recorded_at", required=True),
+    instant("recorded_at", required=True),
     Index("definition_versions_by_hash", "hash"),
 )
 
@@ -72,7 +45,7 @@ live_definitions = Table(
     Column("name", Text, primary_key=True),
     Column("hash", Text, nullable=False),
     Column("file", Text, nullable=False),
-    _instant("recorded_at", required=True),
+    instant("recorded_at", required=True),
 )
 
 events = Table(
@@ -86,14 +59,20 @@ events = Table(
     Column("actor", Text),
     Column("address", Text),
     Column("delivery_id", Text),
-    _count("depth", 0),
-    _count("missed", 0),
+    count("depth", 0),
+    count("missed", 0),
     Column("headers", Text, nullable=False),
     Column("data", Text),
-    _instant("time", required=True),
-    _instant("received_at", required=True),
+    instant("time", required=True),
+    instant("received_at", required=True),
+    # The run that it comes from, where one of ours is known.
+    Column("cause", Text),
+    Column("order_key", Text),
+    # Stored, and still to be matched.
+    count("unmatched", 0),
     Index("events_by_id", "id", unique=True),
-    Index("events_by_address", "address", "number", **_where("address IS NOT NULL")),
+    Index("events_by_address", "address", "number", **where("address IS NOT NULL")),
+    Index("events_unmatched", "number", **where(UNMATCHED)),
 )
 
 dedup_keys = Table(
@@ -102,7 +81,7 @@ dedup_keys = Table(
     Column("endpoint", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("event_id", Text, nullable=False),
-    _instant("seen_at", required=True),
+    instant("seen_at", required=True),
     Index("dedup_keys_by_age", "seen_at"),
     sqlite_with_rowid=False,
 )
@@ -114,7 +93,7 @@ rejections = Table(
     Column("endpoint", Text, nullable=False),
     Column("automation", Text),
     Column("reason", Text, nullable=False),
-    _instant("at", required=True),
+    instant("at", required=True),
     Index("rejections_by_endpoint", "endpoint", "number"),
 )
 
@@ -123,8 +102,10 @@ rejection_counts = Table(
     metadata,
     Column("endpoint", Text, primary_key=True),
     Column("reason", Text, primary_key=True),
-    _count("count", 0),
+    count("count", 0),
 )
+
+_SPEAKING = ("automation", "conversation_key", "order_key", "number")
 
 runs = Table(
     "runs",
@@ -141,42 +122,48 @@ runs = Table(
     Column("definition", Text, nullable=False),
     Column("event_id", Text),
     Column("payload", Text),
-    _instant("scheduled_for"),
-    _instant("scheduled_until"),
+    instant("scheduled_for"),
+    instant("scheduled_until"),
     Column("schedule_key", Text),
-    _count("count", 1),
-    _count("depth", 0),
-    _count("attempt", 1),
-    _count("term", 0),
+    count("count", 1),
+    count("depth", 0),
+    count("attempt", 1),
+    count("term", 0),
     Column("requester", Text),
     Column("actor", Text),
     Column("door", Text),
     Column("conversation_key", Text),
     Column("idempotency_key", Text),
-    _count("rehearse", 0),
+    count("rehearse", 0),
     Column("concurrency", Integer, nullable=False),
     Column("on_limit", Text, nullable=False),
     Column("starts_per_hour", Integer),
-    _instant("created_at", required=True),
-    _instant("not_before"),
-    _instant("started_at"),
-    _instant("finished_at"),
-    _count("input_tokens", 0),
-    _count("output_tokens", 0),
-    _count("turns", 0),
+    instant("created_at", required=True),
+    instant("not_before"),
+    instant("started_at"),
+    instant("finished_at"),
+    count("input_tokens", 0),
+    count("output_tokens", 0),
+    count("turns", 0),
     Column("cost_usd", Float),
     Column("model", Text),
-    _count("rehearsed", 0),
+    count("rehearsed", 0),
     Column("result_text", Text),
     Column("result_payload", Text),
     Column("output", Text),
     Column("node", Text),
-    _count("resumes", 0),
-    _count("cancel_asked", 0),
+    count("resumes", 0),
+    count("cancel_asked", 0),
+    Column("order_key", Text),
+    Column("coalesce_key", Text),
+    # When the first of those that became one was made.
+    instant("coalesce_since"),
+    count("superseded", 0),
+    Column("fault", Text),
     Index("runs_by_id", "id", unique=True),
     Index("runs_by_automation", "automation", "number"),
-    Index("runs_not_skipped", "automation", "number", **_where(NOT_SKIPPED)),
-    Index("runs_by_event", "event_id", **_where("event_id IS NOT NULL")),
+    Index("runs_not_skipped", "automation", "number", **where(NOT_SKIPPED)),
+    Index("runs_by_event", "event_id", **where("event_id IS NOT NULL")),
     # Holds all that a claim asks about, so that a long queue is looked through in the index.
     Index(
         "runs_pending",
@@ -187,13 +174,17 @@ runs = Table(
         "reason",
         "not_before",
         "created_at",
-        **_where(PENDING),
+        **where(PENDING),
     ),
-    Index("runs_waiting", "automation", "number", **_where(PENDING)),
-    Index("runs_rehearsals", "number", **_where(REHEARSAL)),
-    Index("runs_timed", "not_before", **_where(TIMED)),
-    Index("runs_running", "number", **_where(RUNNING)),
-    Index("runs_tellable", "automation", "finished_at", **_where(TELLABLE)),
+    Index("runs_waiting", "automation", "number", **where(PENDING)),
+    Index("runs_rehearsals", "number", **where(REHEARSAL)),
+    Index("runs_timed", "not_before", **where(TIMED)),
+    Index("runs_running", "number", **where(RUNNING)),
+    Index("runs_tellable", "automation", "finished_at", **where(TELLABLE)),
+    Index("runs_in_order", *_SPEAKING, **where(IN_ORDER)),
+    Index("runs_begun", *_SPEAKING, **where(BEGUN)),
+    Index("runs_idempotent", "automation", "idempotency_key", "created_at", **where(IDEMPOTENT)),
+    Index("runs_coalescing", "automation", "coalesce_key", "number", **where(COALESCING)),
 )
 
 occurrences = Table(
@@ -211,8 +202,8 @@ schedule_states = Table(
     Column("automation", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False),
-    _instant("counted_from", required=True),
-    _instant("last_slot"),
+    instant("counted_from", required=True),
+    instant("last_slot"),
     sqlite_with_rowid=False,
 )
 
@@ -224,10 +215,10 @@ journal = Table(
     Column("type", Text, nullable=False),
     Column("step", Text),
     Column("parent", Text),
-    _count("attempt", 1),
-    _instant("at", required=True),
+    count("attempt", 1),
+    instant("at", required=True),
     Column("data", Text),
-    Index("journal_writes", "at", "run_id", **_where(WRITE)),
+    Index("journal_writes", "at", "run_id", **where(WRITE)),
 )
 
 outbox = Table(
@@ -243,35 +234,35 @@ outbox = Table(
     Column("body", Text, nullable=False),
     Column("owed_as", Text, nullable=False),
     Column("status", Text, nullable=False),
-    _count("attempts", 0),
-    _instant("created_at", required=True),
-    _instant("expires_at", required=True),
-    _instant("next_attempt_at"),
-    _instant("finished_at"),
+    count("attempts", 0),
+    instant("created_at", required=True),
+    instant("expires_at", required=True),
+    instant("next_attempt_at"),
+    instant("finished_at"),
     Column("last_error", Text),
     Column("node", Text),
     Column("target_key", Text),
     # Given up, and nobody was told yet.
-    _count("unanswered", 0),
+    count("unanswered", 0),
     # How often it had been tried when somebody last asked for another try.
-    _count("retried_at_attempt", 0),
+    count("retried_at_attempt", 0),
     Index("outbox_by_id", "id", unique=True),
     Index("outbox_by_run", "run_id"),
-    Index("outbox_due", "next_attempt_at", "expires_at", **_where(PENDING)),
-    Index("outbox_sending", "number", **_where(SENDING)),
+    Index("outbox_due", "next_attempt_at", "expires_at", **where(PENDING)),
+    Index("outbox_sending", "number", **where(SENDING)),
     Index("outbox_by_status", "status", "number"),
     Index("outbox_by_automation", "automation", "kind", "status"),
     Index("outbox_by_target", "target_key", "status"),
-    Index("outbox_unanswered", "number", **_where(UNANSWERED)),
+    Index("outbox_unanswered", "number", **where(UNANSWERED)),
 )
 
 failure_states = Table(
     "failure_states",
     metadata,
     Column("automation", Text, primary_key=True),
-    _count("consecutive", 0),
-    _instant("alerted_at"),
-    _count("alerting", 0),
+    count("consecutive", 0),
+    instant("alerted_at"),
+    count("alerting", 0),
 )
 
 nodes = Table(
@@ -281,10 +272,10 @@ nodes = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("version", Text, nullable=False),
-    _instant("started_at", required=True),
-    _instant("seen_at", required=True),
-    _instant("expires_at", required=True),
-    _instant("gone_at"),
+    instant("started_at", required=True),
+    instant("seen_at", required=True),
+    instant("expires_at", required=True),
+    instant("gone_at"),
     # The automations that it can run, as JSON; NULL while that is not known.
     Column("holds", Text),
 )
@@ -294,8 +285,8 @@ breakers = Table(
     metadata,
     Column("target", Text, primary_key=True),
     Column("state", Text, nullable=False),
-    _instant("open_until"),
-    _instant("changed_at", required=True),
+    instant("open_until"),
+    instant("changed_at", required=True),
     Column("data", Text, nullable=False),
 )
 
@@ -305,9 +296,9 @@ conditions = Table(
     Column("key", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("automation", Text),
-    _instant("since", required=True),
-    _instant("alerted_at"),
-    _instant("cleared_at"),
+    instant("since", required=True),
+    instant("alerted_at"),
+    instant("cleared_at"),
     Column("data", Text, nullable=False),
 )
 
@@ -315,11 +306,11 @@ automation_facts = Table(
     "automation_facts",
     metadata,
     Column("name", Text, primary_key=True),
-    _count("paused", 0),
+    count("paused", 0),
     Column("paused_reason", Text),
-    _instant("paused_at"),
-    _instant("resumed_at"),
-    _count("rotation", 0),
+    instant("paused_at"),
+    instant("resumed_at"),
+    count("rotation", 0),
 )
 
 facts = Table(
@@ -333,7 +324,7 @@ audit = Table(
     "audit",
     metadata,
     Column("number", Number, primary_key=True),
-    _instant("at", required=True),
+    instant("at", required=True),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("actor", Text, nullable=False),
@@ -349,8 +340,45 @@ store_items = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
     Column("run_id", Text),
-    _instant("updated_at", required=True),
-    _instant("expires_at"),
+    instant("updated_at", required=True),
+    instant("expires_at"),
     Index("store_items_by_age", "store", "updated_at"),
-    Index("store_items_expiring", "expires_at", **_where("expires_at IS NOT NULL")),
+    Index("store_items_expiring", "expires_at", **where("expires_at IS NOT NULL")),
+)
+
+gate_values = Table(
+    "gate_values",
+    metadata,
+    Column("automation", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    instant("at", required=True),
+)
+
+remote_triggers = Table(
+    "remote_triggers",
+    metadata,
+    Column("automation", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    instant("configured_at", required=True),
+    Column("error", Text),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    instant("created_at", required=True),
+    Column("created_by", Text, nullable=False),
+    instant("revoked_at"),
+    # A name opens at most one door at a time.
+    Index("tokens_by_name", "name", unique=True, **where(VALID)),
 )
