@@ -18,15 +18,14 @@ from amodal_rt.definitions.automation import reparse
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
-from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSettings
+from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.settings import Environment
 from amodal_rt.workspace import parsing
+from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, World, judge, unset_in_settings
-from amodal_rt.workspace.reading import AUTOMATIONS, SETTINGS, Found, Scan, find, scan
-from amodal_rt.workspace.remembering import document_of, settings_of
+from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
-from amodal_rt.workspace.standing import Standing
 from amodal_rt.workspace.vanishing import Vanishing
 
 
@@ -70,18 +69,8 @@ class Reader:
         self._process = dict(process_env)
         self._remembered = dict(remembered or {})
         self._real = ""
-        self.settings_document = settings
-        """The newest good `amodal.json`, as the ledger may keep it."""
-        known = settings_of(settings) if settings else None
-        self._settings = Standing(
-            Shelf(self._parse_settings, self._find), {SETTINGS: known} if known else None
-        )
-        self._dotenv = Standing(Shelf(parsing.dotenv, self._find))
-        self._agents = Standing(Shelf(parsing.agent, self._find), agents)
-        self._knowledge = Standing(Shelf(parsing.knowledge, self._find))
-        self._stores = Standing(Shelf(parsing.store, self._find))
-        self._connections = Standing(Shelf(parsing.connection, self._find))
-        parse = partial(parsing.automation, settings=self._current_settings, find=self._find)
+        self._beside = Beside(self._find, agents=agents, settings_document=settings)
+        parse = partial(parsing.automation, settings=lambda: self._beside.settings, find=self._find)
         self._automations: Shelf[Definition] = Shelf(parse, self._find)
         self._good: dict[str, Definition] = {}
         self._states: dict[str, AutomationState] = {}
@@ -99,11 +88,11 @@ class Reader:
         self._real = os.path.realpath(self._root)
         found = scan(self._root)
         stamp = to_millis(now) * 1_000_000
-        settings_before = self._current_settings()
+        settings_before = self._beside.settings
         lost = self._vanishing.look({*self._states, *self._remembered}, found)
-        self._update_world(found, stamp)
-        afresh = self._last is not None and self._current_settings() != settings_before
-        files = _each(found, AUTOMATIONS)
+        self._beside.update(found, stamp=stamp, missing=self._vanishing.missing is not None)
+        afresh = self._last is not None and self._beside.settings != settings_before
+        files = each_of(found, AUTOMATIONS)
         changed = self._automations.update(files, now=stamp, afresh=afresh)
         kept = self._vanishing.kept(
             lost, renamed=self._renamed(lost), elapsed=elapsed if self._last else None
@@ -114,46 +103,25 @@ class Reader:
             self._make_states(world, now)
         states = self._states
         snapshot = self._make_snapshot(world, states, found)
-        broken = self._settings.problems if self._settings.broken else ()
         reading = Reading(
             snapshot=snapshot,
             environment=world.environment,
             folders=self._watched(found),
-            settings_broken=tuple(each for each in broken if each.severity == "error"),
+            settings_broken=self._beside.settings_broken,
         )
         if self._last is None or reading != self._last:
             self._last = reading
         return self._last
 
     @property
+    def settings_document(self) -> str | None:
+        """The newest good `amodal.json`, as the ledger may keep it."""
+        return self._beside.settings_document
+
+    @property
     def good(self) -> Mapping[str, Definition]:
         """By stem, the newest version of each automation that could run here."""
         return self._good
-
-    def _update_world(self, found: Scan, stamp: int) -> None:
-        """Read what stands beside the automations. Where these cannot be seen, what has no
-        file either is not believed to be deleted: the volume may be away."""
-        folders = {name: list(files.values()) for name, files in found.connections.items()}
-        if not found.settings and not self._vanishing.missing:
-            self.settings_document = None
-        for standing, files in (
-            (self._settings, _single(found.settings)),
-            (self._dotenv, _single(found.dotenv)),
-            (self._agents, _each(found, "agents")),
-            (self._knowledge, _each(found, "knowledge")),
-            (self._stores, _each(found, "stores")),
-            (self._connections, folders),
-        ):
-            if self._vanishing.missing and not files:
-                standing.keep()
-            else:
-                standing.update(files, now=stamp)
-
-    def _parse_settings(self, file: str, files: parsing.Files) -> Parsed[WorkspaceSettings]:
-        parsed = parsing.settings(file, files)
-        if parsed.value is not None:
-            self.settings_document = document_of(files[file])
-        return parsed
 
     def _renamed(self, lost: frozenset[str]) -> frozenset[str]:
         """Those of `lost` whose very words stand in a file that was not there before."""
@@ -171,19 +139,16 @@ class Reader:
     def _find(self, file: str) -> Found | None:
         return find(self._real, file)
 
-    def _current_settings(self) -> WorkspaceSettings:
-        return next(iter(self._settings.values.values()), WorkspaceSettings())
-
     def _make_world(self) -> World:
-        dotenv = next(iter(self._dotenv.values.values()), dict[str, str]())
-        environment = Environment(process=self._process, dotenv=dotenv)
+        beside = self._beside
+        environment = Environment(process=self._process, dotenv=beside.dotenv)
         world = World(
-            settings=self._current_settings(),
-            agents={parsing.stem(file): each for file, each in self._agents.values.items()},
-            connections=dict(self._connections.values),
+            settings=beside.settings,
+            agents={parsing.stem(file): each for file, each in beside.agents.values.items()},
+            connections=dict(beside.connections.values),
             environment=environment,
-            broken_agents=frozenset(parsing.stem(file) for file in self._agents.broken),
-            broken_connections=self._connections.broken,
+            broken_agents=frozenset(parsing.stem(file) for file in beside.agents.broken),
+            broken_connections=beside.connections.broken,
             secret_files=_secret_files(environment),
         )
         # The same object for an equal world: states are only judged again for another one.
@@ -301,12 +266,12 @@ class Reader:
     def _make_snapshot(
         self, world: World, states: Mapping[str, AutomationState], found: Scan
     ) -> Snapshot:
-        shelves = (self._settings, self._dotenv, self._agents, self._knowledge, self._stores)
-        problems = [problem for each in (*shelves, self._connections) for problem in each.problems]
+        beside = self._beside
+        problems = beside.problems
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
         problems += unset_in_settings(world.settings, world.environment)
-        knowledge = {each.name: each for each in self._knowledge.values.values()}
+        knowledge = {each.name: each for each in beside.knowledge.values.values()}
         return Snapshot(
             version=0,
             settings=world.settings,
@@ -314,7 +279,7 @@ class Reader:
             agents=world.agents,
             connections=world.connections,
             knowledge=knowledge,
-            stores={each.name: each for each in self._stores.values.values()},
+            stores={each.name: each for each in beside.stores.values.values()},
             problems=(*problems, *self._missing(), *found.problems),
         )
 
@@ -347,14 +312,6 @@ def _nearest_folder(path: Path) -> dict[str, tuple[int, int]]:
             if stat.S_ISDIR(status.st_mode):
                 return {str(folder): (status.st_dev, status.st_ino)}
     return {}
-
-
-def _single(found: Found | None) -> dict[str, list[Found]]:
-    return {found.file: [found]} if found else {}
-
-
-def _each(found: Scan, folder: str) -> dict[str, list[Found]]:
-    return {file: [each] for file, each in found.singles[folder].items()}
 
 
 def _secret_files(environment: Environment) -> tuple[tuple[str, int, int], ...]:

@@ -1,0 +1,106 @@
+"""What stands beside the automations: each kind of file, as it stands now.
+
+Sync and free of clocks: it runs in a thread.
+"""
+
+from collections.abc import Mapping
+
+from amodal_rt.domain.connection import Agent
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.workspace import parsing
+from amodal_rt.workspace.reading import SETTINGS, Found, Scan
+from amodal_rt.workspace.remembering import document_of, settings_of
+from amodal_rt.workspace.shelf import Find, Parsed, Shelf
+from amodal_rt.workspace.standing import Standing
+
+
+class Beside:
+    """One `Standing` for each kind of file but automations.
+
+    `agents` gives, by file, what to go on with for those that are broken at the first look;
+    `settings_document` is what `amodal.json` was last, and then its newest good version, as the
+    ledger may keep it.
+    """
+
+    def __init__(
+        self,
+        find: Find,
+        *,
+        agents: Mapping[str, Agent] | None = None,
+        settings_document: str | None = None,
+    ) -> None:
+        self.settings_document = settings_document
+        known = settings_of(settings_document) if settings_document else None
+        self._settings = Standing(
+            Shelf(self._parse_settings, find), {SETTINGS: known} if known else None
+        )
+        self._dotenv = Standing(Shelf(parsing.dotenv, find))
+        self.agents = Standing(Shelf(parsing.agent, find), agents)
+        self.knowledge = Standing(Shelf(parsing.knowledge, find))
+        self.stores = Standing(Shelf(parsing.store, find))
+        self.connections = Standing(Shelf(parsing.connection, find))
+
+    def update(self, found: Scan, *, stamp: int, missing: bool) -> None:
+        """Read what changed. With `missing`, what has no file is not believed to be deleted:
+        the volume may be away."""
+        folders = {name: list(files.values()) for name, files in found.connections.items()}
+        if not found.settings and not missing:
+            self.settings_document = None
+        for standing, files in (
+            (self._settings, single(found.settings)),
+            (self._dotenv, single(found.dotenv)),
+            (self.agents, each_of(found, "agents")),
+            (self.knowledge, each_of(found, "knowledge")),
+            (self.stores, each_of(found, "stores")),
+            (self.connections, folders),
+        ):
+            if missing and not files:
+                standing.keep()
+            else:
+                standing.update(files, now=stamp)
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        """`amodal.json`, or what holds without one."""
+        return next(iter(self._settings.values.values()), WorkspaceSettings())
+
+    @property
+    def dotenv(self) -> dict[str, str]:
+        """The variables of `.env`."""
+        return next(iter(self._dotenv.values.values()), dict[str, str]())
+
+    @property
+    def settings_broken(self) -> tuple[Problem, ...]:
+        """What is wrong with an `amodal.json` that never was right."""
+        broken = self._settings.problems if self._settings.broken else ()
+        return tuple(each for each in broken if each.severity == "error")
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with any of them, kind by kind."""
+        kinds = (
+            self._settings,
+            self._dotenv,
+            self.agents,
+            self.knowledge,
+            self.stores,
+            self.connections,
+        )
+        return [problem for each in kinds for problem in each.problems]
+
+    def _parse_settings(self, file: str, files: parsing.Files) -> Parsed[WorkspaceSettings]:
+        parsed = parsing.settings(file, files)
+        if parsed.value is not None:
+            self.settings_document = document_of(files[file])
+        return parsed
+
+
+def single(found: Found | None) -> dict[str, list[Found]]:
+    """A file that there is at most one of, as a shelf takes it."""
+    return {found.file: [found]} if found else {}
+
+
+def each_of(found: Scan, folder: str) -> dict[str, list[Found]]:
+    """The files of a folder whose every file is one definition, as a shelf takes them."""
+    return {file: [each] for file, each in found.singles[folder].items()}
