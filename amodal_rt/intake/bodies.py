@@ -57,6 +57,14 @@ def parse_body(body: bytes, content_type: str | None) -> object:
     return text
 
 
+def load_json(body: bytes) -> object:
+    """The JSON value that a body is, within the bounds of what can be kept. Raises ValueError."""
+    try:
+        return _load(body.removeprefix(BOM_UTF8).decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def _decode(body: bytes, content_type: str | None) -> str | None:
     found = _CHARSET.search(content_type) if content_type else None
     charset = _CHARSETS.get(found[1].lower()) if found else _UTF_8

@@ -31,6 +31,11 @@ def _may_keep(name: str) -> bool:
     return bool(_KEPT_SHAPE.fullmatch(name)) and not _SECRET.search(name)
 
 
+def is_secret(name: str) -> bool:
+    """Whether a header or attribute of that name, in lower case, may hold a proof."""
+    return _SECRET.search(name) is not None
+
+
 class Headers:
     """Headers by lower-case name, repeated ones kept apart."""
 
@@ -49,6 +54,10 @@ class Headers:
         """The first value of `name`, which is given in lower case, or None."""
         values = self._values.get(name)
         return values[0] if values else None
+
+    def beginning(self, start: str) -> Mapping[str, list[str]]:
+        """All values of the headers whose names begin with `start`, which is in lower case."""
+        return {name: each for name, each in self._values.items() if name.startswith(start)}
 
     def compressed(self) -> bool:
         """Whether the body is not the bytes that were signed but a coding of them."""
