@@ -100,21 +100,29 @@ class TriggerConnections(Protocol):
 
     async def list_types(self, connection: Connection) -> list[RemoteType]:
         """What the server can watch for. Raises NotFoundError (`no_triggers`) when it does not
-        implement the binding, UnavailableError when it is not there."""
+        implement the binding, UnavailableError when it is not there or makes no sense."""
         ...
 
     async def configure(
         self,
         connection: Connection,
         *,
+        watcher: str,
         type: str,
         params: Mapping[str, str],
         callback: tuple[str, str] | None,
     ) -> None:
         """Begin to watch, calling back at the URL with the token of `callback`; None ends it.
 
-        Raises ConflictError (`trigger_refused`) when the server said no, UnavailableError when
-        it cannot be reached, TimeoutError when it did not answer within five seconds: then it
-        may or may not watch.
+        `watcher` tells this trigger apart from its siblings, to servers that keep one callback
+        for each of those who ask. Raises NotFoundError (`no_triggers`), ConflictError
+        (`trigger_refused`) when the server said no, UnavailableError when it cannot be reached,
+        TimeoutError when no answer came within five seconds, or the server went away over it:
+        then it may or may not watch.
         """
+        ...
+
+    def life(self, connection: Connection) -> str | None:
+        """Which life of its server watches: another text once that was started anew, None while
+        it does not run, and always "" where nobody can tell."""
         ...

@@ -1,8 +1,9 @@
 """MCP servers, started when first needed and kept warm between runs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Protocol
 
 from amodal_rt.clock import Clock
@@ -43,6 +44,8 @@ class McpPool:
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._silent: dict[str, tuple[str, float]] = {}
         self._failed: dict[str, tuple[str, str]] = {}
+        self._births = count(1)
+        self._lives: dict[tuple[str, int], int] = {}
 
     async def open_all(
         self, connections: Sequence[Connection], environment: Environment, *, depth: int = 0
@@ -80,7 +83,27 @@ class McpPool:
                 await self._retire(server)
             fresh = await self._start(opening)
             self._servers[place] = (opening.key, fresh)
+            self._lives[place] = next(self._births)
             return fresh
+
+    async def open_apart(
+        self, connection: Connection, environment: Environment, *, headers: Mapping[str, str]
+    ) -> McpServer:
+        """A session of its own with a server that is reached over HTTP, which the caller closes.
+
+        `headers` are sent besides the connection's own, which win. Raises UnavailableError.
+        """
+        opening = opening_of(connection, environment)
+        own = {name.lower() for name in opening.headers}
+        more = {name: value for name, value in headers.items() if name.lower() not in own}
+        return await self._start(replace(opening, headers={**opening.headers, **more}))
+
+    def life(self, name: str) -> int | None:
+        """Which child process serves runs that nothing started: another number once it was
+        started anew, None while there is none."""
+        place = (name, 0)
+        _, server = self._servers.get(place, ("", None))
+        return self._lives[place] if server is not None and server.alive else None
 
     def alive(self, name: str) -> bool:
         """Whether a server of that connection is up."""
