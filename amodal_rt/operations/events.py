@@ -13,7 +13,7 @@ from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import QUEUE_FULL, RUNS_PENDING, Caller, Ledger, Signals
-from amodal_rt.triggers.matching import starts_for
+from amodal_rt.triggers.matching import Matching
 
 _log = Log("webhooks")
 
@@ -44,7 +44,7 @@ class Events:
         self._facts = facts
         self._signals = signals
         self._clock = clock
-        self._ids = ids
+        self._matching = Matching(ids)
 
     async def accept_webhook(self, request: RawRequest) -> Answer:
         """The answer of specification §4.2. Raises UnavailableError when nothing is durable."""
@@ -74,12 +74,8 @@ class Events:
         return shapes.event_in_full(found)
 
     async def _commit(self, verified: Verified) -> Answer:
-        starts, missed = starts_for(
-            verified.event,
-            verified.snapshot,
-            self._facts.current,
-            ids=self._ids,
-            now=self._clock.now(),
+        starts, missed = self._matching.starts_for(
+            verified.event, verified.snapshot, self._facts.current, now=self._clock.now()
         )
         try:
             receipt = await self._ledger.accept(

@@ -26,7 +26,7 @@ from amodal_rt.ports import (
     ScheduleState,
     Versions,
 )
-from amodal_rt.triggers.starts import pause_rule
+from amodal_rt.triggers.holds import hold_on
 
 NEAR = timedelta(seconds=30)
 """How far from the instant that was asked about a refused request is still told of."""
@@ -211,9 +211,11 @@ class Why:
         if definition.automation.status is Lifecycle.DRAFT:
             rule = f"status draft in {definition.place('/status')}: its schedule does not count"
             return "not_counted", "draft", rule
-        paused = pause_rule(definition, self._facts.of(definition.automation.name))
-        if paused:
-            return "due", "paused", f"{due}; it would be skipped as it stands: {paused}"
+        facts = self._facts.of(definition.automation.name)
+        hold = hold_on(definition, facts, self._catalogue.snapshot().identities)
+        if hold:
+            rule = f"{due}; it would be skipped as it stands: {hold.rule}"
+            return "due", hold.reason.value, rule
         return "due", None, due
 
 

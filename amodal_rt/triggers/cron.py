@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -21,7 +21,6 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import (
     RUNS_PENDING,
     SNAPSHOT,
-    AutomationFacts,
     Catalogue,
     FactLedger,
     RunLedger,
@@ -33,6 +32,7 @@ from amodal_rt.ports import (
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
 from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
 from amodal_rt.triggers.given_up import GivenUp
+from amodal_rt.triggers.holds import Holds
 from amodal_rt.triggers.missed import wishes_of
 from amodal_rt.triggers.readying import Readying
 from amodal_rt.triggers.recounting import Recounting
@@ -100,7 +100,7 @@ class Scheduler:
         self._given_up = GivenUp(ledger, ids)
         self._aside: dict[Key, tuple[Armed, float]] = {}
         self._asked_others = clock.monotonic()
-        self._facts: Mapping[str, AutomationFacts] = {}
+        self._holds = Holds()
         self._version: int | None = None
         self.looked_at = clock.monotonic()
         """When it last looked for due slots: every few seconds while all is well."""
@@ -190,7 +190,7 @@ class Scheduler:
         left = await self._standing.left(snapshot, names)
         if lost := [each for each in left if not each.living and not self._has_ruled(each.state)]:
             await self._read_facts()
-            await self._given_up.record(lost, self._facts, self._clock.now())
+            await self._given_up.record(lost, self._holds, self._clock.now())
         await self._standing.forget(left)
 
     def _has_ruled(self, state: ScheduleState) -> bool:
@@ -219,9 +219,10 @@ class Scheduler:
         """Whether an automation is paused counts at the instant of its slot, and another node
         may have paused it."""
         facts = await self._fact_ledger.automation_facts()
+        holds = Holds(facts, self._catalogue.snapshot().identities)
         # What was made ready was made under the same object.
-        if facts != self._facts:
-            self._facts = facts
+        if holds != self._holds:
+            self._holds = holds
 
     def _changed(self, snapshot: Snapshot) -> list[tuple[str, Definition | None]]:
         """Automations whose live version is another than before; at first, all of them."""
@@ -329,8 +330,8 @@ class Scheduler:
         while due:
             asked: list[Asked] = []
             for number, armed in enumerate(due, start=1):
-                ready = self._readying.take(armed, self._facts, now)
-                wishes = wishes_of(armed, self._facts, now, self._ids) if ready is None else ready
+                ready = self._readying.take(armed, self._holds, now)
+                wishes = wishes_of(armed, self._holds, now, self._ids) if ready is None else ready
                 asked.append((armed, wishes))
                 if ready is None:
                     await self._take_turns(number)
@@ -394,7 +395,7 @@ class Scheduler:
             armed = self._armed.get(key)
             if armed is not None and armed.next_at == at and not armed.late:
                 self._readying.keep(
-                    armed, self._facts, wishes_of(armed, self._facts, at, self._ids)
+                    armed, self._holds, wishes_of(armed, self._holds, at, self._ids)
                 )
             await self._take_turns(number)
 

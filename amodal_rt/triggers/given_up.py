@@ -1,6 +1,6 @@
 """Slots of schedules that went away while nobody ruled on them: changed, or without a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,10 +9,10 @@ from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
-from amodal_rt.ports import AutomationFacts, RunLedger, ScheduleState, Versions
+from amodal_rt.ports import RunLedger, ScheduleState, Versions
+from amodal_rt.triggers.holds import Holds
 from amodal_rt.triggers.missed import Due, given_up
 from amodal_rt.triggers.standing import Left
-from amodal_rt.triggers.starts import pause_rule
 
 CHANGED = "its schedule was changed while no daemon ran"
 DELETED = "its file, or this schedule in it, went away while no daemon ran"
@@ -28,9 +28,7 @@ class GivenUp:
         self.versions: Versions | None = None
         self._ids = ids
 
-    async def record(
-        self, left: Sequence[Left], facts: Mapping[str, AutomationFacts], now: datetime
-    ) -> None:
+    async def record(self, left: Sequence[Left], holds: Holds, now: datetime) -> None:
         """Their slots up to `now`, as one row each; what is on record already stays."""
         for each in left:
             known = await self._known(each.state)
@@ -45,7 +43,7 @@ class GivenUp:
                 after=state.ruled,
                 now=now,
                 fresh=timedelta(0),
-                paused=pause_rule(definition, facts.get(state.automation)),
+                hold=holds.on(definition),
             )
             await self._admit(due, CHANGED if each.replaced else DELETED)
 

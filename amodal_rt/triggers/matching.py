@@ -7,43 +7,166 @@ other, so that pauses, depth and filters mean the same on every road.
 from collections.abc import Mapping
 from datetime import datetime
 
+from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.event import Event
+from amodal_rt.domain.glob import fits
+from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.run import SkippedReason, Start
-from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.domain.trigger import EventCondition, TriggerKind
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.ids import Ids
 from amodal_rt.ports import AutomationFacts
-from amodal_rt.triggers.starts import depth_rule, pause_rule, start_for_event
+from amodal_rt.triggers.holds import Hold, hold_on
+from amodal_rt.triggers.index import EventIndex, watched_by_server
+from amodal_rt.triggers.starts import depth_rule, start_for_event
+from amodal_rt.triggers.wanting import is_wanted, judge_wanted
 
 
-def starts_for(
+class Matching:
+    """Answers from the newest snapshot that it was asked about.
+
+    An automation that cannot run at all is no match, and a run is never started twice by one
+    event, however many of an automation's conditions it fits.
+    """
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._read: tuple[Snapshot, EventIndex] | None = None
+
+    def starts_for(
+        self,
+        event: Event,
+        snapshot: Snapshot,
+        facts: Mapping[str, AutomationFacts],
+        *,
+        now: datetime,
+    ) -> tuple[list[Start], int]:
+        """The starts of all automations that the event is addressed to or matches, those that
+        are ruled out included, and how many that wait for events it missed."""
+        if event.address is not None:
+            return self._addressed(event, event.address, snapshot, facts, now), 0
+        index = self._index(snapshot)
+        identities = snapshot.identities
+        starts: list[Start] = []
+        matched: str | None = None
+        for watch in index.waiting_for(event.type):
+            definition = watch.definition
+            name = definition.automation.name
+            if name == matched or not is_wanted(watch.condition.wanted, event, identities):
+                continue
+            # One automation's conditions stand together, so that the last name is enough.
+            matched = name
+            hold = _hold(
+                event, definition, facts.get(name), index.own_accounts, identities
+            ) or _gate_hold(definition, event)
+            starts.append(self._start(definition, TriggerKind.EVENT, event, hold, identities, now))
+        return starts, index.count - len(starts)
+
+    def wants(self, type: str, snapshot: Snapshot) -> bool:
+        """Whether any automation waits for events of the type, whatever else it asks of them."""
+        return bool(self._index(snapshot).waiting_for(type))
+
+    def _addressed(
+        self,
+        event: Event,
+        name: str,
+        snapshot: Snapshot,
+        facts: Mapping[str, AutomationFacts],
+        now: datetime,
+    ) -> list[Start]:
+        definition = snapshot.find(name)
+        if definition is None:
+            return []
+        kind = road_of(event, definition, snapshot)
+        own, identities = self._index(snapshot).own_accounts, snapshot.identities
+        hold = _hold(event, definition, facts.get(name), own, identities)
+        unwanted = None if hold else unwanted_rule(kind, event, definition, identities)
+        if unwanted is not None:
+            hold = Hold(SkippedReason.FILTERED, unwanted)
+        hold = hold or _gate_hold(definition, event)
+        return [self._start(definition, kind, event, hold, identities, now)]
+
+    def _start(
+        self,
+        definition: Definition,
+        kind: TriggerKind,
+        event: Event,
+        hold: Hold | None,
+        identities: Identities,
+        now: datetime,
+    ) -> Start:
+        return start_for_event(
+            definition, kind, event, ids=self._ids, now=now, hold=hold, identities=identities
+        )
+
+    def _index(self, snapshot: Snapshot) -> EventIndex:
+        if self._read is None or self._read[0] is not snapshot:
+            self._read = snapshot, EventIndex(snapshot)
+        return self._read[1]
+
+
+def road_of(event: Event, definition: Definition, snapshot: Snapshot) -> TriggerKind:
+    """How an addressed event came: to the automation's own URL, or by an MCP server that calls
+    back about one of its triggers."""
+    if definition.automation.webhook is None:
+        return TriggerKind.EVENT
+    fitting = any(fits(each.event, event.type) for each in conditions_of(definition))
+    by_server = fitting and watched_by_server(event.type, snapshot)
+    return TriggerKind.EVENT if by_server else TriggerKind.WEBHOOK
+
+
+def conditions_of(definition: Definition) -> list[EventCondition]:
+    """Every condition of its event triggers, in file order."""
+    return [each for trigger in definition.automation.events for each in trigger.conditions]
+
+
+def gate_rule(definition: Definition, event: Event) -> str | None:
+    """Which rule of a gate that needs no read stops the event, in words; None when none does."""
+    gate = definition.automation.gate
+    if gate is None or gate.read is not None or gate.filter is None:
+        return None
+    if algebra.passes(gate.filter, event.data):
+        return None
+    return f"when: {algebra.judge(gate.filter, event.data).rule}"
+
+
+def unwanted_rule(
+    kind: TriggerKind, event: Event, definition: Definition, identities: Identities
+) -> str | None:
+    """Why an event that is addressed to the automation is not one that it wants."""
+    if kind is TriggerKind.WEBHOOK:
+        webhook = definition.automation.webhook
+        if webhook is None or is_wanted(webhook.wanted, event, identities):
+            return None
+        return judge_wanted(webhook.wanted, event, identities).rule
+    rules: list[str] = []
+    for condition in conditions_of(definition):
+        if not fits(condition.event, event.type):
+            continue
+        verdict = judge_wanted(condition.wanted, event, identities)
+        if verdict.passes:
+            return None
+        rules.append(verdict.rule)
+    return "; ".join(rules) or f"no trigger waits for {event.type}"
+
+
+def _hold(
     event: Event,
-    snapshot: Snapshot,
-    facts: Mapping[str, AutomationFacts],
-    *,
-    ids: Ids,
-    now: datetime,
-) -> tuple[list[Start], int]:
-    """The starts of all automations that the event is addressed to or matches, and how many
-    it missed. An automation that cannot run at all is no match."""
-    if event.address is None:
-        return [], len(snapshot.automations)
-    definition = snapshot.find(event.address)
-    if definition is None:
-        return [], 0
-    skip, rule = _ruling(event, definition, facts.get(event.address))
-    start = start_for_event(
-        definition, TriggerKind.WEBHOOK, event, ids=ids, now=now, skip=skip, rule=rule
-    )
-    return [start], 0
-
-
-def _ruling(
-    event: Event, definition: Definition, facts: AutomationFacts | None
-) -> tuple[SkippedReason | None, str | None]:
-    too_deep = depth_rule(event.depth, event.actor)
+    definition: Definition,
+    facts: AutomationFacts | None,
+    own_accounts: frozenset[str],
+    identities: Identities,
+) -> Hold | None:
+    too_deep = depth_rule(event.depth, event.actor or event.cause)
     if too_deep:
-        return SkippedReason.DEPTH_LIMIT, too_deep
-    paused = pause_rule(definition, facts)
-    return (SkippedReason.PAUSED, paused) if paused else (None, None)
+        return Hold(SkippedReason.DEPTH_LIMIT, too_deep)
+    if event.actor in own_accounts:
+        rule = f"{event.actor} is an account of our own: what it causes starts nothing"
+        return Hold(SkippedReason.OWN_EVENT, rule)
+    return hold_on(definition, facts, identities)
+
+
+def _gate_hold(definition: Definition, event: Event) -> Hold | None:
+    stopped = gate_rule(definition, event)
+    return Hold(SkippedReason.FILTERED, stopped) if stopped else None

@@ -1,6 +1,6 @@
 """What becomes of slots that are due: started, caught up, or recorded as skipped."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,10 +10,10 @@ from amodal_rt.domain.automation import CatchUpPolicy, Definition
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import CronTrigger, TriggerKind
 from amodal_rt.ids import Ids
-from amodal_rt.ports import AutomationFacts
 from amodal_rt.triggers.arming import FRESH, Armed
-from amodal_rt.triggers.starts import pause_rule
+from amodal_rt.triggers.holds import Hold, Holds
 
+PAUSED = Hold(SkippedReason.PAUSED, "paused")
 _CATCH_UP_AT_MOST = 10_000
 
 
@@ -21,8 +21,8 @@ _CATCH_UP_AT_MOST = 10_000
 class Due:
     """The slots of one schedule in `(after, now]`, and what may be done about them.
 
-    `fresh` is how old a slot may be to count as reached rather than missed; `paused` is the
-    rule that holds the automation back, or None. `only` is the one slot there is, where the
+    `fresh` is how old a slot may be to count as reached rather than missed; `hold` is
+    what holds the automation back, or None. `only` is the one slot there is, where the
     caller knows: thousands that are due at once need no calendar then.
     """
 
@@ -31,27 +31,24 @@ class Due:
     after: datetime
     now: datetime
     fresh: timedelta
-    paused: str | None
+    hold: Hold | None
     only: datetime | None = None
 
 
-def wishes_of(
-    armed: Armed, facts: Mapping[str, AutomationFacts], now: datetime, ids: Ids
-) -> list[Start]:
+def wishes_of(armed: Armed, holds: Holds, now: datetime, ids: Ids) -> list[Start]:
     """What a schedule wants for its slots up to `now` that are not on record."""
     definition, after = armed.definition, armed.ruled
-    known = facts.get(definition.automation.name)
+    known = holds.facts.get(definition.automation.name)
     resumed = known.resumed_at if known and not known.paused else None
     wishes: list[Start] = []
     if resumed is not None and armed.next_at is not None and armed.next_at <= resumed <= now:
         # It was resumed before anybody looked: what fell due until then was skipped.
-        wishes = starts(_due(armed, after, resumed, paused="paused"), ids)
+        wishes = starts(_due(armed, after, resumed, PAUSED), ids)
         after = resumed
-    paused = pause_rule(definition, known)
-    return wishes + starts(_due(armed, after, now, paused=paused), ids)
+    return wishes + starts(_due(armed, after, now, holds.on(definition)), ids)
 
 
-def _due(armed: Armed, after: datetime, now: datetime, *, paused: str | None) -> Due:
+def _due(armed: Armed, after: datetime, now: datetime, hold: Hold | None) -> Due:
     alone = armed.following is None or armed.following > now
     return Due(
         definition=armed.definition,
@@ -59,7 +56,7 @@ def _due(armed: Armed, after: datetime, now: datetime, *, paused: str | None) ->
         after=after,
         now=now,
         fresh=timedelta(0) if armed.late else FRESH,
-        paused=paused,
+        hold=hold,
         only=armed.next_at if alone and after == armed.ruled else None,
     )
 
@@ -72,8 +69,8 @@ def starts(due: Due, ids: Ids) -> list[Start]:
         whole = schedule.stretch(due.trigger.schedule, due.after, due.now)
     if whole is None:
         return []
-    if due.paused is not None:
-        return [_skipped(due, ids, whole, SkippedReason.PAUSED, due.paused)]
+    if due.hold is not None:
+        return [_skipped(due, ids, whole, due.hold.reason, due.hold.rule)]
     if whole.count == 1 and due.now - whole.last <= due.fresh:
         return [_run(due, ids, whole.last, TriggerKind.CRON, None)]
     return list(_missed(due, ids, whole))
@@ -97,8 +94,8 @@ def given_up(due: Due, ids: Ids, why: str) -> list[Start]:
     whole = schedule.stretch(due.trigger.schedule, due.after, due.now)
     if whole is None:
         return []
-    if due.paused is not None:
-        return [_skipped(due, ids, whole, SkippedReason.PAUSED, due.paused)]
+    if due.hold is not None:
+        return [_skipped(due, ids, whole, due.hold.reason, due.hold.rule)]
     return [_skipped(due, ids, whole, SkippedReason.MISSED, why)]
 
 
@@ -158,6 +155,7 @@ def _run(due: Due, ids: Ids, slot: datetime, kind: TriggerKind, rule: str | None
         on_limit=limits.over(kind),
         starts_per_hour=limits.starts_per_hour,
         payload={"scheduled_at": iso(slot)},
+        requester=due.definition.automation.run_as,
         scheduled_for=slot,
         schedule_key=due.trigger.key,
         door="cron",

@@ -3,13 +3,20 @@
 from dataclasses import replace
 from datetime import datetime
 
-from amodal_rt.domain.automation import Automation, Definition, Lifecycle
+from amodal_rt.domain.automation import Automation, Definition, OnLimit
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.event import Event
+from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ids import Ids
-from amodal_rt.ports import MAXIMUM_DEPTH, AutomationFacts, Caller
+from amodal_rt.ports import MAXIMUM_DEPTH, Caller
+from amodal_rt.triggers.holds import Hold
+from amodal_rt.triggers.keys import Keys, keys_for, order_key
+
+NO_KEYS = Keys()
+MEMBER = "member:"
+"""What an actor begins with that came through one of our own doors."""
 
 
 def start_for(
@@ -23,7 +30,8 @@ def start_for(
     caller: Caller | None = None,
     rehearse: bool = False,
 ) -> Start:
-    """A start that nothing has ruled out: what a person asks for, also while paused."""
+    """A start that nothing has ruled out: what a person asks for, also while paused. Requester
+    is `runAs`, else who asks."""
     automation = definition.automation
     return Start(
         run_id=ids.run(),
@@ -37,7 +45,7 @@ def start_for(
         starts_per_hour=automation.limits.starts_per_hour,
         event_id=event_id,
         payload=payload,
-        requester=caller.actor if caller else None,
+        requester=automation.run_as or (caller.actor if caller else None),
         actor=caller.actor if caller else None,
         door=caller.door if caller else None,
         rehearse=rehearse,
@@ -59,11 +67,14 @@ def start_for_event(
     *,
     ids: Ids,
     now: datetime,
-    skip: SkippedReason | None,
-    rule: str | None,
+    hold: Hold | None = None,
+    identities: Identities | None = None,
 ) -> Start:
-    """A start that an event causes. Depth is the event's: it was counted from its cause."""
+    """A start that an event causes, ruled out already with `hold`. Depth is the event's: it was
+    counted from its cause. Requester is `runAs`, else the member behind the event's actor."""
     automation = definition.automation
+    # What never runs must not take its place among those of its keys.
+    keys = NO_KEYS if hold else keys_for(automation, event)
     # Not made from a plain one: accepting a webhook would make every start twice.
     return Start(
         run_id=ids.run(),
@@ -73,15 +84,39 @@ def start_for_event(
         definition=definition.hash,
         created_at=now,
         concurrency=automation.limits.concurrency,
-        on_limit=automation.limits.over(kind),
+        on_limit=on_limit_for(automation, kind),
         starts_per_hour=automation.limits.starts_per_hour,
         event_id=event.id,
         depth=event.depth,
+        requester=automation.run_as or member_behind(event.actor, identities),
         actor=event.actor,
         door=kind.value,
-        skip=skip,
-        rule=rule,
+        conversation_key=keys.conversation,
+        order_key=order_key(event) if keys.conversation is not None else None,
+        idempotency_key=keys.idempotency,
+        coalesce=keys.coalesce,
+        fault=keys.fault,
+        skip=hold.reason if hold else None,
+        rule=hold.rule if hold else None,
     )
+
+
+def on_limit_for(automation: Automation, kind: TriggerKind) -> OnLimit:
+    """What a start by an event does over the limit: of a conversation nothing is passed over."""
+    if automation.conversation_key is not None and automation.limits.on_limit is None:
+        return OnLimit.QUEUE
+    return automation.limits.over(kind)
+
+
+def member_behind(actor: str | None, identities: Identities | None) -> str | None:
+    """The member that an event's actor is, or None."""
+    if actor is None:
+        return None
+    if actor.startswith(MEMBER):
+        id = actor.removeprefix(MEMBER)
+        return id if identities is None or identities.is_member(id) else None
+    found = identities.find(actor) if identities else None
+    return found.id if found else None
 
 
 def depth_rule(depth: int, by: str | None) -> str | None:
@@ -90,19 +125,3 @@ def depth_rule(depth: int, by: str | None) -> str | None:
         return None
     caused = f", caused by {by}" if by else ""
     return f"a chain of events is at most {MAXIMUM_DEPTH} deep; this one is {depth}{caused}"
-
-
-def pause_rule(definition: Definition, facts: AutomationFacts | None) -> str | None:
-    """Why the automation may not start by itself now, in words; None when it may.
-
-    The stricter of file and ledger holds.
-    """
-    if facts is not None and facts.paused:
-        return "paused" + (f": {facts.paused_reason}" if facts.paused_reason else "")
-    return _file_rule(definition, definition.automation)
-
-
-def _file_rule(definition: Definition, automation: Automation) -> str | None:
-    if automation.status is Lifecycle.ACTIVE:
-        return None
-    return f"status {automation.status} in {definition.place('/status')}"

@@ -6,7 +6,7 @@ from typing import Any
 from amodal_rt.domain.event import DedupKey, Event
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ports import RUNS_PENDING, Caller
-from amodal_rt.triggers.matching import starts_for
+from amodal_rt.triggers.matching import Matching
 from amodal_rt.triggers.starts import start_for
 
 CALLER = Caller(actor="ada", door="cli")
@@ -25,7 +25,7 @@ async def webhook(simulation: Any, node: Any, name: str, key: str) -> None:
         address=name,
     )
     facts = await node.ledger.automation_facts()
-    starts, missed = starts_for(event, node.shelf.snapshot(), facts, ids=node.ids, now=now)
+    starts, missed = Matching(node.ids).starts_for(event, node.shelf.snapshot(), facts, now=now)
     receipt = await node.ledger.accept(
         event, dedup=DedupKey(endpoint=name, keys=(key,)), starts=starts, missed=missed,
         queue_limit=200,

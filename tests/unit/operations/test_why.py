@@ -169,9 +169,7 @@ async def test_an_event_is_found_by_its_id_and_by_its_senders(desk: Desk, why: W
         id=desk.ids.event(), type="webhook.received", source="/webhooks/a", data=None,
         time=NOW, received_at=NOW, address="a", delivery_id="72d3162e-cc78-11e3",
     )  # fmt: skip
-    start = start_for_event(
-        found, TriggerKind.WEBHOOK, event, ids=desk.ids, now=NOW, skip=None, rule=None
-    )
+    start = start_for_event(found, TriggerKind.WEBHOOK, event, ids=desk.ids, now=NOW)
     await desk.ledger.accept(event, dedup=None, starts=[start], queue_limit=10)
 
     row = await _one(why, event.id)

@@ -8,7 +8,7 @@ from amodal_rt.domain.event import Event
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.ids import SystemIds
 from amodal_rt.ports import AutomationFacts
-from amodal_rt.triggers.matching import starts_for
+from amodal_rt.triggers.matching import Matching
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EVENT = Event(
@@ -25,7 +25,8 @@ EVENT = Event(
 def rule_on(definition, event=EVENT, facts=None):
     state = AutomationState(name="hook", file=definition.file, definition=definition)
     snapshot = Snapshot(version=1, automations={"hook": state})
-    starts, missed = starts_for(event, snapshot, facts or {}, ids=SystemIds(SystemClock()), now=NOW)
+    matching = Matching(SystemIds(SystemClock()))
+    starts, missed = matching.starts_for(event, snapshot, facts or {}, now=NOW)
     assert missed == 0
     (start,) = starts
     return start
@@ -67,6 +68,6 @@ def test_an_automation_that_cannot_run_is_not_started(make):
     state = AutomationState(name="other", file=definition.file, definition=definition)
     snapshot = Snapshot(version=1, automations={"other": state})
 
-    starts, _ = starts_for(EVENT, snapshot, {}, ids=SystemIds(SystemClock()), now=NOW)
+    starts, _ = Matching(SystemIds(SystemClock())).starts_for(EVENT, snapshot, {}, now=NOW)
 
     assert starts == []

@@ -1,0 +1,88 @@
+"""Who waits for which type of event: one look instead of one for each automation."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.connection import Protocol
+from amodal_rt.domain.glob import fits, is_glob
+from amodal_rt.domain.trigger import EventCondition
+from amodal_rt.domain.workspace import Snapshot
+
+REMEMBERED = 1_024
+"""Types of which it is remembered who waits for them: senders choose how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One condition of one automation. `place` is where it stands among all of them."""
+
+    place: int
+    definition: Definition
+    condition: EventCondition
+
+
+class EventIndex:
+    """The conditions of every automation that can run now, by the type that they ask for.
+
+    A glob is compared with each type once, however many automations name it.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        exact: dict[str, list[Watch]] = {}
+        globs: dict[str, list[Watch]] = {}
+        count = 0
+        for place, (definition, condition) in enumerate(_conditions(snapshot)):
+            event = condition.event
+            waiting = (globs if is_glob(event) else exact).setdefault(event, [])
+            waiting.append(Watch(place, definition, condition))
+        for name in snapshot.automations:
+            definition = snapshot.find(name)
+            count += bool(definition and definition.automation.events)
+        self.count = count
+        """How many automations wait for any event at all."""
+        self.own_accounts = own_accounts(snapshot)
+        """Those that this runtime itself acts as, elsewhere."""
+        self._exact: Mapping[str, list[Watch]] = exact
+        self._globs: Mapping[str, list[Watch]] = globs
+        self._known: OrderedDict[str, tuple[Watch, ...]] = OrderedDict()
+
+    def waiting_for(self, type: str) -> tuple[Watch, ...]:
+        """Every condition that asks for the type, in the order of automations and files."""
+        known = self._known.get(type)
+        if known is not None:
+            self._known.move_to_end(type)
+            return known
+        found = list(self._exact.get(type, ()))
+        for glob, watches in self._globs.items():
+            if fits(glob, type):
+                found += watches
+        found.sort(key=lambda each: each.place)
+        self._known[type] = watches = tuple(found)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return watches
+
+
+def own_accounts(snapshot: Snapshot) -> frozenset[str]:
+    """The accounts of integrations and connections: what they cause, we caused."""
+    accounts = {each for one in snapshot.integrations.values() for each in one.own_accounts}
+    accounts |= {each.account for each in snapshot.connections.values() if each.account}
+    return frozenset(accounts)
+
+
+def watched_by_server(type: str, snapshot: Snapshot) -> bool:
+    """Whether events of the type are an MCP server's: `<connection>.<its own type>`."""
+    name, dot, _ = type.partition(".")
+    connection = snapshot.connections.get(name) if dot else None
+    return connection is not None and connection.protocol is Protocol.MCP
+
+
+def _conditions(snapshot: Snapshot) -> Iterator[tuple[Definition, EventCondition]]:
+    for name in sorted(snapshot.automations):
+        definition = snapshot.find(name)
+        for trigger in definition.automation.events if definition else ():
+            for condition in trigger.conditions:
+                assert definition is not None, "it has triggers"
+                yield definition, condition
