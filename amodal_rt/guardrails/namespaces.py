@@ -15,7 +15,7 @@ RUNTIME = frozenset(
 )
 """First words of what the runtime itself says. What others alone can know (`thread.*`, `email.*`,
 `context.*`) is theirs to send."""
-PROVIDERS = frozenset(each.value for each in SignatureScheme) - {"hmac-sha256"}
+PROVIDERS = frozenset(each.value for each in SignatureScheme) - {"hmac-sha256", "custom"}
 """First words of what providers say and sign."""
 _OWN_SOURCES = ("automations", "connections", "integrations", "runtime", "webhooks")
 LONGEST_TYPE = 256

@@ -33,8 +33,17 @@ def test_every_provider_is_spoken_for(provider: object) -> None:
 
 @pytest.mark.parametrize(
     "type",
-    ["automation.run.failed", "agent_session.started", "connector.connected", "credential.updated"]
-    + ["delivery.dead", "webhook.received", "Automation.paused", "crm.deal.won", "deploys.done"],
+    [
+        "automation.run.failed",
+        "agent_session.started",
+        "connector.connected",
+        "credential.updated",
+        "delivery.dead",
+        "webhook.received",
+        "Automation.paused",
+        "crm.deal.won",
+        "deploys.done",
+    ],
 )
 def test_nobody_else_says_what_they_say(type: str) -> None:
     assert speaker(type)
@@ -42,8 +51,16 @@ def test_nobody_else_says_what_they_say(type: str) -> None:
 
 @pytest.mark.parametrize(
     "type",
-    ["deploy.finished", "thread.created", "email.received", "context.ingestion.failed"]
-    + ["githubs.event", "automations.event", "shop.order", "my.github.event"],
+    [
+        "deploy.finished",
+        "thread.created",
+        "email.received",
+        "context.ingestion.failed",
+        "githubs.event",
+        "automations.event",
+        "shop.order",
+        "my.github.event",
+    ],
 )
 def test_anybody_may_say_what_is_nobodys(type: str) -> None:
     assert speaker(type) is None
