@@ -20,6 +20,7 @@ from amodal_rt.errors import InvalidError
 
 ReadPrompt = Callable[[str], str]
 
+_WORK = ("prompt", "messages", "inputTemplate", "input_template")
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -115,7 +116,7 @@ def _with_prompt(document: Document, read_prompt: ReadPrompt) -> tuple[Document,
     """`promptFile` replaced by its text: a version must not change behind its hash."""
     key = document.name(("promptFile",))
     path = document.value.get(key)
-    said = any(document.value.get(each) is not None for each in ("prompt", "messages"))
+    said = any(document.value.get(each) is not None for each in _WORK)
     if not isinstance(path, str) or not path.strip() or said:
         return document, None
     problem = None

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
+from amodal_rt.definitions.filtering import FilterField
+from amodal_rt.definitions.gate_file import CoalesceShape, GateField
 from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
     Duration,
@@ -139,7 +141,9 @@ class DeliveryShape(FileShape):
     template: Annotated[
         str | None, described("Liquid over the result; becomes `message` in the payload.")
     ] = None
-    when: Annotated[NotYet, later("A filter over the result: false sends nothing.")] = None
+    when: Annotated[
+        FilterField, described("A filter over `{result, data}`: what it stops is not sent.")
+    ] = None
 
 
 class FailureAlertShape(FileShape):
@@ -296,8 +300,13 @@ class AutomationShape(DefaultsShape):
         Annotated[list[MessageShape], BeforeValidator(_as_messages), Field(min_length=1)] | None,
         described("A conversation instead of a prompt; the user's is last."),
     ] = None
-    input_template: Annotated[NotYet, later("The prompt as a Liquid template.")] = None
-    instructions: Annotated[NotYet, later("Instructions that go with `inputTemplate`.")] = None
+    input_template: Annotated[
+        Filled | None,
+        described("The prompt as strict Liquid; what the event says prints as JSON."),
+    ] = None
+    instructions: Annotated[
+        Filled | None, described("Instructions that go with `inputTemplate`; Liquid too.")
+    ] = None
     workflow: Annotated[NotYet, later("The workflow that runs.")] = None
     config: Annotated[NotYet, later("Another word for `workflow`.")] = None
     config_id: Annotated[NotYet, later("Another word for `workflow`.")] = None
@@ -337,10 +346,20 @@ class AutomationShape(DefaultsShape):
     ] = False
     writes: Annotated[NotYet, later("Which writes exactly.")] = None
 
-    conversation_key: Annotated[NotYet, later("Which conversation an event belongs to.")] = None
-    idempotency_key: Annotated[NotYet, later("What makes two events the same one.")] = None
-    coalesce: Annotated[NotYet, later("How events close together become one run.")] = None
-    when: Annotated[NotYet, later("A gate before the model.")] = None
+    conversation_key: Annotated[
+        Filled | None,
+        described("Liquid: runs of one key follow one another, in the order of their events."),
+    ] = None
+    idempotency_key: Annotated[
+        Filled | None, described("Liquid: one key starts one run in seven days.")
+    ] = None
+    coalesce: Annotated[
+        CoalesceShape | None, described("How events close together become one run.")
+    ] = None
+    when: Annotated[
+        GateField,
+        described("A gate before the model: a filter of the event's data, or a read."),
+    ] = None
     expect: Annotated[NotYet, later("Checks on the result.")] = None
     run_as: Annotated[NotYet, later("In whose name it runs.")] = None
     run_as_user: Annotated[NotYet, later("Another word for `runAs`.")] = None

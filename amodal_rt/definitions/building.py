@@ -15,12 +15,11 @@ from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
 from amodal_rt.definitions.words import nearest, shown
+from amodal_rt.definitions.working import Working
 from amodal_rt.domain.automation import (
-    AgentWork,
     Automation,
     CatchUp,
     CatchUpPolicy,
-    ChatMessage,
     Lifecycle,
     Limits,
     OnLimit,
@@ -40,6 +39,7 @@ class Builder:
         self._problems: list[Problem] = []
         self._targets = Targets(settings.targets, self.complain)
         self._triggering = Triggering(document, self.complain)
+        self._working = Working(document, self.complain)
 
     @property
     def secrets(self) -> set[str]:
@@ -59,7 +59,10 @@ class Builder:
 
     def automation(self, stem: str, shape: AutomationShape) -> Automation | None:
         """The automation, or None when anything was wrong."""
-        work = self._work(shape)
+        work = self._working.work(shape)
+        gate, coalesce = self._working.gate(shape), self._working.coalesce(shape.coalesce)
+        conversation_key = self._working.template(shape.conversation_key, ("conversationKey",))
+        idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
         title = self._title(shape)
         delivery = self._delivery(shape.delivery)
@@ -94,6 +97,10 @@ class Builder:
                 backoff=timedelta(seconds=shape.retry.backoff_seconds),
                 after_writes=shape.retry.after_writes,
             ),
+            conversation_key=conversation_key,
+            idempotency_key=idempotency_key,
+            coalesce=coalesce,
+            gate=gate,
             status=Lifecycle(shape.status),
         )
 
@@ -109,39 +116,6 @@ class Builder:
             self.complain("missing_key", "title is missing", hint=f"for example {example}")
         return " ".join((title or "").split())
 
-    def _work(self, shape: AutomationShape) -> AgentWork | None:
-        given = [
-            key
-            for key, value in (
-                ("prompt", shape.prompt),
-                ("messages", shape.messages),
-                ("promptFile", shape.prompt_file),
-            )
-            if value is not None
-        ]
-        if len(given) != 1:
-            names = " and ".join(self._document.name((key,)) for key in given[:2])
-            self.complain(
-                "one_of",
-                f"{names} say twice what runs" if names else "nothing says what runs",
-                given[1:2],
-                hint="give exactly one of prompt, promptFile, messages",
-            )
-            return None
-        if shape.prompt is not None:
-            return AgentWork(messages=(ChatMessage("user", shape.prompt),))
-        messages = tuple(ChatMessage(each.role, each.content) for each in shape.messages or ())
-        if messages[-1].role != "user":
-            last = len(messages) - 1
-            self.complain(
-                "bad_messages",
-                f"messages[{last}] is the last message, so its role must be user",
-                ("messages", last, "role"),
-                hint="the last message is the prompt",
-            )
-            return None
-        return AgentWork(messages=messages)
-
     def _delivery(self, shape: DeliveryShape | None) -> Delivery | None:
         if shape is None:
             return None
@@ -151,7 +125,7 @@ class Builder:
             hint = "Liquid, as in {{ result }}"
             message = f"delivery.template: {wrong}"
             self.complain("bad_template", message, ("delivery", "template"), hint=hint)
-        return Delivery(targets=targets, template=shape.template)
+        return Delivery(targets=targets, template=shape.template, when=shape.when)
 
     def _alert(self, shape: FailureAlertShape | None) -> FailureAlert | None:
         if shape is None:

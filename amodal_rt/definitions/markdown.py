@@ -6,7 +6,7 @@ from amodal_rt.definitions.positions import place_of
 from amodal_rt.definitions.source import SourceError, decode, refusal
 from amodal_rt.domain.problem import Problem
 
-_WORK = ("prompt", "promptFile", "prompt_file", "messages")
+_WORK = ("prompt", "promptFile", "prompt_file", "messages", "inputTemplate", "input_template")
 
 
 def read(raw: bytes, file: str) -> Document:

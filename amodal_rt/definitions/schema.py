@@ -14,6 +14,11 @@ from amodal_rt.definitions.words import snake
 Schema = dict[str, Any]
 
 _LISTED = frozenset({"model", "secret", "targets", "messages"})
+_FILTER: Schema = {
+    "type": "object",
+    "not": {"required": ["connection"]},
+    "description": "A filter over the event's data.",
+}
 _TEXT = {
     "ScheduleShape": "A cron expression.",
     "TargetShape": "The name of a target in `amodal.json`.",
@@ -30,11 +35,17 @@ _FIRST = (
     "prompt",
     "promptFile",
     "messages",
+    "inputTemplate",
+    "instructions",
     "schedule",
     "timezone",
     "trigger",
     "triggers",
     "webhookAuth",
+    "conversationKey",
+    "idempotencyKey",
+    "coalesce",
+    "when",
     "agent",
     "model",
     "temperature",
@@ -89,6 +100,8 @@ def _schema(shape: type[BaseModel], title: str) -> dict[str, object]:
         if name in definitions:
             short = {"type": "string", "minLength": 1, "description": text}
             definitions[name] = {"anyOf": [short, definitions[name]]}
+    if "GateShape" in definitions:
+        definitions["GateShape"] = {"anyOf": [_FILTER, definitions["GateShape"]]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **made}
 
 

@@ -24,8 +24,8 @@ _AUTOMATION = """
 `[a-z0-9][a-z0-9_-]{0,63}`. A file is strict: an unknown key is an error that suggests the nearest
 one. At most 256 KiB are read.
 
-Exactly one key says what runs: `prompt`, `promptFile` or `messages`. A trigger comes from
-`schedule`, `trigger` or the list `triggers`; without any it is `manual`.
+Exactly one key says what runs: `prompt`, `promptFile`, `messages` or `inputTemplate`. A trigger
+comes from `schedule`, `trigger` or the list `triggers`; without any it is `manual`.
 
 A `.md` file that begins with `---` holds these keys as front matter (YAML 1.2, no aliases), and
 its body is the prompt. `amodal-rt convert FILE` prints the JSON form. For the JSON Schema:

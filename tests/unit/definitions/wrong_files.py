@@ -349,16 +349,14 @@ DELIVERY = {
 }  # fmt: skip
 
 LATER = (
-    "inputTemplate instructions workflow config config_id command params filter eventConditions "
-    "actors inputSchema prefills invokeAuth profile writes conversationKey idempotencyKey coalesce "
-    "when expect runAs run_as_user createdBy acknowledge"
+    "workflow config config_id command params filter eventConditions "
+    "actors inputSchema prefills invokeAuth profile writes "
+    "expect runAs run_as_user createdBy acknowledge"
 ).split()
 NOT_YET = {
     **{f"later: {name}": key(f'"{name}": {{}}', "not_yet", f"{name} is not built yet",
                              "take the key away") for name in LATER},
     "later: propose": key('"writeEnabled": "propose"', "not_yet", "propose", "read-only"),
-    "later: delivery.when": key('"delivery": {"targets": ["reports"], "when": {}}', "not_yet",
-                                "delivery.when is not built yet", at=(4, 39)),
     "later: limits.maxCostUsd": key('"limits": {"maxCostUsd": 5}', "not_yet", "limits.maxCostUsd",
                                     at=(4, 13)),
     "later: limits.maxCostUsdPerDay": key('"limits": {"max_cost_usd_per_day": 5}', "not_yet",
