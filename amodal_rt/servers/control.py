@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import socket
-import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,17 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.why import Why
-from amodal_rt.ports import Caller
-from amodal_rt.servers.peers import may_control, peer_uid, user_name
+from amodal_rt.servers.control_requests import (
+    UID,
+    body_of,
+    caller_of,
+    id_of,
+    limit_of,
+    name_of,
+    number_of,
+    text_of,
+)
+from amodal_rt.servers.peers import may_control, peer_uid
 
 _log = Log("control")
 _silence = logging.getLogger("amodal_rt.control.wire")
@@ -51,7 +59,6 @@ _STATUS: Mapping[str, int] = {
     "timed_out": 504,
     "internal": 500,
 }
-_UID: web.RequestKey[int] = web.RequestKey("uid", int)
 _Answer = Callable[[web.Request], Awaitable[object]]
 
 
@@ -137,23 +144,25 @@ class _Door:
     def reads(self) -> Mapping[str, _Answer]:
         return {
             "/v1/status": self._status,
-            "/v1/automations": lambda r: self._verbs.automations.list_all(_caller(r)),
-            "/v1/automations/{name}": lambda r: self._verbs.automations.show(_caller(r), _name(r)),
+            "/v1/automations": lambda r: self._verbs.automations.list_all(caller_of(r)),
+            "/v1/automations/{name}": lambda r: self._verbs.automations.show(
+                caller_of(r), name_of(r)
+            ),
             "/v1/automations/{name}/why": self._why,
             "/v1/runs": self._runs,
-            "/v1/runs/{id}": lambda r: self._verbs.runs.show(_caller(r), _id(r)),
+            "/v1/runs/{id}": lambda r: self._verbs.runs.show(caller_of(r), id_of(r)),
             "/v1/events": self._events,
-            "/v1/events/{id}": lambda r: self._verbs.events.show(_caller(r), _id(r)),
+            "/v1/events/{id}": lambda r: self._verbs.events.show(caller_of(r), id_of(r)),
             "/v1/deliveries": self._deliveries,
-            "/v1/deliveries/{id}": lambda r: self._verbs.deliveries.show(_caller(r), _id(r)),
-            "/v1/connections": lambda r: self._verbs.connections.list_all(_caller(r)),
+            "/v1/deliveries/{id}": lambda r: self._verbs.deliveries.show(caller_of(r), id_of(r)),
+            "/v1/connections": lambda r: self._verbs.connections.list_all(caller_of(r)),
             "/v1/connections/{name}/tools": lambda r: self._verbs.connections.tools(
-                _caller(r), _name(r)
+                caller_of(r), name_of(r)
             ),
-            "/v1/nodes": lambda r: self._verbs.nodes.list_all(_caller(r)),
-            "/v1/stores": lambda r: self._verbs.stores.list_all(_caller(r)),
+            "/v1/nodes": lambda r: self._verbs.nodes.list_all(caller_of(r)),
+            "/v1/stores": lambda r: self._verbs.stores.list_all(caller_of(r)),
             "/v1/stores/{name}": lambda r: self._verbs.stores.show(
-                _caller(r), _name(r), limit=_limit(r, 100)
+                caller_of(r), name_of(r), limit=limit_of(r, 100)
             ),
         }
 
@@ -162,19 +171,25 @@ class _Door:
         return {
             "/v1/automations/pause": self._pause_all,
             "/v1/automations/{name}/pause": self._pause,
-            "/v1/automations/{name}/resume": lambda r: automations.resume(_caller(r), _name(r)),
-            "/v1/automations/{name}/activate": lambda r: automations.activate(_caller(r), _name(r)),
-            "/v1/automations/{name}/reset": lambda r: automations.reset(_caller(r), _name(r)),
+            "/v1/automations/{name}/resume": lambda r: automations.resume(caller_of(r), name_of(r)),
+            "/v1/automations/{name}/activate": lambda r: automations.activate(
+                caller_of(r), name_of(r)
+            ),
+            "/v1/automations/{name}/reset": lambda r: automations.reset(caller_of(r), name_of(r)),
             "/v1/automations/{name}/rotate-url": lambda r: automations.rotate_url(
-                _caller(r), _name(r)
+                caller_of(r), name_of(r)
             ),
             "/v1/automations/{name}/trigger": self._trigger,
-            "/v1/runs/{id}/cancel": lambda r: runs.cancel(_caller(r), _id(r)),
-            "/v1/runs/{id}/replay": lambda r: runs.replay(_caller(r), _id(r), cause=self._cause(r)),
+            "/v1/runs/{id}/cancel": lambda r: runs.cancel(caller_of(r), id_of(r)),
+            "/v1/runs/{id}/replay": lambda r: runs.replay(
+                caller_of(r), id_of(r), cause=self._cause(r)
+            ),
             "/v1/deliveries/retry": self._retry_all,
-            "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(_caller(r), _id(r)),
+            "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(
+                caller_of(r), id_of(r)
+            ),
             "/v1/connections/{name}/test": lambda r: self._verbs.connections.test(
-                _caller(r), _name(r)
+                caller_of(r), name_of(r)
             ),
         }
 
@@ -182,9 +197,9 @@ class _Door:
         """JSON Lines as they are written; with `follow=1` until the run has ended."""
         query = request.query
         batches = self._verbs.runs.journal(
-            _caller(request),
-            _id(request),
-            after=_number(query.get("after")),
+            caller_of(request),
+            id_of(request),
+            after=number_of(query.get("after")),
             follow=query.get("follow") in ("1", "true"),
         )
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -202,15 +217,15 @@ class _Door:
 
     async def _runs(self, request: web.Request) -> object:
         return await self._verbs.runs.list_all(
-            _caller(request),
+            caller_of(request),
             automation=request.query.get("automation"),
             status=asked.run_status(request.query.get("status")),
             since=asked.instant(request.query.get("since"), now=self._verbs.clock.now()),
-            limit=_limit(request),
+            limit=limit_of(request),
         )
 
     async def _events(self, request: web.Request) -> object:
-        caller, limit = _caller(request), _limit(request)
+        caller, limit = caller_of(request), limit_of(request)
         if request.query.get("rejected") in ("1", "true"):
             return await self._verbs.events.rejections(caller, limit=limit)
         automation = request.query.get("automation")
@@ -219,37 +234,39 @@ class _Door:
     async def _deliveries(self, request: web.Request) -> object:
         status = asked.choice(DeliveryStatus, request.query.get("status"), what="status")
         return await self._verbs.deliveries.list_all(
-            _caller(request), status=status, limit=_limit(request)
+            caller_of(request), status=status, limit=limit_of(request)
         )
 
     async def _retry_all(self, request: web.Request) -> object:
-        body = await _body(request)
+        body = await body_of(request)
         return await self._verbs.deliveries.retry_all(
-            _caller(request), since=_text(body, "since"), target=_text(body, "target")
+            caller_of(request), since=text_of(body, "since"), target=text_of(body, "target")
         )
 
     async def _why(self, request: web.Request) -> object:
-        await self._verbs.automations.require_known(_name(request))
+        await self._verbs.automations.require_known(name_of(request))
         return await self._verbs.why.explain(
-            _caller(request),
-            _name(request),
+            caller_of(request),
+            name_of(request),
             at=request.query.get("at"),
-            limit=_limit(request, 20),
+            limit=limit_of(request, 20),
         )
 
     async def _pause(self, request: web.Request) -> object:
-        reason = _text(await _body(request), "reason")
-        return await self._verbs.automations.pause(_caller(request), _name(request), reason=reason)
+        reason = text_of(await body_of(request), "reason")
+        return await self._verbs.automations.pause(
+            caller_of(request), name_of(request), reason=reason
+        )
 
     async def _pause_all(self, request: web.Request) -> object:
-        reason = _text(await _body(request), "reason")
-        return await self._verbs.automations.pause_all(_caller(request), reason=reason)
+        reason = text_of(await body_of(request), "reason")
+        return await self._verbs.automations.pause_all(caller_of(request), reason=reason)
 
     async def _trigger(self, request: web.Request) -> object:
-        body = await _body(request)
+        body = await body_of(request)
         return await self._verbs.automations.trigger(
-            _caller(request),
-            _name(request),
+            caller_of(request),
+            name_of(request),
             payload=body.get("payload"),
             rehearse=body.get("rehearse") is True,
             cause=self._cause(request),
@@ -271,7 +288,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise DeniedError(
                 "the control socket answers its own user and root alone", code="not_your_daemon"
             )
-        request[_UID] = uid
+        request[UID] = uid
         return await handler(request)
     except AmodalError as error:
         return _refused(error)
@@ -305,52 +322,3 @@ def _json(answer: _Answer) -> Handler:
         return _respond(await answer(request))
 
     return respond
-
-
-def _caller(request: web.Request) -> Caller:
-    # Root may say for whom it asks (`sudo`); anybody else here is this daemon's own user.
-    said = urllib.parse.unquote(request.headers.get("X-Actor", ""))
-    actor = "".join(each for each in said if each.isprintable())[:64]
-    return Caller(actor=actor or user_name(request[_UID]), door="cli")
-
-
-def _name(request: web.Request) -> str:
-    return request.match_info["name"]
-
-
-def _id(request: web.Request) -> str:
-    return request.match_info["id"]
-
-
-def _limit(request: web.Request, default: int = 50) -> int:
-    return asked.limit(request.query.get("limit"), default=default)
-
-
-def _number(text: str | None) -> int:
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdigit():
-        raise InvalidError(f"{text!r} is no sequence", code="bad_sequence")
-    return int(text)
-
-
-async def _body(request: web.Request) -> Mapping[str, object]:
-    content = await request.read()
-    if not content:
-        return {}
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        raise InvalidError("the body is not JSON", code="bad_body") from None
-    if body is None:
-        return {}
-    if not isinstance(body, dict):
-        raise InvalidError("the body is not a JSON object", code="bad_body")
-    return body  # pyright: ignore[reportUnknownVariableType]
-
-
-def _text(body: Mapping[str, object], key: str) -> str | None:
-    value = body.get(key)
-    if value is not None and not isinstance(value, str):
-        raise InvalidError(f"{key} is not a text", code="bad_body")
-    return value or None

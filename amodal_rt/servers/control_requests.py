@@ -1,0 +1,71 @@
+"""What a request over the control socket asks with."""
+
+import json
+import urllib.parse
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from amodal_rt.errors import InvalidError
+from amodal_rt.operations import asked
+from amodal_rt.ports import Caller
+from amodal_rt.servers.peers import user_name
+
+UID: web.RequestKey[int] = web.RequestKey("uid", int)
+"""The user at the other end of the socket."""
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Who asks, as the audit trail keeps it."""
+    # Root may say for whom it asks (`sudo`); anybody else here is this daemon's own user.
+    said = urllib.parse.unquote(request.headers.get("X-Actor", ""))
+    actor = "".join(each for each in said if each.isprintable())[:64]
+    return Caller(actor=actor or user_name(request[UID]), door="cli")
+
+
+def name_of(request: web.Request) -> str:
+    """The `{name}` of the route."""
+    return request.match_info["name"]
+
+
+def id_of(request: web.Request) -> str:
+    """The `{id}` of the route."""
+    return request.match_info["id"]
+
+
+def limit_of(request: web.Request, default: int = 50) -> int:
+    """How many rows are wanted. Raises InvalidError (`bad_limit`)."""
+    return asked.limit(request.query.get("limit"), default=default)
+
+
+def number_of(text: str | None) -> int:
+    """A sequence, 0 where none is given. Raises InvalidError (`bad_sequence`)."""
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit():
+        raise InvalidError(f"{text!r} is no sequence", code="bad_sequence")
+    return int(text)
+
+
+async def body_of(request: web.Request) -> Mapping[str, object]:
+    """The JSON object of the body, empty where there is none. Raises InvalidError."""
+    content = await request.read()
+    if not content:
+        return {}
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        raise InvalidError("the body is not JSON", code="bad_body") from None
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise InvalidError("the body is not a JSON object", code="bad_body")
+    return body  # pyright: ignore[reportUnknownVariableType]
+
+
+def text_of(body: Mapping[str, object], key: str) -> str | None:
+    """A text of the body, or None. Raises InvalidError (`bad_body`)."""
+    value = body.get(key)
+    if value is not None and not isinstance(value, str):
+        raise InvalidError(f"{key} is not a text", code="bad_body")
+    return value or None
