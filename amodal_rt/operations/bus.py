@@ -1,0 +1,277 @@
+"""The verbs of the bus: what programs and people say that happened."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.run import Start
+from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
+from amodal_rt.guardrails.namespaces import speaker_from, speaker_of
+from amodal_rt.ids import Ids
+from amodal_rt.intake import cloudevents
+from amodal_rt.intake.cloudevents import CloudEvent
+from amodal_rt.logs import Log
+from amodal_rt.operations import asked, shapes
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import (
+    QUEUE_FULL,
+    RUNS_PENDING,
+    Caller,
+    Catalogue,
+    Ledger,
+    Receipt,
+    RunRef,
+    Signals,
+)
+from amodal_rt.triggers.matching import Matching
+
+CLI_SOURCE = "/cli"
+"""Where an event comes from that somebody emits without saying."""
+REPLAY_OF = "ce-replayof"
+"""Which event a replay is of, among the headers of the new one."""
+
+_TOGETHER = 50
+_log = Log("events")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who says that something happened. `may_impersonate`: its word counts for providers and
+    the runtime too. `headers` are what is kept of its request."""
+
+    actor: str
+    may_impersonate: bool = False
+    cause: Cause | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class EventBus:
+    """Takes events in, and starts old ones again: committed before it answers."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        facts: KnownFacts,
+        matching: Matching,
+        *,
+        signals: Signals,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._facts = facts
+        self._matching = matching
+        self._signals = signals
+        self._clock = clock
+        self._ids = ids
+
+    async def take(self, sender: Sender, sent: Sequence[CloudEvent]) -> list[Document]:
+        """Commit what a program sends; one receipt each, in order.
+
+        Raises DeniedError (`reserved_type`) before anything is committed, and UnavailableError
+        when not all could be: those that were are duplicates when they are sent again.
+        """
+        for place, each in enumerate(sent):
+            self._require_own_word(sender, each, f"events[{place}]: " if len(sent) > 1 else "")
+        receipts: list[Receipt] = []
+        for begin in range(0, len(sent), _TOGETHER):
+            # Together they share a commit; all at once they would keep webhooks waiting.
+            asks = (self._take(sender, each) for each in sent[begin : begin + _TOGETHER])
+            answers = await asyncio.gather(*asks, return_exceptions=True)
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+                receipts.append(answer)
+        return [_receipt(each) for each in receipts]
+
+    async def emit(
+        self, caller: Caller, body: Mapping[str, object], *, cause: Cause | None = None
+    ) -> Document:
+        """Say that something happened: `type`, and if given `data`, `subject`, `source`, `id`,
+        `time`. What a run asks for speaks for no provider and not for the runtime.
+
+        Raises InvalidError (`bad_event`), DeniedError (`reserved_type`), UnavailableError.
+        """
+        known = {"type", "data", "subject", "source", "id", "time"}
+        if unknown := sorted(body.keys() - known):
+            raise InvalidError(f"an event has no {unknown[0]!r}", code="bad_event")
+        said = {"source": CLI_SOURCE, "id": self._ids.event(), **_given(body)}
+        event = cloudevents.parse_document({"specversion": "1.0", **said})
+        sender = Sender(actor=f"member:{caller.actor}", may_impersonate=cause is None, cause=cause)
+        (receipt,) = await self.take(sender, [event])
+        await self._audit("event.emitted", str(receipt["event_id"]), caller, {"type": event.type})
+        return receipt
+
+    async def replay(
+        self, caller: Caller, event_id: str, *, again: bool, cause: Cause | None = None
+    ) -> Document:
+        """Start what the event starts by the files of now.
+
+        Automations that have a run of it are `skipped/duplicate`. With `again` it counts as a
+        new event, under an id of its own, which says whose replay it is.
+
+        Raises NotFoundError, UnavailableError.
+        """
+        found = await self._ledger.find_event(event_id)
+        if found is None:
+            raise asked.missing("event", event_id)
+        depth = max(found.event.depth, cause.depth + 1 if cause else 0)
+        event = replace(found.event, depth=depth)
+        if again:
+            event = self._afresh(event)
+            refs = (await self._accept(event, None)).runs
+        else:
+            starts, _ = self._starts(event)
+            refs = tuple(await self._ledger.replay(event_id, starts=starts))
+            if refs:
+                self._signals.notify(RUNS_PENDING)
+        await self._audit("event.replayed", event_id, caller, {"again": again})
+        return {
+            "event_id": event.id,
+            "replay_of": event_id if again else None,
+            "runs": [_ref(each) for each in refs],
+        }
+
+    async def show_cloud_event(self, caller: Caller, event_id: str) -> Document:
+        """One event as a CloudEvent: the shape in which events are handed on. Raises
+        NotFoundError."""
+        found = await self._ledger.find_event(event_id)
+        if found is None:
+            raise asked.missing("event", event_id)
+        return cloudevents.document_of(found.event)
+
+    async def list_all(
+        self,
+        caller: Caller,
+        *,
+        automation: str | None = None,
+        type: str | None = None,
+        limit: int = 50,
+    ) -> list[Document]:
+        """Events with the runs that they led to, newest first; `*` in `type` stands for any
+        text."""
+        found = await self._ledger.list_events(limit=limit, automation=automation, type=type)
+        return [shapes.event(each) for each in found]
+
+    async def note_refusal(self, reason: str) -> None:
+        """Count a request that was not taken, for `ops events list --rejected`."""
+        refused = Rejection(
+            endpoint=cloudevents.ENDPOINT, automation=None, reason=reason, at=self._clock.now()
+        )
+        try:
+            await self._ledger.reject(refused)
+        except AmodalError as error:
+            # The sender is refused either way, and must not be told to come again.
+            _log.warning("events.rejection_lost", code=error.code, reason=reason)
+
+    def _require_own_word(self, sender: Sender, event: CloudEvent, where: str) -> None:
+        if sender.may_impersonate:
+            return
+        snapshot = self._catalogue.snapshot()
+        speaker = speaker_of(
+            event.type, connections=snapshot.connections, integrations=snapshot.integrations
+        )
+        wrong = f"type {event.type}" if speaker else f"source {event.source}"
+        speaker = speaker or speaker_from(event.source)
+        if speaker:
+            raise DeniedError(
+                f"{where}{wrong}: only {speaker} says so",
+                code="reserved_type",
+                hint="name it otherwise, or use a token with the scope manage",
+            )
+
+    async def _take(self, sender: Sender, sent: CloudEvent) -> Receipt:
+        now, cause = self._clock.now(), sender.cause
+        of_run = f"run:{cause.run_id}" if cause and cause.run_id else None
+        event = Event(
+            id=self._ids.event(),
+            type=sent.type,
+            source=sent.source,
+            subject=sent.subject,
+            data=sent.data,
+            time=sent.time or now,
+            received_at=now,
+            actor=of_run or sender.actor,
+            depth=cause.depth + 1 if cause else 0,
+            cause=cause.run_id if cause else None,
+            delivery_id=sent.id,
+            order=_order(sent),
+            headers={**(sender.headers or {}), **sent.kept},
+        )
+        return await self._accept(event, sent.dedup)
+
+    async def _accept(self, event: Event, dedup: DedupKey | None) -> Receipt:
+        starts, missed = self._starts(event)
+        try:
+            receipt = await self._ledger.accept(
+                event,
+                dedup=dedup,
+                starts=starts,
+                missed=missed,
+                queue_limit=self._catalogue.snapshot().settings.limits.queue,
+            )
+        except UnavailableError as error:
+            if error.code == "queue_full":
+                self._signals.notify(QUEUE_FULL)
+            raise
+        if receipt.runs and not receipt.duplicate:
+            self._signals.notify(RUNS_PENDING)
+        return receipt
+
+    def _starts(self, event: Event) -> tuple[list[Start], int]:
+        return self._matching.starts_for(
+            event, self._catalogue.snapshot(), self._facts.current, now=self._clock.now()
+        )
+
+    def _afresh(self, event: Event) -> Event:
+        # Where it stood among the events of its source is past: it would be stale there.
+        return replace(
+            event,
+            id=self._ids.event(),
+            received_at=self._clock.now(),
+            order=None,
+            headers={**event.headers, REPLAY_OF: event.id},
+        )
+
+    async def _audit(
+        self, action: str, subject: str, caller: Caller, data: Mapping[str, object]
+    ) -> None:
+        now = self._clock.now()
+        await self._ledger.audit(action, subject=subject, caller=caller, at=now, data=data)
+
+
+def _given(body: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _order(sent: CloudEvent) -> str | None:
+    # Always with milliseconds: "09:00:00Z" would sort after "09:00:00.500Z".
+    return sent.time.astimezone(UTC).isoformat(timespec="milliseconds") if sent.time else None
+
+
+def _receipt(receipt: Receipt) -> Document:
+    document: Document = {
+        "status": "duplicate" if receipt.duplicate else "accepted",
+        "event_id": receipt.event_id,
+        "runs": [_ref(each) for each in receipt.runs],
+    }
+    if receipt.duplicate:
+        hint = f"seen before; to start it again: ops events replay {receipt.event_id} --again"
+        document["hint"] = hint
+    return document
+
+
+def _ref(found: RunRef) -> Document:
+    return {
+        "run_id": found.run_id,
+        "automation": found.automation,
+        "status": found.status.value,
+        "reason": found.reason,
+    }

@@ -1,0 +1,64 @@
+"""Who may come in over TCP: the checks of every route that has no proof of its own."""
+
+from dataclasses import dataclass, field
+
+from amodal_rt.domain.token import Scope, Token
+from amodal_rt.guardrails.doors import bearer_of, host_allowed, origin_allowed
+from amodal_rt.intake.headers import Headers
+from amodal_rt.operations.address import Address
+from amodal_rt.operations.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turned:
+    """Why a request is not let in, as its sender may know it: nothing of what is inside.
+
+    `reason` is for the record."""
+
+    status: int
+    code: str
+    message: str
+    reason: str
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class TokenCheck:
+    """Judges by the tokens and addresses of the moment."""
+
+    def __init__(self, tokens: Tokens, address: Address) -> None:
+        self._tokens = tokens
+        self._address = address
+
+    def judge(self, headers: Headers, scope: Scope) -> Token | Turned:
+        """Whose request it is, if it may do what `scope` names."""
+        public, bound = self._address.public, self._address.bound
+        if not host_allowed(headers.all("host"), public):
+            return Turned(
+                status=403, code="bad_host", message="no such host here", reason="bad_host"
+            )
+        if not origin_allowed(headers.all("origin"), (public, bound)):
+            return Turned(
+                status=403,
+                code="bad_origin",
+                message="not from this origin",
+                reason="bad_origin",
+            )
+        secret = bearer_of(headers.all("authorization"))
+        token = self._tokens.find(secret) if secret else None
+        if token is None:
+            # One answer for no token, a wrong one and a revoked one: nothing is learned here.
+            return Turned(
+                status=401,
+                code="unauthorized",
+                message="a valid token is needed",
+                reason="bad_token" if secret else "no_token",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if not token.allows(scope):
+            return Turned(
+                status=403,
+                code="scope_missing",
+                message=f"the token lacks the scope {scope.value}",
+                reason=f"scope_missing: {token.name}",
+            )
+        return token
