@@ -6,7 +6,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from amodal_rt.cli import output as codes
-from amodal_rt.cli.commands import automations, keeping, local, nodes, outside, runs, up
+from amodal_rt.cli.commands import automations, bus, keeping, local, nodes, outside, runs, up
 from amodal_rt.cli.output import Output
 from amodal_rt.errors import InvalidError
 
@@ -54,6 +54,7 @@ def build() -> typer.Typer:
     up.add_to(root)
     local.add_to(root)
     keeping.add_to(root)
+    root.add_typer(bus.tokens(), name="tokens")
     root.add_typer(build_ops(), name="ops")
     return root
 

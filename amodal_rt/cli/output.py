@@ -13,9 +13,19 @@ OK, FAILED, USAGE, INVALID, NOT_FOUND, UNREACHABLE, AWAITING = 0, 1, 2, 3, 4, 5,
 """Exit codes of every command (specification §8)."""
 
 _BY_KIND = {"invalid": INVALID, "not_found": NOT_FOUND}
+_ASKED_WRONG = (
+    "usage",
+    "bad_limit",
+    "bad_status",
+    "bad_instant",
+    "bad_payload",
+    "bad_event",
+    "bad_name",
+    "bad_scope",
+)
 _BY_CODE = {
     "daemon_unreachable": UNREACHABLE,
-    **dict.fromkeys(("usage", "bad_limit", "bad_status", "bad_instant", "bad_payload"), USAGE),
+    **dict.fromkeys(_ASKED_WRONG, USAGE),
 }
 
 

@@ -3,6 +3,7 @@
 import json
 import urllib.parse
 from collections.abc import Mapping
+from typing import cast
 
 from aiohttp import web
 
@@ -69,3 +70,15 @@ def text_of(body: Mapping[str, object], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidError(f"{key} is not a text", code="bad_body")
     return value or None
+
+
+def texts_of(body: Mapping[str, object], key: str) -> list[str]:
+    """A list of texts of the body, empty where there is none. Raises InvalidError (`bad_body`)."""
+    value = body.get(key)
+    if value is None:
+        return []
+    found = cast("list[object]", value) if isinstance(value, list) else [None]
+    texts = [each for each in found if isinstance(each, str)]
+    if len(texts) != len(found):
+        raise InvalidError(f"{key} is no list of texts", code="bad_body")
+    return texts

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from amodal_rt.cli.commands import options
+from amodal_rt.cli.commands import bus, options
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.verbs import outside
 from amodal_rt.cli.verbs.door import Door
@@ -22,6 +22,7 @@ def groups() -> dict[str, typer.Typer]:
     events = typer.Typer(help="What happened outside.", no_args_is_help=True)
     events.command("list")(list_events)
     events.command("show")(show_event)
+    bus.add_events(events)
     connections = typer.Typer(help="What agents may reach.", no_args_is_help=True)
     connections.command("list")(list_connections)
     connections.command("tools")(list_tools)
@@ -92,6 +93,9 @@ def list_events(
         bool, typer.Option("--rejected", help="Requests that were refused instead.")
     ] = False,
     automation: Annotated[str | None, typer.Option(help="Only this automation's.")] = None,
+    type: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Only of this type, as in github.*")
+    ] = None,
     limit: options.Limit = 20,
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,
@@ -99,7 +103,7 @@ def list_events(
     """List events with the runs that they led to, newest first."""
     return use(
         lambda door: outside.list_events(
-            door, limit=limit, rejected=rejected, automation=automation
+            door, limit=limit, rejected=rejected, automation=automation, type=type
         ),
         as_json=as_json,
         workspace=workspace,
@@ -107,10 +111,19 @@ def list_events(
 
 
 def show_event(
-    event: _Id, as_json: options.AsJson = False, workspace: options.Workspace = None
+    event: _Id,
+    cloudevents: Annotated[
+        bool, typer.Option("--cloudevents", help="As a CloudEvent, as it is handed on.")
+    ] = False,
+    as_json: options.AsJson = False,
+    workspace: options.Workspace = None,
 ) -> int:
     """Show one event with its data."""
-    return use(lambda door: outside.show_event(door, event), as_json=as_json, workspace=workspace)
+    return use(
+        lambda door: outside.show_event(door, event, cloudevents=cloudevents),
+        as_json=as_json,
+        workspace=workspace,
+    )
 
 
 def list_connections(as_json: options.AsJson = False, workspace: options.Workspace = None) -> int:

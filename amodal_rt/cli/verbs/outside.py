@@ -76,9 +76,11 @@ def retry_deliveries(door: Door, *, since: str, target: str | None) -> int:
     return codes.OK
 
 
-def list_events(door: Door, *, limit: int, rejected: bool, automation: str | None) -> int:
+def list_events(
+    door: Door, *, limit: int, rejected: bool, automation: str | None, type: str | None = None
+) -> int:
     """Events with the runs that they led to, or the requests that were refused."""
-    params = wanted(limit=limit, automation=automation, rejected=1 if rejected else None)
+    params = wanted(limit=limit, automation=automation, type=type, rejected=1 if rejected else None)
     rows = door.daemon.get("/v1/events", params)
     if door.output.as_json:
         door.output.document(rows)
@@ -111,9 +113,10 @@ def _runs(row: Document) -> str:
     return ", ".join(shown) or "-"
 
 
-def show_event(door: Door, event_id: str) -> int:
-    """One event with its data."""
-    return _document(door, door.daemon.get(f"/v1/events/{event_id}"))
+def show_event(door: Door, event_id: str, *, cloudevents: bool = False) -> int:
+    """One event with its data, or as a CloudEvent."""
+    params = wanted(cloudevents=1 if cloudevents else None)
+    return _document(door, door.daemon.get(f"/v1/events/{event_id}", params))
 
 
 def list_connections(door: Door) -> int:
