@@ -126,6 +126,13 @@ def webhook(key: bytes, stem: str, rotation: int) -> str:
     return "auto_" + base32(digest[:10])
 
 
+def integration(key: bytes, name: str) -> str:
+    """`int_` + 16 characters: HMAC of the name under the workspace's key."""
+    # No stem holds a colon: no automation's webhook has this digest.
+    digest = hmac.new(key, f"integration:{name}".encode(), hashlib.sha256).digest()
+    return "int_" + base32(digest[:10])
+
+
 # Every accepted webhook makes two ids: pairs halve the steps.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 

@@ -30,6 +30,8 @@ from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.ids import Ids
 from amodal_rt.intake.endpoints import Endpoints
+from amodal_rt.intake.examining import Examiner
+from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.automations import Automations
@@ -155,6 +157,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     redactor = Redactor(KnownSecrets(workspace, secret_values, (webhook_key,), clock))
     egress = Egress(workspace.snapshot().settings.allow_private)
     endpoints = Endpoints(webhook_key.encode(), workspace, ledger)
+    integration_keys = IntegrationKeys(webhook_key.encode(), workspace)
     facts = KnownFacts(ledger, signals)
     address = Address(workspace, endpoints)
     causes = Causes(webhook_key.encode(), address.is_own)
@@ -169,7 +172,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
     executor = _executor(ground, egress, view, redactor, causes)
     control.engine = _engine(ground, executor, redactor)
-    intake = WebhookIntake(workspace, endpoints, causes, clock=clock, ids=ids)
+    examiner = Examiner(causes, clock=clock, ids=ids)
+    webhooks = WebhookIntake(workspace, endpoints, examiner)
+    integrations = IntegrationIntake(workspace, integration_keys, examiner)
     return House(
         ground=ground,
         redactor=redactor,
@@ -187,7 +192,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         watch=_watch(ground),
         automations=automations,
         runs=runs,
-        events=Events(intake, ledger, facts, signals=signals, clock=clock, ids=ids),
+        events=Events(
+            webhooks, integrations, ledger, facts, signals=signals, clock=clock, ids=ids
+        ),
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),

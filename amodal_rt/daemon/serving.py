@@ -191,6 +191,7 @@ class Daemon:
         tcp = TcpDoor(
             house.events.accept_webhook,
             lambda: self._is_ready(house.ground),
+            integrations=house.events.accept_integration,
             clock=self._plan.clock,
         )
         await tcp.open(listen)

@@ -2,7 +2,22 @@
 
 from dataclasses import dataclass
 
-from amodal_rt.domain.trigger import WebhookAuth
+from amodal_rt.domain.secret import Text
+from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
+
+SAYS_ACCOUNT = frozenset(
+    {
+        SignatureScheme.GITHUB,
+        SignatureScheme.SLACK,
+        SignatureScheme.STRIPE,
+        SignatureScheme.LINEAR,
+        SignatureScheme.TWILIO,
+        SignatureScheme.DISCORD,
+        SignatureScheme.SENTRY,
+        SignatureScheme.ZOOM,
+    }
+)
+"""Providers whose signed bodies say of which account they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,14 +27,17 @@ class Integration:
     `auth` holds the provider and its secrets. `account` is the external account (workspace,
     organisation, shop) that events must be of, None for any. `own_accounts` are those that this
     runtime itself acts as there (`github:acme-bot`): what they cause is `own_event`.
-    `endpoint_key` None: it is made of the workspace's key.
+    `endpoint_key` None: it is made of the workspace's key. `secrets` are the variables that it
+    needs.
     """
 
     name: str
     auth: WebhookAuth
     account: str | None = None
     own_accounts: tuple[str, ...] = ()
-    endpoint_key: str | None = None
+    endpoint_key: Text | None = None
     bytes: int = 1_048_576
     secrets: tuple[str, ...] = ()
     file: str = ""
+    title: str | None = None
+    description: str | None = None

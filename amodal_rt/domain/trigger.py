@@ -7,6 +7,7 @@ from enum import StrEnum
 from amodal_rt.domain.filter import Filter
 from amodal_rt.domain.params import Param
 from amodal_rt.domain.secret import Text
+from amodal_rt.domain.signing import CustomScheme
 
 
 class TriggerKind(StrEnum):
@@ -52,19 +53,22 @@ class SignatureScheme(StrEnum):
     SENTRY = "sentry"
     ZOOM = "zoom"
     STANDARD_WEBHOOKS = "standard-webhooks"
+    CUSTOM = "custom"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAuth:
     """The proof that a webhook must carry. Any one of `secrets` may have signed (rotation).
 
-    `header` is None for presets, which know theirs.
+    `header` is None for presets, which know theirs. `custom` belongs to the scheme `CUSTOM`
+    and is None for all others.
     """
 
     scheme: SignatureScheme
     secrets: tuple[Text, ...]
     header: str | None = None
     dedupe_header: str | None = None
+    custom: CustomScheme | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

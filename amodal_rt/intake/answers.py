@@ -2,7 +2,7 @@
 
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import AmodalError
-from amodal_rt.intake.webhooks import RETRY_AFTER_SECONDS, Answer, Refusal
+from amodal_rt.intake.requests import RETRY_AFTER_SECONDS, Answer, Refusal
 from amodal_rt.ports import Receipt
 
 
@@ -27,13 +27,32 @@ def received(receipt: Receipt) -> Answer:
         "run_id": run_id,
     }
     # A 4xx for a paused automation would make senders drop the subscription.
-    if run and run.status is RunStatus.SKIPPED:
+    if run and all(each.status is RunStatus.SKIPPED for each in receipt.runs):
         document |= {"status": "skipped", "reason": run.reason}
     return Answer(status=202, document=document)
 
 
+def broadcast(receipt: Receipt) -> Answer:
+    """As `received`, for an event that any number of automations may have heard: `run_id` is
+    the first run's, `run_ids` and `runs` name all of them."""
+    answer = received(receipt)
+    runs = [
+        {
+            "run_id": each.run_id,
+            "automation": each.automation,
+            "status": each.status.value,
+            "reason": each.reason,
+        }
+        for each in receipt.runs
+    ]
+    more = {"run_ids": [each.run_id for each in receipt.runs], "runs": runs}
+    return Answer(status=answer.status, document={**answer.document, **more})
+
+
 def refused(refusal: Refusal) -> Answer:
     """The refusal's own status and headers, and a body without its cause."""
+    if refusal.status == 202:
+        return Answer(status=202, document={"status": "skipped", "reason": refusal.code})
     return Answer(
         status=refusal.status,
         document={"error": {"code": refusal.code, "message": refusal.message}},

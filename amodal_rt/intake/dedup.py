@@ -7,9 +7,10 @@ from typing import cast
 from amodal_rt.domain.event import DedupKey
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.headers import Headers
+from amodal_rt.intake.providers import PROVIDERS, Provider, first_text
 
-GITHUB_DELIVERY = "x-github-delivery"
-ID_HEADERS = ("webhook-id", "idempotency-key", "x-webhook-id", GITHUB_DELIVERY)
+GITHUB_EVENT = "x-github-event"
+ID_HEADERS = ("webhook-id", "idempotency-key", "x-webhook-id", "x-github-delivery")
 """Where senders say which delivery this is, the most telling name first."""
 _LONGEST = 256
 _OF_WATCH = frozenset(
@@ -21,38 +22,54 @@ def delivery_id(auth: WebhookAuth | None, headers: Headers) -> str | None:
     """What the sender calls this delivery: 1 to 256 printable ASCII characters, or None."""
     if auth and auth.dedupe_header:
         return _printable(headers.first(auth.dedupe_header.lower()))
-    if auth and auth.scheme is SignatureScheme.GITHUB:
-        return _printable(headers.first(GITHUB_DELIVERY))
-    for name in ID_HEADERS:
+    row = PROVIDERS.get(auth.scheme) if auth else None
+    for name in row.id_headers if row else ID_HEADERS:
         if found := _printable(headers.first(name)):
             return found
     return None
 
 
 def key_for(
-    endpoint: str,
-    auth: WebhookAuth | None,
-    name: str | None,
-    event: str | None,
-    body: bytes,
-    data: object,
+    endpoint: str, auth: WebhookAuth | None, headers: Headers, body: bytes, data: object
 ) -> DedupKey | None:
-    """The keys of this delivery on `endpoint`; None when every such request is new.
-
-    `name` is its `delivery_id`, `event` what the unsigned header of GitHub calls it.
-    """
+    """The keys of this delivery on `endpoint`; None when every such request is new."""
+    name = delivery_id(auth, headers)
+    row = PROVIDERS.get(auth.scheme) if auth else None
     if auth and auth.dedupe_header:
         keys = [f"header:{_digest(name.encode())}"] if name else []
-    elif auth and auth.scheme is SignatureScheme.GITHUB:
-        keys = [f"delivery:{_digest(name.encode())}"] if name else []
-        # The delivery id is not signed: a replay may carry a fresh one, but the same body.
-        if not may_repeat(event, data):
-            keys.append(f"body:{_digest(body)}")
+    elif auth and auth.custom and auth.custom.dedup:
+        keys = _custom(auth, headers, body, data)
+    elif row:
+        keys = _by_row(row, name, headers, body, data)
     else:
         # Neither is proof alone: ids are reused by other bodies, bodies repeat by nature.
         both = _digest(name.encode() + b"\n" + body) if name else None
         keys = [f"request:{both}"] if both else []
     return DedupKey(endpoint=endpoint, keys=tuple(keys)) if keys else None
+
+
+def _by_row(
+    row: Provider, name: str | None, headers: Headers, body: bytes, data: object
+) -> list[str]:
+    if said := first_text(data, row.keys):
+        return [f"event:{_digest(said.encode('utf-8', 'replace'))}"]
+    keys = [f"delivery:{_digest(name.encode())}"] if name else []
+    if row.digested is None:
+        return keys
+    # The delivery id is not signed: a replay may carry a fresh one, but the same body.
+    if row is PROVIDERS[SignatureScheme.GITHUB] and may_repeat(headers.first(GITHUB_EVENT), data):
+        return keys
+    said = [headers.first(each) or "" for each in row.digested]
+    whole = b"\n".join([*(each.encode("utf-8", "replace") for each in said), body])
+    return [*keys, f"body:{_digest(whole)}"]
+
+
+def _custom(auth: WebhookAuth, headers: Headers, body: bytes, data: object) -> list[str]:
+    asked = auth.custom.dedup if auth.custom else None
+    if asked is None or asked == "digest":
+        return [f"body:{_digest(body)}"]
+    said = headers.first(asked.header) if asked.header else first_text(data, (asked.body,))
+    return [f"event:{_digest(said.encode('utf-8', 'replace'))}"] if said else []
 
 
 def may_repeat(event: str | None, data: object) -> bool:

@@ -1,58 +1,107 @@
-"""What a verified request is called: type, source, subject, actor of its event."""
+"""What a verified request is called: type, source, subject, actor and order of its event."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
+from amodal_rt.intake.bodies import parse_body
 from amodal_rt.intake.headers import Headers
+from amodal_rt.intake.providers import PROVIDERS, Part, Provider, first_text, type_of
 
-GITHUB_EVENT = "x-github-event"
 RECEIVED = "webhook.received"
 """The type of an own webhook whose sender no preset names."""
-_WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_LONGEST = 256
+_ANYBODY = Provider(name="webhook")
+_STAMP = re.compile(r"([0-9]{10})([0-9]{3})?(?:\.[0-9]{1,9})?")
+_OWN_NAMES = frozenset(
+    {SignatureScheme.STANDARD_WEBHOOKS, SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventName:
-    """The attributes that say what happened, where, to what and by whom."""
+    """The attributes that say what happened, where, to what, by whom and when.
+
+    `order` and `at` are as the source says; `account` is whose event it is there.
+    """
 
     type: str
     source: str
     subject: str | None = None
     actor: str | None = None
+    order: str | None = None
+    at: datetime | None = None
+    account: str | None = None
 
 
-def name_for(auth: WebhookAuth | None, stem: str, headers: Headers, data: object) -> EventName:
-    """`github.<event>.<action>` for GitHub, else `webhook.received` from `/webhooks/<stem>`."""
-    if auth and auth.scheme is SignatureScheme.GITHUB:
-        return _github(headers.first(GITHUB_EVENT), data)
-    return EventName(type=RECEIVED, source=f"/webhooks/{stem}")
+def provider_of(auth: WebhookAuth | None) -> Provider:
+    """The row of the sender, or what is known of a sender that no row knows."""
+    return PROVIDERS.get(auth.scheme, _ANYBODY) if auth else _ANYBODY
 
 
-def _github(event: str | None, data: object) -> EventName:
-    parts = ["github", _word(event) or "unknown"]
-    if action := _word(_text(data, "action")):
-        parts.append(action)
-    login = _text(data, "sender", "login")
+def unwrapped(auth: WebhookAuth | None, data: object) -> object:
+    """The data itself, where the sender puts all of it as JSON into one field of a form."""
+    field = provider_of(auth).wrapped
+    fields = _object(data)
+    text = fields.get(field) if field else None
+    if len(fields) != 1 or not isinstance(text, str):
+        return data
+    return parse_body(text.encode("utf-8", "replace"), "application/json")
+
+
+def webhook_name(auth: WebhookAuth | None, stem: str, headers: Headers, data: object) -> EventName:
+    """Of a request to an automation's own URL: as its provider calls it, else
+    `webhook.received` from `/webhooks/<stem>`, or `webhook.…` where it can be asked."""
+    place = f"/webhooks/{stem}"
+    if auth is None or auth.scheme is SignatureScheme.HMAC_SHA256:
+        return EventName(type=RECEIVED, source=place)
+    if auth.scheme in _OWN_NAMES:
+        return _named(auth, "webhook", place, headers, data)
+    row = provider_of(auth)
+    return _named(auth, row.name, row.name, headers, data)
+
+
+def integration_name(auth: WebhookAuth, name: str, headers: Headers, data: object) -> EventName:
+    """Of a request to an integration: `<provider>.…` from `/integrations/<name>`. Where the
+    scheme is not one provider's own, the integration's name stands for the provider's."""
+    first = name if auth.scheme in _OWN_NAMES else provider_of(auth).name
+    return _named(auth, first, f"/integrations/{name}", headers, data)
+
+
+def _named(auth: WebhookAuth, first: str, source: str, headers: Headers, data: object) -> EventName:
+    row = provider_of(auth)
+    parts = row.parts
+    if auth.custom and (asked := auth.custom.event_type):
+        body = (asked.body,) if asked.body else ()
+        parts = (Part(header=asked.header, paths=body, split="."),)
+    actor = first_text(data, row.actors)
+    order = first_text(data, row.orders)
     return EventName(
-        type=".".join(parts),
-        source="github",
-        subject=_text(data, "repository", "full_name"),
-        actor=f"github:{login}" if login else None,
+        type=type_of(parts, first, headers, data),
+        source=source,
+        subject=first_text(data, row.subjects),
+        actor=f"{first}:{actor}" if actor else None,
+        order=order,
+        at=_instant(order),
+        account=first_text(data, row.accounts),
     )
 
 
-def _word(text: str | None) -> str | None:
-    return text if text and _WORD.fullmatch(text) else None
+def _instant(text: str | None) -> datetime | None:
+    """The instant that an order spells: Unix seconds or milliseconds, or an ISO time."""
+    if text is None:
+        return None
+    match = _STAMP.fullmatch(text)
+    try:
+        if match:
+            return datetime.fromtimestamp(int(match[1]), UTC)
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
-def _text(data: object, *path: str) -> str | None:
-    """The text at `path`, cut; None where there is none."""
-    for key in path:
-        if not isinstance(data, Mapping):
-            return None
-        data = cast("Mapping[str, object]", data).get(key)
-    return data[:_LONGEST] if isinstance(data, str) and data else None
+def _object(data: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", data) if isinstance(data, Mapping) else {}

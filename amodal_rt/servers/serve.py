@@ -39,11 +39,16 @@ class TcpDoor:
         accept: Accept,
         ready: Callable[[], bool],
         *,
+        integrations: Accept,
         clock: Clock,
         deadlines: Deadlines | None = None,
     ) -> None:
         app = web.Application()
-        app.add_routes(webhook_routes(accept, ready, clock=clock, deadlines=deadlines))
+        app.add_routes(
+            webhook_routes(
+                accept, ready, integrations=integrations, clock=clock, deadlines=deadlines
+            )
+        )
         app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
         self._listener = Listener(app, deadlines=deadlines)
         self.address = ""

@@ -1,4 +1,5 @@
-"""`POST /webhooks/<id>`, `/healthz` and `/readyz`: open doors, translation only."""
+"""`/webhooks/<id>`, `/integrations/<name>/<key>`, `/healthz`, `/readyz`: open doors,
+translation only."""
 
 import functools
 import json
@@ -9,7 +10,7 @@ from aiohttp import web
 from amodal_rt.clock import Clock
 from amodal_rt.errors import AmodalError, UnavailableError
 from amodal_rt.intake import answers
-from amodal_rt.intake.webhooks import Answer, RawRequest
+from amodal_rt.intake.requests import Answer, RawRequest
 from amodal_rt.logs import Log
 from amodal_rt.servers.deadlines import Deadlines, SlowSenderError, expect_nothing, read_body
 
@@ -23,11 +24,13 @@ def webhook_routes(
     accept: Accept,
     ready: Callable[[], bool],
     *,
+    integrations: Accept,
     clock: Clock,
     deadlines: Deadlines | None = None,
 ) -> list[web.RouteDef]:
-    """The routes that need no token: webhooks prove themselves, health says nothing."""
-    door = _Webhooks(accept, clock, deadlines or Deadlines())
+    """The routes that need no token: senders prove themselves, health says nothing."""
+    bounds = deadlines or Deadlines()
+    door, broadcast = _Webhooks(accept, clock, bounds), _Webhooks(integrations, clock, bounds)
 
     async def healthz(request: web.Request) -> web.Response:
         return _respond(Answer(status=200, document={"status": "ok"}))
@@ -39,13 +42,19 @@ def webhook_routes(
 
     return [
         web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
+        web.route(
+            "*",
+            "/integrations/{endpoint}/{key}",
+            broadcast.receive,
+            expect_handler=expect_nothing,
+        ),
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
     ]
 
 
 class _Webhooks:
-    """The webhook door."""
+    """A door for senders that prove themselves."""
 
     def __init__(self, accept: Accept, clock: Clock, deadlines: Deadlines) -> None:
         self._accept = accept
@@ -59,6 +68,8 @@ class _Webhooks:
             method=request.method,
             headers=tuple(request.headers.items()),
             read_body=functools.partial(self._read, request),
+            key=request.match_info.get("key", ""),
+            target=request.raw_path,
         )
         try:
             async with self._clock.deadline(self._deadlines.request):
@@ -84,10 +95,12 @@ class _Webhooks:
 
 
 def _respond(answer: Answer) -> web.Response:
+    if answer.text is None:
+        body, headers = json.dumps(answer.document).encode(), {"Content-Type": "application/json"}
+    else:
+        body, headers = answer.text.encode("utf-8", "replace"), dict[str, str]()
     response = web.Response(
-        status=answer.status,
-        body=json.dumps(answer.document).encode(),
-        headers={"Content-Type": "application/json", **answer.headers},
+        status=answer.status, body=body or None, headers={**headers, **answer.headers}
     )
     if "Connection" in answer.headers:
         response.force_close()

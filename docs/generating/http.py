@@ -15,6 +15,10 @@ from generating.markdown import code, table
 # Each route needs its sentence: a new one without fails the build of this page.
 _PUBLIC: Mapping[str, str] = {
     "* /webhooks/{endpoint}": "Takes an event; the answers stand below. Anything but POST is 405.",
+    "* /integrations/{endpoint}/{key}": (
+        "Takes an event of a provider, for every automation that waits for it. Anything but POST "
+        "is 405."
+    ),
     "GET /healthz": "200 while the process answers at all.",
     "GET /readyz": "200 once every part has started and until it stops, else 503.",
 }
@@ -94,7 +98,7 @@ Errors are `{"error": {"code", "kind", "message", "hint"}}` with the status of t
 def page() -> str:
     """The page."""
     nothing = cast("Any", None)
-    public = webhook_routes(nothing, nothing, clock=SystemClock())
+    public = webhook_routes(nothing, nothing, integrations=nothing, clock=SystemClock())
     verbs = SimpleNamespace(automations=None, runs=None)
     socket = control_app(cast("Any", verbs)).router.routes()
     return markdown.page(

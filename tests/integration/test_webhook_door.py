@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from amodal_rt.clock import SystemClock
-from amodal_rt.intake.webhooks import Answer, RawRequest
+from amodal_rt.intake.requests import Answer, RawRequest
 from amodal_rt.servers.crowd import Crowd
 from amodal_rt.servers.deadlines import Deadlines, Listener
 from amodal_rt.servers.webhooks import webhook_routes
@@ -35,7 +35,9 @@ async def _accept(request: RawRequest) -> Answer:
 @asynccontextmanager
 async def _listening(crowd: Crowd | None = None) -> AsyncIterator[Connect]:
     app = web.Application()
-    app.add_routes(webhook_routes(_accept, lambda: True, clock=SystemClock(), deadlines=SHORT))
+    app.add_routes(webhook_routes(
+            _accept, lambda: True, integrations=_accept, clock=SystemClock(), deadlines=SHORT
+        ))
     listener = Listener(app, deadlines=SHORT, crowd=crowd)
     host, port = await listener.open("127.0.0.1", 0)
     writers: list[asyncio.StreamWriter] = []

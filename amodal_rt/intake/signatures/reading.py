@@ -1,20 +1,10 @@
 """From headers to a proof. Total: any text gives a proof or the fault with it."""
 
-import base64
-import binascii
 import hashlib
-from collections.abc import Iterator
 
+from amodal_rt.domain.signing import Fields, Kind, Plain, Recipe, Versioned, decoded, wire_bytes
 from amodal_rt.intake.headers import Headers
-from amodal_rt.intake.signatures.recipes import (
-    Encoding,
-    Fields,
-    Kind,
-    Plain,
-    Proof,
-    Recipe,
-    Versioned,
-)
+from amodal_rt.intake.signatures.request import Proof
 
 MOST_SIGNATURES = 8
 """While a secret rotates there are two; more than this is no rotation."""
@@ -43,7 +33,8 @@ def read_proof(recipe: Recipe, headers: Headers) -> Proof | str:
         return f"more than {MOST_SIGNATURES} signatures"
     signatures = [_bytes(recipe, text) for text in texts]
     good = tuple(each for each in signatures if each is not None)
-    if not good:
+    # One that is malformed beside a good one is no rotation: nobody who signs writes it.
+    if len(good) < len(signatures):
         return f"malformed {recipe.header} header"
     if recipe.time and recipe.time.header:
         stamp = found[recipe.time.header]
@@ -67,11 +58,14 @@ def _spelled(recipe: Recipe, value: str) -> tuple[list[str], str]:
                 return [value[len(prefix) :]], ""
             return ([] if required else [value]), ""
         case Fields(key=key, time=time, separator=separator):
-            pairs = list(_pairs(value, separator))
-            stamps = [text for name, text in pairs if name == time]
+            pairs = [each.partition("=") for each in value.split(separator)]
+            # Fields of other names are other schemes; what is no field is no header of ours.
+            if not all(name and equals and text for name, equals, text in pairs):
+                return [], ""
+            stamps = [text for name, _, text in pairs if name == time]
             if time is not None and len(stamps) != 1:
                 return [], ""
-            return [text for name, text in pairs if name == key], stamps[0] if stamps else ""
+            return [text for name, _, text in pairs if name == key], stamps[0] if stamps else ""
         case Versioned(version=version):
             parts = [each.partition(",") for each in value.split(" ")]
             if not all(comma for _, comma, _ in parts):
@@ -79,17 +73,10 @@ def _spelled(recipe: Recipe, value: str) -> tuple[list[str], str]:
             return [text for name, _, text in parts if name == version], ""
 
 
-def _pairs(value: str, separator: str) -> Iterator[tuple[str, str]]:
-    for each in value.split(separator):
-        name, equals, text = each.removeprefix(" ").partition("=")
-        if equals:
-            yield name, text
-
-
 def _bytes(recipe: Recipe, text: str) -> bytes | None:
     """The signature that `text` spells, if it has the right length; a token as it stands."""
     if recipe.kind is Kind.TOKEN:
-        return text.encode("utf-8", "surrogateescape")
+        return wire_bytes(text)
     size = _ED25519_BYTES if recipe.kind is Kind.ED25519 else _digest_size(recipe)
     for encoding in recipe.encodings:
         found = decoded(text, encoding)
@@ -100,18 +87,3 @@ def _bytes(recipe: Recipe, text: str) -> bytes | None:
 
 def _digest_size(recipe: Recipe) -> int:
     return hashlib.new(recipe.algorithm).digest_size
-
-
-def decoded(text: str, encoding: Encoding) -> bytes | None:
-    """The bytes that `text` spells in the one spelling that everybody writes, or None."""
-    try:
-        if encoding == "hex":
-            # Both cases at once, or white space inside, is nobody's spelling.
-            plain = text.isascii() and text.isalnum()
-            one_case = text.islower() or text.isupper() or text.isdigit()
-            return bytes.fromhex(text) if plain and one_case else None
-        found = base64.b64decode(text.encode("ascii"), validate=True)
-        # Unused bits of the last character would give one signature several spellings.
-        return found if base64.b64encode(found).decode("ascii") == text else None
-    except (ValueError, binascii.Error):
-        return None

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -11,50 +12,55 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from amodal_rt.intake.signatures.reading import decoded, read_proof
-from amodal_rt.intake.signatures.recipes import Kind, Proof, Recipe, Request, SignedTime
+from amodal_rt.domain.signing import Kind, Recipe, SignedTime, key_of, wire_bytes
+from amodal_rt.intake.signatures.reading import read_proof
+from amodal_rt.intake.signatures.request import Proof, Request
 
-SHORTEST_SECRET = 16
-"""Bytes. A shorter HMAC key can be guessed from one signed body."""
 _MOST_DIGITS = 13
 _MOST_FIELDS = 1000
-_PREFIX = "whsec_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A request that somebody signed: by which way, and with which of the secrets."""
+
+    recipe: Recipe
+    secret: str
+
+
+def find_signer(
+    recipes: Sequence[Recipe], request: Request, secrets: Sequence[str], *, now: datetime
+) -> Signed | str:
+    """Who of `secrets` signed the request by the first of `recipes` whose header it has, else
+    the cause, for the operator's eyes only. Every secret is tried, whichever fits."""
+    recipe = next((each for each in recipes if request.headers.all(each.header)), recipes[0])
+    proof = read_proof(recipe, request.headers)
+    if isinstance(proof, str):
+        return proof
+    signer = _signer(recipe, proof, request, secrets)
+    if signer is None:
+        return "no secret gives this signature"
+    late = _find_late(recipe, proof, request.body, now)
+    return late or Signed(recipe=recipe, secret=signer)
 
 
 def find_fault(
     recipes: Sequence[Recipe], request: Request, secrets: Sequence[str], *, now: datetime
 ) -> str | None:
-    """None when one of `secrets` signed the request by the first of `recipes` whose header it
-    has, else the cause, for the operator's eyes only. Every secret is tried, whichever fits."""
-    recipe = next((each for each in recipes if request.headers.all(each.header)), recipes[0])
-    proof = read_proof(recipe, request.headers)
-    if isinstance(proof, str):
-        return proof
-    if not _is_signed(recipe, proof, request, secrets):
-        return "no secret gives this signature"
-    return _find_late(recipe, proof, request.body, now)
+    """None when one of `secrets` signed the request, else the cause: as `find_signer`."""
+    found = find_signer(recipes, request, secrets, now=now)
+    return found if isinstance(found, str) else None
 
 
-def key_of(recipe: Recipe, secret: str) -> bytes | None:
-    """The key that a secret's text spells, or None where it spells none."""
-    match recipe.secret:
-        case "utf8":
-            return secret.encode("utf-8", "surrogateescape") or None
-        case "base64":
-            return decoded(secret.removeprefix(_PREFIX), "base64") or None
-        case "hex":
-            return decoded(secret, "hex") or None
-
-
-def _is_signed(recipe: Recipe, proof: Proof, request: Request, secrets: Sequence[str]) -> bool:
-    keys = [key for secret in secrets if (key := key_of(recipe, secret))]
-    matched = False
+def _signer(recipe: Recipe, proof: Proof, request: Request, secrets: Sequence[str]) -> str | None:
+    keys = [(secret, key) for secret in secrets if (key := key_of(recipe, secret))]
+    signer: str | None = None
     for content in _contents(recipe, proof, request):
-        for key in keys:
+        for secret, key in keys:
             for given in proof.signatures:
                 # No early exit: the time taken must not tell which secret came close.
-                matched |= _agrees(recipe, key, content, given)
-    return matched
+                signer = secret if _agrees(recipe, key, content, given) else signer
+    return signer
 
 
 def _agrees(recipe: Recipe, key: bytes, content: bytes, given: bytes) -> bool:
@@ -75,6 +81,9 @@ def _agrees(recipe: Recipe, key: bytes, content: bytes, given: bytes) -> bool:
 
 def _contents(recipe: Recipe, proof: Proof, request: Request) -> Iterator[bytes]:
     """What may have been signed: one for each spelling of the endpoint's URL that counts."""
+    stamp = proof.timestamp
+    if recipe.time and recipe.time.body and "{timestamp}" in recipe.signed:
+        stamp = _stamp_in(request.body, recipe.time.body)
     urls = request.urls if "{url}" in recipe.signed else ("",)
     for url in urls:
         form = _form(url, request) if "{form}" in recipe.signed else b""
@@ -82,37 +91,34 @@ def _contents(recipe: Recipe, proof: Proof, request: Request) -> Iterator[bytes]
             continue
         parts = {
             "{body}": request.body,
-            "{timestamp}": proof.timestamp.encode("utf-8", "surrogateescape"),
-            "{id}": proof.id.encode("ascii", "replace"),
-            "{url}": url.encode("utf-8", "surrogateescape"),
+            "{timestamp}": wire_bytes(stamp),
+            "{id}": wire_bytes(proof.id),
+            "{url}": wire_bytes(url),
             "{form}": form,
         }
-        yield b"".join(parts.get(each, each.encode()) for each in recipe.signed)
+        yield b"".join(parts[each] if each in parts else wire_bytes(each) for each in recipe.signed)
 
 
 def _form(url: str, request: Request) -> bytes | None:
     """Twilio signs the sorted fields of a form; of any other body its digest in the URL's
     `bodySHA256`. None where that digest is not the body's."""
-    said = parse_qs(urlsplit(url).query).get("bodySHA256")
-    if said:
-        digest = hashlib.sha256(request.body).hexdigest()
-        return b"" if said == [digest] else None
     try:
-        pairs = parse_qsl(
-            request.body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
-        )
+        said = parse_qs(urlsplit(url).query, max_num_fields=_MOST_FIELDS).get("bodySHA256")
+        if said:
+            digest = hashlib.sha256(request.body).hexdigest()
+            return b"" if said == [digest] else None
+        text = request.body.decode("utf-8")
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return None
-    return "".join(name + value for name, value in sorted(set(pairs))).encode(
-        "utf-8", "surrogateescape"
-    )
+    return wire_bytes("".join(name + value for name, value in sorted(set(pairs))))
 
 
 def _find_late(recipe: Recipe, proof: Proof, body: bytes, now: datetime) -> str | None:
     time = recipe.time
     if time is None:
         return None
-    stamp = proof.timestamp if time.body is None else _stamp_in(body, time.body)
+    stamp = _stamp_in(body, time.body) if time.body else proof.timestamp
     seconds = _seconds(stamp, time)
     if seconds is None:
         return "malformed timestamp"
@@ -128,10 +134,14 @@ def _seconds(stamp: str, time: SignedTime) -> float | None:
     return int(stamp) / (1000 if time.unit == "ms" else 1)
 
 
-def _stamp_in(body: bytes, key: str) -> str:
+def _stamp_in(body: bytes, path: Sequence[str]) -> str:
     try:
         data: object = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    found = cast("dict[str, object]", data).get(key) if isinstance(data, dict) else None
-    return str(found) if isinstance(found, int) and not isinstance(found, bool) else ""
+    for key in path:
+        data = cast("dict[str, object]", data).get(key) if isinstance(data, dict) else None
+    # A number past what a time may be has no text at all in Python beyond 4,300 digits.
+    if isinstance(data, int) and not isinstance(data, bool) and abs(data) < 10**_MOST_DIGITS:
+        return str(data)
+    return data if isinstance(data, str) else ""

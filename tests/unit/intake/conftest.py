@@ -14,7 +14,9 @@ from amodal_rt.domain.trigger import ManualTrigger, WebhookAuth, WebhookTrigger
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.ids import SystemIds
-from amodal_rt.intake.webhooks import RawRequest, Refusal, Verified, WebhookIntake
+from amodal_rt.intake.examining import Examiner
+from amodal_rt.intake.requests import Answer, RawRequest, Refusal, Verified
+from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.settings import Environment
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -67,13 +69,13 @@ class House:
         headers: dict[str, str] | list[tuple[str, str]] | None = None,
         method: str = "POST",
         endpoint: str = ENDPOINT,
-    ) -> Verified | Refusal:
+    ) -> Verified | Refusal | Answer:
         async def read(limit: int) -> bytes | None:
             return body if len(body) <= limit else None
 
         pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
         clock = SystemClock()
-        intake = WebhookIntake(self, self, self.causes, clock=clock, ids=SystemIds(clock))
+        intake = WebhookIntake(self, self, Examiner(self.causes, clock=clock, ids=SystemIds(clock)))
         return await intake.verify(
             RawRequest(endpoint=endpoint, method=method, headers=pairs, read_body=read)
         )

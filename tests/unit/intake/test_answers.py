@@ -5,7 +5,7 @@ import pytest
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import UnavailableError
 from amodal_rt.intake import answers
-from amodal_rt.intake.webhooks import Refusal
+from amodal_rt.intake.requests import Refusal
 from amodal_rt.ports import Receipt, RunRef
 
 

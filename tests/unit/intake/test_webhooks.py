@@ -9,7 +9,7 @@ import pytest
 
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
-from amodal_rt.intake.webhooks import Refusal, Verified
+from amodal_rt.intake.requests import Refusal, Verified
 
 ENDPOINT = "auto_0123456789abcdef"
 SECRET = "It's a Secret to Everybody"
@@ -37,7 +37,6 @@ async def test_an_unsigned_webhook_becomes_an_event_addressed_to_its_automation(
     )
     assert event.data == {"n": 1}
     assert event.id.startswith("evt_")
-    assert verdict.definition.automation.name == "hook"
     assert verdict.dedup is None
 
 
@@ -60,15 +59,15 @@ async def test_a_github_event_is_named_by_its_header_and_action(house: House) ->
     assert event.delivery_id == "72d3162e"
 
 
-@pytest.mark.parametrize("name", ["Issues", "a.b", "../x", "issues\n", ""])
-async def test_an_event_name_that_is_no_word_is_unknown(house: House, name: str) -> None:
+@pytest.mark.parametrize("name", ["a.b", "../x", "issues\n", ""])
+async def test_an_event_name_that_is_no_word_names_nothing(house: House, name: str) -> None:
     body = b'{"action": ["opened"], "sender": "octocat", "repository": 5}'
 
     verdict = await house(auth=GITHUB, variables=SET).send(
         body, {**_signed(body), "X-GitHub-Event": name}
     )
 
-    assert verdict.event.type == "github.unknown"
+    assert verdict.event.type == "github.event"
     assert (verdict.event.subject, verdict.event.actor) == (None, None)
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.errors import InternalError, UnavailableError
-from amodal_rt.intake.webhooks import Answer, RawRequest
+from amodal_rt.intake.requests import Answer, RawRequest
 from amodal_rt.servers.deadlines import Deadlines, Listener
 from amodal_rt.servers.webhooks import webhook_routes
 
@@ -43,7 +43,11 @@ async def client(behind: Behind) -> AsyncIterator[aiohttp.ClientSession]:
     deadlines = Deadlines(request=5)
     app.add_routes(
         webhook_routes(
-            behind.accept, lambda: behind.is_ready, clock=SystemClock(), deadlines=deadlines
+            behind.accept,
+            lambda: behind.is_ready,
+            integrations=behind.accept,
+            clock=SystemClock(),
+            deadlines=deadlines,
         )
     )
     listener = Listener(app, deadlines=deadlines)

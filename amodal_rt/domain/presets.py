@@ -5,23 +5,16 @@ A preset with several recipes takes the first whose header the request has.
 
 from dataclasses import replace
 
+from amodal_rt.domain.signing import Fields, Kind, Plain, Recipe, SignedTime, Versioned
 from amodal_rt.domain.trigger import SignatureScheme as Scheme
 from amodal_rt.domain.trigger import WebhookAuth
-from amodal_rt.intake.signatures.recipes import (
-    Fields,
-    Kind,
-    Plain,
-    Recipe,
-    SignedTime,
-    Versioned,
-)
 
 _STANDARD = Recipe(
     header="webhook-signature",
     spelled=Versioned(),
     encodings=("base64",),
     signed=("{id}", ".", "{timestamp}", ".", "{body}"),
-    secret="base64",
+    spelling="base64",
     time=SignedTime(header="webhook-timestamp"),
     id_header="webhook-id",
 )
@@ -30,7 +23,7 @@ _SVIX = Recipe(
     spelled=Versioned(),
     encodings=("base64",),
     signed=("{id}", ".", "{timestamp}", ".", "{body}"),
-    secret="base64",
+    spelling="base64",
     time=SignedTime(header="svix-timestamp"),
     id_header="svix-id",
 )
@@ -72,7 +65,7 @@ PRESETS: dict[Scheme, tuple[Recipe, ...]] = {
     Scheme.LINEAR: (
         Recipe(
             header="linear-signature",
-            time=SignedTime(body="webhookTimestamp", unit="ms", tolerance_seconds=60),
+            time=SignedTime(body=("webhookTimestamp",), unit="ms", tolerance_seconds=60),
         ),
     ),
     # https://developer.atlassian.com/cloud/jira/platform/webhooks/
@@ -95,7 +88,7 @@ PRESETS: dict[Scheme, tuple[Recipe, ...]] = {
             header="x-signature-ed25519",
             kind=Kind.ED25519,
             signed=("{timestamp}", "{body}"),
-            secret="hex",
+            spelling="hex",
             time=SignedTime(header="x-signature-timestamp"),
         ),
     ),
@@ -116,6 +109,8 @@ PRESETS: dict[Scheme, tuple[Recipe, ...]] = {
 
 
 def recipes_for(auth: WebhookAuth) -> tuple[Recipe, ...]:
-    """The rows of `auth`, with its own header where the file names one."""
+    """The rows of `auth`, with its own header where the file names one; its own recipe."""
+    if auth.custom:
+        return (auth.custom.recipe,)
     recipes = PRESETS[auth.scheme]
     return (replace(recipes[0], header=auth.header.lower()),) if auth.header else recipes
