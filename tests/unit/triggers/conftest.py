@@ -1,12 +1,16 @@
 """A scheduler over a ledger in memory, with time in the test's hands."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.definitions.automation import parse_automation

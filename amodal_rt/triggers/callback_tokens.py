@@ -1,0 +1,92 @@
+"""The tokens that MCP servers call back with, by their digests."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from amodal_rt.clock import Clock
+from amodal_rt.domain.remote_trigger import RemoteState, RemoteTrigger
+from amodal_rt.errors import AmodalError
+from amodal_rt.logs import Log
+from amodal_rt.ports import RemoteTriggerLedger
+
+REREAD_SECONDS = 1.0
+"""How long a token that another node revoked may still open."""
+
+SPARE = "~"
+"""Between the key of a trigger and the number of a token that its server may have."""
+
+_log = Log("triggers")
+
+
+class CallbackTokens:
+    """What stands in the ledger, and what this process alone knows so far.
+
+    A server may call back before it has answered, and after an answer that could not be kept.
+    """
+
+    def __init__(self, ledger: RemoteTriggerLedger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._rows: tuple[RemoteTrigger, ...] = ()
+        self._expected: dict[str, RemoteTrigger] = {}
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+
+    async def find(self, token: str) -> RemoteTrigger | None:
+        """Whose token it is: the trigger under its own key, or None. Raises UnavailableError
+        when the ledger cannot say."""
+        await self._freshen()
+        digest = digest_of(token)
+        found = None
+        # Every one is compared, each in constant time: how long it takes says nothing.
+        for each in (*self._expected.values(), *self._rows):
+            if hmac.compare_digest(each.digest, digest) and each.state is not RemoteState.FAILED:
+                found = each
+        return found
+
+    async def read(self) -> Sequence[RemoteTrigger]:
+        """The rows of the ledger as they are now."""
+        async with self._reading:
+            self._rows = tuple(await self._ledger.remote_triggers())
+            self._read_at = self._clock.monotonic()
+            return self._rows
+
+    def expect(self, trigger: RemoteTrigger) -> None:
+        """Let its token in although the ledger does not know it."""
+        self._expected[trigger.digest] = trigger
+
+    def forget(self, digest: str) -> None:
+        """Go by the ledger alone."""
+        self._expected.pop(digest, None)
+
+    def unsaved(self, automation: str, key: str) -> list[RemoteTrigger]:
+        """What this process alone knows of one trigger."""
+        return [
+            each
+            for each in self._expected.values()
+            if each.automation == automation and own_key(each.key) == key
+        ]
+
+    async def _freshen(self) -> None:
+        now = self._clock.monotonic()
+        if self._read_at is not None and now < self._read_at + REREAD_SECONDS:
+            return
+        try:
+            await self.read()
+        except AmodalError as error:
+            if self._read_at is None:
+                raise
+            # The callback will fail at its commit, or be good: both say more than a 401.
+            _log.warning("trigger.tokens_not_read", error=error.message)
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def own_key(key: str) -> str:
+    """The trigger's key without the number of a spare token."""
+    return key.partition(SPARE)[0]

@@ -1,0 +1,236 @@
+"""Servers are kept in step with the files, and every trigger has a token of its own."""
+
+from dataclasses import replace
+
+import pytest
+from remote_desk import URL, RemoteDesk, refused, server, waiting
+
+from amodal_rt.domain.connection import McpServer
+from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.remote_trigger import RemoteState
+from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
+from amodal_rt.triggers.callback_tokens import digest_of
+from amodal_rt.triggers.remote import LONGEST_PAUSE_SECONDS, RENEW_SECONDS
+
+
+@pytest.fixture
+async def desk() -> RemoteDesk:
+    return RemoteDesk()
+
+
+async def test_a_trigger_in_a_file_is_registered_with_a_token_of_which_a_digest_is_kept(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("sort", "notes.item.created", params={"list": "inbox", "n": 3, "old": False}))
+
+    async with desk.running() as remote:
+        [told] = desk.servers.told
+        assert (told.type, told.params) == (
+            "item.created", {"list": "inbox", "n": "3", "old": "false"},
+        )  # fmt: skip
+        assert told.callback
+        url, token = told.callback
+        assert url == URL
+        assert len(token) * 5 >= 256
+        [row] = desk.rows.kept.values()
+        assert (row.digest, row.state) == (digest_of(token), RemoteState.ACTIVE)
+        assert token not in repr(desk.rows.kept)
+        assert await desk.opens(remote, token) == "sort/0.0"
+        assert await desk.opens(remote, token + "x") is None
+        assert await desk.opens(remote, row.digest) is None
+
+
+async def test_what_no_server_knows_and_what_is_no_type_of_one_is_not_registered(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("other", "github.issues.opened", "notes", "notes.", "notesx.item.created"))
+
+    async with desk.running():
+        assert desk.servers.told == []
+
+
+async def test_what_an_integration_brings_is_not_asked_of_a_server_of_the_same_name(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("triage", "github.issues.opened"), connections=(server("github"),))
+    auth = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=("s",))
+    provided = {"acme": Integration(name="acme", auth=auth)}
+    desk.current = replace(desk.current, integrations=provided)
+
+    async with desk.running():
+        assert desk.servers.told == []
+
+
+async def test_a_glob_cannot_be_registered_and_is_shown_so(desk: RemoteDesk) -> None:
+    desk.put(waiting("all", "notes.*"))
+
+    async with desk.running() as remote:
+        [standing] = remote.standings("all")
+        assert standing.state is RemoteState.FAILED
+        assert "glob" in (standing.error or "")
+        await desk.clock.advance(LONGEST_PAUSE_SECONDS * 2)
+        assert desk.servers.told == []
+
+
+async def test_nothing_is_told_twice_while_all_is_well(desk: RemoteDesk) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+
+    async with desk.running():
+        await desk.clock.advance(RENEW_SECONDS - 60)
+        desk.put(*(each.definition for each in desk.current.automations.values()))  # pyright: ignore[reportArgumentType]
+        await desk.clock.settle()
+        assert len(desk.servers.told) == 1
+
+
+async def test_each_of_several_triggers_has_its_own_token_and_name(desk: RemoteDesk) -> None:
+    desk.put(
+        waiting("a", "notes.item.created", "notes.item.done"), waiting("b", "notes.item.created")
+    )
+
+    async with desk.running() as remote:
+        assert len(set(desk.servers.tokens())) == 3
+        assert {each.watcher for each in desk.servers.told} == {
+            "notes/a/0.0", "notes/a/1.0", "notes/b/0.0",
+        }  # fmt: skip
+        places = [await desk.opens(remote, each) for each in desk.servers.tokens()]
+        assert sorted(map(str, places)) == ["a/0.0", "a/1.0", "b/0.0"]
+
+
+async def test_a_file_that_changed_is_tried_at_once(desk: RemoteDesk) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+    desk.servers.answers = [refused()]
+
+    async with desk.running():
+        desk.put(waiting("sort", "notes.item.done"))
+        await desk.clock.settle()
+        assert [each.type for each in desk.servers.told] == ["item.created", "item.done"]
+
+
+async def test_pausing_ends_the_token_and_resuming_gives_the_server_a_fresh_one(
+    desk: RemoteDesk,
+) -> None:
+    """Resuming must tell the server where to call: it forgot when it was told to end."""
+    desk.put(waiting("sort", "notes.item.created"))
+
+    async with desk.running() as remote:
+        desk.pause("sort")
+        await desk.clock.settle()
+        assert desk.servers.calls() == [("notes/sort/0.0", True), ("notes/sort/0.0", False)]
+        assert desk.rows.kept == {}
+        [first] = desk.servers.tokens()
+        assert await desk.opens(remote, first) is None
+        desk.pause("sort", paused=False)
+        await desk.clock.settle()
+        second = desk.servers.tokens()[1]
+        assert second != first
+        assert await desk.opens(remote, second) == "sort/0.0"
+
+
+async def test_a_server_that_does_not_hear_of_the_end_keeps_nothing_that_opens(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+
+    async with desk.running() as remote:
+        desk.servers.answers = [TimeoutError()]
+        desk.put()
+        await desk.clock.settle()
+        assert desk.servers.calls()[-1] == ("notes/sort/0.0", False)
+        assert await desk.opens(remote, desk.servers.tokens()[0]) is None
+        await desk.clock.advance(LONGEST_PAUSE_SECONDS)
+        assert len(desk.servers.told) == 2
+
+
+async def test_siblings_survive_the_end_of_one_even_with_a_server_that_knows_types_only(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(
+        waiting("a", "notes.item.created"), waiting("b", "notes.item.created", "notes.item.done")
+    )
+
+    async with desk.running() as remote:
+        before = {each.watcher: each.callback for each in desk.servers.told}
+        desk.put(waiting("b", "notes.item.created", "notes.item.done"))
+        await desk.clock.settle()
+        after = {each.watcher: each.callback for each in desk.servers.told}
+        assert after["notes/a/0.0"] is None
+        # The one of the same type is told anew, after the end; the other is left alone.
+        assert after["notes/b/0.0"] != before["notes/b/0.0"]
+        assert after["notes/b/1.0"] == before["notes/b/1.0"]
+        for watcher in ("notes/b/0.0", "notes/b/1.0"):
+            callback = after[watcher]
+            assert callback
+            assert await desk.opens(remote, callback[1]) == watcher.removeprefix("notes/")
+
+
+async def test_other_parameters_are_another_registration(desk: RemoteDesk) -> None:
+    desk.put(waiting("sort", "notes.item.created", params={"list": "inbox"}))
+
+    async with desk.running() as remote:
+        desk.put(waiting("sort", "notes.item.created", params={"list": "later"}))
+        await desk.clock.settle()
+        said = [(each.params["list"], each.callback is not None) for each in desk.servers.told]
+        assert said == [("inbox", True), ("inbox", False), ("later", True)]
+        opened = [await desk.opens(remote, each) for each in desk.servers.tokens()]
+        assert opened == [None, "sort/0.0"]
+
+
+async def test_what_was_deleted_while_the_daemon_was_down_is_ended_at_its_start(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+    async with desk.running():
+        pass
+    desk.put()
+
+    async with desk.running():
+        assert desk.servers.calls()[-1] == ("notes/sort/0.0", False)
+        assert desk.rows.kept == {}
+
+
+async def test_a_connection_that_was_deleted_is_told_to_end(desk: RemoteDesk) -> None:
+    sort = waiting("sort", "notes.item.created")
+    desk.put(sort)
+
+    async with desk.running():
+        desk.put(sort, connections=(server("other"),))
+        await desk.clock.settle()
+        assert desk.servers.calls()[-1] == ("notes/sort/0.0", False)
+        assert desk.rows.kept == {}
+
+
+async def test_a_server_that_moved_is_told_at_its_old_place_and_at_its_new_one(
+    desk: RemoteDesk,
+) -> None:
+    sort = waiting("sort", "notes.item.created")
+    desk.put(sort)
+
+    async with desk.running():
+        moved = server(hash="h2", mcp=McpServer(url="https://elsewhere.example/mcp"))
+        desk.put(sort, connections=(moved,))
+        await desk.clock.settle()
+        assert [begins for _, begins in desk.servers.calls()] == [True, False, True]
+
+
+async def test_another_public_url_is_told_to_every_server(desk: RemoteDesk) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+
+    async with desk.running():
+        desk.url = "https://runs.example/api/trigger-callback"
+        desk.put(waiting("sort", "notes.item.created"))
+        await desk.clock.settle()
+        urls = [each.callback and each.callback[0] for each in desk.servers.told]
+        assert urls == [URL, "https://runs.example/api/trigger-callback"]
+
+
+async def test_without_an_address_nothing_is_told_and_the_reason_is_shown(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+    desk.url = None
+
+    async with desk.running() as remote:
+        assert desk.servers.told == []
+        [standing] = remote.standings()
+        assert standing.state is None
+        assert "no address" in (standing.error or "")
