@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from amodal_rt.definitions.filtering import FilterField
+from amodal_rt.definitions.event_file import Actors, EventConditions
+from amodal_rt.definitions.filtering import FilterField, ParamsField
 from amodal_rt.definitions.gate_file import CoalesceShape, GateField
 from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
@@ -16,7 +17,6 @@ from amodal_rt.definitions.shapes import (
     EnvText,
     FileShape,
     Filled,
-    Instant,
     Listed,
     Models,
     NotYet,
@@ -30,32 +30,19 @@ from amodal_rt.definitions.shapes import (
     described,
     later,
 )
+from amodal_rt.definitions.trigger_file import ScheduleField, TriggerShape, written_out
 from amodal_rt.definitions.words import type_name
 
 # A key that no file can hold: the name of a target, told apart from its written-out form.
 BY_NAME = "\0ref"
 
 
-def _short(value: object, *, meaning: str, long: object) -> object:
-    """`long` where a text alone was written; complains of what is neither that nor an object."""
-    if isinstance(value, str):
-        return long
-    if value is None or type(value) is dict:
-        return value  # pyright: ignore[reportUnknownVariableType]
-    message = f"must be {meaning} or an object, not {type_name(value)}"
-    raise complaint("wrong_type", message)
-
-
-def _as_schedule(value: object) -> object:
-    return _short(value, meaning="a cron expression", long={"cron": value})
-
-
 def _as_target(value: object) -> object:
-    return _short(value, meaning="the name of a target", long={BY_NAME: value})
+    return written_out(value, meaning="the name of a target", long={BY_NAME: value})
 
 
 def _as_targets(value: object) -> object:
-    return _short(value, meaning="the name of a target", long={"targets": [value]})
+    return written_out(value, meaning="the name of a target", long={"targets": [value]})
 
 
 def _as_messages(value: object) -> object:
@@ -71,31 +58,6 @@ def _write_enabled(value: object) -> object:
         )
     hint = "without quotes" if value in ("true", "false") else None
     raise complaint("wrong_type", f"must be true or false, not {type_name(value)}", hint)
-
-
-class ScheduleShape(FileShape):
-    """When: exactly one of `cron`, `every`, `at`; or the cron expression alone, as a text."""
-
-    cron: Annotated[
-        Filled | None,
-        described("Standard cron: minute hour day-of-month month day-of-week; or `@daily`."),
-    ] = None
-    every: Annotated[
-        Duration | None, described('A fixed interval of at least a minute, as in "15m".')
-    ] = None
-    at: Annotated[
-        Instant | None, described("Once, at this ISO time; without an offset in `timezone`.")
-    ] = None
-    timezone: Annotated[
-        Zone | None, described("IANA zone of this schedule; default the file's `timezone`.")
-    ] = None
-    start_at: Annotated[
-        Instant | None, described("Not due before this ISO time; `every` counts from it.")
-    ] = None
-    end_at: Annotated[Instant | None, described("Due only before this ISO time.")] = None
-
-
-ScheduleField = Annotated[ScheduleShape, BeforeValidator(_as_schedule)]
 
 
 class MessageShape(FileShape):
@@ -175,7 +137,10 @@ class LimitsShape(FileShape):
     concurrency: Annotated[int, Field(ge=1, le=1_000, description="How many runs at once.")] = 3
     on_limit: Annotated[
         Literal["skip", "queue"] | None,
-        described("Over `concurrency`; default skip for cron, queue for all other starts."),
+        described(
+            "Over `concurrency`; default skip for cron and event, queue for all other starts "
+            "and where there is a `conversationKey`."
+        ),
     ] = None
     timeout_seconds: Annotated[
         int, Field(ge=1, le=86_400, description="How long a run may execute.")
@@ -222,22 +187,6 @@ class RetryShape(FileShape):
     after_writes: Annotated[
         bool, described("Try again even after a write has left; writes may then repeat.")
     ] = False
-
-
-class TriggerShape(FileShape):
-    """One of several triggers."""
-
-    type: Annotated[str, described("`cron`, `webhook` or `manual`.")]
-    schedule: Annotated[
-        ScheduleField | None, described("Of `cron`: a cron expression or an object.")
-    ] = None
-    webhook_auth: Annotated[
-        WebhookAuthShape | None, described("Of `webhook`: the proof that senders must give.")
-    ] = None
-    event: Annotated[NotYet, later("The name of the event that starts it.")] = None
-    params: Annotated[NotYet, later("Which events, by their top-level keys.")] = None
-    filter: Annotated[NotYet, later("Which events, by a filter over their data.")] = None
-    actors: Annotated[NotYet, later("Whose events.")] = None
 
 
 class DefaultsShape(FileShape):
@@ -317,16 +266,32 @@ class AutomationShape(DefaultsShape):
     ] = None
     trigger: Annotated[
         str | None,
-        described("`cron`, `webhook` or `manual`; default by `schedule`, else `manual`."),
+        described(
+            "`cron`, `webhook`, `manual`, or the name of an event (`github.*` for several); "
+            "default by `schedule`, else `manual`."
+        ),
     ] = None
     triggers: Annotated[
         Annotated[list[TriggerShape], Field(min_length=1, max_length=100)] | None,
         described("More than one trigger, instead of the keys for one."),
     ] = None
-    params: Annotated[NotYet, later("Which events, by their top-level keys.")] = None
-    filter: Annotated[NotYet, later("Which events, by a filter over their data.")] = None
-    event_conditions: Annotated[NotYet, later("Which events, in another system's words.")] = None
-    actors: Annotated[NotYet, later("Whose events.")] = None
+    params: Annotated[
+        ParamsField,
+        described(
+            'Which events, by their top-level keys: a value, or `{"op": "eq", "value": …}`; '
+            "`contains` and `in` too. All must hold, and `filter` too."
+        ),
+    ] = ()
+    filter: Annotated[
+        FilterField, described("Which events, by a filter over their data, in full or short.")
+    ] = None
+    event_conditions: Annotated[
+        EventConditions | None, described("Several types of event; any one of them is enough.")
+    ] = None
+    actors: Annotated[
+        Actors | None,
+        described("Whose: accounts (`github:octocat`), ids of members, globs (`slack:*`)."),
+    ] = None
     webhook_auth: Annotated[
         WebhookAuthShape | None, described("The proof that a webhook must carry.")
     ] = None
@@ -361,9 +326,14 @@ class AutomationShape(DefaultsShape):
         described("A gate before the model: a filter of the event's data, or a read."),
     ] = None
     expect: Annotated[NotYet, later("Checks on the result.")] = None
-    run_as: Annotated[NotYet, later("In whose name it runs.")] = None
-    run_as_user: Annotated[NotYet, later("Another word for `runAs`.")] = None
-    created_by: Annotated[NotYet, later("Who made it.")] = None
+    run_as: Annotated[
+        Filled | None, described("The id of the member in whose name it runs, whoever starts it.")
+    ] = None
+    run_as_user: Annotated[Filled | None, described("Another word for `runAs`.")] = None
+    created_by: Annotated[
+        Filled | None,
+        described("The id of the member who made it; once no member, it counts as paused."),
+    ] = None
     acknowledge: Annotated[NotYet, later("Risks that a reviewer has accepted.")] = None
     status: Annotated[
         Literal["active", "draft", "paused"],

@@ -64,7 +64,7 @@ class Builder:
         conversation_key = self._working.template(shape.conversation_key, ("conversationKey",))
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
-        title = self._title(shape)
+        title, run_as = self._title(shape), self._run_as(shape)
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
         self._tools(shape)
@@ -101,6 +101,8 @@ class Builder:
             idempotency_key=idempotency_key,
             coalesce=coalesce,
             gate=gate,
+            run_as=run_as,
+            created_by=shape.created_by,
             status=Lifecycle(shape.status),
         )
 
@@ -115,6 +117,12 @@ class Builder:
             example = "title: Daily Digest" if markdown else '"title": "Daily Digest"'
             self.complain("missing_key", "title is missing", hint=f"for example {example}")
         return " ".join((title or "").split())
+
+    def _run_as(self, shape: AutomationShape) -> str | None:
+        if shape.run_as is not None and shape.run_as_user is not None:
+            message = "runAs and runAsUser are the same thing"
+            self.complain("conflict", message, ("runAsUser",), hint="keep runAs")
+        return shape.run_as or shape.run_as_user
 
     def _delivery(self, shape: DeliveryShape | None) -> Delivery | None:
         if shape is None:

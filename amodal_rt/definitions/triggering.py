@@ -3,15 +3,14 @@
 from datetime import timedelta
 from functools import lru_cache
 
-from amodal_rt.definitions.automation_file import (
-    AutomationShape,
-    ScheduleShape,
-    TriggerShape,
-)
+from amodal_rt.definitions.automation_file import AutomationShape
 from amodal_rt.definitions.document import Document, Loc
+from amodal_rt.definitions.event_file import is_event_name
+from amodal_rt.definitions.eventing import Eventing, said, wanted
 from amodal_rt.definitions.proofs import Proofs
 from amodal_rt.definitions.shapes import in_gap, instant
 from amodal_rt.definitions.targets import Complain
+from amodal_rt.definitions.trigger_file import ScheduleShape, TriggerShape
 from amodal_rt.definitions.words import shown, suggestion
 from amodal_rt.domain.schedule import EPOCH, ScheduleError, first_after, parse_cron
 from amodal_rt.domain.trigger import (
@@ -23,8 +22,20 @@ from amodal_rt.domain.trigger import (
 )
 
 MINIMUM_INTERVAL = timedelta(seconds=60)
-_KINDS = ("cron", "webhook", "manual")
-_SHORT = ("trigger", "schedule", "webhookAuth")
+_KINDS = ("cron", "webhook", "event", "manual")
+_USED_BY = {
+    "schedule": ("cron",),
+    "webhookAuth": ("webhook",),
+    "event": ("event",),
+    "eventType": ("event",),
+    "eventConditions": ("event",),
+    "connection": ("event",),
+    "payloadFilter": ("event",),
+    "params": ("event", "webhook"),
+    "filter": ("event", "webhook"),
+    "actors": ("event", "webhook"),
+}
+"""Which kinds of trigger have a use for a key."""
 
 
 class Triggering:
@@ -34,6 +45,7 @@ class Triggering:
         self._document = document
         self._complain = complain
         self._proofs = Proofs(complain)
+        self._eventing = Eventing(complain)
 
     @property
     def secrets(self) -> set[str]:
@@ -43,14 +55,9 @@ class Triggering:
     def triggers(self, shape: AutomationShape) -> tuple[Trigger, ...]:
         """All triggers in file order; complaints for what contradicts itself."""
         if shape.triggers is None:
-            return self._short(shape)
-        both = [
-            key
-            for key, value in zip(
-                _SHORT, (shape.trigger, shape.schedule, shape.webhook_auth), strict=True
-            )
-            if value is not None
-        ]
+            found = self._short(shape)
+            return (found,) if found else ()
+        both = _short_keys(shape)
         if both:
             self._complain(
                 "conflict",
@@ -78,26 +85,14 @@ class Triggering:
                 self._complain("conflict", message, loc, hint="keep one of them")
         return kept
 
-    def _short(self, shape: AutomationShape) -> tuple[Trigger, ...]:
-        kind = _inferred(shape) if shape.trigger is None else shape.trigger
-        if not self._known(kind, ("trigger",)):
-            return ()
-        if shape.schedule is not None and kind != "cron":
-            self._complain(
-                "conflict",
-                f'trigger "{kind}" does not use the schedule',
-                ("schedule",),
-                hint="for both, give a list of triggers",
-            )
-        if shape.webhook_auth is not None and kind != "webhook":
-            self._complain(
-                "conflict",
-                f'trigger "{kind}" does not use webhookAuth',
-                ("webhookAuth",),
-                hint="for both, give a list of triggers"
-                if shape.schedule is not None
-                else 'say "trigger": "webhook"',
-            )
+    def _short(self, shape: AutomationShape) -> Trigger | None:
+        kind = _kind(shape)
+        if kind not in _KINDS:
+            self._unknown(kind, ("trigger",))
+            return None
+        for key in _short_keys(shape):
+            if key != "trigger" and kind not in _USED_BY[key]:
+                self._unused(shape, kind, key)
         if kind == "cron":
             if shape.schedule is None:
                 self._complain(
@@ -106,24 +101,59 @@ class Triggering:
                     ("trigger",),
                     hint='add "schedule": "0 9 * * *", or say "trigger": "manual"',
                 )
-                return ()
+                return None
             schedule = self._schedule(shape.schedule, shape.timezone, ("schedule",))
-            return (CronTrigger(schedule=schedule, key="0"),) if schedule else ()
+            return CronTrigger(schedule=schedule, key="0") if schedule else None
         if kind == "webhook":
-            return (WebhookTrigger(auth=self._proofs.auth(shape.webhook_auth, ("webhookAuth",))),)
-        return (ManualTrigger(),)
+            auth = self._proofs.auth(shape.webhook_auth, ("webhookAuth",))
+            return WebhookTrigger(auth=auth, wanted=wanted(shape))
+        return self._short_event(shape) if kind == "event" else ManualTrigger()
+
+    def _short_event(self, shape: AutomationShape) -> Trigger | None:
+        name = None if shape.trigger in _KINDS else shape.trigger
+        if shape.event_conditions is None:
+            if name is not None:
+                return self._eventing.named(name, shape)
+            self._complain(
+                "missing_key",
+                'trigger "event" names no event',
+                ("trigger",),
+                hint='write its name, as in "trigger": "github.issues.opened"',
+            )
+            return None
+        if name is not None:
+            self._complain(
+                "conflict",
+                "trigger and eventConditions both name events",
+                ("trigger",),
+                hint="keep eventConditions, and name the event there",
+            )
+        for key in said(shape):
+            message = f"{key} and eventConditions are two ways of one thing"
+            self._complain("conflict", message, (key,), hint=f"move {key} into each condition")
+        return self._eventing.any_of(shape.event_conditions, ("eventConditions",))
+
+    def _unused(self, shape: AutomationShape, kind: str, key: str) -> None:
+        what = f"the {key}" if key == "schedule" else key
+        hint = "for both, give a list of triggers"
+        if key == "webhookAuth" and shape.schedule is None:
+            hint = 'say "trigger": "webhook"'
+        if key in ("params", "filter", "actors"):
+            hint = 'name the event, as in "trigger": "github.issues.opened"'
+        self._complain(
+            "conflict", f'trigger "{shape.trigger or kind}" does not use {what}', (key,), hint=hint
+        )
 
     def _listed(
         self, shape: TriggerShape, loc: Loc, place: int, owner: AutomationShape
     ) -> Trigger | None:
-        if not self._known(shape.type, (*loc, "type")):
+        if shape.type not in _KINDS:
+            self._unknown_type(shape.type, (*loc, "type"))
             return None
-        for key, value, kind in (
-            ("schedule", shape.schedule, "cron"),
-            ("webhookAuth", shape.webhook_auth, "webhook"),
-        ):
-            if value is not None and shape.type != kind:
-                message = f"{key} belongs to triggers of type {kind}, and this is {shape.type}"
+        for key in _listed_keys(shape):
+            if shape.type not in _USED_BY[key]:
+                kinds = " and ".join(_USED_BY[key])
+                message = f"{key} belongs to triggers of type {kinds}, and this is {shape.type}"
                 self._complain("conflict", message, (*loc, key), hint=f"take {key} away")
                 return None
         if shape.type == "cron":
@@ -134,23 +164,22 @@ class Triggering:
             schedule = self._schedule(shape.schedule, owner.timezone, (*loc, "schedule"))
             return CronTrigger(schedule=schedule, key=str(place)) if schedule else None
         if shape.type == "webhook":
-            return WebhookTrigger(auth=self._proofs.auth(shape.webhook_auth, (*loc, "webhookAuth")))
+            auth = self._proofs.auth(shape.webhook_auth, (*loc, "webhookAuth"))
+            return WebhookTrigger(auth=auth, wanted=wanted(shape))
+        if shape.type == "event":
+            return self._eventing.listed(shape, shape.connection, loc, str(place))
         return ManualTrigger()
 
-    def _known(self, kind: str, loc: Loc) -> bool:
-        if kind in _KINDS:
-            return True
-        if "." in kind or kind == "event":
-            self._complain(
-                "not_yet",
-                f"{shown(kind)}: starting from events is not built yet",
-                loc,
-                hint="there are cron, webhook and manual",
-            )
-            return False
-        hint = suggestion(kind, _KINDS) or "there are cron, webhook and manual"
+    def _unknown(self, kind: str, loc: Loc) -> None:
+        near = suggestion(kind, _KINDS)
+        hint = near or "there are cron, webhook, manual, and the names of events"
         self._complain("unknown_trigger", f"{shown(kind)} is no trigger", loc, hint=hint)
-        return False
+
+    def _unknown_type(self, kind: str, loc: Loc) -> None:
+        hint = suggestion(kind, _KINDS) or f"there are {', '.join(_KINDS)}"
+        if is_event_name(kind) and ("." in kind or "*" in kind):
+            hint = f'{{"type": "event", "event": {shown(kind)}}}'
+        self._complain("unknown_trigger", f"{shown(kind)} is no type of trigger", loc, hint=hint)
 
     def _schedule(self, shape: ScheduleShape, zone: str | None, loc: Loc) -> Schedule | None:
         given = [key for key in ("cron", "every", "at") if getattr(shape, key) is not None]
@@ -204,10 +233,39 @@ class Triggering:
         return True
 
 
-def _inferred(shape: AutomationShape) -> str:
+def _kind(shape: AutomationShape) -> str:
+    """What `trigger` says, or what the other keys say without it."""
+    if shape.trigger is not None:
+        named = shape.trigger not in _KINDS and is_event_name(shape.trigger)
+        return "event" if named else shape.trigger
     if shape.schedule is not None:
         return "cron"
-    return "manual" if shape.webhook_auth is None else "webhook"
+    if shape.webhook_auth is not None:
+        return "webhook"
+    return "manual" if shape.event_conditions is None else "event"
+
+
+def _short_keys(shape: AutomationShape) -> list[str]:
+    """The top-level keys about triggers that are there."""
+    found = {
+        "trigger": shape.trigger,
+        "schedule": shape.schedule,
+        "webhookAuth": shape.webhook_auth,
+        "eventConditions": shape.event_conditions,
+    }
+    return [*(key for key, value in found.items() if value is not None), *said(shape)]
+
+
+def _listed_keys(shape: TriggerShape) -> list[str]:
+    found = {
+        "schedule": shape.schedule,
+        "webhookAuth": shape.webhook_auth,
+        "event": shape.event,
+        "eventType": shape.event_type,
+        "connection": shape.connection,
+        "payloadFilter": shape.payload_filter,
+    }
+    return [*(key for key, value in found.items() if value is not None), *said(shape)]
 
 
 @lru_cache(maxsize=4096)

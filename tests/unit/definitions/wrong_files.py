@@ -229,10 +229,65 @@ STARTS = {
                                   "bad_zone", "schedule.timezone", "for example", at=(4, 36)),
     "catchUp too long": key('"catchUp": {"within": "99999d"}', "bad_duration", "3650d",
                             at=(4, 14)),
-    "trigger typo": key('"trigger": "webhok"', "unknown_trigger", '"webhok"', '"webhook"'),
-    "an event by name": key('"trigger": "github.push"', "not_yet", "github.push"),
-    "an event in the list": key('"triggers": [{"type": "event"}]', "not_yet", "events",
-                                at=(4, 16)),
+    "words as trigger": key('"trigger": "each morning"', "unknown_trigger", '"each morning"',
+                            "the names of events"),
+    "event without a name": key('"trigger": "event"', "missing_key", "names no event",
+                                "github.issues.opened"),
+    "an event without a name": key('"triggers": [{"type": "event"}]', "missing_key",
+                                   "it names no event", "github.*", at=(4, 15)),
+    "an event as a type": key('"triggers": [{"type": "github.push"}]', "unknown_trigger",
+                              "no type of trigger", '{"type": "event", "event": "github.push"}',
+                              at=(4, 16)),
+    "a type with a typo": key('"triggers": [{"type": "evnt"}]', "unknown_trigger", '"evnt"',
+                              '"event"', at=(4, 16)),
+    "a name with a space": key('"triggers": [{"type": "event", "event": "a b"}]', "bad_event",
+                               '"a b" is not the name', "github.*", at=(4, 33)),
+    "an event with a schedule": key('"trigger": "a.b", "schedule": "@daily"', "conflict",
+                                    'trigger "a.b" does not use the schedule', "a list",
+                                    at=(4, 20)),
+    "an event and eventConditions": key(
+        '"trigger": "a.b", "eventConditions": [{"event": "c.d"}]', "conflict",
+        "both name events", "keep eventConditions"),
+    "eventConditions and a schedule": key(
+        '"schedule": "@daily", "eventConditions": [{"event": "c.d"}]', "conflict",
+        'trigger "cron" does not use eventConditions', "a list of triggers", at=(4, 24)),
+    "eventConditions and a filter": key(
+        '"filter": {"x": 1}, "eventConditions": [{"event": "c.d"}]', "conflict",
+        "filter and eventConditions", "into each condition"),
+    "no eventConditions": key('"eventConditions": []', "wrong_value", "must not be empty"),
+    "a condition without an event": key('"eventConditions": [{"filter": {"x": 1}}]', "missing_key",
+                                        "it names no event", at=(4, 22)),
+    "a condition with two events": key(
+        '"eventConditions": [{"event": "a.b", "eventType": "a.b"}]', "conflict",
+        "event and eventType are the same thing", "keep event", at=(4, 39)),
+    "a condition with two filters": key(
+        '"eventConditions": [{"event": "a.b", "filter": {"x": 1}, "payloadFilter": {"x": 1}}]',
+        "conflict", "filter and payloadFilter are the same thing", at=(4, 59)),
+    "a filter without an event": key('"filter": {"x": 1}', "conflict",
+                                     'trigger "manual" does not use filter', "name the event"),
+    "params of a schedule": key('"schedule": "@daily", "params": {"x": 1}', "conflict",
+                                'trigger "cron" does not use params', at=(4, 24)),
+    "actors of a manual trigger": key('"triggers": [{"type": "manual", "actors": "github:*"}]',
+                                      "conflict", "actors belongs to triggers of type event",
+                                      at=(4, 34)),
+    "a connection of a webhook": key('"triggers": [{"type": "webhook", "connection": "crm"}]',
+                                     "conflict", "connection belongs to triggers of type event",
+                                     at=(4, 35)),
+    "a filter beside triggers": key('"triggers": [{"type": "webhook"}], "filter": {"x": 1}',
+                                    "conflict", "triggers and filter", "move filter into triggers",
+                                    at=(4, 37)),
+    "nobody's actors": key('"trigger": "a.b", "actors": []', "wrong_value", "must not be empty",
+                           at=(4, 20)),
+    "an actor by words": key('"trigger": "a.b", "actors": ["Ada Lovelace"]', "bad_actor",
+                             "names nobody", "github:octocat", at=(4, 31)),
+    "a dotted path": key('"trigger": "a.b", "filter": {"op": "eq", "path": "x.y", "value": 1}',
+                         "bad_filter", "path must be a list", at=(4, 20)),
+    "an unknown op": key('"trigger": "a.b", "filter": {"op": "equals", "path": ["x"], "value": 1}',
+                         "bad_filter", '"equals" is no op', at=(4, 20)),
+    "params by a list": key('"trigger": "a.b", "params": {"x": ["y"]}', "bad_params",
+                            "x: must be a scalar", "contains", at=(4, 20)),
+    "runAs twice": key('"runAs": "ada", "runAsUser": "ada"', "conflict",
+                       "runAs and runAsUser are the same thing", "keep runAs", at=(4, 18)),
     "cron without schedule": key('"trigger": "cron"', "missing_key", "needs a schedule",
                                  '"schedule": '),
     "webhook with schedule": key('"trigger": "webhook", "schedule": "0 9 * * *"', "conflict",
@@ -349,9 +404,8 @@ DELIVERY = {
 }  # fmt: skip
 
 LATER = (
-    "workflow config config_id command params filter eventConditions "
-    "actors inputSchema prefills invokeAuth profile writes "
-    "expect runAs run_as_user createdBy acknowledge"
+    "workflow config config_id command inputSchema prefills invokeAuth profile writes expect "
+    "acknowledge"
 ).split()
 NOT_YET = {
     **{f"later: {name}": key(f'"{name}": {{}}', "not_yet", f"{name} is not built yet",
@@ -361,8 +415,6 @@ NOT_YET = {
                                     at=(4, 13)),
     "later: limits.maxCostUsdPerDay": key('"limits": {"max_cost_usd_per_day": 5}', "not_yet",
                                           "limits.max_cost_usd_per_day", at=(4, 13)),
-    "later: triggers[].filter": key('"triggers": [{"type": "webhook", "filter": {}}]', "not_yet",
-                                    "triggers[0].filter", at=(4, 35)),
 }  # fmt: skip
 
 FRONT_MATTER = {
