@@ -128,7 +128,7 @@ def value_at(data: object, path: Path) -> object:
         elif isinstance(data, Sequence) and not isinstance(data, str):
             place = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else -1
             # "01" is a key, and only of an object.
-            found = str(place) == key and place < len(cast("Sequence[object]", data))
+            found = str(place) == key and 0 <= place < len(cast("Sequence[object]", data))
             data = cast("Sequence[object]", data)[place] if found else MISSING
         else:
             return MISSING
