@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field
 
 from amodal_rt.definitions.access import AccessShape, access_of
+from amodal_rt.definitions.accounts import Account
 from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
 from amodal_rt.definitions.shapes import (
@@ -102,6 +103,13 @@ class SpecShape(FileShape):
     trust_annotations: Annotated[
         bool, described("Of `mcp`: believe the server's own word on which tools only read.")
     ] = False
+    account: Annotated[
+        Account | None,
+        described(
+            "Who it acts as at the other end, as `github:acme-bot`: events that this account "
+            "causes start nothing."
+        ),
+    ] = None
 
 
 Result = tuple[Connection | None, tuple[Problem, ...]]
@@ -295,6 +303,7 @@ def _connection(read: _Folder, shape: SpecShape, access: AccessShape) -> Connect
         access=access_of(access),
         surface=read.surface,
         rules=read.rules,
+        account=shape.account,
         secrets=tuple(sorted(_secrets(shape))),
         document=read.document(_without_secrets(read.spec, shape)),
     )

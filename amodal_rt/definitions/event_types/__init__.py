@@ -1,0 +1,1 @@
+"""Types of events, one file for each source; `catalogue.py` reads them."""
