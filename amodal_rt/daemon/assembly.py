@@ -25,10 +25,12 @@ from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.agent.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.agent.mcp_triggers import McpTriggers
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.ids import Ids
+from amodal_rt.intake.callback import CallbackIntake
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
@@ -47,6 +49,7 @@ from amodal_rt.operations.why import Why
 from amodal_rt.servers.control import Verbs
 from amodal_rt.storage.ledger import DatabaseLedger
 from amodal_rt.triggers.cron import Scheduler
+from amodal_rt.triggers.remote import RemoteTriggers
 from amodal_rt.workspace.rewrite import set_status
 from amodal_rt.workspace.service import Workspace
 
@@ -81,6 +84,7 @@ class House:
     membership: Membership
     turned_back: TurnedBack
     scheduler: Scheduler
+    remote: RemoteTriggers
     sender: Sender
     watch: Watch
     automations: Automations
@@ -175,6 +179,8 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     examiner = Examiner(causes, clock=clock, ids=ids)
     webhooks = WebhookIntake(workspace, endpoints, examiner)
     integrations = IntegrationIntake(workspace, integration_keys, examiner)
+    remote = _remote(ground, executor, address)
+    callbacks = CallbackIntake(workspace, remote.tokens, causes, clock=clock, ids=ids)
     return House(
         ground=ground,
         redactor=redactor,
@@ -188,12 +194,13 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         membership=_membership(ground, control.engine),
         turned_back=_turned_back(ground),
         scheduler=_scheduler(ground),
+        remote=remote,
         sender=_sender(ground, egress, redactor, causes),
         watch=_watch(ground),
         automations=automations,
         runs=runs,
         events=Events(
-            webhooks, integrations, ledger, facts, signals=signals, clock=clock, ids=ids
+            webhooks, integrations, callbacks, ledger, facts, signals=signals, clock=clock, ids=ids
         ),
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
@@ -272,6 +279,22 @@ def _scheduler(ground: Ground) -> Scheduler:
     )
     scheduler.look_back_with(ground.workspace)
     return scheduler
+
+
+def _remote(ground: Ground, executor: AgentExecutor, address: Address) -> RemoteTriggers:
+    services = executor.services
+    return RemoteTriggers(
+        catalogue=ground.workspace,
+        ledger=ground.ledger,
+        connections=McpTriggers(
+            services.pool, ground.workspace, clock=ground.clock, redactor=services.redactor
+        ),
+        callback_url=address.callback,
+        lease=ground.lease,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
 
 
 def _sender(ground: Ground, egress: Egress, redactor: Redactor, causes: Causes) -> Sender:

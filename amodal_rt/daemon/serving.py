@@ -157,6 +157,7 @@ class Daemon:
             await stack.enter_async_context(service)
         await self._meet(stack, house)
         await self._open_tcp(stack, house)
+        await stack.enter_async_context(run("triggers", house.remote.run()))
         await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))
         self._ready = True
         stack.callback(self._not_ready)
@@ -192,6 +193,7 @@ class Daemon:
             house.events.accept_webhook,
             lambda: self._is_ready(house.ground),
             integrations=house.events.accept_integration,
+            callbacks=house.events.accept_callback,
             clock=self._plan.clock,
         )
         await tcp.open(listen)

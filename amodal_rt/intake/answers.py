@@ -1,5 +1,6 @@
 """The answers of specification §4.2, in one place."""
 
+from amodal_rt.domain.event import Event
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import AmodalError
 from amodal_rt.intake.requests import RETRY_AFTER_SECONDS, Answer, Refusal
@@ -47,6 +48,13 @@ def broadcast(receipt: Receipt) -> Answer:
     ]
     more = {"run_ids": [each.run_id for each in receipt.runs], "runs": runs}
     return Answer(status=answer.status, document={**answer.document, **more})
+
+
+def called_back(event: Event) -> Answer:
+    """202 with the server's own name of the type: all that the trigger binding promises."""
+    connection = event.source.rpartition("/")[2]
+    type = event.type.removeprefix(f"{connection}.")
+    return Answer(status=202, document={"ok": True, "type": type})
 
 
 def refused(refusal: Refusal) -> Answer:

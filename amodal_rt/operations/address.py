@@ -49,6 +49,11 @@ class Address:
         base = self.public or self.bound
         return f"{base}/webhooks/{self._endpoints.id_for(name)}" if base else None
 
+    def callback(self) -> str | None:
+        """Where MCP servers call back; None while nothing listens and nothing is public."""
+        base = self.public or self.bound
+        return f"{base}/api/trigger-callback" if base else None
+
     async def refresh(self) -> None:
         """Count rotations again: call it after each."""
         await self._endpoints.refresh()

@@ -1,4 +1,4 @@
-"""Events: how webhooks and integrations become runs, and what is on record of them."""
+"""Events: how webhooks, integrations and callbacks become runs, and what is on record of them."""
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
@@ -34,6 +34,7 @@ class Events:
         self,
         webhooks: Intake,
         integrations: Intake,
+        callbacks: Intake,
         ledger: Ledger,
         facts: KnownFacts,
         *,
@@ -43,6 +44,7 @@ class Events:
     ) -> None:
         self._webhooks = webhooks
         self._integrations = integrations
+        self._callbacks = callbacks
         self._ledger = ledger
         self._facts = facts
         self._signals = signals
@@ -62,6 +64,15 @@ class Events:
         judged = await self._integrations.verify(request)
         if isinstance(judged, Verified):
             return _shown(judged, answers.broadcast(await self._commit(judged)))
+        return await self._other(judged)
+
+    async def accept_callback(self, request: RawRequest) -> Answer:
+        """202 `{ok, type}` once what an MCP server reports is on record, also where it was seen
+        before or its run is skipped. Raises UnavailableError when nothing is durable."""
+        judged = await self._callbacks.verify(request)
+        if isinstance(judged, Verified):
+            await self._commit(judged)
+            return answers.called_back(judged.event)
         return await self._other(judged)
 
     async def list_all(

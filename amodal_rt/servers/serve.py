@@ -40,13 +40,19 @@ class TcpDoor:
         ready: Callable[[], bool],
         *,
         integrations: Accept,
+        callbacks: Accept | None = None,
         clock: Clock,
         deadlines: Deadlines | None = None,
     ) -> None:
         app = web.Application()
         app.add_routes(
             webhook_routes(
-                accept, ready, integrations=integrations, clock=clock, deadlines=deadlines
+                accept,
+                ready,
+                integrations=integrations,
+                callbacks=callbacks,
+                clock=clock,
+                deadlines=deadlines,
             )
         )
         app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])

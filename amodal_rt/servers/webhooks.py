@@ -1,5 +1,5 @@
-"""`/webhooks/<id>`, `/integrations/<name>/<key>`, `/healthz`, `/readyz`: open doors,
-translation only."""
+"""`/webhooks/<id>`, `/integrations/<name>/<key>`, `/api/trigger-callback`, `/healthz`,
+`/readyz`: open doors, translation only."""
 
 import functools
 import json
@@ -16,6 +16,8 @@ from amodal_rt.servers.deadlines import Deadlines, SlowSenderError, expect_nothi
 
 _log = Log("webhooks")
 
+CALLBACK = "/api/trigger-callback"
+
 Accept = Callable[[RawRequest], Awaitable[Answer]]
 """Judges one request and makes it durable; the answer is sent as it is."""
 
@@ -25,10 +27,14 @@ def webhook_routes(
     ready: Callable[[], bool],
     *,
     integrations: Accept,
+    callbacks: Accept | None = None,
     clock: Clock,
     deadlines: Deadlines | None = None,
 ) -> list[web.RouteDef]:
-    """The routes that need no token: senders prove themselves, health says nothing."""
+    """The routes that need none of our tokens: senders prove themselves, health says nothing.
+
+    `callbacks` None: no MCP server is asked to call back.
+    """
     bounds = deadlines or Deadlines()
     door, broadcast = _Webhooks(accept, clock, bounds), _Webhooks(integrations, clock, bounds)
 
@@ -40,7 +46,7 @@ def webhook_routes(
         document = {"status": "ready" if is_ready else "starting"}
         return _respond(Answer(status=200 if is_ready else 503, document=document))
 
-    return [
+    routes = [
         web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
         web.route(
             "*",
@@ -51,6 +57,10 @@ def webhook_routes(
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
     ]
+    if callbacks is not None:
+        called = _Webhooks(callbacks, clock, bounds).receive
+        routes.append(web.route("*", CALLBACK, called, expect_handler=expect_nothing))
+    return routes
 
 
 class _Webhooks:
@@ -64,7 +74,7 @@ class _Webhooks:
     async def receive(self, request: web.Request) -> web.Response:
         """Answer within the request's deadline, whatever comes and whatever fails behind."""
         raw = RawRequest(
-            endpoint=request.match_info["endpoint"],
+            endpoint=request.match_info.get("endpoint", ""),
             method=request.method,
             headers=tuple(request.headers.items()),
             read_body=functools.partial(self._read, request),
