@@ -1,16 +1,102 @@
 """How senders prove themselves, as files spell it: `webhookAuth`, and the same in integrations."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from amodal_rt.definitions.shapes import EnvText, FileShape, HeaderName, Listed, described
+from amodal_rt.definitions.shapes import EnvText, FileShape, Filled, HeaderName, Listed, described
 
 
-class WebhookAuthShape(FileShape):
-    """The proof that a webhook must carry; without it the URL is shown as unsigned."""
+class SignedTimeShape(FileShape):
+    """Of a `custom` scheme: when the sender signed; one of `header`, `part`, `body`."""
 
-    type: Annotated[str, described("How senders sign: `hmac-sha256`, or the preset `github`.")]
+    header: Annotated[HeaderName | None, described("The header that holds the time.")] = None
+    part: Annotated[
+        Filled | None, described("The field of the signature header that holds the time, as `t`.")
+    ] = None
+    body: Annotated[
+        Filled | None, described("The path to the time in a JSON body, as in `sent.at`.")
+    ] = None
+    unit: Annotated[Literal["s", "ms"], described("Unix time in seconds or milliseconds.")] = "s"
+    tolerance_seconds: Annotated[
+        int, Field(ge=1, le=86_400, description="How far from now it may be, either way.")
+    ] = 300
+
+
+class WhereShape(FileShape):
+    """Where a text of a request stands: exactly one of `header`, `body`."""
+
+    header: Annotated[HeaderName | None, described("The header that holds it.")] = None
+    body: Annotated[Filled | None, described("The path to it in the body, as in `event.id`.")] = (
+        None
+    )
+
+
+class DedupShape(WhereShape):
+    """Of a `custom` scheme: what tells deliveries apart; one of `header`, `body`, `digest`."""
+
+    digest: Annotated[Literal[True] | None, described("`true`: the body alone, as it is.")] = None
+
+
+class CustomShape(FileShape):
+    """The keys that say how a sender signs that no preset knows."""
+
+    scheme: Annotated[
+        Literal["hmac", "ed25519", "token"] | None,
+        described("Of `custom`: `hmac` (default), `ed25519`, or `token`: the secret itself."),
+    ] = None
+    algorithm: Annotated[
+        Literal["sha256", "sha512"] | None, described("Of `custom`: the hash; default `sha256`.")
+    ] = None
+    prefix: Annotated[
+        Filled | None, described("Of `custom`: what stands before the signature, as `sha256=`.")
+    ] = None
+    key: Annotated[
+        Filled | None,
+        described("Of `custom`: the header is a list of `name=value`; the name of signatures."),
+    ] = None
+    separator: Annotated[
+        Annotated[str, Field(min_length=1, max_length=4)] | None,
+        described("Of `custom` with `key`: what stands between the fields; default `,`."),
+    ] = None
+    encoding: Annotated[
+        Literal["hex", "base64"] | None,
+        described("Of `custom`: how the signature is spelled; default `hex`."),
+    ] = None
+    signed: Annotated[
+        Filled | None,
+        described(
+            "Of `custom`: what is signed, a template over `{body}`, `{timestamp}`, `{id}`, "
+            "`{url}` and `{form_sorted}`; default `{body}`."
+        ),
+    ] = None
+    secret_encoding: Annotated[
+        Literal["utf8", "base64", "hex"] | None,
+        described(
+            "Of `custom`: how the secret spells the key; default `utf8`, of `ed25519` `hex`."
+        ),
+    ] = None
+    id_header: Annotated[
+        HeaderName | None, described("Of `custom`: the header that gives `{id}`.")
+    ] = None
+    timestamp: Annotated[
+        SignedTimeShape | None, described("Of `custom`: where the signed time stands.")
+    ] = None
+    dedup: Annotated[
+        DedupShape | None,
+        described("Of `custom`: what tells deliveries apart; default an id and the body."),
+    ] = None
+    event_type: Annotated[
+        WhereShape | None, described("Of `custom`: what names the event's type.")
+    ] = None
+    challenge: Annotated[
+        Literal["none"] | None, described("Of `custom`: `none`; only presets answer challenges.")
+    ] = None
+
+
+class ProofShape(CustomShape):
+    """What every proof has, whoever sends."""
+
     secret: Annotated[
         list[EnvText],
         Listed,
@@ -18,9 +104,25 @@ class WebhookAuthShape(FileShape):
     ]
     header: Annotated[
         HeaderName | None,
-        described("The header that carries the signature; default `X-Signature-256`."),
+        described(
+            "Of `hmac-sha256` and `custom`: the header that carries the signature; "
+            "default `X-Signature-256`."
+        ),
     ] = None
     dedupe_header: Annotated[
         HeaderName | None,
         described("The one header whose value tells deliveries apart, for duplicates."),
     ] = None
+
+
+class WebhookAuthShape(ProofShape):
+    """The proof that a webhook must carry; without it the URL is shown as unsigned."""
+
+    type: Annotated[
+        str,
+        described(
+            "How senders sign: a preset (`github`, `gitlab`, `slack`, `stripe`, `pagerduty`, "
+            "`linear`, `jira`, `shopify`, `twilio`, `discord`, `sentry`, `zoom`, "
+            "`standard-webhooks`), `hmac-sha256`, or `custom`."
+        ),
+    ]

@@ -40,6 +40,7 @@ class Beside:
         self.knowledge = Standing(Shelf(parsing.knowledge, find))
         self.stores = Standing(Shelf(parsing.store, find))
         self.connections = Standing(Shelf(parsing.connection, find))
+        self.integrations = Standing(Shelf(parsing.integration, find))
 
     def update(self, found: Scan, *, stamp: int, missing: bool) -> None:
         """Read what changed. With `missing`, what has no file is not believed to be deleted:
@@ -54,6 +55,7 @@ class Beside:
             (self.knowledge, each_of(found, "knowledge")),
             (self.stores, each_of(found, "stores")),
             (self.connections, folders),
+            (self.integrations, each_of(found, "integrations")),
         ):
             if missing and not files:
                 standing.keep()
@@ -86,6 +88,7 @@ class Beside:
             self.knowledge,
             self.stores,
             self.connections,
+            self.integrations,
         )
         return [problem for each in kinds for problem in each.problems]
 

@@ -9,7 +9,7 @@ from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.settings import process_environment
 from amodal_rt.workspace.reader import Reader, Reading
 
-_ENVIRONMENT = frozenset({"env_missing", "model_key_missing"})
+_ENVIRONMENT = frozenset({"env_missing", "env_bad", "model_key_missing"})
 """What is wrong with this machine and not with the files."""
 
 
@@ -21,7 +21,9 @@ def check(root: Path, *, env: bool) -> list[Problem]:
     """
     snapshot = _read(root).snapshot
     problems = [
-        replace(each, severity="error") if env and each.code in _ENVIRONMENT else each
+        replace(each, severity="error" if env else "warning")
+        if each.code in _ENVIRONMENT
+        else each
         for each in snapshot.problems
     ]
     for state in snapshot.automations.values():

@@ -7,11 +7,13 @@ from pathlib import PurePosixPath
 from amodal_rt.definitions.agent import parse_agent
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
+from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.knowledge import parse_knowledge
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.definitions.store import parse_store
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
+from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.workspace.dotenv import parse_dotenv
@@ -68,6 +70,11 @@ def knowledge(file: str, files: Files) -> Parsed[Knowledge]:
 def store(file: str, files: Files) -> Parsed[Store]:
     """One file of `stores/`."""
     return Parsed(*parse_store(files[file], file=file))
+
+
+def integration(file: str, files: Files) -> Parsed[Integration]:
+    """One file of `integrations/`."""
+    return Parsed(*parse_integration(files[file], file=file))
 
 
 def _read_prompt(path: str, find: Find, needs: list[Need]) -> str:

@@ -25,6 +25,7 @@ from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, World, judge, unset_in_settings
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
+from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
 from amodal_rt.workspace.vanishing import Vanishing
 
@@ -271,6 +272,8 @@ class Reader:
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
         problems += unset_in_settings(world.settings, world.environment)
+        integrations = {each.name: each for each in beside.integrations.values.values()}
+        problems += wrong_in_integrations(integrations.values(), world.environment)
         knowledge = {each.name: each for each in beside.knowledge.values.values()}
         return Snapshot(
             version=0,
@@ -280,6 +283,7 @@ class Reader:
             connections=world.connections,
             knowledge=knowledge,
             stores={each.name: each for each in beside.stores.values.values()},
+            integrations=integrations,
             problems=(*problems, *self._missing(), *found.problems),
         )
 

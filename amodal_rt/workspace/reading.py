@@ -27,6 +27,7 @@ SINGLES: Mapping[str, tuple[str, ...]] = {
     "agents": (".md",),
     "knowledge": (".md",),
     "stores": (".json",),
+    "integrations": (".json",),
 }
 """Folders whose every file is one definition, by its suffix."""
 CONNECTION_FILES = ("spec.json", "access.json", "surface.md", "rules.md")
