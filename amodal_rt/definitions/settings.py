@@ -40,7 +40,7 @@ from amodal_rt.domain.workspace import (
     WorkspaceLimits,
     WorkspaceSettings,
 )
-from amodal_rt.ports import DEDUP_RETENTION
+from amodal_rt.ports import DEDUP_PROMISED
 
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 
@@ -64,7 +64,7 @@ def _network(value: str) -> str:
 
 
 def _history(value: timedelta | None) -> timedelta | None:
-    if value is not None and value < DEDUP_RETENTION:
+    if value is not None and value < DEDUP_PROMISED:
         raise complaint(
             "bad_history",
             "history is kept for seven days at least",

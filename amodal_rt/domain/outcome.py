@@ -14,7 +14,7 @@ class Outcome:
     """The end of one attempt.
 
     `status` is COMPLETED, FAILED or CANCELLED; SKIPPED (`reason` `filtered`) when the gate kept
-    it from starting. `text` is the last assistant message;
+    it from starting, where `error` names what stopped it. `text` is the last assistant message;
     `payload` is that text parsed, if it is JSON (an object or a list). `model` is what
     served, `rehearsal` included. `wrote` says that at least one write was attempted, which
     forbids an automatic retry. `notes` are remarks for the journal; `UNKNOWN_WRITE` among them

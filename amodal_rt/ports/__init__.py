@@ -8,11 +8,19 @@ durable when they return: what was acknowledged survives a crash of the process.
 from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
-from amodal_rt.ports.events import DEDUP_RETENTION, EventLedger, EventRecord, Receipt
+from amodal_rt.ports.events import (
+    DEDUP_PROMISED,
+    DEDUP_RETENTION,
+    EventLedger,
+    EventRecord,
+    Receipt,
+)
 from amodal_rt.ports.execution import (
+    Ending,
     Executor,
     Journal,
     OutcomePlanner,
+    OwnEvents,
     RunContext,
     RunControl,
     RuntimeView,
@@ -24,6 +32,7 @@ from amodal_rt.ports.ledger import Ledger
 from amodal_rt.ports.nodes import LAPSED, Lease, NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
 from amodal_rt.ports.runs import (
+    IDEMPOTENT_FOR,
     MAXIMUM_DEPTH,
     MINIMUM_INTERVAL,
     CanRun,
@@ -55,15 +64,18 @@ __all__ = [
     "CanRun",
     "Catalogue",
     "ConditionLedger",
+    "DEDUP_PROMISED",
     "DEDUP_RETENTION",
     "DefinitionArchive",
     "EVENTS",
+    "Ending",
     "EventLedger",
     "EventRecord",
     "Executor",
     "FACTS",
     "FactLedger",
     "Journal",
+    "IDEMPOTENT_FOR",
     "JournalLedger",
     "LAPSED",
     "Lease",
@@ -74,6 +86,7 @@ __all__ = [
     "OUTBOX",
     "Outbox",
     "OutcomePlanner",
+    "OwnEvents",
     "Previous",
     "QUEUE_FULL",
     "RUNS_PENDING",

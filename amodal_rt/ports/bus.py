@@ -29,7 +29,7 @@ class BusLedger(Protocol):
 
         With `step`, together with an `event.emitted` entry in the journal of the run that is its
         `cause`. With `term`, raises ConflictError (`fenced`) and writes nothing unless that run
-        is running under it.
+        is running under it. With either, raises NotFoundError when there is no such run.
         """
         ...
 
@@ -46,9 +46,9 @@ class BusLedger(Protocol):
         ...
 
     async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
-        """Rule on starts of an event that was matched before; one ref each. A start whose
-        automation has a run of it that was not skipped becomes `skipped/duplicate`.
-        Raises NotFoundError."""
+        """Rule on starts of an event once more; one ref each. A start whose automation has a run
+        of it that was not skipped becomes `skipped/duplicate`. One that still waited to be
+        matched waits no longer: these are its starts. Raises NotFoundError."""
         ...
 
 

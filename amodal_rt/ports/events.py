@@ -9,8 +9,10 @@ from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.run import Start
 from amodal_rt.ports.runs import RunRef
 
-DEDUP_RETENTION = timedelta(days=7)
-"""How long a delivery is remembered (specification §4.2)."""
+DEDUP_PROMISED = timedelta(days=7)
+"""For how long a delivery is known again, at least (specification §4.2)."""
+DEDUP_RETENTION = DEDUP_PROMISED + timedelta(days=1)
+"""How long it is remembered: what comes again after exactly a week, or a little late, is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,8 @@ class EventLedger(Protocol):
     ) -> Receipt:
         """Store the event and rule on its starts, in one transaction.
 
-        When any key of `dedup` was seen on that endpoint within seven days, nothing is
-        written and the receipt names the first event and its runs. Two concurrent
+        When any key of `dedup` was seen on that endpoint within `DEDUP_RETENTION`, nothing
+        is written and the receipt names the first event and its runs. Two concurrent
         deliveries of one key yield one event. Raises UnavailableError: `queue_full` when
         `queue_limit` runs are pending, `ledger` when nothing can be made durable.
         """

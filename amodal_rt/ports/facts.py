@@ -96,5 +96,6 @@ class TokenLedger(Protocol):
         ...
 
     async def revoke_token(self, id: str, *, caller: Caller, at: datetime) -> Token:
-        """End a token, by its id or its name, with an audit row. Raises NotFoundError."""
+        """End a token, by its id or its name, with an audit row; one that was ended before is
+        left as it is. Of several of one name, the one that was not. Raises NotFoundError."""
         ...

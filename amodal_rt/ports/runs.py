@@ -16,6 +16,9 @@ MINIMUM_INTERVAL = timedelta(seconds=60)
 MAXIMUM_DEPTH = 3
 """How deep a chain of events may go (specification §3)."""
 
+IDEMPOTENT_FOR = timedelta(days=7)
+"""How long a run keeps its idempotency key (specification §4)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRef:
@@ -72,12 +75,14 @@ class RunLedger(Protocol):
         schedule, definition, reason and rule extends that row (`scheduled_until`, `count`)
         instead of adding one, and the ref names that row.
 
-        A start with an `idempotency_key` that a run of the automation took within seven days
-        (no skipped one) becomes `skipped/duplicate`. One with an `order_key` below that of a run
-        of its automation and conversation that has started becomes `skipped/stale`. One with
-        `coalesce` waits for `window`, but not past `longest` from the first of its kind, and
-        pending runs of its automation and coalesce key that never started become
-        `skipped/coalesced`; how many there were, theirs included, is its `superseded`.
+        A start with an `idempotency_key` that a run of the automation took within
+        `IDEMPOTENT_FOR` (no skipped one) becomes `skipped/duplicate`; the rule names that run.
+        One with an `order_key` below that of a run of its automation and conversation that has
+        started becomes `skipped/stale`. One with `coalesce` waits for `window`, but not past
+        `longest` from the first of its kind, and pending runs of its automation and coalesce key
+        that never started become `skipped/coalesced`; how many there were, theirs included, is
+        its `superseded`. They use up none of the limits that it is judged by. Where one of them
+        has a higher `order_key`, that one stays, counts it, and the start is `skipped/coalesced`.
         """
         ...
 
@@ -89,8 +94,9 @@ class RunLedger(Protocol):
         No run is claimed twice, and never so many that more than `overall` run at once on
         all nodes together. Skips runs whose automation has `concurrency` running runs,
         whose `not_before` is in the future, or whose conversation key has a running run. Of
-        one automation's conversation, the pending run of the lowest `order_key` goes first (of
-        those without, and among equals, the oldest).
+        one automation's conversation, the pending run of the lowest `order_key` goes first (among
+        equals, the oldest), and while that one is not due, no other with a key; those without
+        go by their age. A parked run keeps nobody waiting.
         What this node cannot run (`can_run`) stays pending, for another node or for later.
         Sets `started_at` on the first attempt, names this node as the run's `node` and
         raises `term`.
@@ -132,9 +138,11 @@ class RunLedger(Protocol):
         `plan` is pure and is called with the automation's failure state *after* this
         outcome was counted. With `retry_at` the run goes back to pending with `attempt`
         raised, owes nothing and counts no failure. A skipped outcome owes nothing, counts
-        nothing and leaves no `started_at`. A completed run takes the `reason` of the plan, and
-        what its gate saw becomes the automation's `gate_value`. False, and nothing written,
-        when the run is no longer running under `run.term`.
+        nothing, is not tried again and leaves no `started_at`; its `error` becomes the run's
+        `rule`. A completed run takes the `reason` of the plan, and what its gate saw becomes the
+        automation's `gate_value`, unless it was a rehearsal. The events of the plan are stored
+        as `BusLedger.emit` does, those that are there already left alone. False, and nothing
+        written, when the run is no longer running under `run.term`.
         """
         ...
 

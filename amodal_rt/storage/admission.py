@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from amodal_rt.clock import AHEAD, to_millis
 from amodal_rt.domain.automation import OnLimit
-from amodal_rt.domain.run import RunStatus, SkippedReason, Start
+from amodal_rt.domain.run import Coalesce, RunStatus, SkippedReason, Start
 from amodal_rt.ports import RunRef
-from amodal_rt.storage import tables
+from amodal_rt.storage import keyed, tables
 from amodal_rt.storage.bulk import Insert
-from amodal_rt.storage.dialect import Raw
+from amodal_rt.storage.dialect import Listed, Raw
 from amodal_rt.storage.rows import START_COLUMNS, StartRow, maybe_storable, slot_of, start_row
 
 _RUNS = Insert(tables.runs, ("status", "reason", "rule", *START_COLUMNS))
@@ -40,6 +40,11 @@ _OPEN_OF_ALL = (
 )
 _NTH_NEWEST = (
     f"SELECT created_at FROM runs WHERE automation = ? AND {tables.NOT_SKIPPED}"  # noqa: S608
+    " AND created_at <= ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+)
+_NTH_NEWEST_BUT = (
+    f"SELECT created_at FROM runs WHERE automation = ? AND {tables.NOT_SKIPPED}"  # noqa: S608
+    " AND id NOT IN (SELECT value FROM json_each(?))"
     " AND created_at <= ? ORDER BY number DESC LIMIT 1 OFFSET ?"
 )
 _LATEST_SLOT = (
@@ -139,7 +144,9 @@ def _open_runs(raw: Raw, wishes: Sequence[Wish]) -> dict[str, int]:
     """Open runs that hold or want a slot, by automation; at least up to the limits asked about."""
     limits: dict[str, int] = {}
     for start in (wish.start for wish in wishes if _counted(wish.start)):
-        limits[start.automation] = max(limits.get(start.automation, 0), start.concurrency)
+        # One of those that wait may become one with it.
+        limit = start.concurrency + (start.coalesce is not None)
+        limits[start.automation] = max(limits.get(start.automation, 0), limit)
     if len(limits) > _FEW:
         return dict(raw.execute(_OPEN_OF_ALL).fetchall())
     return {
@@ -180,6 +187,8 @@ class Sitting:
     ruled_on: list[tuple[int, str, str]] = field(default_factory=list[Any])
     refused: dict[tuple[str, str | None], float] = field(default_factory=dict[Any, Any])
     """Schedules of which a slot was taken already, and up to where all of theirs are."""
+    keys: dict[tuple[str, str], str] = field(default_factory=dict[Any, Any])
+    """Idempotency keys of an automation that rows which wait have taken."""
 
     def rule_on(self, wishes: Sequence[Wish]) -> list[RunRef]:
         """What becomes of each wish; one whose slot was ruled on before is left out."""
@@ -192,6 +201,7 @@ class Sitting:
         if self.rows:
             _RUNS.send(self.raw, self.rows)
             self.rows = []
+            self.keys = {}
         if self.ruled_on:
             self.raw.executemany(_RULED_ON, self.ruled_on)
             self.ruled_on = []
@@ -201,10 +211,18 @@ class Sitting:
         if wish.slot is not None and not self._take_slot(wish):
             self._refuse(wish)
             return None
-        reason, rule = self._reason(start)
+        others = keyed.NOBODY
+        if start.coalesce is None or start.skip is not None:
+            reason, rule = self._reason(start)
+        else:
+            reason, rule, others = self._reason_of_many(start, start.coalesce)
         if reason is None:
             self.open_runs[start.automation] = self.open_runs.get(start.automation, 0) + 1
             self.rows.append((_PENDING, None, rule, *wish.row))
+            if start.coalesce is not None:
+                self._take_place(start, start.coalesce, others)
+            elif start.idempotency_key is not None:
+                self.keys[start.automation, start.idempotency_key] = start.run_id
             return RunRef(
                 run_id=start.run_id, automation=start.automation, status=RunStatus.PENDING
             )
@@ -240,25 +258,60 @@ class Sitting:
             found = self.raw.execute(_LAST_SLOT, key).fetchone()
             self.refused[key] = -1 if found is None or found[0] is None else found[0]
 
-    def _reason(self, start: Start) -> tuple[SkippedReason | None, str | None]:
-        rule = maybe_storable(start.rule)
+    def _reason(
+        self, start: Start, others: keyed.Superseded = keyed.NOBODY
+    ) -> tuple[SkippedReason | None, str | None]:
+        """Why the start is ruled out; it would take the place of `others`."""
         if start.skip is not None:
-            return start.skip, rule
-        if _counted(start) and self.open_runs.get(start.automation, 0) >= start.concurrency:
+            return start.skip, maybe_storable(start.rule)
+        if start.idempotency_key is not None and (first := self._taken(start)):
+            return SkippedReason.DUPLICATE, f"idempotencyKey: the first is {first}"
+        if start.order_key is not None and (later := keyed.overtaking(self.raw, start)):
+            return SkippedReason.STALE, f"conversationKey: {later} is newer and has begun"
+        if _counted(start) and self._open_but(start, others) >= start.concurrency:
             return SkippedReason.CONCURRENCY_LIMIT, f"limits.concurrency {start.concurrency}"
-        if start.starts_per_hour is not None and self._is_too_often(start, start.starts_per_hour):
+        limit = start.starts_per_hour
+        if limit is not None and self._is_too_often(start, limit, others):
             return SkippedReason.RATE_LIMIT, f"limits.startsPerHour {start.starts_per_hour}"
-        return None, rule
+        return None, maybe_storable(start.rule)
 
-    def _is_too_often(self, start: Start, limit: int) -> bool:
-        """Whether the hour before this start already has `limit` others."""
+    def _reason_of_many(
+        self, start: Start, rule: Coalesce
+    ) -> tuple[SkippedReason | None, str | None, keyed.Superseded]:
+        """The same of a start that becomes one with those that wait, and who they are."""
+        self.write()
+        others, newer = keyed.waiting(self.raw, start, rule.key)
+        reason, words = self._reason(start, others)
+        known = reason in (SkippedReason.DUPLICATE, SkippedReason.STALE)
+        if newer is None or known:
+            return reason, words, others
+        keyed.join(self.raw, newer)
+        return SkippedReason.COALESCED, f"coalesced into {newer}", others
+
+    def _take_place(self, start: Start, rule: Coalesce, others: keyed.Superseded) -> None:
+        self.open_runs[start.automation] -= len(others.ids)
+        self.write()
+        keyed.take_place(self.raw, start, rule, others)
+
+    def _taken(self, start: Start) -> str | None:
+        """The run that took the idempotency key of this start, or None."""
+        key = start.idempotency_key or ""
+        return self.keys.get((start.automation, key)) or keyed.taken(self.raw, start, key)
+
+    def _open_but(self, start: Start, others: keyed.Superseded) -> int:
+        return self.open_runs.get(start.automation, 0) - len(others.ids)
+
+    def _is_too_often(self, start: Start, limit: int, others: keyed.Superseded) -> bool:
+        """Whether the hour before this start already has `limit` runs beside `others`."""
         if limit <= 0:
             return True
         self.write()
         now = to_millis(start.created_at)
         # What a clock that was ahead wrote would use up the hour until it is reached again.
-        asked = (start.automation, now + _AHEAD, limit - 1)
-        found = self.raw.execute(_NTH_NEWEST, asked).fetchone()
+        query, asked = _NTH_NEWEST, (start.automation, now + _AHEAD, limit - 1)
+        if others.ids:
+            query, asked = _NTH_NEWEST_BUT, (asked[0], Listed(others.ids), *asked[1:])
+        found = self.raw.execute(query, asked).fetchone()
         return found is not None and found[0] > now - _HOUR
 
     def _extend(self, wish: Wish, reason: SkippedReason, rule: str | None) -> str | None:

@@ -27,6 +27,13 @@ _OF_ONE = (
     " ORDER BY number LIMIT ?"
 )
 _REHEARSALS = f"{_COLUMNS} runs_rehearsals WHERE {tables.REHEARSAL} AND {_DUE} ORDER BY number"
+# Of one conversation, whatever its place in the queue.
+_HEAD = (
+    "SELECT number, not_before FROM runs INDEXED BY runs_in_order"  # noqa: S608  all constants
+    f" WHERE automation = ? AND conversation_key = ? AND {tables.IN_ORDER} AND reason IS NULL"
+    " ORDER BY order_key, number LIMIT 1"
+)
+_ORDER = "SELECT order_key FROM runs WHERE number = ?"
 # From name to name through the index, however long the queue of each is.
 _NEXT_NAME = (
     "SELECT MIN(automation) FROM runs INDEXED BY runs_waiting"  # noqa: S608  all constants
@@ -112,6 +119,8 @@ class _Claim:
         self._limit = min(limit, overall - self.running)
         self._shut: set[str] = set()
         """Automations of which no further run can start here: full, or not runnable."""
+        self._held = set[tuple[str, str]]()
+        """Conversations whose first run is not due yet."""
         self._last = 0
         self._found: list[int] = []
 
@@ -140,9 +149,8 @@ class _Claim:
             if not self._runs_here(run.automation):
                 self._shut.add(run.automation)
                 continue
-            if len(self._found) < self._limit and self._occupancy.has_room(run):
-                self._occupancy.take(run)
-                self._found.append(run.number)
+            if len(self._found) < self._limit and (number := self._take(run)):
+                self._found.append(number)
             if self._occupancy.is_saturated(run):
                 self._shut.add(run.automation)
         return len(rows) == _PAGE
@@ -187,10 +195,37 @@ class _Claim:
         for run in self._behind(name):
             if len(numbers) == self._limit or self._occupancy.is_saturated(run):
                 break
-            if self._occupancy.has_room(run):
-                self._occupancy.take(run)
-                numbers.append(run.number)
+            if number := self._take(run):
+                numbers.append(number)
         return numbers
+
+    def _take(self, run: Candidate) -> int | None:
+        """The number of the run that starts where the queue has come to `run`, if one may."""
+        if not self._occupancy.has_room(run):
+            return None
+        number = run.number
+        if run.conversation_key is not None:
+            number = self._first_of(run, run.conversation_key)
+        if number is not None:
+            self._occupancy.take(run)
+        return number
+
+    def _first_of(self, run: Candidate, conversation: str) -> int | None:
+        """The run of the conversation that must go first: of the lowest key, or `run` itself
+        where it has none; None while that one is not due."""
+        key = (run.automation, conversation)
+        if key in self._held:
+            return None
+        found = self._raw.execute(_HEAD, key).fetchone()
+        if found is None or found[0] == run.number:
+            return run.number
+        if self._raw.execute(_ORDER, (run.number,)).fetchone()[0] is None:
+            return run.number
+        number, not_before = found
+        if not_before is None or not_before <= self._now:
+            return int(number)
+        self._held.add(key)
+        return None
 
     def _behind(self, name: str) -> Iterator[Candidate]:
         last, size = self._last, min(self._limit, _PAGE)

@@ -1,12 +1,14 @@
 """Events, their duplicates and what was refused: `ports.EventLedger`."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, insert, or_, select
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.glob import is_glob
 from amodal_rt.domain.run import Start
 from amodal_rt.ports import EventRecord, Receipt
 from amodal_rt.storage import tables
@@ -63,7 +65,12 @@ class EventRows(Part):
         return found[0] if found else None
 
     async def list_events(
-        self, *, limit: int, automation: str | None = None, delivery_id: str | None = None
+        self,
+        *,
+        limit: int,
+        automation: str | None = None,
+        delivery_id: str | None = None,
+        type: str | None = None,
     ) -> list[EventRecord]:
         events, runs = tables.events.c, tables.runs.c
         query = select(tables.events).order_by(events.number.desc()).limit(limit)
@@ -74,7 +81,15 @@ class EventRows(Part):
             query = query.where(or_(events.address == automation, events.id.in_(led_to)))
         if delivery_id is not None:
             query = query.where(events.delivery_id == storable(delivery_id))
-        return await self._database.read(lambda connection: _records(connection, query))
+        if type is not None and not is_glob(type):
+            query = query.where(events.type == storable(type))
+
+        def work(connection: Connection) -> list[EventRecord]:
+            if type is None or not is_glob(type):
+                return _records(connection, query)
+            return _records(connection, query.where(_fits(connection, storable(type))))
+
+        return await self._database.read(work)
 
     async def list_rejections(self, *, limit: int) -> list[Rejection]:
         query = select(tables.rejections).order_by(tables.rejections.c.number.desc()).limit(limit)
@@ -91,6 +106,15 @@ class EventRows(Part):
             ]
 
         return await self._database.read(work)
+
+
+def _fits(connection: Connection, glob: str) -> ColumnElement[bool]:
+    """Whether an event's type fits `glob`, in which `*` stands for any text."""
+    column = tables.events.c.type
+    if connection.dialect.name == "sqlite":
+        # Its LIKE is blind to case.
+        return column.op("GLOB", is_comparison=True)(re.sub(r"[\[?]", r"[\g<0>]", glob))
+    return column.like(re.sub(r"[%_\\]", r"\\\g<0>", glob).replace("*", "%"), escape="\\")
 
 
 def _records(connection: Connection, query: Select[Any]) -> list[EventRecord]:

@@ -41,7 +41,7 @@ class FactRows(Part):
             if paused:
                 rule = f"paused: {why}" if why else "paused"
                 cancelled = cancel_pending(connection, name, rule=rule, at=at)
-            _note(connection, action, name, caller, at, {"reason": why, "cancelled": cancelled})
+            note(connection, action, name, caller, at, {"reason": why, "cancelled": cancelled})
             return _change(connection, name, changed)
 
         return await self._database.write(work)
@@ -55,7 +55,7 @@ class FactRows(Part):
 
         def work(connection: Connection) -> AutomationFacts:
             connection.execute(row)
-            _note(connection, "automation.url_rotated", name, caller, at, {})
+            note(connection, "automation.url_rotated", name, caller, at, {})
             return _facts_of(connection, name)
 
         return await self._database.write(work)
@@ -78,7 +78,7 @@ class FactRows(Part):
         self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
     ) -> None:
         await self._database.write(
-            lambda connection: _note(connection, action, subject, caller, at, data)
+            lambda connection: note(connection, action, subject, caller, at, data)
         )
 
 
@@ -93,7 +93,7 @@ def _facts_of(connection: Connection, name: str) -> AutomationFacts:
     return _to_facts(connection.execute(query).mappings().one())
 
 
-def _note(
+def note(
     connection: Connection,
     action: str,
     subject: str,
@@ -101,6 +101,7 @@ def _note(
     at: datetime,
     data: Mapping[str, object],
 ) -> None:
+    """Write a row of the audit trail as part of a larger work."""
     connection.execute(
         insert(tables.audit).values(
             at=to_millis(at),

@@ -15,8 +15,8 @@ from amodal_rt.domain.delivery import (
     Plan,
     Told,
 )
-from amodal_rt.storage import tables
-from amodal_rt.storage.dialect import upsert
+from amodal_rt.storage import emission, tables
+from amodal_rt.storage.dialect import driver, upsert
 from amodal_rt.storage.rows import Row, instant, message_columns
 
 _DELIVERED = DeliveryStatus.DELIVERED.value
@@ -75,9 +75,10 @@ def note_recovery(connection: Connection, automation: str) -> None:
 def commit_plan(
     connection: Connection, automation: str, plan: Callable[[FailureState], Plan]
 ) -> Plan:
-    """Ask `plan` about the state as it stands and write the messages that it owes."""
+    """Ask `plan` about the state as it stands and write the messages and events that it owes."""
     planned = plan(state_of(connection, automation))
     owe(connection, planned.messages)
+    emission.store(driver(connection), planned.events)
     return planned
 
 

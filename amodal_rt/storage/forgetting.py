@@ -122,9 +122,23 @@ def told_of(automation: str) -> Callable[[Connection], set[int]]:
 
 
 def events(numbers: Sequence[int]) -> Delete:
-    """Those of the events that no run came from, or whose runs are gone."""
+    """Those of the events that no run came from, or whose runs are gone; none that waits."""
     caused = exists().where(_RUNS.event_id == _EVENTS.id)
-    return delete(tables.events).where(_EVENTS.number.in_(numbers), not_(caused))
+    return delete(tables.events).where(
+        _EVENTS.number.in_(numbers), _EVENTS.unmatched == 0, not_(caused)
+    )
+
+
+def gate_values(before: int) -> Callable[[int], Delete]:
+    """What gates of automations saw that are no more."""
+    values = tables.gate_values.c
+    live = exists().where(_LIVE.kind == "automation", _LIVE.name == values.automation)
+    return _some(tables.gate_values, values.at < before, not_(live))
+
+
+def tokens(before: int) -> Callable[[int], Delete]:
+    """Tokens that were revoked long ago; the audit trail names them still."""
+    return _some(tables.tokens, tables.tokens.c.revoked_at < before)
 
 
 def unused_versions(before: int) -> Callable[[Connection], list[Version]]:

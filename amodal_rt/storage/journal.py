@@ -9,16 +9,11 @@ from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import ConflictError, NotFoundError
-from amodal_rt.storage import tables
-from amodal_rt.storage.dialect import Raw, driver
+from amodal_rt.storage import entries, tables
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, dumped, loaded, maybe_storable
 
-_APPEND = (
-    "INSERT INTO journal (run_id, sequence, type, step, parent, attempt, at, data)"
-    " SELECT ?1, COALESCE(MAX(sequence), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7"
-    " FROM journal WHERE run_id = ?1 RETURNING sequence"
-)
 _HOLDER = "SELECT status, term FROM runs WHERE id = ?"
 
 
@@ -50,7 +45,7 @@ class JournalRows(Part):
         def work(connection: Connection) -> int:
             if term is not None:
                 require_held(connection, run_id, term)
-            return _append(driver(connection), row)
+            return entries.append(driver(connection), row)
 
         return await self._database.write(work)
 
@@ -87,20 +82,14 @@ def append(
     at: datetime,
     attempt: int,
     step: str | None = None,
+    parent: str | None = None,
     data: Mapping[str, object],
 ) -> int:
     """Write an entry as part of a larger work; returns its sequence."""
     text = dumped(dict(data))
-    row = (run_id, type.value, maybe_storable(step), None, attempt, to_millis(at), text)
-    return _append(driver(connection), row)
-
-
-def _append(raw: Raw, row: tuple[str | int | None, ...]) -> int:
-    cursor = raw.execute(_APPEND, row)
-    sequence = int(cursor.fetchone()[0])
-    # RETURNING ends only when its cursor is done; an open one would hold up the commit.
-    cursor.close()
-    return sequence
+    steps = maybe_storable(step), maybe_storable(parent)
+    row = (run_id, type.value, *steps, attempt, to_millis(at), text)
+    return entries.append(driver(connection), row)
 
 
 def _to_entry(row: Row) -> Entry:

@@ -4,6 +4,7 @@ from typing import Self
 
 from amodal_rt.storage.archive import ArchiveRows
 from amodal_rt.storage.breakers import BreakerRows
+from amodal_rt.storage.bus import BusRows
 from amodal_rt.storage.conditions import ConditionRows
 from amodal_rt.storage.events import EventRows
 from amodal_rt.storage.facts import FactRows
@@ -11,16 +12,20 @@ from amodal_rt.storage.journal import JournalRows
 from amodal_rt.storage.nodes import NodeRows
 from amodal_rt.storage.outbox import OutboxRows
 from amodal_rt.storage.outcomes import OutcomeRows
+from amodal_rt.storage.remote_triggers import RemoteTriggerRows
 from amodal_rt.storage.retention import RetentionRows
 from amodal_rt.storage.run_queries import RunQueries
 from amodal_rt.storage.runs import RunRows
 from amodal_rt.storage.schedules import ScheduleRows
 from amodal_rt.storage.stores import StoreRows
+from amodal_rt.storage.tokens import TokenRows
 from amodal_rt.storage.waits import WaitRows
 
 
 class DatabaseLedger(
     EventRows,
+    BusRows,
+    RemoteTriggerRows,
     RunRows,
     OutcomeRows,
     RunQueries,
@@ -30,6 +35,7 @@ class DatabaseLedger(
     BreakerRows,
     ConditionRows,
     FactRows,
+    TokenRows,
     ArchiveRows,
     StoreRows,
     NodeRows,

@@ -12,6 +12,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import Run, RunStatus, Usage, require_next
 from amodal_rt.storage import failures, journal, tables
+from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part, is_orphaned
 from amodal_rt.storage.rows import (
     Columns,
@@ -48,6 +49,10 @@ class OutcomeRows(Part):
                 return False
             usage = _added(before, outcome.usage)
             spent = _usage_columns(usage)
+            if outcome.status is RunStatus.SKIPPED:
+                _change(connection, run, _skip_columns(outcome, at) | spent)
+                _append(connection, run, EntryType.RUN_FINISHED, at, _finished(outcome, usage))
+                return True
             if retry_at is not None:
                 _retry(connection, run, outcome, spent, at, retry_at)
                 self._give_back(connection, run, at)
@@ -58,7 +63,10 @@ class OutcomeRows(Part):
             planned = failures.commit_plan(connection, run.automation, plan)
             for note in planned.notes:
                 _append(connection, run, EntryType.RUN_NOTE, at, {"note": note})
-            _append(connection, run, EntryType.RUN_FINISHED, at, _finished(outcome, usage))
+            told = _finished(outcome, usage)
+            if outcome.status is RunStatus.COMPLETED:
+                told |= _complete(connection, run, outcome, planned, at)
+            _append(connection, run, EntryType.RUN_FINISHED, at, told)
             return True
 
         return await self._database.write(work)
@@ -187,6 +195,20 @@ def _retry(
     _append(connection, run, EntryType.RUN_RETRIED, at, told)
 
 
+def _complete(
+    connection: Connection, run: Run, outcome: Outcome, plan: Plan, at: datetime
+) -> dict[str, object]:
+    """Keep what only a completed run leaves behind; what to say of it in its journal."""
+    if outcome.gate is not None and not (run.rehearse or outcome.rehearsed):
+        seen = {"value": storable(outcome.gate), "run_id": run.run_id, "at": to_millis(at)}
+        row = upsert(tables.gate_values).values(automation=run.automation, **seen)
+        connection.execute(row.on_conflict_do_update(index_elements=["automation"], set_=seen))
+    if plan.reason is None:
+        return {}
+    _change(connection, run, {"reason": plan.reason})
+    return {"reason": plan.reason}
+
+
 def _count(connection: Connection, automation: str, outcome: Outcome) -> None:
     """Move the failure counter. Not for a rehearsal, which says nothing about the automation."""
     if outcome.status is RunStatus.FAILED:
@@ -209,6 +231,17 @@ def _result_columns(outcome: Outcome, at: datetime) -> Columns:
     }
 
 
+def _skip_columns(outcome: Outcome, at: datetime) -> Columns:
+    """A run that was kept from starting: what stopped it is the rule, and no error."""
+    return {
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+        "rule": maybe_storable(outcome.error),
+        "started_at": None,
+        "finished_at": to_millis(at),
+    }
+
+
 def _usage_columns(usage: Usage) -> Columns:
     return {
         "input_tokens": usage.input_tokens,
@@ -219,10 +252,11 @@ def _usage_columns(usage: Usage) -> Columns:
 
 
 def _finished(outcome: Outcome, usage: Usage) -> dict[str, object]:
+    skipped = outcome.status is RunStatus.SKIPPED
     data: dict[str, object] = {
         "status": outcome.status.value,
         "reason": outcome.reason,
-        "error": outcome.error,
+        "rule" if skipped else "error": outcome.error,
         "model": outcome.model,
         "usage": usage.document(),
         "output": list(outcome.output),

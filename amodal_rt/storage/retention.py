@@ -48,10 +48,12 @@ class RetentionRows(Part):
     async def prune(self, now: datetime, *, history: timedelta | None = None) -> Pruned:
         """Delete what is older than its retention.
 
-        Delivery keys go after seven days, store values at their expiry. With `history`, so does
-        what ended longer ago than that (and than seven days): runs with their journal and
-        messages, slots that every schedule of the automation has passed, events without a run,
-        rejections, and versions of definitions that no run names and that are not live.
+        Delivery keys go after `DEDUP_RETENTION`, store values at their expiry. With `history`,
+        so does what ended longer ago than that (and than `DEDUP_RETENTION`): runs with their
+        journal and messages, slots that every schedule of the automation has passed, events
+        without a run that do not wait to be matched, rejections, versions of definitions that no
+        run names and that are not live, what the gates of automations saw that are gone, and
+        revoked tokens.
         Raises UnavailableError (`ledger`); what was deleted before stays deleted.
         """
         batches = _Batches(self._database, self._clock)
@@ -66,6 +68,8 @@ class RetentionRows(Part):
                 await batches.each([row["number"] for row in page], forgetting.events)
             await batches.sweep(forgetting.alerts(before))
             await batches.sweep(forgetting.rejections(before))
+            await batches.sweep(forgetting.gate_values(before))
+            await batches.sweep(forgetting.tokens(before))
             await self._forget_versions(batches, before)
         return batches.pruned
 

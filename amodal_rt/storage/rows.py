@@ -70,7 +70,7 @@ def instant(value: int | None) -> datetime | None:
 
 EVENT_COLUMNS = (
     "id", "type", "source", "subject", "actor", "address", "delivery_id", "depth", "missed",
-    "headers", "data", "time", "received_at",
+    "headers", "data", "time", "received_at", "cause", "order_key",
 )  # fmt: skip
 """A row of `events` without its number, in the order of `event_row`."""
 
@@ -92,6 +92,8 @@ def event_row(event: Event, missed: int) -> tuple[str | int | None, ...]:
         maybe_dumped(event.data),
         time,
         time if event.received_at is event.time else to_millis(event.received_at),
+        event.cause,
+        maybe_storable(event.order),
     )
 
 
@@ -109,6 +111,8 @@ def to_event(row: Row) -> Event:
         depth=row["depth"],
         address=row["address"],
         delivery_id=row["delivery_id"],
+        cause=row["cause"],
+        order=row["order_key"],
         headers=loaded(row["headers"]),
     )
 
@@ -117,7 +121,7 @@ START_COLUMNS = (
     "id", "automation", "title", "trigger", "definition", "event_id", "payload",
     "scheduled_for", "scheduled_until", "schedule_key", "count", "depth", "requester", "actor",
     "door", "conversation_key", "idempotency_key", "rehearse", "concurrency", "on_limit",
-    "starts_per_hour", "created_at",
+    "starts_per_hour", "created_at", "order_key", "fault",
 )  # fmt: skip
 """What a start says of its row in `runs`, in the order of `start_row`."""
 _FOR, _UNTIL = START_COLUMNS.index("scheduled_for"), START_COLUMNS.index("scheduled_until")
@@ -150,6 +154,8 @@ def start_row(start: Start) -> StartRow:
         start.on_limit.value,
         start.starts_per_hour,
         to_millis(start.created_at),
+        maybe_storable(start.order_key),
+        maybe_storable(start.fault),
     )
 
 
@@ -187,7 +193,11 @@ def to_run(row: Row) -> Run:
         actor=row["actor"],
         door=row["door"],
         conversation_key=row["conversation_key"],
+        order_key=row["order_key"],
         idempotency_key=row["idempotency_key"],
+        coalesce_key=row["coalesce_key"],
+        superseded=row["superseded"],
+        fault=row["fault"],
         rehearse=bool(row["rehearse"]),
         node=row["node"],
         resumes=row["resumes"],

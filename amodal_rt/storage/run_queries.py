@@ -79,6 +79,11 @@ class RunQueries(Part):
 
         return await self._database.read(work)
 
+    async def gate_value(self, automation: str) -> str | None:
+        columns = tables.gate_values.c
+        query = select(columns.value).where(columns.automation == automation)
+        return await self._database.read(lambda connection: connection.execute(query).scalar())
+
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None
     ) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, case, func, select, text, update
 
 from amodal_rt.clock import AHEAD, to_millis
 from amodal_rt.storage import tables
@@ -43,7 +43,8 @@ class WaitRows(Part):
 
 
 def _shorten_retries(connection: Connection, now: int) -> int:
-    """A run waits as long as it was to wait when it was put back, from now on."""
+    """A run waits as long as it was to wait when it was put back, or made to wait for others
+    to become one with, from now on."""
     put_back = (
         select(_ENTRIES.at)
         .where(_ENTRIES.run_id == _RUNS.id)
@@ -52,7 +53,9 @@ def _shorten_retries(connection: Connection, now: int) -> int:
         .scalar_subquery()
     )
     ahead = now + _AHEAD
-    query = select(_RUNS.number, _RUNS.not_before, put_back.label("put_back")).where(
+    made = case((_RUNS.coalesce_key.is_not(None), _RUNS.created_at))
+    since = func.coalesce(put_back, made).label("since")
+    query = select(_RUNS.number, _RUNS.not_before, since).where(
         text(tables.TIMED), _RUNS.not_before > ahead
     )
     changed = 0

@@ -51,7 +51,9 @@ async def test_everything_a_start_says_is_in_the_run(ledger: Ledger) -> None:
         actor="octocat",
         door="cron",
         conversation_key="thread-1",
+        order_key="0007#d",
         idempotency_key="once",
+        fault="the template prints nothing",
         rehearse=True,
         rule="catchUp last",
     )
@@ -61,7 +63,7 @@ async def test_everything_a_start_says_is_in_the_run(ledger: Ledger) -> None:
 
     assert run is not None
     for field in start.__dataclass_fields__:
-        if field not in ("skip", "concurrency", "on_limit", "starts_per_hour"):
+        if field not in ("skip", "concurrency", "on_limit", "starts_per_hour", "coalesce"):
             assert getattr(run, field) == getattr(start, field), field
     assert (run.status, run.attempt, run.term, run.started_at) == (RunStatus.PENDING, 1, 0, None)
 

@@ -22,6 +22,8 @@ async def test_accept_stores_the_event_and_its_runs(ledger: Ledger) -> None:
         depth=2,
         address="digest",
         delivery_id="d-1",
+        cause="run_1",
+        order="0007",
         headers={"content-type": "application/json"},
         data={"a": [1, None, "ü"]},
     )

@@ -1,6 +1,6 @@
 """The ruling on wishes for runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.errors import InternalError
 from amodal_rt.ports import RunRef
-from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger import keyed, values
 from amodal_rt.testing.ledger.store import MemoryStore
 from amodal_rt.testing.ledger.tables import RunRow
 
@@ -36,9 +36,11 @@ class _Sitting:
     def rule_on(self, start: Start) -> RunRef | None:
         if start.scheduled_for is not None and not self._take_slot(start, start.scheduled_for):
             return None
-        reason, rule = self._reason(start)
+        reason, rule, others = self._judge(start)
         if reason is None:
-            return self._insert(start, RunStatus.PENDING, None, rule)
+            ref = self._insert(start, RunStatus.PENDING, None, rule)
+            keyed.take_place(self._store, start, others)
+            return ref
         extended = self._extend(start, reason, rule)
         if extended is not None:
             return extended
@@ -70,28 +72,49 @@ class _Sitting:
         if state is not None and (state.last_slot is None or state.last_slot < slot):
             self._store.schedules.put(key, replace(state, last_slot=slot))
 
-    def _reason(self, start: Start) -> tuple[SkippedReason | None, str | None]:
+    def _judge(self, start: Start) -> tuple[SkippedReason | None, str | None, list[Run]]:
+        """Why the start is ruled out, or whose place it takes."""
         if start.skip is not None:
-            return start.skip, values.maybe_text(start.rule)
-        if start.on_limit is OnLimit.SKIP and self._open_runs(start) >= start.concurrency:
+            return start.skip, values.maybe_text(start.rule), []
+        known = keyed.known(self._store, start)
+        if known is not None:
+            return *known, []
+        others = keyed.waiting(self._store, start)
+        newer = keyed.newer(start, others)
+        if newer is not None:
+            keyed.join(self._store, newer)
+            return SkippedReason.COALESCED, f"coalesced into {newer.run_id}", []
+        return *self._reason(start, {run.run_id for run in others}), others
+
+    def _reason(
+        self, start: Start, others: Collection[str]
+    ) -> tuple[SkippedReason | None, str | None]:
+        """The limit that rules the start out, which would take the place of `others`."""
+        if start.on_limit is OnLimit.SKIP and self._open_runs(start, others) >= start.concurrency:
             return SkippedReason.CONCURRENCY_LIMIT, f"limits.concurrency {start.concurrency}"
-        if start.starts_per_hour is not None and self._is_too_often(start, start.starts_per_hour):
+        limit = start.starts_per_hour
+        if limit is not None and self._is_too_often(start, limit, others):
             return SkippedReason.RATE_LIMIT, f"limits.startsPerHour {start.starts_per_hour}"
         return None, values.maybe_text(start.rule)
 
-    def _open_runs(self, start: Start) -> int:
-        """Runs of the automation that hold or want a slot."""
+    def _open_runs(self, start: Start, others: Collection[str]) -> int:
+        """Runs of the automation that hold or want a slot, but for `others`."""
         runs = self._store.runs
         found = (runs.row(each).run for each in runs.open_of.get(start.automation, {}).values())
-        return sum(run.status is RunStatus.RUNNING or run.reason is None for run in found)
+        return sum(
+            run.run_id not in others and (run.status is RunStatus.RUNNING or run.reason is None)
+            for run in found
+        )
 
-    def _is_too_often(self, start: Start, limit: int) -> bool:
-        """Whether the hour before this start already has `limit` others."""
+    def _is_too_often(self, start: Start, limit: int, others: Collection[str]) -> bool:
+        """Whether the hour before this start already has `limit` runs beside `others`."""
         now = values.instant(start.created_at)
         found = 0
         if limit <= 0:
             return True
         for run in self._of(start.automation):
+            if run.run_id in others:
+                continue
             if run.status is not RunStatus.SKIPPED and run.created_at <= now + AHEAD:
                 found += 1
                 if found == limit:
@@ -162,7 +185,9 @@ def _run(start: Start, status: RunStatus, reason: str | None, rule: str | None) 
         actor=values.maybe_text(start.actor),
         door=start.door,
         conversation_key=values.maybe_text(start.conversation_key),
+        order_key=values.maybe_text(start.order_key),
         idempotency_key=values.maybe_text(start.idempotency_key),
+        fault=values.maybe_text(start.fault),
         rehearse=start.rehearse,
     )
 

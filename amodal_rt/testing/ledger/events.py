@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.glob import fits
 from amodal_rt.domain.run import Start
 from amodal_rt.errors import UnavailableError
 from amodal_rt.ports import DEDUP_RETENTION, EventRecord, Receipt
@@ -35,7 +36,7 @@ class EventRows(Part):
             queues = any(start.skip is None for start in starts)
             if queues and len(self.store.runs.pending) >= queue_limit:
                 raise _full(queue_limit)
-            self.store.events.put(event.id, EventRow(_stored(event), missed))
+            self.store.events.put(event.id, EventRow(stored(event), missed))
             for key in dedup.keys if dedup else ():
                 taken = (event.id, values.instant(event.received_at))
                 self.store.keys.put(_key(dedup, key), taken)
@@ -74,7 +75,12 @@ class EventRows(Part):
         return None if row is None else self._record(row)
 
     async def list_events(
-        self, *, limit: int, automation: str | None = None, delivery_id: str | None = None
+        self,
+        *,
+        limit: int,
+        automation: str | None = None,
+        delivery_id: str | None = None,
+        type: str | None = None,
     ) -> list[EventRecord]:
         self._check_reach()
         records = (self._record(row) for row in self.store.events.newest())
@@ -87,6 +93,7 @@ class EventRows(Part):
                 or any(run.automation == automation for run in record.runs)
             )
             and delivery_id in {None, record.event.delivery_id}
+            and (type is None or fits(type, record.event.type))
         ]
         return found[:limit]
 
@@ -112,7 +119,8 @@ def _key(dedup: DedupKey | None, key: str) -> tuple[str, str]:
     return values.text(dedup.endpoint if dedup else ""), values.text(key)
 
 
-def _stored(event: Event) -> Event:
+def stored(event: Event) -> Event:
+    """An event as it is kept."""
     return replace(
         event,
         type=values.text(event.type),
@@ -120,6 +128,7 @@ def _stored(event: Event) -> Event:
         subject=values.maybe_text(event.subject),
         actor=values.maybe_text(event.actor),
         delivery_id=values.maybe_text(event.delivery_id),
+        order=values.maybe_text(event.order),
         data=values.document(event.data),
         headers=dict(event.headers),
         time=values.instant(event.time),

@@ -14,10 +14,12 @@ from amodal_rt.domain.delivery import (
     Plan,
     Told,
 )
+from amodal_rt.domain.event import Event
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.testing.ledger import values
+from amodal_rt.testing.ledger.events import stored
 from amodal_rt.testing.ledger.part import Part
-from amodal_rt.testing.ledger.store import MessageRow
+from amodal_rt.testing.ledger.store import EventRow, MessageRow
 
 _KINDS = frozenset({MessageKind.FAILURE_ALERT, MessageKind.RECOVERY})
 
@@ -76,10 +78,20 @@ class FailureRows(Part):
         self._keep(automation, known={**known, message.target.key: new})
 
     def _commit_plan(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
-        """Ask `plan` about the state as it stands and write the messages that it owes."""
+        """Ask `plan` about the state as it stands and write the messages and events
+        that it owes."""
         planned = plan(self._failure_state(automation))
         self._owe(planned.messages)
+        for event in planned.events:
+            self._emit(event)
         return planned
+
+    def _emit(self, event: Event) -> bool:
+        """Store an event that is still to be matched; False when it is there."""
+        if event.id in self.store.events:
+            return False
+        self.store.events.put(event.id, EventRow(stored(event), 0, unmatched=True))
+        return True
 
     def _owe(self, messages: Iterable[OutboxMessage]) -> None:
         """Write messages: due at once, or kept for the record."""

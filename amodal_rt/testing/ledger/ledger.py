@@ -2,8 +2,9 @@
 
 from amodal_rt.clock import Clock
 from amodal_rt.ids import Ids, SystemIds
+from amodal_rt.testing.ledger.bus import BusRows, RemoteTriggerRows, TokenRows
 from amodal_rt.testing.ledger.events import EventRows
-from amodal_rt.testing.ledger.facts import ArchiveRows, ConditionRows, FactRows, ScheduleRows
+from amodal_rt.testing.ledger.facts import ArchiveRows, ConditionRows, ScheduleRows
 from amodal_rt.testing.ledger.journal import JournalRows, StoreRows
 from amodal_rt.testing.ledger.nodes import NodeRows
 from amodal_rt.testing.ledger.outbox import OutboxRows
@@ -16,7 +17,9 @@ from amodal_rt.testing.ledger.waits import WaitRows
 class MemoryLedger(
     EventRows,
     OutcomeRows,
-    FactRows,
+    BusRows,
+    RemoteTriggerRows,
+    TokenRows,
     RunQueries,
     ScheduleRows,
     JournalRows,

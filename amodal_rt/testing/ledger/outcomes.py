@@ -33,6 +33,9 @@ class OutcomeRows(RunRows, FailureRows):
             row = self._held(run)
             if row is None:
                 return False
+            if outcome.status is RunStatus.SKIPPED:
+                self._skip(row, outcome, at)
+                return True
             if retry_at is not None:
                 self._retry(row, outcome, at, retry_at)
                 return True
@@ -42,7 +45,10 @@ class OutcomeRows(RunRows, FailureRows):
             planned = self._commit_plan(run.automation, plan)
             for note in planned.notes:
                 self._tell(run, EntryType.RUN_NOTE, at, {"note": note})
-            self._tell(run, EntryType.RUN_FINISHED, at, _finished(outcome, ended.usage))
+            told = _finished(outcome, ended.usage)
+            if outcome.status is RunStatus.COMPLETED:
+                told |= self._complete(run, outcome, planned)
+            self._tell(run, EntryType.RUN_FINISHED, at, told)
             return True
 
         return await self._write("finish", work)
@@ -104,6 +110,28 @@ class OutcomeRows(RunRows, FailureRows):
             usage=_added(row.run.usage, outcome.usage),
         )
 
+    def _skip(self, row: RunRow, outcome: Outcome, at: datetime) -> None:
+        """A run that was kept from starting: what stopped it is the rule, and no error."""
+        ended = self._change(
+            row,
+            status=outcome.status,
+            reason=outcome.reason,
+            rule=values.maybe_text(outcome.error),
+            started_at=None,
+            finished_at=values.instant(at),
+            usage=_added(row.run.usage, outcome.usage),
+        )
+        self._tell(row.run, EntryType.RUN_FINISHED, at, _finished(outcome, ended.usage))
+
+    def _complete(self, run: Run, outcome: Outcome, plan: Plan) -> dict[str, object]:
+        """Keep what only a completed run leaves behind; what to say of it in its journal."""
+        if outcome.gate is not None and not (run.rehearse or outcome.rehearsed):
+            self.store.gates.put(run.automation, values.text(outcome.gate))
+        if plan.reason is None:
+            return {}
+        self._change(self.store.runs.row(run.run_id), reason=plan.reason)
+        return {"reason": plan.reason}
+
     def _retry(self, row: RunRow, outcome: Outcome, at: datetime, retry_at: datetime) -> None:
         run = row.run
         self._change(
@@ -146,10 +174,11 @@ class OutcomeRows(RunRows, FailureRows):
 
 
 def _finished(outcome: Outcome, usage: Usage) -> dict[str, object]:
+    skipped = outcome.status is RunStatus.SKIPPED
     data: dict[str, object] = {
         "status": outcome.status.value,
         "reason": outcome.reason,
-        "error": outcome.error,
+        "rule" if skipped else "error": outcome.error,
         "model": outcome.model,
         "usage": usage.document(),
         "output": list(outcome.output),

@@ -47,6 +47,10 @@ class RunQueries(Part):
             run_id=last.run_id, summary=last.result_text or "", finished_at=last.finished_at
         )
 
+    async def gate_value(self, automation: str) -> str | None:
+        self._check_reach()
+        return self.store.gates.get(automation)
+
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None
     ) -> int:

@@ -1,9 +1,10 @@
 """Runs from acceptance to their start or their early end: half of `ports.RunLedger`."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
@@ -57,15 +58,9 @@ class RunRows(Part):
             most = min(limit, overall - len(runs.running))
             if most <= 0 or not runs.pending or not self._may_act(node):
                 return []
-            found: list[Run] = []
-            occupancy = self._occupancy()
-            for row in runs.rows(runs.pending):
-                if len(found) == most:
-                    break
-                if _is_due(row.run, at) and occupancy.has_room(row) and _runs(row.run, can_run):
-                    occupancy.take(row.run)
-                    found.append(self._claimed(row, node, at))
-            return found
+            ready = islice(self._ready(at, can_run), most)
+            found = sorted(ready, key=lambda row: row.number)
+            return [self._claimed(row, node, at) for row in found]
 
         return await self._write("claim", work)
 
@@ -87,13 +82,8 @@ class RunRows(Part):
         self, *, overall: int, now: datetime, can_run: CanRun | None = None
     ) -> list[RunRef]:
         self._check_reach()
-        at, runs, occupancy = values.instant(now), self.store.runs, self._occupancy()
-        free = max(0, overall - len(runs.running))
-        found: list[Run] = []
-        for row in runs.rows(runs.pending):
-            if _is_due(row.run, at) and occupancy.has_room(row) and _runs(row.run, can_run):
-                occupancy.take(row.run)
-                found.append(row.run)
+        free = max(0, overall - len(self.store.runs.running))
+        found = [row.run for row in self._ready(values.instant(now), can_run)]
         return [_ref(run) for run in found[free:] if run.started_at is None]
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
@@ -155,6 +145,34 @@ class RunRows(Part):
             "skip_pending",
             lambda: self._end_pending(run_id, RunStatus.SKIPPED, reason.value, rule, at),
         )
+
+    def _ready(self, at: datetime, can_run: CanRun | None) -> Iterator[RunRow]:
+        """Those that may start together, as the queue comes to them."""
+        occupancy = self._occupancy()
+        for each in self.store.runs.rows(self.store.runs.pending):
+            if not (_is_due(each.run, at) and _runs(each.run, can_run)):
+                continue
+            row = self._first_of(each) if occupancy.has_room(each) else None
+            if row is not None and _is_due(row.run, at):
+                occupancy.take(row.run)
+                yield row
+
+    def _first_of(self, row: RunRow) -> RunRow:
+        """The run of its conversation that must go first: of the lowest key, or itself where
+        it has none."""
+        run = row.run
+        if run.conversation_key is None or run.order_key is None:
+            return row
+        rows = self.store.runs.rows(self.store.runs.open_of.get(run.automation, {}))
+        same = [
+            each
+            for each in rows
+            if each.run.status is RunStatus.PENDING
+            and each.run.conversation_key == run.conversation_key
+            and each.run.order_key is not None
+            and each.run.reason is None
+        ]
+        return min(same, key=lambda each: (each.run.order_key or "", each.number))
 
     def _occupancy(self) -> Occupancy:
         runs = self.store.runs

@@ -12,6 +12,8 @@ from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureSta
 from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.node import NodeRecord
+from amodal_rt.domain.remote_trigger import RemoteTrigger
+from amodal_rt.domain.token import Token
 from amodal_rt.ports import (
     ArchivedDefinition,
     AutomationFacts,
@@ -61,6 +63,7 @@ class EventRow:
 
     event: Event
     missed: int
+    unmatched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,11 @@ class MemoryStore:
         self.versions: Table[tuple[str, str, str], ArchivedDefinition] = Table(undo)
         self.live: Table[tuple[str, str], ArchivedDefinition] = Table(undo)
         self.items: Table[tuple[str, str], ItemRow] = Table(undo)
+        self.since: Table[str, datetime] = Table(undo)
+        """By run: when the first of those that became one with it was made."""
+        self.gates: Table[str, str] = Table(undo)
+        self.remote: Table[tuple[str, str], RemoteTrigger] = Table(undo)
+        self.tokens: Table[str, Token] = Table(undo)
 
     def append(
         self,

@@ -31,15 +31,17 @@ class WaitRows(Part):
         return await self._write("shorten_waits", work)
 
     def _shorten_retries(self, now: datetime) -> int:
-        """A run waits as long as it was to wait when it was put back, from now on."""
+        """A run waits as long as it was to wait when it was put back, or made to wait for others
+        to become one with, from now on."""
         changed = 0
         for row in self.store.runs.rows(self.store.runs.pending):
             run = row.run
             last = self.store.journals.get((run.run_id, self.store.lengths.get(run.run_id) or 0))
-            if run.not_before is None or run.not_before <= now + AHEAD or last is None:
+            since = last.at if last else run.created_at if run.coalesce_key else None
+            if run.not_before is None or run.not_before <= now + AHEAD or since is None:
                 continue
-            if last.at > now + AHEAD:
-                wait = max(run.not_before - last.at, timedelta(0))
+            if since > now + AHEAD:
+                wait = max(run.not_before - since, timedelta(0))
                 grown = replace(row, run=replace(run, not_before=now + wait))
                 self.store.runs.put(run.run_id, grown)
                 changed += 1

@@ -1,0 +1,133 @@
+"""What a gate saw, runs that it stopped, and completed runs that owe nothing."""
+
+import ledger_values as given
+from ledger_values import MINUTE, NOW
+
+from amodal_rt.domain.delivery import Plan
+from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.run import Run, RunStatus, Usage
+from amodal_rt.ports import Ledger
+
+STOPPED = Outcome(
+    status=RunStatus.SKIPPED, reason="filtered", error="when: nothing new", gate='"e2"'
+)
+
+
+async def ended(ledger: Ledger, outcome: Outcome, plan: Plan = Plan(), **changed: object) -> Run:  # noqa: B008
+    run = await given.running(ledger, **changed)  # pyright: ignore[reportArgumentType]
+    assert await ledger.finish(run, outcome, at=NOW + MINUTE, plan=lambda _: plan)
+    found = await ledger.find_run(run.run_id)
+    assert found is not None
+    return found
+
+
+async def test_a_gate_that_never_saw_anything_has_no_value(ledger: Ledger) -> None:
+    assert await ledger.gate_value("digest") is None
+    await ended(ledger, given.outcome())
+    assert await ledger.gate_value("digest") is None
+
+
+async def test_the_value_moves_when_a_run_completed_and_only_then(ledger: Ledger) -> None:
+    await ended(ledger, given.outcome(gate='"e1"'))
+    assert await ledger.gate_value("digest") == '"e1"'
+
+    for status in (RunStatus.FAILED, RunStatus.CANCELLED):
+        await ended(ledger, given.outcome(status, gate='"e2"'))
+    await ended(ledger, STOPPED)
+    await ended(ledger, given.outcome())
+    assert await ledger.gate_value("digest") == '"e1"'
+
+    await ended(ledger, given.outcome(gate="null"))
+    assert await ledger.gate_value("digest") == "null"
+    assert await ledger.gate_value("other") is None
+
+
+async def test_a_rehearsal_moves_no_value(ledger: Ledger) -> None:
+    await ended(ledger, given.outcome(gate='"e1"', model="rehearsal"))
+    await ended(ledger, given.outcome(gate='"e1"'), rehearse=True)
+
+    assert await ledger.gate_value("digest") is None
+
+
+async def test_a_run_that_is_tried_again_moves_no_value(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+    failed = given.outcome(RunStatus.FAILED, gate='"e1"')
+    await ledger.finish(run, failed, at=NOW, plan=given.nothing, retry_at=NOW + MINUTE)
+
+    assert await ledger.gate_value("digest") is None
+
+
+async def test_who_lost_the_run_moves_no_value(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+    await ledger.finish(run, given.outcome(gate='"e1"'), at=NOW, plan=given.nothing)
+
+    assert not await ledger.finish(run, given.outcome(gate='"e2"'), at=NOW, plan=given.nothing)
+
+    assert await ledger.gate_value("digest") == '"e1"'
+
+
+async def test_a_run_that_its_gate_stopped_is_skipped(ledger: Ledger) -> None:
+    run = await ended(ledger, STOPPED)
+
+    assert (run.status, run.reason, run.rule) == (
+        RunStatus.SKIPPED,
+        "filtered",
+        "when: nothing new",
+    )
+    assert (run.error, run.started_at, run.finished_at) == (None, None, NOW + MINUTE)
+    (entry,) = await ledger.entries(run.run_id)
+    assert entry.type is EntryType.RUN_FINISHED
+    assert (entry.data["status"], entry.data["reason"], entry.data["rule"]) == (
+        "skipped",
+        "filtered",
+        "when: nothing new",
+    )
+    assert run.run_id not in {each.run_id for each in (await ledger.last_runs()).values()}
+
+
+async def test_a_skipped_run_owes_nothing_and_counts_nothing(ledger: Ledger) -> None:
+    await ended(ledger, given.outcome(RunStatus.FAILED))
+    owed = Plan((given.message(None),), ("a note",), (given.event(),))
+
+    run = await ended(ledger, STOPPED, owed)
+
+    assert await ledger.unmatched(limit=9) == []
+    assert len(await ledger.entries(run.run_id)) == 1
+    seen: list[int] = []
+    last = await given.running(ledger)
+
+    def look(state: object) -> Plan:
+        seen.append(state.consecutive)  # pyright: ignore[reportAttributeAccessIssue]
+        return Plan()
+
+    await ledger.finish(last, given.outcome(RunStatus.FAILED), at=NOW, plan=look)
+    assert seen == [2], "neither a failure nor a success"
+
+
+async def test_a_skipped_run_is_not_tried_again(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+
+    await ledger.finish(run, STOPPED, at=NOW, plan=given.nothing, retry_at=NOW + MINUTE)
+
+    assert await ledger.claim(limit=9, overall=9, now=NOW + 2 * MINUTE) == []
+
+
+async def test_a_skipped_run_says_what_it_cost(ledger: Ledger) -> None:
+    spent = Outcome(status=RunStatus.SKIPPED, reason="filtered", usage=Usage(input_tokens=3))
+
+    assert (await ended(ledger, spent)).usage.input_tokens == 3
+
+
+async def test_a_completed_run_takes_the_reason_of_its_plan(ledger: Ledger) -> None:
+    run = await ended(ledger, given.outcome(), Plan(reason="quiet"))
+
+    assert (run.status, run.reason) == (RunStatus.COMPLETED, "quiet")
+    (entry,) = await ledger.entries(run.run_id)
+    assert entry.data["reason"] == "quiet"
+
+
+async def test_a_failed_run_keeps_its_own_reason(ledger: Ledger) -> None:
+    failed = given.outcome(RunStatus.FAILED, reason="error")
+
+    assert (await ended(ledger, failed, Plan(reason="quiet"))).reason == "error"
