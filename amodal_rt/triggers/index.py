@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from amodal_rt.domain.automation import Definition
-from amodal_rt.domain.connection import Protocol
 from amodal_rt.domain.glob import fits, is_glob
+from amodal_rt.domain.identity import comparable
 from amodal_rt.domain.trigger import EventCondition
 from amodal_rt.domain.workspace import Snapshot
 
@@ -66,17 +66,11 @@ class EventIndex:
 
 
 def own_accounts(snapshot: Snapshot) -> frozenset[str]:
-    """The accounts of integrations and connections: what they cause, we caused."""
+    """The accounts of integrations and connections, as they are compared: what they cause, we
+    caused."""
     accounts = {each for one in snapshot.integrations.values() for each in one.own_accounts}
     accounts |= {each.account for each in snapshot.connections.values() if each.account}
-    return frozenset(accounts)
-
-
-def watched_by_server(type: str, snapshot: Snapshot) -> bool:
-    """Whether events of the type are an MCP server's: `<connection>.<its own type>`."""
-    name, dot, _ = type.partition(".")
-    connection = snapshot.connections.get(name) if dot else None
-    return connection is not None and connection.protocol is Protocol.MCP
+    return frozenset(map(comparable, accounts))
 
 
 def _conditions(snapshot: Snapshot) -> Iterator[tuple[Definition, EventCondition]]:

@@ -11,16 +11,19 @@ from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.glob import fits
-from amodal_rt.domain.identity import Identities
+from amodal_rt.domain.identity import Identities, comparable
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import EventCondition, TriggerKind
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.ids import Ids
 from amodal_rt.ports import AutomationFacts
 from amodal_rt.triggers.holds import Hold, hold_on
-from amodal_rt.triggers.index import EventIndex, watched_by_server
+from amodal_rt.triggers.index import EventIndex
 from amodal_rt.triggers.starts import depth_rule, start_for_event
 from amodal_rt.triggers.wanting import is_wanted, judge_wanted
+
+CALLED_BACK = "/connections/"
+"""What the source of an event begins with that an MCP server reports."""
 
 
 class Matching:
@@ -78,7 +81,7 @@ class Matching:
         definition = snapshot.find(name)
         if definition is None:
             return []
-        kind = road_of(event, definition, snapshot)
+        kind = road_of(event, definition)
         own, identities = self._index(snapshot).own_accounts, snapshot.identities
         hold = _hold(event, definition, facts.get(name), own, identities)
         unwanted = None if hold else unwanted_rule(kind, event, definition, identities)
@@ -106,14 +109,13 @@ class Matching:
         return self._read[1]
 
 
-def road_of(event: Event, definition: Definition, snapshot: Snapshot) -> TriggerKind:
+def road_of(event: Event, definition: Definition) -> TriggerKind:
     """How an addressed event came: to the automation's own URL, or by an MCP server that calls
     back about one of its triggers."""
-    if definition.automation.webhook is None:
+    called_back = event.source.startswith(CALLED_BACK)
+    if called_back or definition.automation.webhook is None:
         return TriggerKind.EVENT
-    fitting = any(fits(each.event, event.type) for each in conditions_of(definition))
-    by_server = fitting and watched_by_server(event.type, snapshot)
-    return TriggerKind.EVENT if by_server else TriggerKind.WEBHOOK
+    return TriggerKind.WEBHOOK
 
 
 def conditions_of(definition: Definition) -> list[EventCondition]:
@@ -161,7 +163,7 @@ def _hold(
     too_deep = depth_rule(event.depth, event.actor or event.cause)
     if too_deep:
         return Hold(SkippedReason.DEPTH_LIMIT, too_deep)
-    if event.actor in own_accounts:
+    if event.actor is not None and comparable(event.actor) in own_accounts:
         rule = f"{event.actor} is an account of our own: what it causes starts nothing"
         return Hold(SkippedReason.OWN_EVENT, rule)
     return hold_on(definition, facts, identities)

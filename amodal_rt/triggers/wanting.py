@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.glob import fits, is_glob
-from amodal_rt.domain.identity import Identities
+from amodal_rt.domain.identity import Identities, comparable
 from amodal_rt.domain.params import mismatch
 from amodal_rt.domain.trigger import Wanted
 from amodal_rt.triggers.starts import MEMBER, member_behind
@@ -52,9 +52,10 @@ def judge_wanted(wanted: Wanted, event: Event, identities: Identities) -> Verdic
 def _is_among(actor: str | None, allowed: tuple[str, ...], identities: Identities) -> bool:
     if actor is None:
         return False
-    member = member_behind(actor, identities)
+    member, actor = member_behind(actor, identities), comparable(actor)
     for each in allowed:
-        if each == actor or (is_glob(each) and fits(each, actor)):
+        account = comparable(each)
+        if account == actor or (is_glob(each) and fits(account, actor)):
             return True
         if member is not None and each.removeprefix(MEMBER) == member:
             return True

@@ -2,16 +2,25 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.connection import Agent, Connection
+from amodal_rt.domain.event_type import EventType
+from amodal_rt.domain.identity import Identities
+from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.models import configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import MODEL_KEY_MISSING, WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.settings import Environment
+from amodal_rt.workspace.event_names import (
+    Sources,
+    event_warnings,
+    member_warnings,
+    trigger_errors,
+)
 
 DEFAULT_AGENT = "main"
 """The agent that needs no file."""
@@ -36,7 +45,8 @@ OWN_TOOLS = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What stands beside the automations. `broken_…` have files, but never had good ones.
-    `secret_files` tells whether a file that some `NAME_FILE` names was changed."""
+    `secret_files` tells whether a file that some `NAME_FILE` names was changed. `event_types` are
+    those of `events/`."""
 
     settings: WorkspaceSettings
     agents: Mapping[str, Agent]
@@ -45,6 +55,9 @@ class World:
     broken_agents: frozenset[str] = frozenset()
     broken_connections: frozenset[str] = frozenset()
     secret_files: tuple[tuple[str, int, int], ...] = ()
+    event_types: Mapping[str, EventType] = field(default_factory=dict[str, EventType])
+    integrations: Mapping[str, Integration] = field(default_factory=dict[str, Integration])
+    identities: Identities = field(default_factory=Identities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
+        *trigger_errors(definition, _sources(world)),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
     warnings: list[Problem] = []
@@ -82,6 +96,8 @@ def judge(definition: Definition, world: World) -> Verdict:
             blocked += _unset(definition, unset, world.environment)
     model_errors, keys = _models(definition, agent, world)
     warnings += _weak_secrets(definition, world.environment)
+    warnings += event_warnings(definition, _sources(world))
+    warnings += member_warnings(definition, world.identities)
     return Verdict(
         errors=(*errors, *model_errors),
         blocked=tuple(dict.fromkeys((*blocked, *keys))),
@@ -113,6 +129,14 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
     if close:
         return f"did you mean {close[0]}?"
     return f"known: {', '.join(sorted(known))}" if known else None
+
+
+def _sources(world: World) -> Sources:
+    return Sources(
+        event_types=world.event_types,
+        integrations=world.integrations,
+        connections=world.connections,
+    )
 
 
 def _agent_errors(definition: Definition, world: World) -> Iterable[Problem]:

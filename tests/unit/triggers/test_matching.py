@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from amodal_rt.clock import SystemClock
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.workspace import AutomationState, Snapshot
@@ -71,3 +73,66 @@ def test_an_automation_that_cannot_run_is_not_started(make):
     starts, _ = Matching(SystemIds(SystemClock())).starts_for(EVENT, snapshot, {}, now=NOW)
 
     assert starts == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "skip", "rule"),
+    [
+        ({"filter": {"n": 1}}, None, None),
+        ({"filter": {"n": 2}}, "filtered", "filter: n eq 2; it is 1"),
+        ({"params": {"n": 2}}, "filtered", "params.n eq"),
+        ({"actors": "github:*"}, "filtered", "actors: it is by nobody known, not by github:*"),
+        ({"when": {"n": {"exists": False}}}, "filtered", "when: n not_exists; it is 1"),
+        ({"filter": {"n": 2}, "status": "paused"}, "paused",
+         "status paused in automations/hook.json:1"),
+        ({"filter": {"n": 2}, "when": {"n": 3}}, "filtered", "filter: n eq 2; it is 1"),
+    ],
+)  # fmt: skip
+def test_a_request_that_is_not_wanted_is_skipped_with_the_rule(make, keys, skip, rule):
+    definition = make("hook", trigger="webhook", **keys)
+
+    start = rule_on(definition, replace(EVENT, data={"n": 1}))
+
+    assert (start.skip, start.rule) == (skip, rule)
+
+
+def test_what_an_mcp_server_reports_goes_to_the_trigger_that_asked(make):
+    both = [{"type": "webhook", "filter": {"never": 1}},
+            {"type": "event", "event": "crm.deal.won", "params": {"stage": "won"}}]  # fmt: skip
+    definition = make("hook", triggers=both)
+    called = replace(EVENT, source="/connections/crm", type="crm.deal.won", data={"stage": "won"})
+
+    assert (rule_on(definition, called).trigger, rule_on(definition, called).skip) == (
+        "event",
+        None,
+    )
+    lost = rule_on(definition, replace(called, data={"stage": "lost"}))
+    assert (lost.trigger, lost.skip, lost.rule) == ("event", "filtered", "params.stage eq")
+    gone = rule_on(definition, replace(called, type="crm.deal.lost"))
+    assert (gone.skip, gone.rule) == ("filtered", "no trigger waits for crm.deal.lost")
+    assert rule_on(definition).trigger == "webhook"
+
+
+def test_a_hook_that_a_run_calls_has_its_run_and_its_depth_on_record(make):
+    called = replace(EVENT, depth=2, cause="run_x", actor="run:run_x")
+
+    start = rule_on(make("hook", trigger="webhook"), called)
+
+    assert (start.depth, start.actor, start.requester) == (2, "run:run_x", None)
+
+
+def test_an_own_webhook_starts_nobody_who_waits_on_the_bus(make):
+    hook, other = make("hook", trigger="webhook"), make("other", trigger="*")
+    states = {
+        each.automation.name: AutomationState(
+            name=each.automation.name, file=each.file, definition=each
+        )
+        for each in (hook, other)
+    }
+    matching = Matching(SystemIds(SystemClock()))
+
+    starts, missed = matching.starts_for(
+        EVENT, Snapshot(version=1, automations=states), {}, now=NOW
+    )
+
+    assert ([each.automation for each in starts], missed) == (["hook"], 0)
