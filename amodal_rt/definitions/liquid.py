@@ -20,7 +20,6 @@ from amodal_rt.errors import InvalidError
 LONGEST_KEY = 512
 """Characters of a key that is kept as it was printed; of a longer one its digest is the key."""
 
-_UNKEPT = re.compile(r"[\x00\ud800-\udfff]")
 _EVENT = re.compile(r"\{\{-?\s*event\s*-?\}\}")
 DATA_BELOW = "(the data in the event_data block below)"
 """What stands for `{{event}}`."""
@@ -81,8 +80,8 @@ def render_key(template: str, scope: Mapping[str, object]) -> str:
     key = printed_key(template, scope).strip()
     if not key:
         raise _empty()
-    if len(key) > LONGEST_KEY or _UNKEPT.search(key):
-        return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    if len(key) > LONGEST_KEY or "\0" in key:
+        return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
     return key
 
 

@@ -22,6 +22,7 @@ ROOTS = ("payload", "event", "schedule", "automation")
 _OURS = frozenset({"automation", "schedule"})
 # What could hide one text inside another, or end the line: see guardrails/untrusted.py.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_HALVES = re.compile("[\ud800-\udfff]")
 _DOUBTFUL = re.compile(r"[<>&\x7f]|[^\x00-\x7f]")
 
 
@@ -32,7 +33,9 @@ class _Keys(Printing):
 
     def shown(self, value: object, expression: Expression, context: RenderContext) -> str:
         del expression, context
-        return value if isinstance(value, str) else _canonical(value)
+        text = value if isinstance(value, str) else _canonical(value)
+        # Half a character, which nothing can encode, as JSON spells it.
+        return _HALVES.sub(_escaped, text)
 
 
 class _Own(str):
