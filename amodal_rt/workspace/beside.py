@@ -6,11 +6,13 @@ Sync and free of clocks: it runs in a thread.
 from collections.abc import Mapping
 
 from amodal_rt.domain.connection import Agent
+from amodal_rt.domain.event_type import EventType
+from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.workspace import parsing
-from amodal_rt.workspace.reading import SETTINGS, Found, Scan
-from amodal_rt.workspace.remembering import document_of, settings_of
+from amodal_rt.workspace.reading import IDENTITIES, SETTINGS, Found, Scan
+from amodal_rt.workspace.remembering import document_of, identities_of, settings_of
 from amodal_rt.workspace.shelf import Find, Parsed, Shelf
 from amodal_rt.workspace.standing import Standing
 
@@ -19,8 +21,8 @@ class Beside:
     """One `Standing` for each kind of file but automations.
 
     `agents` gives, by file, what to go on with for those that are broken at the first look;
-    `settings_document` is what `amodal.json` was last, and then its newest good version, as the
-    ledger may keep it.
+    `settings_document` and `identities_document` are what `amodal.json` and `identities.json`
+    were last, and then their newest good versions, as the ledger may keep them.
     """
 
     def __init__(
@@ -29,8 +31,11 @@ class Beside:
         *,
         agents: Mapping[str, Agent] | None = None,
         settings_document: str | None = None,
+        identities_document: str | None = None,
     ) -> None:
         self.settings_document = settings_document
+        self.identities_document = identities_document
+        members = identities_of(identities_document) if identities_document else None
         known = settings_of(settings_document) if settings_document else None
         self._settings = Standing(
             Shelf(self._parse_settings, find), {SETTINGS: known} if known else None
@@ -41,6 +46,10 @@ class Beside:
         self.stores = Standing(Shelf(parsing.store, find))
         self.connections = Standing(Shelf(parsing.connection, find))
         self.integrations = Standing(Shelf(parsing.integration, find))
+        self._event_types = Standing(Shelf(parsing.event_type, find))
+        self._identities = Standing(
+            Shelf(self._parse_identities, find), {IDENTITIES: members} if members else None
+        )
 
     def update(self, found: Scan, *, stamp: int, missing: bool) -> None:
         """Read what changed. With `missing`, what has no file is not believed to be deleted:
@@ -48,6 +57,8 @@ class Beside:
         folders = {name: list(files.values()) for name, files in found.connections.items()}
         if not found.settings and not missing:
             self.settings_document = None
+        if not found.identities and not missing:
+            self.identities_document = None
         for standing, files in (
             (self._settings, single(found.settings)),
             (self._dotenv, single(found.dotenv)),
@@ -56,6 +67,8 @@ class Beside:
             (self.stores, each_of(found, "stores")),
             (self.connections, folders),
             (self.integrations, each_of(found, "integrations")),
+            (self._event_types, each_of(found, "events")),
+            (self._identities, single(found.identities)),
         ):
             if missing and not files:
                 standing.keep()
@@ -71,6 +84,17 @@ class Beside:
     def dotenv(self) -> dict[str, str]:
         """The variables of `.env`."""
         return next(iter(self._dotenv.values.values()), dict[str, str]())
+
+    @property
+    def event_types(self) -> dict[str, EventType]:
+        """By name; of two files that name one type, the first in the alphabet counts."""
+        found = sorted(self._event_types.values.items(), reverse=True)
+        return {each.name: each for _, each in found}
+
+    @property
+    def identities(self) -> Identities:
+        """`identities.json`; nobody is known without one."""
+        return next(iter(self._identities.values.values()), Identities())
 
     @property
     def settings_broken(self) -> tuple[Problem, ...]:
@@ -89,13 +113,35 @@ class Beside:
             self.stores,
             self.connections,
             self.integrations,
+            self._event_types,
+            self._identities,
         )
-        return [problem for each in kinds for problem in each.problems]
+        found = [problem for each in kinds for problem in each.problems]
+        return [*found, *self._same_names()]
+
+    def _same_names(self) -> list[Problem]:
+        named = self.event_types
+        return [
+            Problem(
+                file=file,
+                code="duplicate_event",
+                message=f"{named[each.name].source} says what {each.name} is, too",
+                hint="keep one of the two",
+            )
+            for file, each in self._event_types.values.items()
+            if named[each.name].source != file
+        ]
 
     def _parse_settings(self, file: str, files: parsing.Files) -> Parsed[WorkspaceSettings]:
         parsed = parsing.settings(file, files)
         if parsed.value is not None:
             self.settings_document = document_of(files[file])
+        return parsed
+
+    def _parse_identities(self, file: str, files: parsing.Files) -> Parsed[Identities]:
+        parsed = parsing.identities(file, files)
+        if parsed.value is not None:
+            self.identities_document = files[file].decode("utf-8-sig")
         return parsed
 
 

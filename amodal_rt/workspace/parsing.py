@@ -7,12 +7,16 @@ from pathlib import PurePosixPath
 from amodal_rt.definitions.agent import parse_agent
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
+from amodal_rt.definitions.event_type import parse_event_type
+from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.knowledge import parse_knowledge
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.definitions.store import parse_store
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
+from amodal_rt.domain.event_type import EventType
+from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
@@ -75,6 +79,16 @@ def store(file: str, files: Files) -> Parsed[Store]:
 def integration(file: str, files: Files) -> Parsed[Integration]:
     """One file of `integrations/`."""
     return Parsed(*parse_integration(files[file], file=file))
+
+
+def event_type(file: str, files: Files) -> Parsed[EventType]:
+    """One file of `events/`."""
+    return Parsed(*parse_event_type(files[file], file=file))
+
+
+def identities(file: str, files: Files) -> Parsed[Identities]:
+    """`identities.json`."""
+    return Parsed(*parse_identities(files[file], file))
 
 
 def _read_prompt(path: str, find: Find, needs: list[Need]) -> str:

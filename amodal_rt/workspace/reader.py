@@ -55,7 +55,8 @@ class Reader:
     """Remembers the last reading, to read only what changed since.
 
     `remembered` gives, by stem, what to run for a file that is broken at the first look;
-    `agents` the same for those, by file, and `settings` what `settings_document` was last.
+    `agents` the same for those, by file; `settings` and `identities` what the documents of these
+    were last.
     """
 
     def __init__(
@@ -65,12 +66,18 @@ class Reader:
         remembered: Mapping[str, Remembered] | None = None,
         agents: Mapping[str, Agent] | None = None,
         settings: str | None = None,
+        identities: str | None = None,
     ) -> None:
         self._root = root
         self._process = dict(process_env)
         self._remembered = dict(remembered or {})
         self._real = ""
-        self._beside = Beside(self._find, agents=agents, settings_document=settings)
+        self._beside = Beside(
+            self._find,
+            agents=agents,
+            settings_document=settings,
+            identities_document=identities,
+        )
         parse = partial(parsing.automation, settings=lambda: self._beside.settings, find=self._find)
         self._automations: Shelf[Definition] = Shelf(parse, self._find)
         self._good: dict[str, Definition] = {}
@@ -118,6 +125,11 @@ class Reader:
     def settings_document(self) -> str | None:
         """The newest good `amodal.json`, as the ledger may keep it."""
         return self._beside.settings_document
+
+    @property
+    def identities_document(self) -> str | None:
+        """The newest good `identities.json`."""
+        return self._beside.identities_document
 
     @property
     def good(self) -> Mapping[str, Definition]:
@@ -284,6 +296,8 @@ class Reader:
             knowledge=knowledge,
             stores={each.name: each for each in beside.stores.values.values()},
             integrations=integrations,
+            identities=beside.identities,
+            event_types=beside.event_types,
             problems=(*problems, *self._missing(), *found.problems),
         )
 

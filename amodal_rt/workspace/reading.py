@@ -20,6 +20,7 @@ MOST = 20_000
 """Files of one workspace."""
 SETTINGS = "amodal.json"
 DOTENV = ".env"
+IDENTITIES = "identities.json"
 AUTOMATIONS = "automations"
 CONNECTIONS = "connections"
 SINGLES: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +29,7 @@ SINGLES: Mapping[str, tuple[str, ...]] = {
     "knowledge": (".md",),
     "stores": (".json",),
     "integrations": (".json",),
+    "events": (".json",),
 }
 """Folders whose every file is one definition, by its suffix."""
 CONNECTION_FILES = ("spec.json", "access.json", "surface.md", "rules.md")
@@ -70,6 +72,7 @@ class Scan:
 
     settings: Found | None = None
     dotenv: Found | None = None
+    identities: Found | None = None
     singles: dict[str, dict[str, Found]] = field(
         default_factory=lambda: {folder: {} for folder in SINGLES}
     )
@@ -95,6 +98,7 @@ def scan(root: Path) -> Scan:
     _note_folder(found, str(root))
     found.settings = find(real, SETTINGS)
     found.dotenv = find(real, DOTENV)
+    found.identities = find(real, IDENTITIES)
     for folder, suffixes in SINGLES.items():
         for entry in _entries(found, real, folder):
             _take_single(found, real, folder, suffixes, entry)

@@ -1,11 +1,14 @@
-"""`amodal.json` as the ledger keeps it, for a start that finds it broken or gone."""
+"""`amodal.json` and `identities.json` as the ledger keeps them, for a start that finds them
+broken or gone."""
 
 import json
 from typing import cast
 
+from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.settings import parse_settings
+from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.workspace import WorkspaceSettings
-from amodal_rt.workspace.reading import SETTINGS
+from amodal_rt.workspace.reading import IDENTITIES, SETTINGS
 
 _SECRET = frozenset({"apikey", "secret"})
 
@@ -22,6 +25,11 @@ def document_of(text: bytes) -> str | None:
 def settings_of(document: str) -> WorkspaceSettings | None:
     """What `document_of` kept; None where this release does not understand it."""
     return parse_settings(document.encode(), SETTINGS)[0]
+
+
+def identities_of(document: str) -> Identities | None:
+    """What `identities.json` was; None where this release does not understand it."""
+    return parse_identities(document.encode(), IDENTITIES)[0]
 
 
 def _tells_secret(value: object) -> bool:

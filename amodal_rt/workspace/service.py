@@ -19,7 +19,7 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT, ArchivedDefinition, DefinitionArchive, Signals
 from amodal_rt.settings import Environment
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
-from amodal_rt.workspace.reading import SETTINGS
+from amodal_rt.workspace.reading import IDENTITIES, SETTINGS
 from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
 _log = Log("workspace")
@@ -27,6 +27,7 @@ _log = Log("workspace")
 AUTOMATION = "automation"
 AGENT = "agent"
 SETTINGS_KIND = "settings"
+IDENTITIES_KIND = "identities"
 """Kinds under which the archive keeps what is brought back after a restart."""
 
 MOST_WARNED = 20
@@ -97,6 +98,7 @@ class Workspace:
         remembered: dict[str, Remembered] = {}
         agents: dict[str, Agent] = {}
         settings: str | None = None
+        identities: str | None = None
         if self._archive:
             for version in await self._archive.live():
                 self._recorded[version.kind, version.name] = version.hash
@@ -108,7 +110,11 @@ class Workspace:
                     agents[version.file] = agent
                 elif version.kind == SETTINGS_KIND:
                     settings = version.document
-        self._reader = Reader(self._root, self._process_env, remembered, agents, settings)
+                elif version.kind == IDENTITIES_KIND:
+                    identities = version.document
+        self._reader = Reader(
+            self._root, self._process_env, remembered, agents, settings, identities
+        )
         await self.reload()
         assert self._reading is not None
         if wrong := self._reading.settings_broken:
@@ -191,11 +197,13 @@ class Workspace:
                 kind=kind, name=name, hash=hash, document=document, file=file, recorded_at=now
             )
 
-        settings = self._reader.settings_document
         return [
             *(
-                version(SETTINGS_KIND, SETTINGS, _digest(each), each, SETTINGS)
-                for each in (settings,)
+                version(kind, file, _digest(each), each, file)
+                for kind, file, each in (
+                    (SETTINGS_KIND, SETTINGS, self._reader.settings_document),
+                    (IDENTITIES_KIND, IDENTITIES, self._reader.identities_document),
+                )
                 if each is not None
             ),
             *(
