@@ -12,6 +12,7 @@ from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared, ledger_of
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import LocalLease, Membership
+from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
 from amodal_rt.delivery.callbacks import Callbacks
@@ -37,6 +38,7 @@ from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.events import Events
@@ -45,10 +47,15 @@ from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
+from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control import Verbs
-from amodal_rt.storage.ledger import DatabaseLedger
+from amodal_rt.servers.events import EventsDoor
+from amodal_rt.servers.tokens import TokenCheck
+from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
+from amodal_rt.triggers.matching import Matching
+from amodal_rt.triggers.own_events import RuntimeEvents
 from amodal_rt.triggers.remote import RemoteTriggers
 from amodal_rt.workspace.rewrite import set_status
 from amodal_rt.workspace.service import Workspace
@@ -63,7 +70,7 @@ class Ground:
     ids: Ids
     signals: SharedSignals
     callbacks: Callbacks
-    ledger: DatabaseLedger
+    ledger: Telling
     lease: LocalLease
     workspace: Workspace
 
@@ -96,6 +103,10 @@ class House:
     nodes: Nodes
     causes: Causes
     why: Why
+    bus: Bus
+    own_events: RuntimeEvents
+    event_bus: EventBus
+    tokens: Tokens
 
     def heartbeat(self) -> Heartbeat:
         """What tells the outside that all of this is well."""
@@ -107,6 +118,7 @@ class House:
                 ("scheduler", self.scheduler, 30),
                 ("engine", self.engine, 60),
                 ("sender", self.sender, 120),
+                ("bus", self.bus, 60),
             ),
             clock=ground.clock,
         )
@@ -117,6 +129,11 @@ class House:
             signals=ground.signals,
             clock=ground.clock,
         )
+
+    def events_door(self) -> EventsDoor:
+        """What takes events of programs over TCP."""
+        check = TokenCheck(self.tokens, self.address)
+        return EventsDoor(self.event_bus, check, self.causes, clock=self.ground.clock)
 
     def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
         """What the control socket offers."""
@@ -130,6 +147,8 @@ class House:
             nodes=self.nodes,
             causes=self.causes,
             why=self.why,
+            bus=self.event_bus,
+            tokens=self.tokens,
             status=status,
             clock=self.ground.clock,
         )
@@ -181,7 +200,8 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     integrations = IntegrationIntake(workspace, integration_keys, examiner)
     remote = _remote(ground, executor, address)
     callbacks = CallbackIntake(workspace, remote.tokens, causes, clock=clock, ids=ids)
-    return House(
+    matching = Matching(ids)
+    house = House(
         ground=ground,
         redactor=redactor,
         egress=egress,
@@ -208,7 +228,37 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         nodes=Nodes(ledger),
         causes=causes,
         why=Why(workspace, ledger, facts, clock=clock, versions=workspace),
+        bus=Bus(
+            ledger=ledger, catalogue=workspace, matching=matching, signals=signals, clock=clock
+        ),
+        own_events=RuntimeEvents(
+            ledger=ledger,
+            catalogue=workspace,
+            matching=matching,
+            signals=signals,
+            clock=clock,
+            ids=ids,
+        ),
+        event_bus=EventBus(
+            workspace, ledger, facts, matching, signals=signals, clock=clock, ids=ids
+        ),
+        tokens=Tokens(ledger, signals=signals, clock=clock, ids=ids),
     )
+    _give_a_voice(house)
+    return house
+
+
+def _give_a_voice(house: House) -> None:
+    """Let the rooms say on the bus what happens in them."""
+    own = house.own_events
+    house.ground.ledger.note_with(own.note)
+    for room in (house.engine, house.sender, house.automations, house.connections):
+        room.speak_with(own)
+
+    def heard(name: str, failure: str | None) -> None:
+        own.connection(name, ok=failure is None, detail=failure)
+
+    house.executor.services.pool.heard = heard
 
 
 def _executor(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from amodal_rt.clock import Clock
+from amodal_rt.daemon.telling import Telling
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
@@ -31,9 +32,13 @@ class Touch(Protocol):
         ...
 
 
+class TellingSqliteLedger(Telling, SqliteLedger):
+    """The ledger of a workspace's own file."""
+
+
 def ledger_of(
     root: Path, state: Path, *, variables: Mapping[str, str], clock: Clock, ids: Ids
-) -> DatabaseLedger:
+) -> Telling:
     """The ledger of the workspace `root`, not open.
 
     Raises InvalidError for what `amodal.json` says, or no longer says (`ledger_elsewhere`),
@@ -49,17 +54,17 @@ def ledger_of(
         url = None
     if url is None:
         _require_unmarked(state)
-        return SqliteLedger(state / LEDGER_FILE, clock=clock, ids=ids)
+        return TellingSqliteLedger(state / LEDGER_FILE, clock=clock, ids=ids)
     try:
         # Only who names a database needs its driver.
-        from amodal_rt.storage.postgres import PostgresLedger
+        from amodal_rt.daemon.telling_postgres import TellingPostgresLedger
     except ImportError as error:
         raise UnavailableError(
             f"`database` needs a driver that is not installed ({error.name})",
             code="postgres_missing",
             hint="pip install 'amodal-rt[postgres]'",
         ) from None
-    return PostgresLedger(url, clock=clock, ids=ids)
+    return TellingPostgresLedger(url, clock=clock, ids=ids)
 
 
 def mark_ledger(ledger: DatabaseLedger, state: Path) -> None:

@@ -102,6 +102,7 @@ class Daemon:
             house = build_house(ground, webhook_key=await self._webhook_key(ground))
             await house.facts.refresh()
             await house.endpoints.refresh()
+            await house.tokens.reread()
             # Before it is one of the living: none of them may take its schedules for dead.
             await house.holding.tell()
             await house.membership.join()
@@ -152,6 +153,8 @@ class Daemon:
             run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),
             run("scheduler", house.scheduler.run()),
+            run("bus", house.bus.run()),
+            run("own events", house.own_events.run()),
             run("watcher", ground.workspace.watch()),
         ):
             await stack.enter_async_context(service)
@@ -170,6 +173,7 @@ class Daemon:
         async def reread() -> None:
             await house.facts.reread()
             await house.endpoints.refresh()
+            await house.tokens.reread()
 
         neighbours = Neighbours(ground.signals, reread=reread, clock=ground.clock)
         touch = in_touch(
@@ -194,6 +198,7 @@ class Daemon:
             lambda: self._is_ready(house.ground),
             integrations=house.events.accept_integration,
             callbacks=house.events.accept_callback,
+            events=house.events_door().routes(),
             clock=self._plan.clock,
         )
         await tcp.open(listen)

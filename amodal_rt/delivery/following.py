@@ -1,5 +1,7 @@
 """What must follow when a message was given up: somebody hears of it."""
 
+from dataclasses import replace
+
 from amodal_rt import failpoints
 from amodal_rt.clock import Clock
 from amodal_rt.delivery.conditions import Conditions, Sighting
@@ -12,7 +14,7 @@ from amodal_rt.domain.delivery import (
     OutboxMessage,
     Plan,
 )
-from amodal_rt.ports import OUTBOX, Catalogue, Outbox, Signals
+from amodal_rt.ports import EVENTS, OUTBOX, Catalogue, Outbox, OwnEvents, Signals
 
 _AT_ONCE = 100
 _QUOTED = 500
@@ -42,6 +44,8 @@ class Following:
         self._planner = planner
         self._signals = signals
         self._clock = clock
+        self.own: OwnEvents | None = None
+        """What says on the bus that a message was given up."""
 
     async def look(self) -> None:
         """Follow up everything that nothing has followed yet. Raises UnavailableError."""
@@ -57,14 +61,19 @@ class Following:
         state = self._catalogue.snapshot().automations.get(message.automation or "")
         definition = state.definition if state else None
         is_result = message.kind is MessageKind.RESULT
+        events = await self.own.dead(record) if self.own else ()
 
         def plan(failures: FailureState) -> Plan:
             if definition is None or not is_result:
-                return Plan()
-            return self._planner.plan_dead_letter(message, error, definition, failures, now)
+                return Plan(events=events)
+            made = self._planner.plan_dead_letter(message, error, definition, failures, now)
+            return replace(made, events=events)
 
-        if (await self._outbox.follow_up(message.delivery_id, plan)).messages:
+        owed = await self._outbox.follow_up(message.delivery_id, plan)
+        if owed.messages:
             self._signals.notify(OUTBOX)
+        if owed.events:
+            self._signals.notify(EVENTS)
 
 
 def sighting_of(record: DeliveryRecord) -> Sighting:

@@ -31,6 +31,7 @@ from amodal_rt.ports import (
     Catalogue,
     ConditionLedger,
     Outbox,
+    OwnEvents,
     Signals,
 )
 
@@ -106,6 +107,10 @@ class Sender:
     def mark_with(self, marks: Marks) -> None:
         """Give requests that lead back to this runtime the headers that it knows its own by."""
         self._attempts = replace(self._attempts, marks=marks)
+
+    def speak_with(self, own: OwnEvents) -> None:
+        """From now on, say on the bus which messages were given up."""
+        self._following.own = own
 
     async def run(self) -> None:
         """Send what is due, and what becomes due, until `stop`; once per object.

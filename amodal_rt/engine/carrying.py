@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import FailureState, Plan
+from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome, Waiting, failed
 from amodal_rt.domain.run import FailedReason, Run, RunStatus
@@ -22,6 +23,7 @@ from amodal_rt.errors import UnavailableError
 from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
 from amodal_rt.ports import (
+    EVENTS,
     OUTBOX,
     EventLedger,
     EventRecord,
@@ -29,8 +31,10 @@ from amodal_rt.ports import (
     JournalLedger,
     Lease,
     OutcomePlanner,
+    OwnEvents,
     RunContext,
     RunLedger,
+    RunRef,
     Signals,
     VersionedCatalogue,
     journal_topic,
@@ -73,6 +77,8 @@ class Carrier:
         self._signals = signals
         self._clock = clock
         self._mask = mask
+        self.own: OwnEvents | None = None
+        """What says on the bus how runs begin and end."""
 
     async def carry(
         self,
@@ -96,6 +102,9 @@ class Carrier:
             ended: Outcome | Waiting | Stop = _cannot_run(run, snapshot)
             # Whom to tell of it still stands in the version that cannot run.
             definition = self.definition_of(run)
+        elif run.fault is not None:
+            # What it should have been asked could not be said: no model can help.
+            ended = failed(FailedReason.ERROR, run.fault)
         elif (begun := await self._begun_with(run, definition)) is None:
             ended = failed(FailedReason.INTERRUPTED, _NOT_KEPT)
         else:
@@ -178,6 +187,8 @@ class Carrier:
     ) -> bool:
         now = self._clock.now()
         settings = self._catalogue.snapshot().settings
+        say = self.own.ending(run) if self.own else None
+        said = dict[str, tuple[Event, ...]]()
 
         def plan(state: FailureState) -> Plan:
             made = Plan()
@@ -190,11 +201,21 @@ class Carrier:
                 _log.exception("run.plan_failed", error, run=run.run_id)
                 made = Plan(notes=(f"nothing is delivered: {type(error).__name__} in planning",))
             notes[:] = made.notes
-            return made
+            if say is None:
+                return made
+            said["events"] = say(outcome, made.reason or outcome.reason, now)
+            return replace(made, events=(*made.events, *said["events"]))
 
-        return await self._durably(
+        written = await self._durably(
             lambda: self._ledger.finish(run, outcome, at=now, plan=plan, retry_at=again)
         )
+        if written and said.get("events"):
+            self._signals.notify(EVENTS)
+        elif written and self.own and outcome.status is RunStatus.SKIPPED:
+            # It owes nothing, and so nothing was planned for it.
+            skipped = RunRef(run_id=run.run_id, automation=run.automation, status=outcome.status)
+            self.own.note([skipped])
+        return written
 
     async def _execute(
         self,
@@ -240,6 +261,8 @@ class Carrier:
             self._durably(lambda: self._find_event(run)),
             self._durably(lambda: previous(run.automation, run.conversation_key)),
         )
+        if self.own and not run.resumes:
+            await self.own.begun(run)
         _log.info("run.started", run=run.run_id, automation=run.automation, attempt=run.attempt)
         return RunContext(
             run=replace(run, definition=definition.hash),

@@ -23,6 +23,7 @@ from amodal_rt.ports import (
     Lease,
     NodeLedger,
     OutcomePlanner,
+    OwnEvents,
     RunLedger,
     Signals,
     VersionedCatalogue,
@@ -92,6 +93,10 @@ class Engine:
         self.looked_at = clock.monotonic()
         """When it last looked at the queue: every quarter of a minute while all is well."""
         self._cancel_missed = False
+
+    def speak_with(self, own: OwnEvents) -> None:
+        """From now on, say on the bus how runs begin and end."""
+        self._carrier.own = own
 
     async def recover(self) -> None:
         """Settle what a node that is gone left running: at start before `run`, and whenever

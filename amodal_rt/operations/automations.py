@@ -14,7 +14,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document, Standing
 from amodal_rt.operations.starting import Starting, require_sound
 from amodal_rt.operations.upcoming import Upcoming
-from amodal_rt.ports import Caller, Catalogue, Ledger
+from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
 
 WriteStatus = Callable[[str, Lifecycle], Awaitable[None]]
 """Writes `status` into an automation's file, everything else kept as it was; live on return.
@@ -45,6 +45,11 @@ class Automations:
         self._write_status = write_status
         self._clock = clock
         self._upcoming = Upcoming(clock)
+        self._own: OwnEvents | None = None
+
+    def speak_with(self, own: OwnEvents) -> None:
+        """From now on, say on the bus what is paused and resumed."""
+        self._own = own
 
     async def list_all(self, caller: Caller) -> list[Document]:
         """All automations, by name."""
@@ -162,6 +167,13 @@ class Automations:
         await self._ledger.set_paused(
             state.name, paused=paused, reason=reason, caller=caller, at=now
         )
+        if self._own is not None:
+            await self._own.tell(
+                "automation.paused" if paused else "automation.resumed",
+                source=f"/automations/{state.name}",
+                subject=state.name,
+                data={"automation": state.name, "reason": reason, "by": caller.actor},
+            )
 
     async def standings(self) -> list[Standing]:
         """What the documents of all automations are made of, by name."""

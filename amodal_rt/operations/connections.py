@@ -7,7 +7,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.connection import Connection
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import Caller, Catalogue, Ledger
+from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
 
 
 class Probe(Protocol):
@@ -32,6 +32,11 @@ class Connections:
     def __init__(self, catalogue: Catalogue, probe: Probe) -> None:
         self._catalogue = catalogue
         self._probe = probe
+        self._own: OwnEvents | None = None
+
+    def speak_with(self, own: OwnEvents) -> None:
+        """From now on, say on the bus which connections answer."""
+        self._own = own
 
     async def list_all(self, caller: Caller) -> list[Document]:
         """All, by name, with what each still needs, or why it failed when it was last needed."""
@@ -51,7 +56,10 @@ class Connections:
 
     async def test(self, caller: Caller, name: str) -> Document:
         """One read through it."""
-        return dict(await self._probe.test(self._get(name)))
+        found = dict(await self._probe.test(self._get(name)))
+        if self._own is not None:
+            self._own.connection(name, ok=found["ok"] is True, detail=str(found.get("detail")))
+        return found
 
     def _get(self, name: str) -> Connection:
         connections = self._catalogue.snapshot().connections

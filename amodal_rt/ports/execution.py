@@ -1,13 +1,13 @@
 """How a run does its work, and who may look on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Connection
-from amodal_rt.domain.delivery import FailureState, Plan
+from amodal_rt.domain.delivery import DeliveryRecord, FailureState, Plan
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
@@ -15,7 +15,7 @@ from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
 from amodal_rt.ports.nodes import Lease
-from amodal_rt.ports.runs import Previous
+from amodal_rt.ports.runs import Previous, RunRef
 from amodal_rt.settings import Environment
 
 
@@ -75,6 +75,46 @@ class OutcomePlanner(Protocol):
     ) -> Plan:
         """What the workspace's own targets are told of a write of unknown outcome, where the
         automation tells nobody."""
+        ...
+
+
+Ending = Callable[[Outcome, str | None, datetime], tuple[Event, ...]]
+"""The events of a run's end: its outcome, the reason that goes on record, and when. Pure, and
+callable in the ledger's thread."""
+
+
+class OwnEvents(Protocol):
+    """What the runtime itself says on the bus.
+
+    Only what a trigger of the newest snapshot could match is made at all: runs, deliveries and
+    journals are on record anyway. Nor is what is too deep in a chain to start anything more.
+    """
+
+    def ending(self, run: Run) -> Ending:
+        """What will be said of the end of `run`; to be stored in the transaction of that end."""
+        ...
+
+    async def dead(self, record: DeliveryRecord) -> tuple[Event, ...]:
+        """What is said of a message that was given up; to be stored with what follows it."""
+        ...
+
+    def note(self, refs: Iterable[RunRef]) -> None:
+        """Say soon what became of those that ended without having run."""
+        ...
+
+    def connection(self, name: str, *, ok: bool, detail: str | None) -> None:
+        """Say soon that a connection answers, or that it does not, where it was otherwise."""
+        ...
+
+    async def begun(self, run: Run) -> None:
+        """Say that the session of a run begins. Never raises."""
+        ...
+
+    async def tell(
+        self, type: str, *, source: str, subject: str | None, data: Mapping[str, object]
+    ) -> None:
+        """Say something that no run is the cause of. Never raises: what a ledger that is away
+        cannot take is lost."""
         ...
 
 

@@ -23,12 +23,15 @@ from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.logs import Log
 from amodal_rt.operations import asked
 from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.control_bus import BusDoor
 from amodal_rt.servers.control_requests import (
     UID,
     body_of,
@@ -75,6 +78,8 @@ class Verbs:
     nodes: Nodes
     causes: Causes
     why: Why
+    bus: EventBus
+    tokens: Tokens
     status: Callable[[], Mapping[str, object]]
     clock: Clock
 
@@ -126,10 +131,12 @@ def bind_private(path: Path) -> socket.socket:
 def control_app(verbs: Verbs) -> web.Application:
     """The routes; peers are judged before anything is read."""
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_BODY)
-    door = _Door(verbs)
+    door, bus = _Door(verbs), BusDoor(verbs.bus, verbs.events, verbs.tokens, verbs.causes)
+    reads = {**door.reads(), **bus.reads()}
+    changes = {**door.changes(), **bus.changes()}
     app.add_routes(
-        [web.get(path, _json(answer)) for path, answer in door.reads().items()]
-        + [web.post(path, _json(answer)) for path, answer in door.changes().items()]
+        [web.get(path, _json(answer)) for path, answer in reads.items()]
+        + [web.post(path, _json(answer)) for path, answer in changes.items()]
         + [web.get("/v1/runs/{id}/journal", door.journal)]
     )
     return app
@@ -151,8 +158,6 @@ class _Door:
             "/v1/automations/{name}/why": self._why,
             "/v1/runs": self._runs,
             "/v1/runs/{id}": lambda r: self._verbs.runs.show(caller_of(r), id_of(r)),
-            "/v1/events": self._events,
-            "/v1/events/{id}": lambda r: self._verbs.events.show(caller_of(r), id_of(r)),
             "/v1/deliveries": self._deliveries,
             "/v1/deliveries/{id}": lambda r: self._verbs.deliveries.show(caller_of(r), id_of(r)),
             "/v1/connections": lambda r: self._verbs.connections.list_all(caller_of(r)),
@@ -223,13 +228,6 @@ class _Door:
             since=asked.instant(request.query.get("since"), now=self._verbs.clock.now()),
             limit=limit_of(request),
         )
-
-    async def _events(self, request: web.Request) -> object:
-        caller, limit = caller_of(request), limit_of(request)
-        if request.query.get("rejected") in ("1", "true"):
-            return await self._verbs.events.rejections(caller, limit=limit)
-        automation = request.query.get("automation")
-        return await self._verbs.events.list_all(caller, automation=automation, limit=limit)
 
     async def _deliveries(self, request: web.Request) -> object:
         status = asked.choice(DeliveryStatus, request.query.get("status"), what="status")

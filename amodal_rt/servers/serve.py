@@ -1,6 +1,6 @@
 """The TCP door: webhooks and health, and nothing else that needs no token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -41,6 +41,7 @@ class TcpDoor:
         *,
         integrations: Accept,
         callbacks: Accept | None = None,
+        events: Sequence[web.RouteDef] = (),
         clock: Clock,
         deadlines: Deadlines | None = None,
     ) -> None:
@@ -55,6 +56,7 @@ class TcpDoor:
                 deadlines=deadlines,
             )
         )
+        app.add_routes(events)
         app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
         self._listener = Listener(app, deadlines=deadlines)
         self.address = ""

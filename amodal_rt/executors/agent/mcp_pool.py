@@ -1,7 +1,7 @@
 """MCP servers, started when first needed and kept warm between runs."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Protocol
@@ -44,6 +44,8 @@ class McpPool:
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._silent: dict[str, tuple[str, float]] = {}
         self._failed: dict[str, tuple[str, str]] = {}
+        self.heard: Callable[[str, str | None], None] | None = None
+        """Told of each server that was started (None), or why it was not."""
         self._births = count(1)
         self._lives: dict[tuple[str, int], int] = {}
 
@@ -155,6 +157,7 @@ class McpPool:
             async with self._clock.deadline(START_SECONDS):
                 server = await serve(opening, self._egress, self._clock)
             self._failed.pop(opening.name, None)
+            self._tell(opening.name, None)
             return server
         except TimeoutError:
             self._silent[opening.name] = (opening.key, self._clock.monotonic())
@@ -162,7 +165,12 @@ class McpPool:
         except UnavailableError as error:
             reason = plain_line(self._redactor.mask(error.message), 300)
         self._failed[opening.name] = (opening.key, reason)
+        self._tell(opening.name, reason)
         raise _unavailable(opening, reason)
+
+    def _tell(self, name: str, failure: str | None) -> None:
+        if self.heard is not None:
+            self.heard(name, failure)
 
     def _was_silent(self, opening: Opening) -> bool:
         key, at = self._silent.get(opening.name, ("", 0.0))

@@ -1,0 +1,98 @@
+"""A ledger that tells which runs ended without having run.
+
+Runs are skipped and cancelled on many roads: by the clock, a webhook, the bus, a pause, a file
+that goes away. All of them end here, so that none is forgotten.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from amodal_rt.domain.event import DedupKey, Event
+from amodal_rt.domain.run import RunStatus, SkippedReason, Start
+from amodal_rt.ports import AutomationFacts, Caller, Receipt, RunFilter, RunRef
+from amodal_rt.storage.ledger import DatabaseLedger
+
+_MOST = 1000
+_Refs = TypeVar("_Refs", bound=Sequence[RunRef])
+
+
+class Telling(DatabaseLedger):
+    """Any ledger, once `note_with` was called. What it does and returns stays the same."""
+
+    _note: Callable[[Iterable[RunRef]], None] | None = None
+
+    def note_with(self, note: Callable[[Iterable[RunRef]], None]) -> None:
+        """From now on, tell `note` of the runs that were skipped or cancelled."""
+        self._note = note
+
+    async def accept(
+        self,
+        event: Event,
+        *,
+        dedup: DedupKey | None,
+        starts: Sequence[Start],
+        missed: int = 0,
+        queue_limit: int,
+    ) -> Receipt:
+        receipt = await super().accept(
+            event, dedup=dedup, starts=starts, missed=missed, queue_limit=queue_limit
+        )
+        if not receipt.duplicate:
+            self._told(receipt.runs)
+        return receipt
+
+    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
+        return self._told(await super().admit(starts))
+
+    async def match(
+        self, event_id: str, *, starts: Sequence[Start], missed: int
+    ) -> list[RunRef] | None:
+        refs = await super().match(event_id, starts=starts, missed=missed)
+        self._told(refs or ())
+        return refs
+
+    async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
+        return self._told(await super().replay(event_id, starts=starts))
+
+    async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
+        return self._told(await super().expire(run_ids, at=at))
+
+    async def skip_pending(
+        self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime
+    ) -> bool:
+        done = await super().skip_pending(run_id, reason=reason, rule=rule, at=at)
+        self._ended([run_id] if done else [], "", RunStatus.SKIPPED)
+        return done
+
+    async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
+        before = await super().cancel(run_id, caller=caller, at=at)
+        self._ended([run_id] if before is RunStatus.PENDING else [], "", RunStatus.CANCELLED)
+        return before
+
+    async def cancel_pending(
+        self, automation: str, *, rule: str, caller: Caller, at: datetime
+    ) -> list[str]:
+        ended = await super().cancel_pending(automation, rule=rule, caller=caller, at=at)
+        self._ended(ended, automation, RunStatus.CANCELLED)
+        return ended
+
+    async def set_paused(
+        self, name: str, *, paused: bool, reason: str | None, caller: Caller, at: datetime
+    ) -> AutomationFacts:
+        waiting: list[str] = []
+        if paused and self._note is not None:
+            wanted = RunFilter(automation=name, status=RunStatus.PENDING, limit=_MOST)
+            waiting = [each.run_id for each in await self.list_runs(wanted)]
+        facts = await super().set_paused(name, paused=paused, reason=reason, caller=caller, at=at)
+        # Those that began in between are not cancelled; whoever is told looks again.
+        self._ended(waiting, name, RunStatus.CANCELLED)
+        return facts
+
+    def _ended(self, run_ids: Sequence[str], automation: str, status: RunStatus) -> None:
+        self._told([RunRef(run_id=each, automation=automation, status=status) for each in run_ids])
+
+    def _told(self, refs: _Refs) -> _Refs:
+        if self._note is not None and refs:
+            self._note(refs)
+        return refs
