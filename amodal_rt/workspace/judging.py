@@ -21,11 +21,10 @@ from amodal_rt.workspace.event_names import (
     member_warnings,
     trigger_errors,
 )
+from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 
 DEFAULT_AGENT = "main"
 """The agent that needs no file."""
-SHORTEST_SECRET = 16
-"""Bytes below which a webhook's secret can be guessed."""
 OWN_TOOLS = frozenset(
     {
         "request",
@@ -84,6 +83,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *trigger_errors(definition, _sources(world)),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
+    blocked += _bad_secrets(definition, world.environment)
     warnings: list[Problem] = []
     for name in world.connections if allowed is None else allowed:
         connection = world.connections.get(name)
@@ -95,7 +95,6 @@ def judge(definition: Definition, world: World) -> Verdict:
         else:
             blocked += _unset(definition, unset, world.environment)
     model_errors, keys = _models(definition, agent, world)
-    warnings += _weak_secrets(definition, world.environment)
     warnings += event_warnings(definition, _sources(world))
     warnings += member_warnings(definition, world.identities)
     return Verdict(
@@ -275,16 +274,13 @@ def _without(definition: Definition, connection: str, unset: tuple[str, ...]) ->
     )
 
 
-def _weak_secrets(definition: Definition, environment: Environment) -> Iterable[Problem]:
+def _bad_secrets(definition: Definition, environment: Environment) -> Iterable[Problem]:
     webhook = definition.automation.webhook
-    for secret in webhook.auth.secrets if webhook and webhook.auth else ():
-        value = environment.find(secret.name) if isinstance(secret, SecretRef) else secret
-        if value and len(value.encode("utf-8", "surrogateescape")) < SHORTEST_SECRET:
-            yield _problem(
-                definition,
-                "short_secret",
-                f"the webhook's secret is shorter than {SHORTEST_SECRET} bytes",
-                pointer="/webhookAuth/secret",
-                hint="make one with: openssl rand -hex 32",
-                severity="warning",
-            )
+    for name, fault in secret_faults(webhook.auth, environment) if webhook and webhook.auth else ():
+        yield _problem(
+            definition,
+            "env_bad",
+            f"the value of {name} {fault}",
+            pointer=_pointer(definition, name),
+            hint=hint_for(fault),
+        )

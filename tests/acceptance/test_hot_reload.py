@@ -196,7 +196,7 @@ def test_a_variable_that_is_set_later_brings_an_automation_to_life(
     auth = {"type": "hmac-sha256", "secret": "env:LATE_SECRET"}
     files.automation("waiting", trigger="webhook", webhookAuth=auth)
     row = _row(site, "waiting", status="invalid")
-    files.secrets(MODEL_KEY="key", LATE_SECRET="now-it-is-there")
+    files.secrets(MODEL_KEY="key", LATE_SECRET="now-it-is-there-too")
     _row(site, "waiting", status="active")
     files.secrets(MODEL_KEY="key")
     gone = _row(site, "waiting", status="invalid")

@@ -28,7 +28,7 @@ def signed(body: bytes, secret: str = SECRET) -> str:
 @pytest.fixture(scope="module")
 def hooks(shared_site: Site) -> Site:
     files = Workspace(shared_site.workspace)
-    files.secrets(HOOK_SECRET=SECRET, OLD_SECRET="the-one-before")
+    files.secrets(HOOK_SECRET=SECRET, OLD_SECRET="the-secret-before-it")
     files.automation("open-hook", trigger="webhook")
     generic = {"type": "hmac-sha256", "secret": "env:HOOK_SECRET"}
     files.automation("signed-hook", trigger="webhook", webhookAuth=generic)
@@ -122,8 +122,8 @@ def test_either_secret_of_a_rotation_opens_and_one_header_is_the_key(hooks: Site
         return send(url, body, headers).status
 
     assert post(b"[1]", SECRET, "a") == 202
-    assert post(b"[2]", "the-one-before", "b") == 202
-    assert post(b"[3]", "the-one-before", "b") == 200
+    assert post(b"[2]", "the-secret-before-it", "b") == 202
+    assert post(b"[3]", "the-secret-before-it", "b") == 200
     assert post(b"[4]", "a third one", "c") == 401
 
 

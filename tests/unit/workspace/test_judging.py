@@ -122,14 +122,26 @@ def test_a_configured_model_without_its_key_blocks_and_a_key_unblocks() -> None:
     assert judge(definition, world).blocked == ()
 
 
-def test_a_short_webhook_secret_is_a_warning_that_does_not_show_it() -> None:
-    auth = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=(SecretRef("HOOK"),))
+@pytest.mark.parametrize(
+    ("scheme", "good"),
+    [
+        (SignatureScheme.GITHUB, "planted" * 3),
+        (SignatureScheme.GITLAB, "planted" * 3),
+        (SignatureScheme.DISCORD, "0a" * 32),
+        (SignatureScheme.STANDARD_WEBHOOKS, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ],
+)
+def test_a_secret_that_is_short_or_no_key_stops_the_webhook_and_is_not_shown(
+    scheme: SignatureScheme, good: str
+) -> None:
+    auth = WebhookAuth(scheme=scheme, secrets=(SecretRef("HOOK"),))
     definition = _definition(triggers=(WebhookTrigger(auth=auth),), connections=())
     short = replace(WORLD, environment=Environment(process={"HOOK": "planted"}))
-    long = replace(WORLD, environment=Environment(process={"HOOK": "planted" * 3}))
+    long = replace(WORLD, environment=Environment(process={"HOOK": good}))
 
-    (problem,) = judge(definition, short).warnings
+    (problem,) = judge(definition, short).blocked
 
-    assert problem.code == "short_secret"
+    assert problem.code == "env_bad"
+    assert "HOOK" in problem.message
     assert "planted" not in problem.sentence()
-    assert judge(definition, long).warnings == ()
+    assert judge(definition, long).blocked == ()
