@@ -41,6 +41,7 @@ from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
+from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.nodes import Nodes
@@ -106,6 +107,7 @@ class House:
     bus: Bus
     own_events: RuntimeEvents
     event_bus: EventBus
+    event_tests: EventTests
     tokens: Tokens
 
     def heartbeat(self) -> Heartbeat:
@@ -148,6 +150,7 @@ class House:
             causes=self.causes,
             why=self.why,
             bus=self.event_bus,
+            event_tests=self.event_tests,
             tokens=self.tokens,
             status=status,
             clock=self.ground.clock,
@@ -242,6 +245,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         event_bus=EventBus(
             workspace, ledger, facts, matching, signals=signals, clock=clock, ids=ids
         ),
+        event_tests=EventTests(workspace, facts, starting, redactor, clock=clock, ids=ids),
         tokens=Tokens(ledger, signals=signals, clock=clock, ids=ids),
     )
     _give_a_voice(house)

@@ -47,7 +47,7 @@ class Starting:
         Raises NotFoundError, InvalidError (nothing of the file can run; `bad_payload`),
         UnavailableError.
         """
-        _check_depth(payload)
+        require_depth(payload)
         state = self.state(name)
         definition = state.to_rehearse if rehearse else None
         definition = definition or runnable(state)
@@ -98,7 +98,7 @@ def runnable(state: AutomationState) -> Definition:
     )
 
 
-def _check_depth(payload: object) -> None:
+def require_depth(payload: object) -> None:
     """Raises InvalidError: what is written down here is read by recursion elsewhere."""
     layer = [payload]
     for _ in range(DEEPEST):

@@ -26,6 +26,7 @@ from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
+from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
@@ -79,6 +80,7 @@ class Verbs:
     causes: Causes
     why: Why
     bus: EventBus
+    event_tests: EventTests
     tokens: Tokens
     status: Callable[[], Mapping[str, object]]
     clock: Clock
@@ -185,6 +187,7 @@ class _Door:
                 caller_of(r), name_of(r)
             ),
             "/v1/automations/{name}/trigger": self._trigger,
+            "/v1/automations/{name}/test-event": self._test_event,
             "/v1/runs/{id}/cancel": lambda r: runs.cancel(caller_of(r), id_of(r)),
             "/v1/runs/{id}/replay": lambda r: runs.replay(
                 caller_of(r), id_of(r), cause=self._cause(r)
@@ -269,6 +272,10 @@ class _Door:
             rehearse=body.get("rehearse") is True,
             cause=self._cause(request),
         )
+
+    async def _test_event(self, request: web.Request) -> object:
+        asked = await body_of(request)
+        return await self._verbs.event_tests.test(caller_of(request), name_of(request), asked)
 
     def _cause(self, request: web.Request) -> Cause | None:
         """The run for which a child process of ours asks."""

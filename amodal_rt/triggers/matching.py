@@ -60,7 +60,7 @@ class Matching:
                 continue
             # One automation's conditions stand together, so that the last name is enough.
             matched = name
-            hold = _hold(
+            hold = hold_for(
                 event, definition, facts.get(name), index.own_accounts, identities
             ) or _gate_hold(definition, event)
             starts.append(self._start(definition, TriggerKind.EVENT, event, hold, identities, now))
@@ -83,7 +83,7 @@ class Matching:
             return []
         kind = road_of(event, definition)
         own, identities = self._index(snapshot).own_accounts, snapshot.identities
-        hold = _hold(event, definition, facts.get(name), own, identities)
+        hold = hold_for(event, definition, facts.get(name), own, identities)
         unwanted = None if hold else unwanted_rule(kind, event, definition, identities)
         if unwanted is not None:
             hold = Hold(SkippedReason.FILTERED, unwanted)
@@ -153,13 +153,14 @@ def unwanted_rule(
     return "; ".join(rules) or f"no trigger waits for {event.type}"
 
 
-def _hold(
+def hold_for(
     event: Event,
     definition: Definition,
     facts: AutomationFacts | None,
     own_accounts: frozenset[str],
     identities: Identities,
 ) -> Hold | None:
+    """Why a start by the event would be skipped, whatever the event holds; None when it is not."""
     too_deep = depth_rule(event.depth, event.actor or event.cause)
     if too_deep:
         return Hold(SkippedReason.DEPTH_LIMIT, too_deep)

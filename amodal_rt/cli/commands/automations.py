@@ -8,7 +8,7 @@ from amodal_rt.cli.commands import options
 from amodal_rt.cli.commands.upcoming import next_times
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.payload import parse
-from amodal_rt.cli.verbs import automations
+from amodal_rt.cli.verbs import automations, event_tests
 
 
 def build() -> typer.Typer:
@@ -19,6 +19,7 @@ def build() -> typer.Typer:
     group.command("list")(list_)
     group.command("next")(next_times)
     group.command("rotate-url")(rotate_url)
+    group.command("test-event")(test_event)
     return group
 
 
@@ -140,4 +141,36 @@ def rotate_url(
     """Give the automation a new webhook URL; the old one stops working."""
     return use(
         lambda door: automations.rotate_url(door, name), as_json=as_json, workspace=workspace
+    )
+
+
+def test_event(
+    name: options.Name,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="JSON: an event's data, or all of it as CloudEvents; - for standard input. "
+            "Default a sample of the type.",
+        ),
+    ] = None,
+    type: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", help="Which type of event it is; default any that is wanted."),
+    ] = None,
+    as_json: options.AsJson = False,
+    workspace: options.Workspace = None,
+) -> int:
+    """Say whether and why an event would start it, with which prompt. Starts nothing.
+
+    Exits 0 when it matches, 1 when it does not.
+    """
+    body: dict[str, object] = {} if type is None else {"type": type}
+    if file is not None:
+        try:
+            body["event"] = parse("-" if file == "-" else f"@{file}")
+        except ValueError as error:
+            raise typer.BadParameter(f"not JSON: {error}", param_hint="FILE") from error
+    return use(
+        lambda door: event_tests.show(door, name, body), as_json=as_json, workspace=workspace
     )

@@ -1,0 +1,188 @@
+"""What an event would do to an automation: `ops automations test-event`. Starts nothing."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from amodal_rt.clock import Clock
+from amodal_rt.definitions.catalogue import BUILT_IN
+from amodal_rt.definitions.liquid import (
+    DATA_BELOW,
+    NO_DATA,
+    refers_to_event,
+    render_prompt,
+    scope_of,
+)
+from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.event import Event
+from amodal_rt.domain.glob import is_glob
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.errors import InvalidError
+from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.guardrails.untrusted import event_block
+from amodal_rt.ids import Ids
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.shapes import Document
+from amodal_rt.operations.starting import Starting, require_depth, runnable
+from amodal_rt.ports import Caller, Catalogue
+from amodal_rt.triggers.explaining import ANY_TYPE, Explanation, explain
+from amodal_rt.triggers.matching import conditions_of
+
+_ENVELOPE = frozenset(
+    {"specversion", "id", "source", "type", "subject", "time", "data", "actor",
+     "datacontenttype", "dataschema"}
+)  # fmt: skip
+"""The keys of CloudEvents, with those of ours. What has others is data itself: a payload may
+well hold a `type` and `data` of its own."""
+
+
+class EventTests:
+    """Asks the matcher and the templates, by the files of the moment."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        facts: KnownFacts,
+        starting: Starting,
+        redactor: Redactor,
+        *,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._catalogue = catalogue
+        self._facts = facts
+        self._starting = starting
+        self._redactor = redactor
+        self._clock = clock
+        self._ids = ids
+
+    async def test(self, caller: Caller, name: str, asked: Mapping[str, object]) -> Document:
+        """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, or an envelope of
+        CloudEvents. Without it, the sample of the type. `asked["type"]` says which type it is;
+        without any, it is of whatever type the automation waits for.
+
+        Raises NotFoundError, and InvalidError: no version can be read, `bad_event`, `no_sample`.
+        """
+        state = self._starting.state(name)
+        definition = state.definition or runnable(state)
+        snapshot = self._catalogue.snapshot()
+        found = explain(
+            definition,
+            self._event(definition, snapshot, asked),
+            snapshot,
+            self._facts.current.get(name),
+            ids=self._ids,
+            now=self._clock.now(),
+        )
+        rendered, fault = self._rendered(definition.automation, found)
+        return _document(found, rendered, fault)
+
+    def _event(
+        self, definition: Definition, snapshot: Snapshot, asked: Mapping[str, object]
+    ) -> Event:
+        type = _text(asked, "type")
+        given = asked["event"] if "event" in asked else _sample(definition, snapshot, type)
+        require_depth(given)
+        envelope = _envelope(given)
+        now = self._clock.now()
+        return Event(
+            id=_text(envelope, "id") or self._ids.event(),
+            type=type or _text(envelope, "type") or ANY_TYPE,
+            source=_text(envelope, "source") or "/test",
+            subject=_text(envelope, "subject"),
+            actor=_text(envelope, "actor"),
+            data=envelope.get("data") if envelope else given,
+            time=now,
+            received_at=now,
+        )
+
+    def _rendered(
+        self, automation: Automation, found: Explanation
+    ) -> tuple[str | None, str | None]:
+        """What the model would be given as the user's message, or why it cannot be."""
+        if found.start is None:
+            return None, None
+        if found.start.fault is not None:
+            return None, found.start.fault
+        try:
+            return self._prompt(automation, found.event), None
+        except InvalidError as error:
+            return None, error.message
+
+    def _prompt(self, automation: Automation, event: Event) -> str:
+        work, data = automation.work, event.data
+        if work.template is None:
+            text = _filled(work.messages[-1].content, data)
+            shows_event = data is not None
+        else:
+            scope = {
+                name: self._redactor.mask_document(each)
+                for name, each in scope_of(automation, event=event).items()
+            }
+            text = render_prompt(work.template, scope)
+            if work.instructions is not None:
+                render_prompt(work.instructions, scope)
+            refers = refers_to_event(work.template) or refers_to_event(work.instructions or "")
+            shows_event = refers and data is not None
+        parts = [text]
+        if shows_event:
+            block = event_block(self._redactor.mask_document(data), self._ids.token())
+            parts.append(f"Untrusted event data, as one JSON string:\n{block}")
+        return self._redactor.mask("\n\n".join(parts))
+
+
+def _document(found: Explanation, rendered: str | None, fault: str | None) -> Document:
+    start, hold = found.start, found.hold
+    return {
+        "matches": found.matches,
+        "rule": found.rule,
+        "rendered": rendered,
+        "fault": fault,
+        "type": found.event.type or None,
+        "conditions": [
+            {"event": each.event, "matches": each.passes, "rule": each.rule} for each in found.tried
+        ],
+        "conversation_key": start.conversation_key if start else None,
+        "idempotency_key": start.idempotency_key if start else None,
+        "coalesce_key": start.coalesce.key if start and start.coalesce else None,
+        "requester": start.requester if start else None,
+        "skipped": {"reason": hold.reason.value, "rule": hold.rule} if hold else None,
+    }
+
+
+def _filled(text: str, data: object) -> str:
+    reference = NO_DATA if data is None else DATA_BELOW
+    for hole in ("{{event}}", "{{ event }}"):
+        text = text.replace(hole, reference)
+    return text
+
+
+def _envelope(given: object) -> Mapping[str, object]:
+    """The event that `given` writes out, empty where it is data alone."""
+    if not isinstance(given, dict):
+        return {}
+    fields = cast("dict[str, object]", given)
+    whole = "specversion" in fields or {"type", "data"} <= fields.keys() <= _ENVELOPE
+    return fields if whole else {}
+
+
+def _sample(definition: Definition, snapshot: Snapshot, type: str | None) -> object:
+    """Data as it may come, of the type, or of the first that the automation waits for."""
+    exact = (each.event for each in conditions_of(definition) if not is_glob(each.event))
+    name = type or next(exact, None)
+    if name is None:
+        raise InvalidError(
+            "nothing says of which type of event a sample is wanted",
+            code="no_sample",
+            hint="give a file, or --type",
+        )
+    known = snapshot.event_types.get(name) or BUILT_IN.get(name)
+    if known is None or known.sample is None:
+        raise InvalidError(f"no sample of {name} is known", code="no_sample", hint="give a file")
+    return known.sample
+
+
+def _text(fields: Mapping[str, object], key: str) -> str | None:
+    value = fields.get(key)
+    if value is not None and not isinstance(value, str):
+        raise InvalidError(f"{key} of the event is not a text", code="bad_event")
+    return value or None
