@@ -163,6 +163,9 @@ class Reader:
             broken_agents=frozenset(parsing.stem(file) for file in beside.agents.broken),
             broken_connections=beside.connections.broken,
             secret_files=_secret_files(environment),
+            event_types=beside.event_types,
+            integrations={each.name: each for each in beside.integrations.values.values()},
+            identities=beside.identities,
         )
         # The same object for an equal world: states are only judged again for another one.
         return self._world if self._world and world == self._world else world
@@ -284,8 +287,7 @@ class Reader:
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
         problems += unset_in_settings(world.settings, world.environment)
-        integrations = {each.name: each for each in beside.integrations.values.values()}
-        problems += wrong_in_integrations(integrations.values(), world.environment)
+        problems += wrong_in_integrations(world.integrations.values(), world.environment)
         knowledge = {each.name: each for each in beside.knowledge.values.values()}
         return Snapshot(
             version=0,
@@ -295,9 +297,9 @@ class Reader:
             connections=world.connections,
             knowledge=knowledge,
             stores={each.name: each for each in beside.stores.values.values()},
-            integrations=integrations,
-            identities=beside.identities,
-            event_types=beside.event_types,
+            integrations=world.integrations,
+            identities=world.identities,
+            event_types=world.event_types,
             problems=(*problems, *self._missing(), *found.problems),
         )
 

@@ -121,3 +121,22 @@ async def test_two_files_of_one_type_are_an_error_of_the_second(house: House) ->
     assert [(each.code, each.file) for each in snapshot.problems] == [
         ("duplicate_event", "events/b.json")
     ]
+
+
+async def test_an_automation_hears_at_once_of_events_and_members_that_came(house: House) -> None:
+    on = {"title": "One", "prompt": "Look.", "trigger": "deployed", "runAs": "anna"}
+    house.say("automations/one.json", on)
+    house.people(ben="hubot")
+    workspace = await house.start()
+    before = workspace.snapshot().automations["one"]
+    assert before.invalid
+    found = {each.code for each in (*before.problems, *before.blocked)}
+    assert found == {"unknown_trigger", "unknown_member"}
+
+    house.say("events/deployed.json", {"description": "It ended."})
+    house.people(ben="hubot", anna="octocat")
+    assert await workspace.reload()
+
+    after = workspace.snapshot().automations["one"]
+    assert after.problems == ()
+    assert after.runnable
