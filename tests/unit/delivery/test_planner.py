@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,8 @@ from delivery_samples import (
 )
 
 from amodal_rt.delivery.planner import DeliveryPlanner
-from amodal_rt.domain.delivery import FailureState, MessageKind, OutboxMessage, Told
+from amodal_rt.domain.delivery import Delivery, FailureState, MessageKind, OutboxMessage, Told
+from amodal_rt.domain.filter import Filter, Rule, Test
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
 
@@ -275,3 +277,43 @@ def test_whatever_was_said_can_be_planned_and_stored(
     )
 
     json.dumps(dict(_only(plan.messages).body), allow_nan=False)
+
+
+ONLY_NEWS = Rule(("data", "new"), Test.NEQ, (0,))
+
+
+@pytest.mark.parametrize(
+    ("when", "text", "sent"),
+    [
+        (ONLY_NEWS, '{"new": 0}', False),
+        (ONLY_NEWS, '{"new": 2}', True),
+        (ONLY_NEWS, "no JSON", True),
+        (Rule(("data", "new"), Test.EXISTS), "no JSON", False),
+        (Rule(("result",), Test.CONTAINS, ("URGENT",)), "All is well.", False),
+        (Rule(("result",), Test.CONTAINS, ("URGENT",)), "x" * 20_000 + "URGENT", True),
+        (Rule(("result",), Test.EXISTS), "", True),
+    ],
+)
+def test_a_result_that_the_filter_holds_back_is_quiet(
+    planner: DeliveryPlanner, when: Filter, text: str, sent: bool
+) -> None:
+    found = definition(webhook())
+    delivery = Delivery(targets=(webhook(),), when=when)
+    found = replace(found, automation=replace(found.automation, delivery=delivery))
+
+    plan = planner.plan(run(), completed(text), found, QUIET, NOW)
+
+    assert (len(plan.messages), plan.reason) == ((1, None) if sent else (0, "quiet"))
+    assert any("delivery.when" in each for each in plan.notes) is not sent
+
+
+def test_a_quiet_result_still_ends_an_alert(planner: DeliveryPlanner) -> None:
+    target = webhook()
+    found = definition(target, alert=alerting(target))
+    delivery = Delivery(targets=(target,), when=ONLY_NEWS)
+    found = replace(found, automation=replace(found.automation, delivery=delivery))
+    state = FailureState(known={target.key: Told(alerting=True)})
+
+    plan = planner.plan(run(), completed('{"new": 0}'), found, state, NOW)
+
+    assert (_only(plan.messages).kind, plan.reason) == (MessageKind.RECOVERY, "quiet")
