@@ -6,7 +6,17 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from amodal_rt.cli import output as codes
-from amodal_rt.cli.commands import automations, bus, keeping, local, nodes, outside, runs, up
+from amodal_rt.cli.commands import (
+    automations,
+    bus,
+    integrations,
+    keeping,
+    local,
+    nodes,
+    outside,
+    runs,
+    up,
+)
 from amodal_rt.cli.output import Output
 from amodal_rt.errors import InvalidError
 
@@ -66,5 +76,6 @@ def build_ops() -> typer.Typer:
     ops.add_typer(runs.build(), name="runs")
     for name, group in outside.groups().items():
         ops.add_typer(group, name=name)
+    ops.add_typer(integrations.group(), name="integrations")
     ops.add_typer(nodes.group(), name="nodes")
     return ops

@@ -44,12 +44,14 @@ from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.ports import EVENTS
 from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.tokens import TokenCheck
@@ -101,6 +103,7 @@ class House:
     deliveries: Deliveries
     connections: Connections
     stores: Stores
+    integrations: Integrations
     nodes: Nodes
     causes: Causes
     why: Why
@@ -146,6 +149,7 @@ class House:
             deliveries=self.deliveries,
             connections=self.connections,
             stores=self.stores,
+            integrations=self.integrations,
             nodes=self.nodes,
             causes=self.causes,
             why=self.why,
@@ -228,6 +232,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
+        integrations=Integrations(workspace, integration_keys, address),
         nodes=Nodes(ledger),
         causes=causes,
         why=Why(workspace, ledger, facts, clock=clock, versions=workspace),
@@ -255,7 +260,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
 def _give_a_voice(house: House) -> None:
     """Let the rooms say on the bus what happens in them."""
     own = house.own_events
-    house.ground.ledger.note_with(own.note)
+    house.ground.ledger.note_with(own.note, partial(house.ground.signals.notify, EVENTS))
     for room in (house.engine, house.sender, house.automations, house.connections):
         room.speak_with(own)
 

@@ -49,6 +49,11 @@ class Address:
         base = self.public or self.bound
         return f"{base}/webhooks/{self._endpoints.id_for(name)}" if base else None
 
+    def integration(self, name: str, key: str) -> str | None:
+        """The URL of an integration; None while nothing listens and nothing is public."""
+        base = self.public or self.bound
+        return f"{base}/integrations/{name}/{key}" if base else None
+
     def callback(self) -> str | None:
         """Where MCP servers call back; None while nothing listens and nothing is public."""
         base = self.public or self.bound

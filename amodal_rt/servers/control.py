@@ -28,6 +28,7 @@ from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
+from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
@@ -76,6 +77,7 @@ class Verbs:
     deliveries: Deliveries
     connections: Connections
     stores: Stores
+    integrations: Integrations
     nodes: Nodes
     causes: Causes
     why: Why
@@ -166,6 +168,7 @@ class _Door:
             "/v1/connections/{name}/tools": lambda r: self._verbs.connections.tools(
                 caller_of(r), name_of(r)
             ),
+            "/v1/integrations": lambda r: self._verbs.integrations.list_all(caller_of(r)),
             "/v1/nodes": lambda r: self._verbs.nodes.list_all(caller_of(r)),
             "/v1/stores": lambda r: self._verbs.stores.list_all(caller_of(r)),
             "/v1/stores/{name}": lambda r: self._verbs.stores.show(

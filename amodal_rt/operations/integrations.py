@@ -1,0 +1,50 @@
+"""Verbs about the providers that send here."""
+
+from typing import Protocol
+
+from amodal_rt.domain.integration import Integration
+from amodal_rt.operations.address import Address
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import Caller, Catalogue
+
+READY, NOT_SET = "ready", "not set up"
+
+
+class Keys(Protocol):
+    """The second part of each integration's address."""
+
+    def key_for(self, integration: Integration) -> str | None:
+        """The key as it counts now; None while the variable that holds it is not set."""
+        ...
+
+
+class Integrations:
+    """Where each provider sends, and whether it may."""
+
+    def __init__(self, catalogue: Catalogue, keys: Keys, address: Address) -> None:
+        self._catalogue = catalogue
+        self._keys = keys
+        self._address = address
+
+    async def list_all(self, caller: Caller) -> list[Document]:
+        """By name. `unset` names the variables without which the address answers 503."""
+        return self.documents()
+
+    def documents(self) -> list[Document]:
+        """As `list_all`, for those who have no door."""
+        integrations = self._catalogue.snapshot().integrations
+        return [self._document(each) for _, each in sorted(integrations.items())]
+
+    def _document(self, integration: Integration) -> Document:
+        unset = self._catalogue.environment().missing(integration.secrets)
+        key = self._keys.key_for(integration)
+        return {
+            "name": integration.name,
+            "provider": integration.auth.scheme.value,
+            "state": NOT_SET if unset else READY,
+            "unset": list(unset),
+            "url": self._address.integration(integration.name, key) if key else None,
+            "local_only": self._address.local_only,
+            "account": integration.account,
+            "own_accounts": list(integration.own_accounts),
+        }
