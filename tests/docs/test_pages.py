@@ -69,7 +69,7 @@ def test_every_json_block_is_what_the_program_takes_or_sends(block: Block) -> No
 def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
     """By its keys, a block is one of the files, or a message that the program sends."""
     keys = document.keys()
-    if keys & {"title", "name"} and keys & {"prompt", "promptFile", "messages"}:
+    if keys & {"title", "name"} and keys & {"prompt", "promptFile", "messages", "inputTemplate"}:
         return _automation(text, "shown.json")
     if "protocol" in keys:
         return parse_connection("shown", {"spec.json": text})[1]
