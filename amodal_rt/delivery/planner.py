@@ -25,12 +25,16 @@ from amodal_rt.domain.delivery import (
     Plan,
     Target,
 )
+from amodal_rt.domain.filter import judge
 from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
+from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ids import Ids
 
+QUIET = "quiet"
+"""The `reason` of a completed run whose result `delivery.when` held back."""
 DELIVERY_FAILED = "delivery_failed"
 """The `reason` of an alert about a result that could not be delivered."""
 
@@ -55,7 +59,7 @@ class DeliveryPlanner:
         if outcome.status is RunStatus.COMPLETED:
             results = self._results(run, outcome, definition.automation.delivery, now)
             recovery = () if rehearsed else self._recovery(run, definition, state, now)
-            return Plan((*results.messages, *recovery), results.notes)
+            return replace(results, messages=(*results.messages, *recovery))
         if outcome.status is RunStatus.FAILED and not rehearsed:
             return Plan(
                 self._alert(
@@ -119,6 +123,11 @@ class DeliveryPlanner:
             return Plan()
         result = cut_result(outcome.text)
         data = plain_data(outcome.payload) or parse_data(outcome.text)
+        if delivery.when is not None:
+            verdict = judge(delivery.when, {"result": outcome.text or "", "data": data})
+            if not verdict.passes:
+                note = f"delivery.when: nothing is sent: {verdict.rule}"
+                return Plan(notes=(plain_line(note, 300),), reason=QUIET)
         values = {
             **_own_keys(data),
             "automation": run.automation,

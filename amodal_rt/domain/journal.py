@@ -33,6 +33,9 @@ class EntryType(StrEnum):
     WRITE_FAILED = "write.failed"
     EVENT_EMITTED = "event.emitted"
     STORE_WRITTEN = "store.written"
+    GATE_STARTED = "gate.started"
+    GATE_FINISHED = "gate.finished"
+    GATE_FAILED = "gate.failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

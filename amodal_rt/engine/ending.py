@@ -40,13 +40,14 @@ def retry_at(
     """When the run is tried again, or None when it is over.
 
     Never after a write unless the file allows it: what was written would be written twice.
-    An attempt that went on from the journal after a crash is none that the rule counts.
+    An attempt that went on from the journal after a crash is none that the rule counts. Nor is
+    a fault of its start tried again: it would say the same.
     """
     if definition is None or outcome.status is not RunStatus.FAILED:
         return None
     retry = definition.automation.retry
     tries = run.attempt - run.resumes
-    over = tries > retry.attempts
+    over = tries > retry.attempts or run.fault is not None
     if over or run.rehearse or outcome.model == REHEARSAL:
         return None
     if outcome.reason == FailedReason.INTERRUPTED:

@@ -10,7 +10,7 @@ from datetime import datetime
 from amodal_rt import ids
 from amodal_rt.clock import iso
 from amodal_rt.domain import schedule
-from amodal_rt.domain.automation import Automation, Definition, Lifecycle
+from amodal_rt.domain.automation import AgentWork, Automation, Definition, Lifecycle
 from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import DeliveryRecord, Target
 from amodal_rt.domain.event import Rejection
@@ -303,7 +303,7 @@ def _content(parsed: Automation | None) -> Document:
         "description": parsed.description,
         "metadata": dict(parsed.metadata),
         "lookup_key": parsed.lookup_key,
-        "prompt": parsed.work.messages[-1].content,
+        "prompt": _prompt(parsed.work),
         "agent": parsed.agent,
         "model": ", ".join(parsed.models) or None,
         "temperature": parsed.temperature,
@@ -320,6 +320,11 @@ def _content(parsed: Automation | None) -> Document:
             "targets": _labels(alert.targets),
         },
     }
+
+
+def _prompt(work: AgentWork) -> str:
+    """The prompt as the file has it: a template before it is printed."""
+    return work.messages[-1].content if work.template is None else work.template
 
 
 _CONTENT: tuple[str, ...] = (

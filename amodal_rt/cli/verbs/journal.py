@@ -5,7 +5,11 @@ from collections.abc import Iterator
 
 from amodal_rt.cli.verbs.door import Document, Door, wanted
 
-_SILENT = frozenset({"run.started", "run.finished", "run.prompt", "turn.started", "tool.started"})
+_SILENT = frozenset(
+    {
+        "run.started", "run.finished", "run.prompt", "turn.started", "tool.started", "gate.started",
+    }
+)  # fmt: skip
 _WIDTH = 160
 
 

@@ -1,6 +1,7 @@
 """Runs agents. Light to import: the agent library is loaded by the first run."""
 
 import asyncio
+from dataclasses import replace
 from typing import Protocol
 
 from amodal_rt.clock import Clock
@@ -15,7 +16,7 @@ from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
 from amodal_rt.executors.agent.mcp_pool import McpPool
-from amodal_rt.executors.agent.past import GapError
+from amodal_rt.executors.agent.past import GapError, read_past
 from amodal_rt.executors.agent.session import (
     Services,
     Session,
@@ -23,6 +24,7 @@ from amodal_rt.executors.agent.session import (
     agent_of,
     open_session,
 )
+from amodal_rt.executors.agent.when import ask_gate
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -80,12 +82,21 @@ class AgentExecutor:
             choices = choose_models(context)
         except AmodalError as error:
             return failed(FailedReason.ERROR, self.services.redactor.mask(error.message))
-        loop = await self._load({choice.provider.type for choice in choices})
         try:
-            session = await open_session(context, self.services)
+            past = await read_past(context.run, self.services.ledger, self.services.clock)
         except GapError as error:
             return cut_off_in(error.write, self.services.redactor.mask(error.message))
+        seen = await ask_gate(context, self.services, past)
+        if isinstance(seen, Outcome):
+            return seen
+        if seen is not None and not seen.open:
+            return seen.closed()
+        # Only now: a run that its gate stops costs no import, no model and no other server.
+        loop = await self._load({choice.provider.type for choice in choices})
+        session = await open_session(context, self.services, past)
         outcome = await loop.run(session, choices)
+        if seen is not None:
+            outcome = replace(outcome, gate=seen.value)
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
 

@@ -81,7 +81,8 @@ class PastCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """Prompts by the step of the sub-agent (None for the run's own agent), turns and calls by
-    (parent, step), the values kept in stores by step. Empty for a run that begins."""
+    (parent, step), the values kept in stores by step, what the gate said. Empty for a run that
+    begins."""
 
     prompts: Mapping[str | None, Mapping[str, object]] = field(
         default_factory=dict[str | None, Mapping[str, object]]
@@ -93,6 +94,7 @@ class Past:
         default_factory=dict[tuple[str | None, str], PastCall]
     )
     kept: frozenset[str] = frozenset()
+    gate: Mapping[str, object] | None = None
 
     @property
     def tools(self) -> frozenset[str]:
@@ -164,7 +166,10 @@ def _past(entries: list[Entry]) -> Past:
     turns: dict[tuple[str | None, str], PastTurn] = {}
     calls: dict[tuple[str | None, str], PastCall] = {}
     kept: set[str] = set()
+    gate: Mapping[str, object] | None = None
     for each in entries:
+        if each.type is EntryType.GATE_FINISHED:
+            gate = each.data
         if each.type is EntryType.PROMPT:
             prompts[each.step] = each.data
         if each.step is None:
@@ -178,4 +183,4 @@ def _past(entries: list[Entry]) -> Past:
             calls[place] = PastCall(each.type, each.data)
         elif each.type is EntryType.STORE_WRITTEN:
             kept.add(each.step)
-    return Past(prompts=prompts, turns=turns, calls=calls, kept=frozenset(kept))
+    return Past(prompts=prompts, turns=turns, calls=calls, kept=frozenset(kept), gate=gate)

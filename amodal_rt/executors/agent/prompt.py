@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from amodal_rt.clock import iso
+from amodal_rt.definitions.liquid import (
+    DATA_BELOW,
+    NO_DATA,
+    refers_to_event,
+    render_prompt,
+    scope_of,
+)
 from amodal_rt.domain.automation import ChatMessage
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.trigger import TriggerKind
@@ -20,7 +27,6 @@ SURFACE_CHARACTERS = 8_000
 """How much of a connection's surface.md stands in the prompt; read_connection has the whole."""
 
 _HOLE = "{{event}}"
-_NO_EVENT = "(no event data)"
 _SUB_AGENT = (
     "You are a sub-agent: do exactly the task that you are given and answer with what you found. "
     "Nobody will answer questions."
@@ -44,9 +50,16 @@ class Prompt:
 
 
 def build_prompt(session: Session) -> Prompt:
-    """The prompt of a run's agent. The event's data stands in it once, after the prompt."""
+    """The prompt of a run's agent. The event's data stands in it once, after the prompt.
+
+    A template's prompt holds what it prints of the event, and the block only where it says
+    `{{ event }}`. Raises InvalidError (`template_render_failed`).
+    """
     context = session.context
-    messages = context.definition.automation.work.messages
+    work = context.definition.automation.work
+    if work.template is not None:
+        return _templated(session, work.template, work.instructions)
+    messages = work.messages
     system = [each.content for each in messages[:-1] if each.role == "system"]
     history = tuple(each for each in messages[:-1] if each.role != "system")
     agent = agent_of(context)
@@ -56,8 +69,8 @@ def build_prompt(session: Session) -> Prompt:
     def filled(text: str) -> str:
         return _replace_holes(text, reference)
 
-    parts = [filled(messages[-1].content)]
-    parts += _blocks(session)
+    parts = [filled(messages[-1].content), *_superseded(session)]
+    parts += [*_event(session), *_last_run(session)]
     return Prompt(
         system=session.mask(
             "\n\n".join([instructions, *map(filled, system), _RULES, _surroundings(session)])
@@ -65,6 +78,31 @@ def build_prompt(session: Session) -> Prompt:
         history=tuple(
             ChatMessage(each.role, session.mask(filled(each.content))) for each in history
         ),
+        user=session.mask("\n\n".join(parts)),
+    )
+
+
+def _templated(session: Session, template: str, instructions: str | None) -> Prompt:
+    """The prompt that the automation's template prints; its instructions go with the agent's."""
+    context = session.context
+    scope = scope_of(
+        context.definition.automation,
+        context.event,
+        context.run.payload,
+        context.run.scheduled_for,
+    )
+    # Masked before it is printed: as JSON a secret might not be recognised any more.
+    values = {name: session.services.redactor.mask_document(each) for name, each in scope.items()}
+    own = [render_prompt(instructions, values)] if instructions is not None else []
+    parts = [render_prompt(template, values), *_superseded(session)]
+    if refers_to_event(template) or refers_to_event(instructions or ""):
+        parts += _event(session)
+    parts += _last_run(session)
+    agent = agent_of(context)
+    general = (agent.instructions.strip() if agent else "") or DEFAULT_INSTRUCTIONS
+    return Prompt(
+        system=session.mask("\n\n".join([general, *own, _RULES, _surroundings(session)])),
+        history=(),
         user=session.mask("\n\n".join(parts)),
     )
 
@@ -113,7 +151,7 @@ def event_data(session: Session) -> tuple[bool, object]:
 
 def _reference(session: Session) -> str:
     present, _ = event_data(session)
-    return "(the data in the event_data block below)" if present else _NO_EVENT
+    return DATA_BELOW if present else NO_DATA
 
 
 def _replace_holes(text: str, reference: str) -> str:
@@ -122,20 +160,32 @@ def _replace_holes(text: str, reference: str) -> str:
     return text
 
 
-def _blocks(session: Session) -> list[str]:
-    context, ids = session.context, session.services.ids
-    blocks: list[str] = []
+def _superseded(session: Session) -> list[str]:
+    """What a run that stands for others is told of them."""
+    earlier = session.context.run.superseded
+    if not earlier:
+        return []
+    were = "1 earlier event was" if earlier == 1 else f"{earlier} earlier events were"
+    return [f"This is the newest event of several that came close together: {were} superseded."]
+
+
+def _event(session: Session) -> list[str]:
     present, data = event_data(session)
-    if present:
-        block = event_block(session.services.redactor.mask_document(data), ids.token())
-        blocks.append(f"Untrusted event data, as one JSON string:\n{block}")
-    if context.previous is not None:
-        at = iso(context.previous.finished_at)
-        summary = data_block("last_run", session.mask(context.previous.summary), ids.token())
-        blocks.append(
-            f"lastRunTimestamp: {at}\nlastRunSummary, untrusted, as one JSON string:\n{summary}"
-        )
-    return blocks
+    if not present:
+        return []
+    masked = session.services.redactor.mask_document(data)
+    block = event_block(masked, session.services.ids.token())
+    return [f"Untrusted event data, as one JSON string:\n{block}"]
+
+
+def _last_run(session: Session) -> list[str]:
+    previous = session.context.previous
+    if previous is None:
+        return []
+    token = session.services.ids.token()
+    summary = data_block("last_run", session.mask(previous.summary), token)
+    at = f"lastRunTimestamp: {iso(previous.finished_at)}"
+    return [f"{at}\nlastRunSummary, untrusted, as one JSON string:\n{summary}"]
 
 
 def _surroundings(session: Session) -> str:

@@ -14,7 +14,7 @@ from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.journal import Entry
 from amodal_rt.executors.agent.mcp_opening import McpServer
 from amodal_rt.executors.agent.mcp_pool import McpPool
-from amodal_rt.executors.agent.past import Past, PastTurn, read_past
+from amodal_rt.executors.agent.past import Past, PastTurn
 from amodal_rt.executors.agent.spoken import NAME_CHARACTERS
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
@@ -33,6 +33,10 @@ class SessionLedger(StoreLedger, Contract):
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None
     ) -> int:
+        """As `ports.RunLedger`."""
+        ...
+
+    async def gate_value(self, automation: str) -> str | None:
         """As `ports.RunLedger`."""
         ...
 
@@ -168,10 +172,9 @@ def agent_of(context: RunContext) -> Agent | None:
     return context.snapshot.agents.get(context.definition.automation.agent)
 
 
-async def open_session(context: RunContext, services: Services) -> Session:
-    """Find out what the run may use, start the MCP servers that it may need and read what it
-    goes on from. Raises ConflictError (`journal_gap`) when it may not go on."""
-    past = await read_past(context.run, services.ledger, services.clock)
+async def open_session(context: RunContext, services: Services, past: Past) -> Session:
+    """Find out what the run may use and start the MCP servers that it may need; `past` is what it
+    goes on from."""
     if None in past.prompts:
         # What is new since the last run must mean what it meant before the interruption.
         context = replace(context, previous=past.previous())

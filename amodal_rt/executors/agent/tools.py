@@ -247,17 +247,18 @@ def _mcp(session: Session) -> Iterator[ToolSpec]:
                 name=name,
                 description=session.mask(f"[{what}] {tool.description}".strip()),
                 schema=tool.schema or {"type": "object", "properties": {}},
-                prepare=partial(_prepare_mcp, connection_name, server, tool),
+                prepare=partial(prepare_mcp, connection_name, server, tool),
             )
 
 
-def _prepare_mcp(
+def prepare_mcp(
     connection_name: str,
     server: McpServer,
     tool: McpTool,
     session: Session,
     arguments: Mapping[str, object],
 ) -> Wish:
+    """Judge a call of a tool of an MCP server. Raises DeniedError."""
     connection = find_connection(session, connection_name)
     if not session.grants.tool(connection_name, tool.name):
         raise DeniedError(f"{connection_name}.{tool.name} is not among the allowed tools")
