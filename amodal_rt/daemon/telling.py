@@ -1,4 +1,4 @@
-"""A ledger that tells which runs ended without having run.
+"""A ledger that tells which runs ended without having run, and that an event waits.
 
 Runs are skipped and cancelled on many roads: by the clock, a webhook, the bus, a pause, a file
 that goes away. All of them end here, so that none is forgotten.
@@ -21,10 +21,26 @@ class Telling(DatabaseLedger):
     """Any ledger, once `note_with` was called. What it does and returns stays the same."""
 
     _note: Callable[[Iterable[RunRef]], None] | None = None
+    _wake: Callable[[], None] | None = None
 
-    def note_with(self, note: Callable[[Iterable[RunRef]], None]) -> None:
-        """From now on, tell `note` of the runs that were skipped or cancelled."""
-        self._note = note
+    def note_with(self, note: Callable[[Iterable[RunRef]], None], wake: Callable[[], None]) -> None:
+        """From now on, tell `note` of the runs that were skipped or cancelled, and `wake` who
+        matches events."""
+        self._note, self._wake = note, wake
+
+    async def emit(
+        self,
+        event: Event,
+        *,
+        step: str | None = None,
+        parent: str | None = None,
+        attempt: int = 1,
+        term: int | None = None,
+    ) -> bool:
+        new = await super().emit(event, step=step, parent=parent, attempt=attempt, term=term)
+        if new and self._wake is not None:
+            self._wake()
+        return new
 
     async def accept(
         self,

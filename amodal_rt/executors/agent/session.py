@@ -22,12 +22,12 @@ from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
-from amodal_rt.ports import RunContext, RuntimeView, StoreLedger
+from amodal_rt.ports import BusLedger, RunContext, RuntimeView, StoreLedger
 
 Opening = tuple[str, asyncio.Future[Any]]
 
 
-class SessionLedger(StoreLedger, Contract):
+class SessionLedger(StoreLedger, BusLedger, Contract):
     """The part of the ledger that an agent session uses."""
 
     async def writes_since(
@@ -72,6 +72,7 @@ class Tally:
     cost_usd: float | None = None
     served: str | None = None
     writes: int = 0
+    emitted: int = 0
     silent: set[str] = field(default_factory=set[str])
 
 

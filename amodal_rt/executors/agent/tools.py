@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from amodal_rt.domain.connection import Protocol
 from amodal_rt.errors import DeniedError, NotFoundError
+from amodal_rt.executors.agent.emit_tool import EMIT, EmitArguments, prepare_emit
+from amodal_rt.executors.agent.emit_tool import offered as emitting
 from amodal_rt.executors.agent.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
 from amodal_rt.executors.agent.mcp_opening import McpServer, McpTool
 from amodal_rt.executors.agent.prompt import event_data
@@ -103,6 +105,7 @@ def _built_in(session: Session) -> Iterator[ToolSpec]:
         "write_store": bool(snapshot.stores),
         "read_knowledge": bool(snapshot.knowledge),
         "read_event": event_data(session)[0],
+        EMIT: emitting(session),
     }
     for spec in _specs():
         wanted = spec.name == REQUEST or session.grants.built_in(spec.name, BUILT_IN)
@@ -141,11 +144,18 @@ def _specs() -> tuple[ToolSpec, ...]:
             ReadEventArguments,
             _read_event,
         ),
+        _spec(
+            EMIT,
+            "Say that something happened, so that automations which wait for it start.",
+            EmitArguments,
+            prepare_emit,
+        ),
     )
 
 
 BUILT_IN = (
-    "read_connection", "query_store", "write_store", "read_knowledge", "read_event", DISPATCH,
+    "read_connection", "query_store", "write_store", "read_knowledge", "read_event", EMIT,
+    DISPATCH,
 )  # fmt: skip
 
 
