@@ -4,18 +4,18 @@ A target returns, or raises an `AmodalError`: that is the tree of declared error
 is a finding, and so is an answer that breaks the promise of its function.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+
+from verifying import VERIFIER_SEEDS, verify
 
 from amodal_rt import failpoints
 from amodal_rt.definitions.agent import parse_agent
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
+from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.knowledge import parse_knowledge
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.definitions.store import parse_store
@@ -33,9 +33,8 @@ from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_en
 from amodal_rt.guardrails.untrusted import event_block, plain, plain_line
 from amodal_rt.intake import dedup, naming
 from amodal_rt.intake.bodies import DEEPEST, parse_body
+from amodal_rt.intake.challenges import answer_to
 from amodal_rt.intake.headers import Headers
-from amodal_rt.intake.signatures.presets import PRESETS
-from amodal_rt.intake.signatures.verifier import find_fault
 from amodal_rt.operations import asked
 from amodal_rt.servers.serve import parse_listen
 from amodal_rt.workspace.dotenv import parse_dotenv
@@ -53,30 +52,6 @@ class Target:
     share: int
     seeds: tuple[bytes, ...]
     run: Callable[[bytes], object]
-
-
-def _digest(preset_body: bytes = BODY) -> bytes:
-    return hmac.digest(SECRET, preset_body, "sha256").hex().encode()
-
-
-def _verifier(data: bytes) -> object:
-    """The first line is the header, the rest the body: only the true pair may pass."""
-    said, _, body = data.partition(b"\n")
-    value = said.decode("utf-8", "surrogateescape")
-    for preset in PRESETS.values():
-        fault = find_fault(preset, [value], body, [SECRET])
-        if fault is None:
-            true = hmac.digest(SECRET, body, "sha256").hex()
-            digits = value.removeprefix(preset.prefix).lower()
-            assert digits == true or _is_base64_of(value, preset.prefix, body)
-        assert find_fault(preset, [value, value], body, [SECRET]) is not None
-        assert find_fault(preset, [value], body, []) is not None
-    return None
-
-
-def _is_base64_of(value: str, prefix: str, body: bytes) -> bool:
-    true = base64.b64encode(hmac.digest(SECRET, body, "sha256")).decode()
-    return value.removeprefix(prefix) == true
 
 
 def _body(data: bytes) -> object:
@@ -108,15 +83,30 @@ def _door(data: bytes) -> object:
     headers = Headers(pairs)
     body = lines[-1].encode("utf-8", "surrogateescape")
     parsed = parse_body(body, headers.first("content-type"))
-    for auth in (None, WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=("s",))):
-        name = dedup.delivery_id(auth, headers)
-        event = headers.first(naming.GITHUB_EVENT)
-        dedup.key_for("auto_x", auth, name, event, body, parsed)
-        naming.name_for(auth, "hook", headers, parsed)
+    auths = [WebhookAuth(scheme=each, secrets=("s",)) for each in SignatureScheme]
+    for auth in (None, *auths):
+        data_of = naming.unwrapped(auth, parsed)
+        key = dedup.key_for("auto_x", auth, headers, body, data_of)
+        assert key is None or key.keys
+        for name in _names(auth, headers, data_of):
+            json.dumps(asdict(name), default=str, ensure_ascii=False).encode()
+            assert name.type.count("*") == 0
+        if auth:
+            answer_to(auth.scheme, data_of, "s")
         kept = headers.kept(also_secret="x-signature-256")
         json.dumps(dict(kept), ensure_ascii=False).encode()
         assert not any("authorization" in each or "cookie" in each for each in kept)
     return headers.compressed()
+
+
+def _names(auth: WebhookAuth | None, headers: Headers, data: object) -> list[naming.EventName]:
+    """What the request is called at both doors; no sender speaks in another's name."""
+    own = naming.webhook_name(auth, "hook", headers, data)
+    if auth is None:
+        return [own]
+    name = naming.integration_name(auth, "acme", headers, data)
+    assert name.type.partition(".")[0] in (auth.scheme.value, "acme")
+    return [own, name]
 
 
 def _cron(data: bytes) -> object:
@@ -160,6 +150,10 @@ def _files(data: bytes) -> object:
             return parse_connection("c", {"spec.json": text, "access.json": text})
         case b"a":
             return parse_agent(text, file="agents/a.md")
+        case b"i":
+            found, problems = parse_integration(text, file="integrations/i.json")
+            assert found or problems
+            return found
         case b"k":
             return parse_knowledge(text, file="knowledge/k.md")
         case b"e":
@@ -220,12 +214,7 @@ _JSON_FILE = (
 )
 
 TARGETS = (
-    Target("verifier", 220_000, (
-        b"sha256=" + _digest() + b"\n" + BODY,
-        _digest().upper() + b"\n" + BODY,
-        b"sha256=" + hashlib.sha256(BODY).hexdigest().encode() + b"\n" + BODY,
-        b"sha256=\n", b"\n",
-    ), _verifier),
+    Target("verifier", 220_000, VERIFIER_SEEDS, verify),
     Target("bodies", 250_000, (
         b"application/json\n" + BODY,
         b"application/json; charset=utf-16\n" + '{"a": 1}'.encode("utf-16"),
@@ -237,6 +226,10 @@ TARGETS = (
     Target("requests", 100_000, (
         b"Content-Type: application/json\nX-GitHub-Event: issues\nX-GitHub-Delivery: 72d3162e\n"
         b"Authorization: Bearer x\nwebhook-id: msg_1\n" + BODY,
+        b'X-Shopify-Topic: orders/create\nX-Shopify-Webhook-Id: 1\n{"updated_at": "2026-03-01"}',
+        b"Content-Type: application/x-www-form-urlencoded\npayload=%7B%22type%22%3A%22x%22%7D",
+        b'{"type": "url_verification", "challenge": "c", "event": {"type": "app_mention"}}',
+        b'{"event": "endpoint.url_validation", "payload": {"plainToken": "t"}, "event_ts": 17}',
         b"Content-Encoding: gzip\nX-Event-Topic: a/b\nCookie: c=d\n{}",
     ), _door),
     Target("cron", 150_000, (
@@ -264,6 +257,9 @@ TARGETS = (
         b's\n{"model": "a:b", "limits": {"queue": 5, "startWithin": "1h"}, "listen": "x:1"}',
         b'c\n{"protocol": "rest", "baseUrl": "https://x.example", "endpoints": {"GET /a": {}}}',
         b"a\n---\nmodel: a:b\ntools: ['x.*']\n---\nBe brief.\n",
+        (b'i\n{"provider": "custom", "secret": ["env:A", "env:B"], "header": "X-S", "key": "v1", '
+        b'"signed": "{timestamp}.{body}", "timestamp": {"part": "t", "unit": "ms"}, "dedup": '
+        b'{"body": "event.id"}, "eventType": {"header": "X-E"}, "account": "acme"}'),
         b"k\n# Known\n\ntext", b"e\nA=1\nexport B='x y'\n# c\nC=\"${A}\"\n",
         b't\n{"schema": {"type": "object", "properties": {"a": {"type": "string"}}}, "ttl": "1d"}',
     ), _files),

@@ -26,6 +26,10 @@ DOOR = (
         b"POST %(path)s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
         b"Expect: 100-continue\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
     ),
+    (
+        b"POST /integrations/github/int_0123456789abcdef HTTP/1.1\r\nHost: x\r\n"
+        b"X-Hub-Signature-256: sha256=00\r\nContent-Length: 2\r\n\r\n{}"
+    ),
     b"GET /readyz HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
 )
