@@ -19,6 +19,10 @@ _PUBLIC: Mapping[str, str] = {
         "Takes an event of a provider, for every automation that waits for it. Anything but POST "
         "is 405."
     ),
+    "* /api/trigger-callback": (
+        "Takes what an MCP server watched for, with the token of its trigger; see [Start from what "
+        "an MCP server watches for](../how-to/mcp-triggers.md). Anything but POST is 405."
+    ),
     "GET /healthz": "200 while the process answers at all.",
     "GET /readyz": "200 once every part has started and until it stops, else 503.",
 }
@@ -98,7 +102,9 @@ Errors are `{"error": {"code", "kind", "message", "hint"}}` with the status of t
 def page() -> str:
     """The page."""
     nothing = cast("Any", None)
-    public = webhook_routes(nothing, nothing, integrations=nothing, clock=SystemClock())
+    public = webhook_routes(
+        nothing, nothing, integrations=nothing, callbacks=nothing, clock=SystemClock()
+    )
     verbs = SimpleNamespace(automations=None, runs=None)
     socket = control_app(cast("Any", verbs)).router.routes()
     return markdown.page(
