@@ -144,7 +144,8 @@ class Proofs:
         if said is None:
             return None
         here = (*loc, "timestamp")
-        self._one_of(said, ("header", "part", "body"), here)
+        if not self._one_of(said, ("header", "part", "body"), here):
+            return None
         if said.part is not None and shape.key is None:
             message = "timestamp.part is a field of the signature header, which has none"
             self._complain("conflict", message, (*here, "part"), hint='add "key": "v1"')
@@ -168,7 +169,7 @@ class Proofs:
         hint = ""
         if not {"{body}", "{form_sorted}"} & set(pieces):
             wrong, hint = "signed does not cover the body, so anybody can change it", "add {body}"
-        elif "{timestamp}" in pieces and time is None:
+        elif "{timestamp}" in pieces and shape.timestamp is None:
             wrong, hint = "signed names {timestamp}, which stands nowhere", "add timestamp"
         elif time and not time.body and "{timestamp}" not in pieces:
             wrong, hint = "the timestamp is not signed, so a replay can renew it", "add {timestamp}"
@@ -198,12 +199,13 @@ class Proofs:
         header = shape.header.lower() if shape.header else None
         return Where(header=header, body=self._path(shape.body, (*loc, "body")))
 
-    def _one_of(self, shape: WhereShape | SignedTimeShape, keys: Sequence[str], loc: Loc) -> None:
+    def _one_of(self, shape: WhereShape | SignedTimeShape, keys: Sequence[str], loc: Loc) -> bool:
         given = [key for key in keys if getattr(shape, key) is not None]
         if len(given) != 1:
             message = f"{camel(str(loc[-1]))} has exactly one of {', '.join(keys)}"
             hint = f"it has {' and '.join(given)}" if given else f"as in {{{keys[0]!r}: …}}"
             self._complain("one_of", message, loc, hint=hint.replace("'", '"'))
+        return len(given) == 1
 
     def _path(self, text: str | None, loc: Loc) -> tuple[str, ...]:
         keys = tuple(text.split(".")) if text else ()
