@@ -21,6 +21,7 @@ from amodal_rt.workspace.event_names import (
     member_warnings,
     trigger_errors,
 )
+from amodal_rt.workspace.gating import gate_connection, gate_errors
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 
 DEFAULT_AGENT = "main"
@@ -80,6 +81,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
+        *gate_errors(definition, allowed, world.connections),
         *trigger_errors(definition, _sources(world)),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
@@ -90,7 +92,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         if connection is None:
             continue
         unset = world.environment.missing(connection.secrets)
-        if unset and allowed is None:
+        if unset and allowed is None and name != gate_connection(definition.automation):
             warnings.append(_without(definition, name, unset))
         else:
             blocked += _unset(definition, unset, world.environment)

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Definition
+from amodal_rt.domain.automation import (
+    AgentWork,
+    Automation,
+    ChatMessage,
+    Definition,
+    Gate,
+    GateRead,
+)
 from amodal_rt.domain.connection import Agent, Connection, Protocol
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import (
@@ -20,10 +27,14 @@ from amodal_rt.workspace.judging import World, judge
 
 WORLD = World(
     settings=WorkspaceSettings(),
-    agents={"reviewer": Agent(name="reviewer", hash="0", instructions="Review.")},
+    agents={
+        "reviewer": Agent(name="reviewer", hash="0", instructions="Review."),
+        "narrow": Agent(name="narrow", hash="0", instructions="x", connections=("tools",)),
+    },
     connections={
         "stripe": Connection(name="stripe", protocol=Protocol.REST, hash="0", secrets=("KEY",)),
         "runtime": Connection(name="runtime", protocol=Protocol.RUNTIME, hash="0"),
+        "tools": Connection(name="tools", protocol=Protocol.MCP, hash="0"),
     },
     environment=Environment(),
     broken_agents=frozenset({"broken"}),
@@ -44,8 +55,22 @@ def _definition(*, secrets: tuple[str, ...] = (), **keys: Any) -> Definition:
         document="{}",
         file="automations/x.json",
         secrets=secrets,
-        lines={"/agent": 3, "/connections/1": 5, "/tools/0": 6, "/model": 7},
+        lines={"/agent": 3, "/connections/1": 5, "/tools/0": 6, "/model": 7, "/when/connection": 8},
     )
+
+
+def _gate(connection: str, endpoint: str | None = "/a", tool: str | None = None) -> Gate:
+    read = GateRead(connection=connection, endpoint=None if tool else endpoint, tool=tool)
+    return Gate(read=read, changed=True)
+
+
+def test_a_gate_that_can_be_asked_is_no_problem_and_needs_its_secret() -> None:
+    assert judge(_definition(gate=_gate("runtime")), WORLD).errors == ()
+    assert judge(_definition(gate=_gate("tools", tool="t")), WORLD).errors == ()
+
+    verdict = judge(_definition(gate=_gate("stripe")), WORLD)
+
+    assert [problem.code for problem in verdict.blocked] == ["env_missing"]
 
 
 def test_what_names_nothing_needs_nothing() -> None:
@@ -64,6 +89,11 @@ def test_what_names_nothing_needs_nothing() -> None:
         ({"tools": ("strpe.request",)}, "unknown_tool", 6, "stripe"),
         ({"tools": ("read_connecton",)}, "unknown_tool", 6, "read_connection"),
         ({"models": ("opnai:gpt",)}, "unknown_model", 7, "opnai"),
+        ({"gate": _gate("crm")}, "unknown_connection", 8, "no such connection"),
+        ({"gate": _gate("bad")}, "unknown_connection", 8, "mend it"),
+        ({"gate": _gate("runtime", tool="t")}, "bad_when", 8, "no MCP connection"),
+        ({"gate": _gate("tools", endpoint="/a")}, "bad_when", 8, "an MCP connection"),
+        ({"gate": _gate("runtime"), "agent": "narrow"}, "not_granted", 8, "agents/narrow.md"),
     ],
 )
 def test_a_name_that_nothing_bears_is_an_error_at_its_line(
