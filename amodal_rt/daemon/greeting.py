@@ -8,7 +8,14 @@ from amodal_rt.domain.automation import Automation, Definition, Lifecycle
 from amodal_rt.domain.models import configured_models, found_keys
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.operations.shapes import INVALID, Standing, schedule_text, status_of, zone
+from amodal_rt.operations.shapes import (
+    INVALID,
+    Standing,
+    event_names,
+    schedule_text,
+    status_of,
+    zone,
+)
 from amodal_rt.settings import Environment
 
 MOST_PROBLEMS = 50
@@ -77,7 +84,8 @@ def _trigger(automation: Automation) -> str:
         is_cron = any(each.schedule.cron for each in automation.crons)
         words = f"cron {text} {zone(automation)}" if is_cron else text
         parts.append(plain_line(words))
-    parts += sorted(kinds - {"cron"})
+    parts += [plain_line(f"event {each}") for each in event_names(automation)]
+    parts += sorted(kinds - {"cron", "event"})
     return ", ".join(parts)
 
 

@@ -15,6 +15,7 @@ from amodal_rt.operations.shapes import Document, Standing
 from amodal_rt.operations.starting import Starting, require_sound
 from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
+from amodal_rt.triggers.holds import creator_rule
 
 WriteStatus = Callable[[str, Lifecycle], Awaitable[None]]
 """Writes `status` into an automation's file, everything else kept as it was; live on return.
@@ -199,12 +200,15 @@ class Automations:
         definition = state.definition
         runs = state.runnable and definition and shapes.effective(definition, facts)
         has_webhook = definition is not None and definition.automation.webhook is not None
+        identities = self._catalogue.snapshot().identities
+        nobody = creator_rule(definition, identities) if definition else None
         return Standing(
             state=state,
             facts=facts,
             last_run=last_run,
+            creator_rule=nobody,
             next_run_at=self._upcoming.next_run_at(definition)
-            if definition and runs is Lifecycle.ACTIVE
+            if definition and runs is Lifecycle.ACTIVE and nobody is None
             else None,
             webhook_url=self._address.webhook(state.name) if has_webhook else None,
         )

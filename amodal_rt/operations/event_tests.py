@@ -74,7 +74,8 @@ class EventTests:
             now=self._clock.now(),
         )
         rendered, fault = self._rendered(definition.automation, found)
-        return _document(found, rendered, fault)
+        document = _document(found, rendered, fault)
+        return cast("Document", self._redactor.mask_document(document))
 
     def _event(
         self, definition: Definition, snapshot: Snapshot, asked: Mapping[str, object]

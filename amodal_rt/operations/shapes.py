@@ -15,7 +15,7 @@ from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import DeliveryRecord, Target
 from amodal_rt.domain.event import Rejection
 from amodal_rt.domain.journal import UNSHOWN, Entry
-from amodal_rt.domain.run import Run
+from amodal_rt.domain.run import Run, SkippedReason
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.ports import AutomationFacts, EventRecord, RunRef, StoreItem
 
@@ -29,13 +29,15 @@ _STRICTNESS = (Lifecycle.ACTIVE, Lifecycle.DRAFT, Lifecycle.PAUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Everything about one automation that its document is made of."""
+    """Everything about one automation that its document is made of. `creator_rule` says why
+    nobody answers for it any more; None while somebody does."""
 
     state: AutomationState
     facts: AutomationFacts
     next_run_at: datetime | None = None
     webhook_url: str | None = None
     last_run: Run | None = None
+    creator_rule: str | None = None
 
 
 def effective(definition: Definition, facts: AutomationFacts) -> Lifecycle:
@@ -55,6 +57,7 @@ def automation(standing: Standing) -> Document:
         "title": parsed.title if parsed else state.name,
         "id": ids.automation(state.name),
         "triggers": [each.kind.value for each in parsed.triggers] if parsed else [],
+        "events": event_names(parsed),
         "schedule": schedule_text(parsed),
         "timezone": zone(parsed),
         "status": status,
@@ -73,6 +76,9 @@ def automation_in_full(standing: Standing, *, local_only: bool) -> Document:
     definition = state.definition
     return {
         **automation(standing),
+        "run_as": definition.automation.run_as if definition else None,
+        "created_by": definition.automation.created_by if definition else None,
+        "creator_rule": standing.creator_rule,
         "file": state.file,
         "definition": definition.hash if definition else None,
         "problems": [each.document() for each in (*state.problems, *state.blocked)],
@@ -256,6 +262,8 @@ def status_of(standing: Standing) -> tuple[str, str | None]:
         return INVALID, first.sentence() if first else None
     assert state.definition is not None
     status = effective(state.definition, facts)
+    if standing.creator_rule and status is not Lifecycle.PAUSED:
+        return Lifecycle.PAUSED.value, SkippedReason.CREATOR_INVALID.value
     if status is not Lifecycle.PAUSED:
         return status.value, None
     said = state.definition.automation.status is Lifecycle.PAUSED
@@ -267,6 +275,12 @@ def schedule_text(parsed: Automation | None) -> str | None:
     """Its schedules, joined by `; `; None without any."""
     texts = [schedule.describe(each.schedule) for each in parsed.crons] if parsed else []
     return "; ".join(texts) or None
+
+
+def event_names(parsed: Automation | None) -> list[str]:
+    """The events that it waits for, each once, in file order."""
+    triggers = parsed.events if parsed else ()
+    return list(dict.fromkeys(each.event for one in triggers for each in one.conditions))
 
 
 def zone(parsed: Automation | None) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from amodal_rt.clock import Clock, iso
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition, Lifecycle
-from amodal_rt.domain.event import Rejection
+from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import AutomationState
@@ -26,6 +26,7 @@ from amodal_rt.ports import (
     ScheduleState,
     Versions,
 )
+from amodal_rt.triggers.explaining import OWN_WEBHOOK, in_words, try_conditions
 from amodal_rt.triggers.holds import hold_on
 
 NEAR = timedelta(seconds=30)
@@ -40,7 +41,7 @@ class Why:
     """Answers from the ledger; where it has no row, from the files and the schedule's own rules.
 
     Rows without a run say what they are in `status`: `due`, `no_slot`, `not_counted`,
-    `undecided`, `forgotten`, `unrecorded`, `not_addressed`, `rejected`.
+    `undecided`, `forgotten`, `unrecorded`, `not_addressed`, `not_matched`, `rejected`.
     """
 
     def __init__(
@@ -118,10 +119,30 @@ class Why:
             found = await self._ledger.list_runs(wanted)
             rows += [{**row, "rule": row["rule"] or _first(each)} for row in _rulings(found)]
             if not found:
-                to = each.event.address
-                rule = f"it was addressed to {to}" if to else "no automation was addressed"
-                rows.append(_row("not_addressed", rule, event_id=each.event.id))
+                rows.append(self._unmatched(automation, each.event))
         return rows
+
+    def _unmatched(self, automation: str, event: Event) -> Document:
+        """Why an event started nothing of the automation, by the files of now."""
+        if event.address is not None:
+            rule = f"it was addressed to {event.address}"
+            return _row("not_addressed", rule, event_id=event.id)
+        snapshot = self._catalogue.snapshot()
+        state = snapshot.automations.get(automation)
+        definition = state.definition if state else None
+        if definition is None:
+            rule = f"there is no version of {automation} that can be read"
+            return _row("not_matched", rule, event_id=event.id)
+        # Its own URL was not used: the event came over the bus.
+        tried = [
+            each
+            for each in try_conditions(definition, event, snapshot)
+            if each.event != OWN_WEBHOOK
+        ]
+        rule = in_words(definition, tried)
+        if any(each.passes for each in tried):
+            rule = f"it would match by the file as it is now, and did not then: {rule}"
+        return _row("not_matched", rule, event_id=event.id, definition=definition)
 
     async def _of_instant(self, automation: str, instant: datetime, limit: int) -> list[Document]:
         runs = await self._ledger.list_runs(

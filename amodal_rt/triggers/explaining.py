@@ -1,6 +1,6 @@
 """What an event would do to one automation, with every condition that was tried. Starts nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -57,13 +57,11 @@ def explain(
 ) -> Explanation:
     """Whether and why `event` would start the automation. An event of `ANY_TYPE` fits every type,
     and is then of that which it was wanted for."""
-    tried = tuple(_try(definition, event, snapshot))
+    tried = try_conditions(definition, event, snapshot)
     passed = next((each for each in tried if each.passes), None)
     if passed is None:
-        rule = "; ".join(f"{each.event}: {each.rule}" for each in tried)
-        return Explanation(
-            matches=False, rule=rule or _waits_for(definition), tried=tried, event=event
-        )
+        rule = in_words(definition, tried)
+        return Explanation(matches=False, rule=rule, tried=tried, event=event)
     own = passed.event == OWN_WEBHOOK
     if event.type == ANY_TYPE:
         event = replace(event, type="webhook.received" if own else passed.event)
@@ -82,6 +80,19 @@ def explain(
     )
 
 
+def try_conditions(definition: Definition, event: Event, snapshot: Snapshot) -> tuple[Tried, ...]:
+    """Every condition of the automation, in file order, with what it says to the event."""
+    return tuple(_try(definition, event, snapshot))
+
+
+def in_words(definition: Definition, tried: Sequence[Tried]) -> str:
+    """What all of its conditions said, on one line."""
+    if not tried:
+        kinds = " and ".join(each.kind.value for each in definition.automation.triggers)
+        return f"it waits for no event: it starts by {kinds}"
+    return "; ".join(f"{each.event}: {each.rule}" for each in tried)
+
+
 def _try(definition: Definition, event: Event, snapshot: Snapshot) -> Iterable[Tried]:
     webhook = definition.automation.webhook
     if webhook is not None:
@@ -95,8 +106,3 @@ def _try(definition: Definition, event: Event, snapshot: Snapshot) -> Iterable[T
         verdict = judge_wanted(condition.wanted, event, snapshot.identities)
         rule = verdict.rule or "the type is all that it asks for"
         yield Tried(event=condition.event, passes=verdict.passes, rule=rule)
-
-
-def _waits_for(definition: Definition) -> str:
-    kinds = " and ".join(each.kind.value for each in definition.automation.triggers)
-    return f"it waits for no event: it starts by {kinds}"

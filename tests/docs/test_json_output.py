@@ -44,6 +44,8 @@ def told(daemon: Daemon) -> dict[str, Any]:
     assert status == 202
     assert call(url, b"x" * 1_100_000)[0] == 413
     run = _ended(daemon, accepted["run_id"])
+    data = daemon.folder / "event.json"
+    data.write_text('{"greeting": "hello"}', encoding="utf-8")
     (delivery,) = daemon.ask("deliveries", "list")
     return {
         "accepted": accepted,
@@ -63,6 +65,7 @@ def told(daemon: Daemon) -> dict[str, Any]:
         "test": daemon.ask("connections", "test", "runtime"),
         "store": daemon.ask("stores")[0],
         "node": daemon.ask("nodes", "list")[0],
+        "tried": daemon.ask("automations", "test-event", "hook", str(data)),
         "next": daemon.ask("automations", "next", "--schedule", "every 15m"),
     }
 
@@ -125,6 +128,10 @@ def test_the_small_documents_have_the_keys_of_the_page(told: dict[str, Any]) -> 
     connection = _section("Connection")
 
     assert told["why"].keys() == _inline(_section("Why"))
+    assert told["tried"].keys() == _table(_section("An event tried"))
+    assert told["tried"]["conditions"][0].keys() == (
+        _inline(_section("An event tried"), "`conditions` |")
+    )
     assert told["connection"].keys() == _inline(connection, "`ops connections list` prints")
     assert told["tool"].keys() == _inline(connection, "`tools` a list of")
     assert told["test"].keys() == _inline(connection, "`test` one")

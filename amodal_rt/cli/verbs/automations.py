@@ -29,7 +29,17 @@ _EMPTY = "No automations yet: put a JSON file into automations/, for example wit
 def _row(row: Document) -> tuple[str, ...]:
     status = str(row["status"]) + (" (last good version runs)" if row.get("stale") else "")
     schedule = f"{row['schedule']} {row['timezone']}" if row["schedule"] else "-"
-    return row["name"], ", ".join(row["triggers"]), schedule, status, _comes(row)
+    return row["name"], _triggers(row), schedule, status, _comes(row)
+
+
+def _triggers(row: Document) -> str:
+    """`cron, event github.issues.opened (+2)`: what starts it, in few words."""
+    words: list[str] = []
+    for kind in dict.fromkeys(row["triggers"]):
+        names = row.get("events") or () if kind == "event" else ()
+        more = f" (+{len(names) - 1})" if len(names) > 1 else ""
+        words.append(f"{kind} {names[0]}{more}" if names else kind)
+    return ", ".join(words)
 
 
 def _comes(row: Document) -> str:
@@ -77,7 +87,9 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("file", found.get("file")),
         ("status", status),
         ("reason", found["reason"]),
-        ("triggers", ", ".join(found["triggers"])),
+        ("triggers", _triggers(found)),
+        ("events", _several(found.get("events"))),
+        ("run as", found.get("run_as")),
         ("schedule", found["schedule"] and f"{found['schedule']} {found['timezone']}"),
         ("next", found["next_run_at"] and _next(found)),
         ("webhook", found["webhook_url"] and _comes({**found, "next_run_at": None})),
@@ -93,6 +105,11 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("prompt", _first_line(found.get("prompt"))),
     ]
     return [(label, str(value)) for label, value in facts if value]
+
+
+def _several(names: list[str] | None) -> str | None:
+    """All names, where one line could not show them."""
+    return ", ".join(names) if names and len(names) > 1 else None
 
 
 def _first_line(prompt: str | None) -> str:

@@ -8,8 +8,10 @@ from desk import ADA, Desk, cron, definition, live, webhook
 
 from amodal_rt import ids
 from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.identity import Identities, Member
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import RunStatus
+from amodal_rt.domain.trigger import EventCondition, EventTrigger
 from amodal_rt.domain.workspace import AutomationState, WorkspaceSettings
 from amodal_rt.errors import ConflictError, InvalidError, NotFoundError
 from amodal_rt.ports import FACTS, RUNS_PENDING, RunFilter
@@ -30,6 +32,7 @@ async def test_a_scheduled_automation_is_listed_in_full(desk: Desk) -> None:
         "title": "Daily Digest",
         "id": ids.automation("daily-digest"),
         "triggers": ["cron"],
+        "events": [],
         "schedule": "0 9 * * 1-5",
         "timezone": "UTC",
         "status": "active",
@@ -40,6 +43,41 @@ async def test_a_scheduled_automation_is_listed_in_full(desk: Desk) -> None:
         "webhook_url": None,
         "last_run": None,
     }
+
+
+async def test_an_automation_that_waits_for_events_lists_their_names_once(desk: Desk) -> None:
+    names = ("github.*", "deploy.finished", "github.*")
+    conditions = tuple(EventCondition(event=each) for each in names)
+    desk.files.add(live(definition("a", EventTrigger(conditions=conditions, key="0"), cron())))
+
+    (row,) = await desk.automations.list_all(ADA)
+
+    assert (row["triggers"], row["events"]) == (["event", "cron"], ["github.*", "deploy.finished"])
+
+
+async def test_whose_maker_is_no_member_any_more_is_shown_as_paused(desk: Desk) -> None:
+    for name, status in (("gone", Lifecycle.ACTIVE), ("draft", Lifecycle.DRAFT)):
+        desk.files.add(live(definition(name, cron(), created_by="bob", status=status)))
+    desk.files.add(live(definition("here", cron(), created_by="ada")))
+    team = Identities(members={"ada": Member(id="ada")}, known=True)
+    desk.files.current = replace(desk.files.current, identities=team)
+
+    rows = {row["name"]: row for row in await desk.automations.list_all(ADA)}
+
+    told = {name: (row["status"], row["reason"]) for name, row in rows.items()}
+    assert told == {
+        "gone": ("paused", "creator_invalid"),
+        "draft": ("paused", "creator_invalid"),
+        "here": ("active", None),
+    }
+    assert rows["gone"]["next_run_at"] is None
+    assert rows["here"]["next_run_at"] is not None
+    shown = await desk.automations.show(ADA, "gone")
+    assert "createdBy bob" in str(shown["creator_rule"])
+    await desk.automations.pause(ADA, "gone", reason="on holiday")
+    assert (await desk.automations.show(ADA, "gone"))["reason"] == "on holiday"
+    run = await desk.automations.trigger(ADA, "gone")
+    assert run["status"] == "pending"
 
 
 async def test_a_webhook_is_listed_with_its_url_and_whether_it_is_signed(desk: Desk) -> None:

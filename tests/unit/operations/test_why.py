@@ -8,8 +8,15 @@ from desk import ADA, NOW, Desk, cron, definition, live, webhook
 
 from amodal_rt.domain.automation import CatchUp, CatchUpPolicy, Definition, Lifecycle
 from amodal_rt.domain.event import Event, Rejection
+from amodal_rt.domain.filter import Rule, Test
 from amodal_rt.domain.run import SkippedReason
-from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.domain.trigger import (
+    EventCondition,
+    EventTrigger,
+    Trigger,
+    TriggerKind,
+    Wanted,
+)
 from amodal_rt.errors import InvalidError, NotFoundError
 from amodal_rt.ids import sortable
 from amodal_rt.operations.shapes import Document
@@ -187,6 +194,34 @@ async def test_an_event_of_another_automation_says_whose_it_was(desk: Desk, why:
     await desk.ledger.accept(event, dedup=None, starts=[], queue_limit=10)
     row = await _one(why, event.id)
     assert (row["status"], row["rule"]) == ("not_addressed", "it was addressed to b")
+
+
+async def test_an_event_that_was_missed_names_the_condition(desk: Desk, why: Why) -> None:
+    def waiting(event: str, value: int) -> EventTrigger:
+        wanted = Wanted(filter=Rule(path=("n",), test=Test.EQ, values=(value,)))
+        return EventTrigger(conditions=(EventCondition(event=event, wanted=wanted),), key="0")
+
+    event = Event(
+        id=desk.ids.event(), type="deploy.finished", source="/ci", data={"n": 1},
+        time=NOW, received_at=NOW,
+    )  # fmt: skip
+    await desk.ledger.accept(event, dedup=None, starts=[], missed=1, queue_limit=10)
+
+    async def told(*triggers: Trigger) -> tuple[object, object]:
+        desk.files.add(live(definition("a", *triggers)))
+        row = await _one(why, event.id)
+        return row["status"], row["rule"]
+
+    assert await told(waiting("deploy.*", 2)) == (
+        "not_matched", "deploy.*: filter: n eq 2; it is 1",
+    )  # fmt: skip
+    assert await told(waiting("github.*", 1), webhook()) == (
+        "not_matched", "github.*: the type is deploy.finished",
+    )  # fmt: skip
+    assert await told(cron()) == ("not_matched", "it waits for no event: it starts by cron")
+    status, rule = await told(waiting("deploy.*", 1))
+    assert status == "not_matched"
+    assert "it would match by the file as it is now" in str(rule)
 
 
 async def test_a_refused_request_is_told_of_near_its_instant(desk: Desk, why: Why) -> None:

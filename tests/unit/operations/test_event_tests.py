@@ -1,0 +1,234 @@
+"""`test-event` says what an event would do, and the prompt that it would become."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from desk import ADA, Desk, live
+
+from amodal_rt.definitions.automation import parse_automation
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.event_type import EventOrigin, EventType
+from amodal_rt.domain.identity import Identities, Member
+from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
+from amodal_rt.errors import InvalidError, NotFoundError
+from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.operations.event_tests import EventTests
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import RunFilter
+
+OPENED = "github.issues.opened"
+ISSUE = {"action": "opened", "issue": {"number": 7, "title": "<b>It broke</b>", "draft": False}}
+DEPLOYED = EventType(
+    name="deploy.finished", origin=EventOrigin.WORKSPACE, source="events/deploy.finished.json",
+    description="x", sample={"service": "shop"},
+)  # fmt: skip
+TEAM = Identities(members={"ada": Member(id="ada")}, owners={"github:ada-l": "ada"}, known=True)
+
+
+def parsed(name: str, **keys: Any) -> Definition:
+    text = json.dumps({"title": "T", "prompt": "Look at {{event}}.", **keys})
+    found = parse_automation(
+        text.encode(), file=f"automations/{name}.json", settings=WorkspaceSettings(),
+        read_prompt=str,
+    )  # fmt: skip
+    assert found.definition is not None, found.problems
+    return found.definition
+
+
+class Asking:
+    """Asks about an automation `a` that a test writes."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        redactor = Redactor(lambda: ("s3cret-value",))
+        self.tests = EventTests(
+            desk.files, desk.facts, desk.starting, redactor, clock=desk.clock, ids=desk.ids
+        )
+
+    def write(self, **keys: Any) -> None:
+        self._desk.files.add(live(parsed("a", **keys)))
+        now = self._desk.files.current
+        self._desk.files.current = Snapshot(
+            version=now.version, automations=now.automations, identities=TEAM,
+            event_types={DEPLOYED.name: DEPLOYED},
+        )  # fmt: skip
+
+    async def ask(self, asked: dict[str, Any], **keys: Any) -> Document:
+        self.write(**keys)
+        found = await self.tests.test(ADA, "a", asked)
+        assert await self._desk.ledger.list_runs(RunFilter(limit=1)) == []
+        assert await self._desk.ledger.list_events(limit=1) == []
+        return found
+
+
+@pytest.fixture
+def asking(desk: Desk) -> Asking:
+    return Asking(desk)
+
+
+async def test_an_event_that_matches_is_shown_with_all_that_it_becomes(asking: Asking) -> None:
+    found = await asking.ask(
+        {"event": ISSUE, "type": OPENED},
+        trigger=OPENED, filter={"issue.draft": False},
+        conversationKey="i{{ payload.issue.number }}",
+        idempotencyKey="{{ event.type }} {{ payload.issue.number }}",
+        coalesce={"key": "all", "window": "10s", "maxWait": "1m"},
+    )  # fmt: skip
+
+    rule = "filter: issue.draft eq false; it is false"
+    rendered = str(found.pop("rendered"))
+    assert found == {
+        "matches": True,
+        "rule": f"{OPENED}: {rule}",
+        "fault": None,
+        "type": OPENED,
+        "conditions": [{"event": OPENED, "matches": True, "rule": rule}],
+        "conversation_key": "i7",
+        "idempotency_key": f"{OPENED} 7",
+        "coalesce_key": "all",
+        "requester": None,
+        "skipped": None,
+    }
+    assert rendered.startswith("Look at (the data in the event_data block below).\n\nUntrusted")
+    assert re.search(r'<event_data id="[a-z0-9]+">\n".*It broke.*"\n</event_data>', rendered)
+    assert "<b>" not in rendered
+
+
+async def test_every_condition_that_was_tried_says_why_not(asking: Asking) -> None:
+    found = await asking.ask(
+        {"event": ISSUE, "type": OPENED},
+        triggers=[
+            {"type": "webhook", "actors": "ada"},
+            {"type": "event", "event": "github.push"},
+            {"type": "event", "event": "github.*", "params": {"action": "closed"}},
+            {"type": "cron", "schedule": "@daily"},
+        ],
+    )
+
+    assert (found["matches"], found["rendered"]) == (False, None)
+    assert found["conditions"] == [
+        {"event": "webhook", "matches": False, "rule": "actors: it is by nobody known, not by ada"},
+        {"event": "github.push", "matches": False, "rule": f"the type is {OPENED}"},
+        {"event": "github.*", "matches": False, "rule": "params.action eq"},
+    ]
+    assert "github.*: params.action eq" in str(found["rule"])
+
+
+async def test_an_envelope_says_its_type_and_whose_it_is(asking: Asking) -> None:
+    envelope = {"type": OPENED, "data": ISSUE, "actor": "github:ada-l"}
+    keys: dict[str, Any] = {"trigger": OPENED, "actors": "ada"}
+
+    found = await asking.ask({"event": envelope}, **keys)
+
+    assert (found["matches"], found["requester"], found["type"]) == (True, "ada", OPENED)
+    other = {"specversion": "1.0", "type": "github.push", "data": {}, "anything": 1}
+    assert (await asking.ask({"event": other}, **keys))["matches"] is False
+    assert (await asking.ask({"event": other, "type": OPENED}, **keys))["matches"] is False
+    assert (await asking.ask({"event": other, "type": OPENED}, trigger=OPENED))["matches"] is True
+
+
+async def test_a_payload_with_a_type_and_data_of_its_own_is_data(asking: Asking) -> None:
+    charge = {"id": "evt_1", "object": "event", "type": "charge.failed", "data": {"object": {}}}
+
+    found = await asking.ask(
+        {"event": charge}, trigger="stripe.*", filter={"type": "charge.failed"}
+    )
+
+    assert found["matches"] is True
+
+
+@pytest.mark.parametrize("data", [None, 7, "text", [], {"a": 1}])
+async def test_data_alone_is_of_whatever_type_is_waited_for(asking: Asking, data: object) -> None:
+    found = await asking.ask({"event": data}, trigger="deploy.finished")
+
+    assert (found["matches"], found["type"]) == (True, "deploy.finished")
+    assert ("<event_data" in str(found["rendered"])) is (data is not None)
+
+
+async def test_without_a_file_the_sample_of_the_type_is_tried(asking: Asking) -> None:
+    found = await asking.ask({}, trigger="deploy.finished", filter={"service": "shop"})
+    assert found["matches"] is True
+    assert "shop" in str(found["rendered"])
+
+    assert (await asking.ask({"type": OPENED}, trigger="github.*"))["matches"] is True
+    for keys in ({"trigger": "github.*"}, {"trigger": "nobody.knows"}):
+        with pytest.raises(InvalidError) as error:
+            await asking.ask({}, **keys)
+        assert error.value.code == "no_sample"
+
+
+async def test_a_template_is_printed_as_the_model_would_have_it(asking: Asking) -> None:
+    found = await asking.ask(
+        {"event": ISSUE}, trigger=OPENED, prompt=None,
+        inputTemplate="Issue {{ payload.issue.number }}: {{ payload.issue.title }}",
+    )  # fmt: skip
+
+    assert found["rendered"] == 'Issue 7: "\\u003cb\\u003eIt broke\\u003c/b\\u003e"'
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"prompt": None, "inputTemplate": "{{ payload.nothing }}"},
+        {"conversationKey": "{{ payload.nothing }}"},
+        {"prompt": None, "inputTemplate": "x", "instructions": "{{ payload.nothing }}"},
+    ],
+)
+async def test_a_template_that_fails_is_told_and_the_event_still_matches(
+    asking: Asking, keys: dict[str, Any]
+) -> None:
+    found = await asking.ask({"event": ISSUE}, trigger=OPENED, **keys)
+
+    assert (found["matches"], found["rendered"]) == (True, None)
+    assert str(found["fault"]).startswith("template_render_failed: ")
+
+
+async def test_what_would_be_skipped_now_matches_all_the_same(asking: Asking) -> None:
+    for keys, reason in (
+        ({"status": "paused"}, "paused"),
+        ({"createdBy": "bob"}, "creator_invalid"),
+    ):
+        found: Any = await asking.ask({"event": ISSUE}, trigger=OPENED, **keys)
+        assert found["matches"] is True
+        assert found["skipped"]["reason"] == reason
+
+
+async def test_an_event_that_the_gate_stops_does_not_match(asking: Asking) -> None:
+    found = await asking.ask({"event": ISSUE}, trigger=OPENED, when={"issue.number": 8})
+
+    assert (found["matches"], found["rule"]) == (False, "when: issue.number eq 8; it is 7")
+
+
+async def test_what_waits_for_no_event_says_what_starts_it(asking: Asking) -> None:
+    found = await asking.ask({"event": {}}, schedule="@daily")
+
+    assert (found["matches"], found["rule"]) == (
+        False,
+        "it waits for no event: it starts by cron",
+    )
+
+
+async def test_no_secret_is_shown_again(asking: Asking) -> None:
+    found = await asking.ask(
+        {"event": {"x": "s3cret-value"}}, trigger=OPENED, filter={"x": {"contains": "s3"}},
+        conversationKey="{{ payload.x }}",
+    )  # fmt: skip
+
+    assert "s3cret-value" not in str(found)
+
+
+async def test_what_is_no_event_is_refused(asking: Asking) -> None:
+    with pytest.raises(InvalidError) as error:
+        await asking.ask({"event": {}, "type": 7}, trigger=OPENED)
+    assert error.value.code == "bad_event"
+
+    deep: Any = 1
+    for _ in range(70):
+        deep = [deep]
+    with pytest.raises(InvalidError) as error:
+        await asking.ask({"event": deep}, trigger=OPENED)
+    assert error.value.code == "bad_payload"
+    with pytest.raises(NotFoundError):
+        await asking.tests.test(ADA, "b", {"event": {}})
