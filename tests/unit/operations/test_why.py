@@ -182,7 +182,7 @@ async def test_an_event_is_found_by_its_id_and_by_its_senders(desk: Desk, why: W
     row = await _one(why, event.id)
     assert row == await _one(why, "72d3162e-cc78-11e3")
     assert (row["run_id"], row["event_id"]) == (start.run_id, event.id)
-    assert "until 2026-03-08T12:00:00Z the same one again starts nothing" in str(row["rule"])
+    assert "until 2026-03-09T12:00:00Z the same one again starts nothing" in str(row["rule"])
 
 
 async def test_an_event_of_another_automation_says_whose_it_was(desk: Desk, why: Why) -> None:
