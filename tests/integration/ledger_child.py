@@ -2,7 +2,8 @@
 
 `python ledger_child.py PATH COMMAND NUMBER`: `accept` NUMBER events one after another;
 `crowd`, 16 at once and for ever, named from NUMBER on; `finish` one run that owes one
-message; `full` or `unwritable` until the ledger refuses; `open` and close it.
+message; `bus`, emit NUMBER events and match all that wait; `full` or `unwritable` until the
+ledger refuses; `open` and close it.
 """
 
 import asyncio
@@ -86,6 +87,18 @@ async def finish(ledger: SqliteLedger) -> None:
     say("ack finished")
 
 
+async def emit_and_match(ledger: SqliteLedger, count: int) -> None:
+    """As a daemon does after each start: what was done before is not done again."""
+    for number in range(count):
+        event = Event(id=f"evt_{number}", type="t", source="s", data=1, time=NOW, received_at=NOW)
+        await ledger.emit(event)
+        say(f"ack emitted_{number}")
+    for event in await ledger.unmatched(limit=count):
+        name = f"{event.id.removeprefix('evt_')}"
+        await ledger.match(event.id, starts=[start(name)], missed=2)
+        say(f"ack {event.id}")
+
+
 async def until_refused(ledger: SqliteLedger) -> None:
     """Accept until the ledger refuses, then say how, and what it says next."""
     for number in range(100_000):
@@ -121,6 +134,8 @@ async def main(path: Path, command: str, count: int) -> None:
             await crowd(ledger, count)
         elif command == "finish":
             await finish(ledger)
+        elif command == "bus":
+            await emit_and_match(ledger, count)
         elif command == "unwritable":
             await accept(ledger, "first")
             make_unwritable(path)

@@ -14,7 +14,9 @@ from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.delivery import MessageKind, OutboxMessage, Plan, Target, TargetType
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.outcome import failed
+from amodal_rt.domain.remote_trigger import RemoteState, RemoteTrigger
 from amodal_rt.domain.run import FailedReason, Start
+from amodal_rt.domain.token import Scope, Token
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ids import SystemIds
 from amodal_rt.ports import ArchivedDefinition, Caller, ScheduleState, StoreItem
@@ -93,6 +95,25 @@ async def fill(ledger: SqliteLedger, finished: int = 20) -> None:
     await ledger.reject(Rejection(endpoint="e", automation="digest", reason="signature", at=NOW))
     await ledger.put("seen", StoreItem(key="a", value=1, updated_at=NOW), expires_at=None, step="s")
     await ledger.set_paused("other", paused=True, reason="why", caller=CALLER, at=NOW)
+    token = Token(
+        id="tok_1",
+        name="ci",
+        digest="a" * 64,
+        scopes=frozenset({Scope.READ}),
+        created_at=NOW,
+        created_by="ada",
+    )
+    await ledger.add_token(token, caller=CALLER)
+    watched = RemoteTrigger(
+        automation="digest",
+        key="event:0",
+        connection="mail",
+        type="received",
+        digest="b" * 64,
+        state=RemoteState.ACTIVE,
+        configured_at=NOW,
+    )
+    await ledger.set_remote_trigger(watched)
 
 
 def tables(path: Path) -> dict[str, list[str]]:

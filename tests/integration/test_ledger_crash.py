@@ -94,6 +94,29 @@ def test_an_outcome_and_what_it_owes_are_one_fact(
     assert rows(path, "SELECT COUNT(*) FROM journal") == [(messages,)]
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("commit", range(1, 7))
+def test_an_event_is_stored_once_and_matched_once_over_a_crash(
+    tmp_path: Path, moment: str, commit: int
+) -> None:
+    """Three commits emit, three match; whoever starts again does not know which were made."""
+    path = tmp_path / "ledger.db"
+
+    status, output = run_child(path, "bus", 3, f"ledger.{moment}_commit:{commit}=kill")
+    assert status == KILLED
+    known = {name for name in acknowledged(output) if name.startswith("evt_")}
+    assert known <= {str(row[0]) for row in rows(path, "SELECT event_id FROM runs")}
+
+    assert run_child(path, "bus", 3)[0] == 0
+
+    assert rows(path, "SELECT unmatched, missed FROM events") == [(0, 2)] * 3
+    assert rows(path, "SELECT event_id FROM runs ORDER BY event_id") == [
+        ("evt_0",),
+        ("evt_1",),
+        ("evt_2",),
+    ]
+
+
 async def test_runs_that_a_crash_left_running_are_known_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     run_child(path, "finish", 0, "ledger.before_commit:3=kill")
