@@ -1,26 +1,20 @@
 """Which class stands behind which port: the only file that names the concrete ones."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from amodal_rt.clock import Clock
+from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.known_secrets import KnownSecrets
-from amodal_rt.daemon.ledgers import is_shared, ledger_of
-from amodal_rt.daemon.neighbours import SharedSignals
-from amodal_rt.daemon.nodes import LocalLease, Membership
-from amodal_rt.daemon.telling import Telling
+from amodal_rt.daemon.ledgers import is_shared
+from amodal_rt.daemon.nodes import Membership
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
-from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
-from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
@@ -30,7 +24,6 @@ from amodal_rt.executors.agent.mcp_triggers import McpTriggers
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
-from amodal_rt.ids import Ids
 from amodal_rt.intake.callback import CallbackIntake
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.intake.examining import Examiner
@@ -39,11 +32,13 @@ from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.catalogue import EventTypes, Servers
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
@@ -60,22 +55,6 @@ from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.matching import Matching
 from amodal_rt.triggers.own_events import RuntimeEvents
 from amodal_rt.triggers.remote import RemoteTriggers
-from amodal_rt.workspace.rewrite import set_status
-from amodal_rt.workspace.service import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What everything else stands on; built at once, opened by the lifecycle."""
-
-    root: Path
-    clock: Clock
-    ids: Ids
-    signals: SharedSignals
-    callbacks: Callbacks
-    ledger: Telling
-    lease: LocalLease
-    workspace: Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +91,8 @@ class House:
     event_bus: EventBus
     event_tests: EventTests
     tokens: Tokens
+    event_types: EventTypes
+    members: Members
 
     def heartbeat(self) -> Heartbeat:
         """What tells the outside that all of this is well."""
@@ -156,28 +137,11 @@ class House:
             bus=self.event_bus,
             event_tests=self.event_tests,
             tokens=self.tokens,
+            event_types=self.event_types,
+            members=self.members,
             status=status,
             clock=self.ground.clock,
         )
-
-
-def lay_ground(
-    root: Path, state: Path, *, variables: Mapping[str, str], clock: Clock, ids: Ids
-) -> Ground:
-    """The ledger and the workspace of `root`, neither of them open. Raises as `ledger_of`."""
-    signals = SharedSignals()
-    ledger = ledger_of(root, state, variables=variables, clock=clock, ids=ids)
-    workspace = Workspace(root, archive=ledger, signals=signals, clock=clock, process_env=variables)
-    return Ground(
-        root=root,
-        clock=clock,
-        ids=ids,
-        signals=signals,
-        callbacks=Callbacks(),
-        ledger=ledger,
-        lease=LocalLease(clock),
-        workspace=workspace,
-    )
 
 
 def build_house(ground: Ground, *, webhook_key: str) -> House:
@@ -193,9 +157,14 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     causes = Causes(webhook_key.encode(), address.is_own)
     control = _Control()
     starting = Starting(workspace, ledger, signals=signals, clock=clock, ids=ids)
-    write = partial(_write_status, ground)
     automations = Automations(
-        workspace, ledger, facts, starting, address=address, write_status=write, clock=clock
+        workspace,
+        ledger,
+        facts,
+        starting,
+        address=address,
+        write_status=ground.write_status,
+        clock=clock,
     )
     runs = Runs(ledger, control, starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
@@ -205,7 +174,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     examiner = Examiner(causes, clock=clock, ids=ids)
     webhooks = WebhookIntake(workspace, endpoints, examiner)
     integrations = IntegrationIntake(workspace, integration_keys, examiner)
-    remote = _remote(ground, executor, address)
+    services = executor.services
+    watchers = McpTriggers(services.pool, workspace, clock=clock, redactor=services.redactor)
+    remote = _remote(ground, watchers, address)
     callbacks = CallbackIntake(workspace, remote.tokens, causes, clock=clock, ids=ids)
     matching = Matching(ids)
     house = House(
@@ -252,6 +223,8 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         ),
         event_tests=EventTests(workspace, facts, starting, redactor, clock=clock, ids=ids),
         tokens=Tokens(ledger, signals=signals, clock=clock, ids=ids),
+        event_types=EventTypes(workspace, Servers(workspace, watchers).types),
+        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
     )
     _give_a_voice(house)
     return house
@@ -340,14 +313,11 @@ def _scheduler(ground: Ground) -> Scheduler:
     return scheduler
 
 
-def _remote(ground: Ground, executor: AgentExecutor, address: Address) -> RemoteTriggers:
-    services = executor.services
+def _remote(ground: Ground, watchers: McpTriggers, address: Address) -> RemoteTriggers:
     return RemoteTriggers(
         catalogue=ground.workspace,
         ledger=ground.ledger,
-        connections=McpTriggers(
-            services.pool, ground.workspace, clock=ground.clock, redactor=services.redactor
-        ),
+        connections=watchers,
         callback_url=address.callback,
         lease=ground.lease,
         signals=ground.signals,
@@ -387,11 +357,6 @@ def _watch(ground: Ground) -> Watch:
         clock=ground.clock,
         ids=ground.ids,
     )
-
-
-async def _write_status(ground: Ground, name: str, status: Lifecycle) -> None:
-    await asyncio.to_thread(set_status, ground.root, name, status)
-    await ground.workspace.reload()
 
 
 class _Control:

@@ -4,9 +4,11 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from amodal_rt.definitions.shapes import PlainText, complaint
 from amodal_rt.definitions.words import shown
+from amodal_rt.errors import InvalidError
 
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 LONGEST = 256
@@ -48,3 +50,14 @@ Subject = Annotated[PlainText, AfterValidator(_subject)]
 
 Account = Annotated[PlainText, AfterValidator(_account)]
 """`provider:account`, as events name who caused them."""
+
+
+def check_account(account: str) -> None:
+    """Raise InvalidError (`bad_account`) for what is no `provider:account`."""
+    try:
+        _account(account)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise InvalidError(
+            str(context.get("message")), code="bad_account", hint=context.get("hint")
+        ) from None

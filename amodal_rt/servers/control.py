@@ -24,16 +24,19 @@ from amodal_rt.logs import Log
 from amodal_rt.operations import asked
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.catalogue import EventTypes
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
+from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control_bus import BusDoor
+from amodal_rt.servers.control_catalogue import CatalogueDoor
 from amodal_rt.servers.control_requests import (
     UID,
     body_of,
@@ -84,6 +87,8 @@ class Verbs:
     bus: EventBus
     event_tests: EventTests
     tokens: Tokens
+    event_types: EventTypes
+    members: Members
     status: Callable[[], Mapping[str, object]]
     clock: Clock
 
@@ -136,8 +141,10 @@ def control_app(verbs: Verbs) -> web.Application:
     """The routes; peers are judged before anything is read."""
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_BODY)
     door, bus = _Door(verbs), BusDoor(verbs.bus, verbs.events, verbs.tokens, verbs.causes)
-    reads = {**door.reads(), **bus.reads()}
-    changes = {**door.changes(), **bus.changes()}
+    catalogue = CatalogueDoor(verbs.event_types, verbs.members)
+    # `/v1/events/types` is no event: the first route that fits counts.
+    reads = {**catalogue.reads(), **door.reads(), **bus.reads()}
+    changes = {**catalogue.changes(), **door.changes(), **bus.changes()}
     app.add_routes(
         [web.get(path, _json(answer)) for path, answer in reads.items()]
         + [web.post(path, _json(answer)) for path, answer in changes.items()]

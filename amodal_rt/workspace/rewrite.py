@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,30 +40,55 @@ def set_status(root: Path, name: str, status: Lifecycle) -> None:
         write_file(found, changed)
 
 
+def edit_file(root: Path, file: str, edit: Callable[[bytes | None], bytes]) -> None:
+    """Write what `edit` makes of the file's bytes, None where there is no file yet.
+
+    Nothing is written where it changes nothing. Raises as `set_status`, and what `edit` raises.
+    """
+    found = find(os.path.realpath(root), file)
+    if found is None:
+        _put(Path(os.path.realpath(root)) / file, file, edit(None), None)
+        return
+    try:
+        text = read(found)
+    except UnreadableError as error:
+        problem = error.problem
+        raise InvalidError(problem.sentence(), code=problem.code, hint=problem.hint) from error
+    changed = edit(text)
+    if changed != text:
+        write_file(found, changed)
+
+
 def write_file(found: Found, text: bytes) -> None:
     """Put `text` in the place of the file, keeping its mode and owner.
 
     Whoever reads meanwhile sees the old file or the new one. Raises as `set_status`.
     """
-    path = Path(found.path)
+    _put(Path(found.path), found.file, text, found)
+
+
+def _put(path: Path, file: str, text: bytes, found: Found | None) -> None:
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
         )
         with os.fdopen(handle, "wb") as stream:
-            _take_after(stream.fileno(), path)
+            _take_after(stream.fileno(), path if found else path.parent)
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        _require_unchanged(found, path)
+        if found is not None:
+            _require_unchanged(found, path)
+        elif path.exists():
+            raise _changed(file)
         hit("file.before_rename")
         Path(temporary).replace(path)
         temporary = None
         hit("file.after_rename")
         _sync_folder(path.parent)
     except OSError as error:
-        raise _refused(found.file, error) from error
+        raise _refused(file, error) from error
     finally:
         if temporary:
             with suppress(OSError):
@@ -85,11 +111,13 @@ def _find_automation(root: Path, name: str) -> Found:
 
 
 def _take_after(handle: int, path: Path) -> None:
-    """Give the new file mode and owner of the old one, as far as this user may."""
+    """Give the new file mode and owner of the old one, or of its folder, as far as this user
+    may."""
     old = path.stat()
     with suppress(PermissionError):
         os.fchown(handle, old.st_uid, old.st_gid)
-    os.fchmod(handle, stat.S_IMODE(old.st_mode))
+    mode = stat.S_IMODE(old.st_mode)
+    os.fchmod(handle, mode & 0o666 if stat.S_ISDIR(old.st_mode) else mode)
 
 
 def _require_unchanged(found: Found, path: Path) -> None:
@@ -99,11 +127,15 @@ def _require_unchanged(found: Found, path: Path) -> None:
         found.stamp.size,
         found.stamp.inode,
     ):
-        raise ConflictError(
-            f"{found.file} was changed by somebody else just now",
-            code="changed",
-            hint="look at it and try again",
-        )
+        raise _changed(found.file)
+
+
+def _changed(file: str) -> ConflictError:
+    return ConflictError(
+        f"{file} was changed by somebody else just now",
+        code="changed",
+        hint="look at it and try again",
+    )
 
 
 def _sync_folder(folder: Path) -> None:

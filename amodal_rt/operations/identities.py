@@ -1,0 +1,92 @@
+"""The verbs of identities: who is a member, and which accounts are theirs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from amodal_rt.clock import Clock
+from amodal_rt.definitions import linking
+from amodal_rt.domain.identity import Member
+from amodal_rt.operations.shapes import Document
+from amodal_rt.ports import Caller, Catalogue, FactLedger
+
+Edit = Callable[[bytes | None], bytes]
+"""From the bytes of `identities.json`, None where there is none, to its new bytes."""
+WriteIdentities = Callable[[Edit], Awaitable[None]]
+"""Writes `identities.json`, whole or not at all; live on return.
+
+Raises DeniedError (`read_only`), ConflictError (`changed`), InvalidError, UnavailableError, and
+what the edit raises.
+"""
+
+
+class Members:
+    """Reads and writes `identities.json`: the file alone says who is who."""
+
+    def __init__(
+        self, catalogue: Catalogue, ledger: FactLedger, *, write: WriteIdentities, clock: Clock
+    ) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._write = write
+        self._clock = clock
+        # Of two who write at once, the second would find the file changed under its hands.
+        self._one_at_a_time = asyncio.Lock()
+
+    async def list_all(self, caller: Caller) -> list[Document]:
+        """The members in the order of the file."""
+        members = self._catalogue.snapshot().identities.members
+        return [member_document(each) for each in members.values()]
+
+    async def link(
+        self, caller: Caller, member: str, provider: str, account: str, *, create: bool = False
+    ) -> Document:
+        """Make the provider's account the member's, who with `create` need not be there yet.
+
+        Raises NotFoundError, ConflictError (`account_taken`), InvalidError, or as the file is
+        written.
+        """
+        make = linking.link_new if create else linking.link
+        name = f"{provider}:{account}"
+        async with self._one_at_a_time:
+            await self._write(lambda text: make(text, member, name))
+        await self._audit(caller, "identity.linked", member, name)
+        return self._shown(member)
+
+    async def unlink(self, caller: Caller, provider: str, account: str) -> Document:
+        """Take the account from whose it is. Raises NotFoundError (`account_not_found`), or as
+        `link`."""
+        name = f"{provider}:{account}"
+        owners: list[str] = []
+
+        def edit(text: bytes | None) -> bytes:
+            changed, owner = linking.unlink(text, name)
+            owners.append(owner)
+            return changed
+
+        async with self._one_at_a_time:
+            await self._write(edit)
+        await self._audit(caller, "identity.unlinked", owners[-1], name)
+        return self._shown(owners[-1])
+
+    async def _audit(self, caller: Caller, action: str, member: str, account: str) -> None:
+        await self._ledger.audit(
+            action,
+            subject=member,
+            caller=caller,
+            at=self._clock.now(),
+            data={"account": account},
+        )
+
+    def _shown(self, member: str) -> Document:
+        found = self._catalogue.snapshot().identities.members.get(member)
+        # The file may have been written once more since.
+        return member_document(found or Member(id=member))
+
+
+def member_document(found: Member) -> Document:
+    """One row of `ops identities list`."""
+    accounts: dict[str, list[str]] = {}
+    for each in found.accounts:
+        provider, _, subject = each.partition(":")
+        accounts.setdefault(provider, []).append(subject)
+    return {"id": found.id, "name": found.name, "email": found.email, "accounts": accounts}
