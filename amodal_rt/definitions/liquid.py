@@ -33,8 +33,12 @@ def scope_of(
     payload: object = None,
     scheduled_for: datetime | None = None,
 ) -> Mapping[str, object]:
-    """What a template sees. `payload` is the event's data where there is an event. Without an
-    event, a payload or a slot, the name is not there."""
+    """What a template sees. `payload` is the event's data where there is an event.
+
+    A run that somebody started by hand has an `event` of the type `manual` about its payload, so
+    that a template for events can be tried; what the payload lacks is still missing. A slot has
+    `schedule`, its payload, and no event.
+    """
     scope: dict[str, object] = {
         "automation": {
             "name": automation.name,
@@ -53,7 +57,9 @@ def scope_of(
             "actor": event.actor,
             "data": event.data,
         }
-    if payload is not None:
+    elif scheduled_for is None:
+        scope["event"] = _by_hand(payload)
+    if payload is not None or scheduled_for is None:
         scope["payload"] = payload
     if scheduled_for is not None:
         zones = {each.schedule.timezone for each in automation.crons}
@@ -114,11 +120,16 @@ def strict_template_error(template: str) -> str | None:
     return trouble(template)
 
 
+def _by_hand(payload: object) -> dict[str, object]:
+    unknown = dict.fromkeys(("id", "subject", "time", "actor"))
+    return {**unknown, "type": "manual", "source": "/trigger", "data": payload}
+
+
 def _reference(scope: Mapping[str, object]) -> str:
     if "event" in scope:
         data = cast("Mapping[str, object]", scope["event"])["data"]
         return NO_DATA if data is None else DATA_BELOW
-    return DATA_BELOW if "payload" in scope and "schedule" not in scope else NO_DATA
+    return NO_DATA
 
 
 def _empty() -> InvalidError:

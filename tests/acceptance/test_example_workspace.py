@@ -1,17 +1,28 @@
 """The workspace that newcomers copy runs as it is, with no key and no network."""
 
+import json
+
 import pytest
+import senders
+from files import Workspace
 from installed import ROOT
 from outside import Site, post_json
 
 EXAMPLES = ROOT / "automations.example"
 NAMES = sorted(path.stem for path in (EXAMPLES / "automations").iterdir())
+TOLD = {
+    "github-triage": senders.github_issue(7, "Checkout is slow"),
+    "linear-triage": senders.linear_issue("PAY-1", "No card works", action="create", priority=1),
+    "slack-mention": senders.slack_mention("what failed?", ts="1767603600.000100"),
+}
+"""What those need whose prompt is a template over an event."""
 
 
 @pytest.fixture(scope="module")
 def example(shared_site: Site) -> Site:
     made = shared_site.run("amodal-rt", "init", str(shared_site.workspace))
     assert made.code == 0, made
+    Workspace(shared_site.workspace).secrets(SLACK_BOT_TOKEN="xoxb-not-real")
     shared_site.up()
     return shared_site
 
@@ -25,7 +36,7 @@ def test_the_wheel_carries_the_same_files(example: Site) -> None:
     copied = {
         path.relative_to(example.workspace): path.read_bytes()
         for path in example.workspace.rglob("*")
-        if path.is_file() and ".amodal-rt" not in path.parts
+        if path.is_file() and path.name != ".env" and ".amodal-rt" not in path.parts
     }
 
     assert copied == ours
@@ -33,7 +44,8 @@ def test_the_wheel_carries_the_same_files(example: Site) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_automation_completes_in_rehearsal(example: Site, name: str) -> None:
-    run = example.ask("automations", "trigger", name, "--wait")
+    told = ["--payload", json.dumps(TOLD[name])] if name in TOLD else []
+    run = example.ask("automations", "trigger", name, "--wait", *told)
 
     assert (run["status"], run["model"]) == ("completed", "rehearsal")
     assert run["result"]["text"].startswith("[rehearsal]")
@@ -57,8 +69,8 @@ def test_a_rehearsal_is_not_remembered_as_a_last_run(example: Site) -> None:
 
 
 def test_every_connection_of_it_answers(example: Site) -> None:
-    for row in example.ask("connections", "list"):
-        assert row["state"] == "ready"
-        assert example.ops("connections", "test", row["name"]).code == 0
+    rows = {row["name"]: row["state"] for row in example.ask("connections", "list")}
+    assert rows == {"runtime": "ready", "slack": "ready"}
+    assert example.ops("connections", "test", "runtime").code == 0
     tools = example.ask("connections", "tools", "runtime")
     assert {each["intent"] for each in tools} == {"read"}
