@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from amodal_rt.domain.presets import recipes_for
+from amodal_rt.domain.signing import CustomScheme, Fields, Plain, Recipe, SignedTime
 from amodal_rt.domain.trigger import SignatureScheme as Scheme
+from amodal_rt.domain.trigger import WebhookAuth
 
 _T = "1614265330"
 _B = b'{"id":"evt_1"}'
@@ -42,6 +45,15 @@ class Vector:
     at: int = int(_T)
     others: Mapping[str, str] = field(default_factory=dict)
     urls: tuple[str, ...] = ()
+    custom: CustomScheme | None = None
+
+    @property
+    def auth(self) -> WebhookAuth:
+        return WebhookAuth(scheme=self.scheme, secrets=(self.secret,), custom=self.custom)
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        return recipes_for(self.auth)
 
     @property
     def now(self) -> datetime:
@@ -168,6 +180,31 @@ VECTORS: Mapping[str, Vector] = {
         "x-pagerduty-signature",
         "v1=fcfd3dc4ebd0495b161cc08009725336b053d50a46763536e4e0dc5b30e3ff17",
         _B,
+    ),
+    "paddle, as custom (derived)": Vector(
+        Scheme.CUSTOM,
+        "SECRET",
+        "paddle-signature",
+        f"ts={_T};h1=7202646fea284634ed8f3a130a5d9fd42d4ea0d067e66d60671720498f0e131f",
+        _B,
+        custom=CustomScheme(
+            recipe=Recipe(
+                header="paddle-signature",
+                spelled=Fields(key="h1", time="ts", separator=";"),
+                signed=("{timestamp}", ":", "{body}"),
+                time=SignedTime(),
+            )
+        ),
+    ),
+    "meta, as custom (derived)": Vector(
+        Scheme.CUSTOM,
+        "SECRET",
+        "x-hub-signature-256",
+        "sha256=fcfd3dc4ebd0495b161cc08009725336b053d50a46763536e4e0dc5b30e3ff17",
+        _B,
+        custom=CustomScheme(
+            recipe=Recipe(header="x-hub-signature-256", spelled=Plain(prefix="sha256="))
+        ),
     ),
     "gitlab's older token": Vector(
         Scheme.GITLAB, "a token of some length", "x-gitlab-token", "a token of some length", _B

@@ -1,7 +1,10 @@
 """Which deliveries are the same one."""
 
+from typing import Any
+
 import pytest
 
+from amodal_rt.domain.signing import CustomScheme, Recipe, Where
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.dedup import key_for
 from amodal_rt.intake.headers import Headers
@@ -92,3 +95,82 @@ def test_events_that_github_repeats_byte_for_byte_are_new_each_time(event: str) 
 def test_a_replay_cannot_rename_itself_to_such_an_event(event: str, data: object) -> None:
     """The header that names the event is not signed."""
     assert _same(GITHUB, (_github("1"), b"a"), (_github("2", event), b"a"), data)
+
+
+def _auth(scheme: str, **keys: Any) -> WebhookAuth:
+    return WebhookAuth(scheme=SignatureScheme(scheme), secrets=("x",), **keys)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "data", "other"),
+    [
+        ("slack", {"event_id": "Ev1"}, {"event_id": "Ev2"}),
+        ("stripe", {"id": "evt_1"}, {"id": "evt_2"}),
+        ("pagerduty", {"event": {"id": "01"}}, {"event": {"id": "02"}}),
+        ("discord", {"id": "1"}, {"id": "2"}),
+    ],
+)
+def test_what_the_signed_body_calls_itself_decides_whatever_headers_say(
+    scheme: str, data: object, other: object
+) -> None:
+    auth = _auth(scheme)
+    first, second = ({"webhook-id": "1"}, b"a"), ({"webhook-id": "2"}, b"b")
+
+    assert _same(auth, first, second, data)
+    one = key_for("auto_x", auth, Headers([]), b"a", data)
+    two = key_for("auto_x", auth, Headers([]), b"a", other)
+    assert one
+    assert two
+    assert not set(one.keys) & set(two.keys)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "header"),
+    [
+        ("linear", "Linear-Delivery"),
+        ("jira", "X-Atlassian-Webhook-Identifier"),
+        ("sentry", "Request-ID"),
+        ("shopify", "X-Shopify-Webhook-Id"),
+        ("twilio", "I-Twilio-Idempotency-Token"),
+    ],
+)
+def test_a_name_that_is_not_signed_or_the_body_is_enough(scheme: str, header: str) -> None:
+    auth = _auth(scheme)
+
+    assert _same(auth, ({header: "1"}, b"a"), ({header: "1"}, b"b"))
+    assert _same(auth, ({header: "1"}, b"a"), ({header: "2"}, b"a"))
+    assert not _same(auth, ({header: "1"}, b"a"), ({header: "2"}, b"b"))
+
+
+def test_one_body_under_two_topics_of_a_shop_is_two_events() -> None:
+    auth = _auth("shopify")
+
+    assert not _same(auth, ({"X-Shopify-Topic": "orders/create"}, b"a"),
+                     ({"X-Shopify-Topic": "orders/paid"}, b"a"))  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["standard-webhooks", "gitlab"])
+def test_a_signed_name_alone_decides(scheme: str) -> None:
+    auth = _auth(scheme)
+
+    assert _same(auth, ({"webhook-id": "1"}, b"a"), ({"webhook-id": "1"}, b"b"))
+    assert not _same(auth, ({"webhook-id": "1"}, b"a"), ({"webhook-id": "2"}, b"a"))
+
+
+@pytest.mark.parametrize(
+    ("dedup", "first", "second", "same"),
+    [
+        ("digest", ({}, b"a"), ({"webhook-id": "2"}, b"a"), True),
+        ("digest", ({"webhook-id": "1"}, b"a"), ({"webhook-id": "1"}, b"b"), False),
+        (Where(header="x-id"), ({"X-Id": "1"}, b"a"), ({"X-Id": "1"}, b"b"), True),
+        (Where(header="x-id"), ({}, b"a"), ({}, b"a"), False),
+        (Where(body=("n",)), ({}, b"a"), ({}, b"b"), True),
+        (None, ({"webhook-id": "1"}, b"a"), ({"webhook-id": "1"}, b"b"), False),
+    ],
+)
+def test_a_custom_scheme_says_itself_what_tells_deliveries_apart(
+    dedup: Any, first: Delivery, second: Delivery, *, same: bool
+) -> None:
+    custom = CustomScheme(recipe=Recipe(header="x-s"), dedup=dedup)
+
+    assert _same(_auth("custom", custom=custom), first, second, {"n": 7}) == same
