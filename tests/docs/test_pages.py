@@ -15,6 +15,9 @@ from doc_pages import Block
 from amodal_rt.cli.app import build
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
+from amodal_rt.definitions.event_type import parse_event_type
+from amodal_rt.definitions.identities import parse_identities
+from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.domain.delivery import Target, TargetType
@@ -73,6 +76,12 @@ def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
         return _automation(text, "shown.json")
     if "protocol" in keys:
         return parse_connection("shown", {"spec.json": text})[1]
+    if "provider" in keys:
+        return parse_integration(text, file="integrations/shown.json")[1]
+    if "members" in keys:
+        return parse_identities(text, "identities.json")[1]
+    if {"description", "sample"} <= keys:
+        return parse_event_type(text, file="events/shown.json")[1]
     if keys <= {"endpoints", "tools"}:
         return parse_connection("shown", {"spec.json": _REST, "access.json": text})[1]
     if keys <= _known(SettingsShape):
