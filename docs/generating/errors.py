@@ -25,6 +25,7 @@ _PROBLEMS = frozenset(
         "_refuse",
         "Problem",
         "Refusal",
+        "Turned",
     }
 )
 """What reports a problem of a file or a refused request, with a code among its arguments."""

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.servers.control import control_app
+from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.webhooks import webhook_routes
 from generating import markdown
 from generating.markdown import code, table
@@ -23,6 +24,10 @@ _PUBLIC: Mapping[str, str] = {
         "Takes what an MCP server watched for, with the token of its trigger; see [Start from what "
         "an MCP server watches for](../how-to/mcp-triggers.md). Anything but POST is 405."
     ),
+    "* /events": (
+        "Takes CloudEvents of programs that have a token; see [Send events](../how-to/send-events.md). "
+        "Anything but POST is 405."
+    ),
     "GET /healthz": "200 while the process answers at all.",
     "GET /readyz": "200 once every part has started and until it stops, else 503.",
 }
@@ -37,8 +42,9 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/runs": "`ops runs list`; `automation`, `status`, `since`, `limit`",
     "GET /v1/runs/{id}": "`ops runs show`",
     "GET /v1/runs/{id}/journal": "`ops runs logs`, as JSON Lines; `after` a sequence, `follow=1`",
-    "GET /v1/events": "`ops events list`; `automation`, `rejected=1`, `limit`",
-    "GET /v1/events/{id}": "`ops events show`",
+    "GET /v1/events": "`ops events list`; `automation`, `type` (a glob), `rejected=1`, `limit`",
+    "GET /v1/events/{id}": "`ops events show`; `cloudevents=1`",
+    "GET /v1/tokens": "`amodal-rt tokens list`",
     "GET /v1/deliveries": "`ops deliveries list`; `status`, `limit`",
     "GET /v1/deliveries/{id}": "`ops deliveries show`",
     "GET /v1/connections": "`ops connections list`",
@@ -46,6 +52,13 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/nodes": "`ops nodes list`",
     "GET /v1/stores": "`ops stores`",
     "GET /v1/stores/{name}": "`ops stores show`; `limit`",
+    "POST /v1/events": (
+        "`ops events emit`; `{type, data?, subject?, source?, id?, time?}`. Takes CloudEvents as the "
+        "public door does, without a token."
+    ),
+    "POST /v1/events/{id}/replay": "`ops events replay`; `{again?}`",
+    "POST /v1/tokens": "`amodal-rt tokens create`; `{name, scopes}`. `secret` is told this once.",
+    "POST /v1/tokens/{id}/revoke": "`amodal-rt tokens revoke`; a name will do",
     "POST /v1/automations/pause": "`ops automations pause --all`; `{reason?}`",
     "POST /v1/automations/{name}/pause": "`ops automations pause`; `{reason?}`",
     "POST /v1/automations/{name}/resume": "`ops automations resume`",
@@ -67,6 +80,7 @@ _ANSWERS = """
 |---|---|---|
 | 202 | `{"status": "accepted", "event_id", "run_id"}` | the event and its run are on disk |
 | 202 | `{"status": "skipped", "event_id", "run_id", "reason"}` | recorded, not run |
+| 202 | `{"status": "skipped", "reason": "other_account"}` | of an account that the file excludes |
 | 200 | `{"status": "duplicate", "event_id", "run_id", "hint"}` | seen before; the first one's ids |
 | 400 | `{"error": {"code", "message"}}` | the body broke off |
 | 401 | | the signature is wrong or missing; one body for every cause |
@@ -77,8 +91,16 @@ _ANSWERS = """
 | 415 | | a compressed body |
 | 503 | with `Retry-After` | not durable right now; the sender should come again |
 
+An integration's answers have `run_ids` and `runs` (`run_id`, `automation`, `status`, `reason`), too:
+one event starts each automation that waits for it, at most once. `run_id` is the first of them.
+
+What a provider asks to see whether an endpoint is ours is answered once its signature is right, and
+becomes no event: Slack's `url_verification`, Zoom's `endpoint.url_validation`, Discord's pings.
+Discord takes 204 without a body as the only answer to an event. Providers are answered within a
+second, if need be with 503: what they send again is known by then.
+
 Skipped is what comes while the automation is paused or over a limit. 503 means a full queue or
-disk, an invalid automation, or an unset secret.
+disk, an invalid automation, or a secret that is unset, shorter than 16 bytes or no key.
 
 A body is kept whatever it is: JSON and forms parsed, text and binary as they came, malformed JSON
 as text, an empty body as null.
@@ -87,6 +109,24 @@ At most 512 connections are open at once, 32 of them from one public address; pa
 that has been silent longest is closed, and where none is silent a new one is answered 503.
 `Amodal-Rt-Cause` is the runtime's own: it says which run caused a request, counts only where the
 runtime made it, and is not kept.
+"""
+
+_EVENT_ANSWERS = """
+| answer | body | when |
+|---|---|---|
+| 202 | `{"status": "accepted", "event_id", "runs"}` | the event and its runs are on disk |
+| 200 | `{"status": "duplicate", "event_id", "runs", "hint"}` | source and id were seen within 7 days |
+| 202, 200 | `{"receipts": […]}` | a batch: one of the above each, in order; 200 when none is new |
+| 400 | `{"error": {"code", "message", "hint"?}}` | an attribute is wrong or missing; none is taken |
+| 401 | | no token, a wrong one or a revoked one; one body for all three |
+| 403 | | the scope `trigger` is missing, `Host` or `Origin` is not ours, or the type is another's |
+| 405 | | not POST |
+| 408 | | the body did not come in time |
+| 413 | | more than 1 MiB or 1,000 events |
+| 415 | | no CloudEvent, or a compressed body |
+| 503 | with `Retry-After` | not durable right now; send all of it again |
+
+`runs` holds `{"run_id", "automation", "status", "reason"}` of each run that the event led to.
 """
 
 _SOCKET = """
@@ -105,7 +145,10 @@ def page() -> str:
     public = webhook_routes(
         nothing, nothing, integrations=nothing, callbacks=nothing, clock=SystemClock()
     )
-    verbs = SimpleNamespace(automations=None, runs=None)
+    public += EventsDoor(nothing, nothing, nothing, clock=SystemClock()).routes()
+    verbs = SimpleNamespace(
+        automations=None, runs=None, events=None, bus=None, tokens=None, causes=None
+    )
     socket = control_app(cast("Any", verbs)).router.routes()
     return markdown.page(
         "HTTP",
@@ -115,6 +158,8 @@ def page() -> str:
         ),
         "### What a webhook is answered",
         _ANSWERS,
+        "### What a program that sends events is answered",
+        _EVENT_ANSWERS,
         "## The control socket",
         _SOCKET,
         _rows(

@@ -60,7 +60,7 @@ def prepare_emit(session: Session, given: EmitArguments) -> Wish:
         raise InvalidError(f"the data has {size:,} bytes, and {DATA_BYTES:,} are allowed")
     emitted = sum(call.data.get("tool") == EMIT for call in session.past.calls.values())
     if emitted + session.tally.emitted >= MOST:
-        raise DeniedError(f"a run emits at most {MOST} events", code="limits.events")
+        raise DeniedError(f"a run emits at most {MOST} events", code="too_many_events")
     session.tally.emitted += 1
     subject = session.mask(given.subject) if given.subject else None
 
