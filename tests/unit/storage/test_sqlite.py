@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from amodal_rt.clock import SystemClock
 from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.event import DedupKey, Event, Rejection
-from amodal_rt.domain.run import SkippedReason, Start
+from amodal_rt.domain.run import Coalesce, SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ports import DEDUP_RETENTION, Caller, RunFilter, StoreItem
 from amodal_rt.storage.dialect import sqlite_driver
@@ -70,6 +71,7 @@ async def test_everyday_questions_never_walk_the_whole_table(ledger: SqliteLedge
     for number in range(2):
         await ledger.accept(delivery(number, NOW), dedup=key, starts=[], queue_limit=1)
     await ledger.reject(Rejection(endpoint="e", automation=None, reason="r", at=NOW))
+    await ask_for_keys(ledger)
     await ledger.claim(limit=5, overall=1000, now=NOW)
     await ledger.next_claimable_at()
     await ledger.held_back(overall=1, now=NOW)
@@ -103,8 +105,26 @@ async def test_everyday_questions_never_walk_the_whole_table(ledger: SqliteLedge
             if WALK.match(row[3])
         ]
 
-    assert len(questions) > 30
+    assert len(questions) > 40
+    for each in ("runs_in_order", "runs_begun", "runs_idempotent", "runs_coalescing"):
+        assert any(each in question for question in questions), each
     assert await ledger._database.read(plans) == []
+
+
+async def ask_for_keys(ledger: SqliteLedger) -> None:
+    """The questions that only starts with keys ask, and those of the bus."""
+    rule = Coalesce(key="k", window=timedelta(seconds=1), longest=timedelta(seconds=9))
+    said = {"conversation_key": "c", "idempotency_key": "i", "starts_per_hour": 9}
+    for number, order in enumerate("213"):
+        keys = said | {"order_key": order, "idempotency_key": order}
+        start = replace(wish("k", OnLimit.QUEUE, **keys), run_id=f"run_k_{number}")
+        joined = replace(start, run_id=f"run_j_{number}", automation="j", coalesce=rule)
+        await ledger.admit([start, joined])
+    await ledger.emit(delivery(7, NOW))
+    await ledger.unmatched(limit=5)
+    await ledger.match("evt_7", starts=[], missed=1)
+    await ledger.replay("evt_7", starts=[wish("r", OnLimit.QUEUE)])
+    await ledger.gate_value("a")
 
 
 def wish(automation: str, on_limit: OnLimit, **changed: Any) -> Start:
