@@ -22,6 +22,7 @@ _PROBLEMS = frozenset(
         "problem",
         "_problem",
         "refusal",
+        "refuse",
         "_refuse",
         "Problem",
         "Refusal",

@@ -9,6 +9,9 @@ from pydantic import BaseModel
 from amodal_rt.definitions.access import AccessShape
 from amodal_rt.definitions.agent import AgentShape
 from amodal_rt.definitions.connection import SpecShape
+from amodal_rt.definitions.event_type import EventTypeShape
+from amodal_rt.definitions.identities import IdentitiesShape
+from amodal_rt.definitions.integration import IntegrationShape
 from amodal_rt.definitions.schema import automation_schema, settings_schema
 from amodal_rt.definitions.store import StoreShape
 from generating import markdown
@@ -51,10 +54,12 @@ Next to [automations](automation-file.md) and [settings](settings-file.md) a wor
 | `connections/<name>/rules.md` | how an agent should behave there |
 | `knowledge/<name>.md` | a page for agents (`read_knowledge`), titled by its first heading |
 | `stores/<name>.json` | values that agents keep with `write_store` and find with `query_store` |
+| `integrations/<name>.json` | a provider that sends its events to one address for all automations |
+| `events/<name>.json` | a type of event of your own, with a sample |
+| `identities.json` | members, and the accounts that are theirs at providers |
 | `.amodal-rt/` | state, never in git: ledger, socket, lock |
 
-`integrations/`, `workflows/`, `scripts/`, `profiles/`, `events/` and `identities.json` have their
-place in the design and are not built yet.
+`workflows/`, `scripts/` and `profiles/` have their place in the design and are not built yet.
 """
 
 
@@ -78,6 +83,9 @@ def other_page() -> str:
         ("Connection: `spec.json`", SpecShape),
         ("Connection: `access.json`", AccessShape),
         ("Store: `stores/<name>.json`", StoreShape),
+        ("Integration: `integrations/<name>.json`", IntegrationShape),
+        ("Event type: `events/<name>.json`", EventTypeShape),
+        ("Members: `identities.json`", IdentitiesShape),
     ):
         schema = _own(shape)
         parts += [f"## {title}", _keys(schema, schema), *_sections(schema, "###")]
@@ -209,6 +217,9 @@ def _type(field: Schema, schema: Schema) -> str:
 
 def _plain(field: Schema, schema: Schema) -> str:
     kind = field.get("type")
+    if isinstance(kind, list):
+        # null says the same as leaving the key away.
+        kind = next(each for each in kind if each != "null")
     if kind == "array":
         items = field.get("items", {})
         return f"list of {_plural(_type(items, schema))}"

@@ -77,8 +77,6 @@ def test_a_setting_that_is_listed_as_not_built_is_refused_as_such(key: str) -> N
     "more",
     [
         {"writeEnabled": "propose"},
-        {"trigger": "webhook", "webhookAuth": {"type": "slack", "secret": "env:S"}},
-        {"trigger": "github.push"},
     ],
     ids=str,
 )
