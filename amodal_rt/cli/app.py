@@ -9,6 +9,7 @@ from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import (
     automations,
     bus,
+    catalogue,
     integrations,
     keeping,
     local,
@@ -77,5 +78,6 @@ def build_ops() -> typer.Typer:
     for name, group in outside.groups().items():
         ops.add_typer(group, name=name)
     ops.add_typer(integrations.group(), name="integrations")
+    ops.add_typer(catalogue.identities(), name="identities")
     ops.add_typer(nodes.group(), name="nodes")
     return ops

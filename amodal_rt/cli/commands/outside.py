@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from amodal_rt.cli.commands import bus, options
+from amodal_rt.cli.commands import bus, catalogue, options
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.verbs import outside
 from amodal_rt.cli.verbs.door import Door
@@ -23,6 +23,7 @@ def groups() -> dict[str, typer.Typer]:
     events.command("list")(list_events)
     events.command("show")(show_event)
     bus.add_events(events)
+    catalogue.add_events(events)
     connections = typer.Typer(help="What agents may reach.", no_args_is_help=True)
     connections.command("list")(list_connections)
     connections.command("tools")(list_tools)
@@ -111,7 +112,9 @@ def list_events(
 
 
 def show_event(
-    event: _Id,
+    event: Annotated[
+        str, typer.Argument(metavar="ID", help="An event id: evt_…; a type of event shows that.")
+    ],
     cloudevents: Annotated[
         bool, typer.Option("--cloudevents", help="As a CloudEvent, as it is handed on.")
     ] = False,

@@ -4,6 +4,7 @@ import json
 
 from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
+from amodal_rt.cli.verbs import catalogue
 from amodal_rt.cli.verbs.door import Document, Door, wanted
 
 _DELIVERIES = (
@@ -114,7 +115,9 @@ def _runs(row: Document) -> str:
 
 
 def show_event(door: Door, event_id: str, *, cloudevents: bool = False) -> int:
-    """One event with its data, or as a CloudEvent."""
+    """One event with its data, or as a CloudEvent; a type of event for the name of one."""
+    if not event_id.startswith("evt_"):
+        return catalogue.show_type(door, event_id)
     params = wanted(cloudevents=1 if cloudevents else None)
     return _document(door, door.daemon.get(f"/v1/events/{event_id}", params))
 
