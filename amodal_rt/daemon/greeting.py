@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 
 from amodal_rt.domain.automation import Automation, Definition, Lifecycle
 from amodal_rt.domain.models import configured_models, found_keys
+from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.operations.shapes import (
     INVALID,
+    Document,
     Standing,
     event_names,
     schedule_text,
@@ -20,6 +22,8 @@ from amodal_rt.settings import Environment
 
 MOST_PROBLEMS = 50
 """A workspace with more is told by `amodal-rt validate`."""
+MOST_UNSET = 2
+"""So many unset variables are told one by one, more of them together."""
 
 
 def greeting(
@@ -30,11 +34,17 @@ def greeting(
     now: datetime,
     local_only: bool,
     settings_file: str,
+    integrations: Sequence[Document] = (),
 ) -> Iterator[str]:
-    """The lines, in order. Names, titles and file contents are made harmless for a terminal."""
+    """The lines, in order. Names, titles and file contents are made harmless for a terminal.
+
+    `integrations` are as `ops integrations list` gives them; those that can take events are
+    named with their address.
+    """
     if remark := _rehearsal(snapshot, environment, settings_file):
         yield remark
     rows = [_row(each, now=now, local_only=local_only) for each in standings]
+    rows += [_integration(each) for each in integrations if not each["unset"] and each["url"]]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
@@ -44,6 +54,10 @@ def greeting(
     problems = [*snapshot.problems]
     for each in standings:
         problems += (*each.state.problems, *each.state.blocked)
+    unset = [problem for problem in problems if problem.code == "env_missing"]
+    if len(unset) > MOST_UNSET:
+        problems = [problem for problem in problems if problem.code != "env_missing"]
+        yield plain_line(_waiting(unset))
     for problem in problems[:MOST_PROBLEMS]:
         yield plain_line(f"{problem.severity}: {problem.sentence()}")
     if len(problems) > MOST_PROBLEMS:
@@ -77,6 +91,21 @@ def _row(standing: Standing, *, now: datetime, local_only: bool) -> tuple[str, s
     )
 
 
+def _integration(document: Document) -> tuple[str, str, str, str]:
+    words = (document["name"], f"integration {document['provider']}", document["url"])
+    name, kind, url = (plain_line(str(each)) for each in words)
+    return name, kind, url, "local only" if document["local_only"] else ""
+
+
+def _waiting(problems: Sequence[Problem]) -> str:
+    """Where one secret after the other is still to be given, as in a workspace just begun."""
+    files = ", ".join(dict.fromkeys(problem.file for problem in problems))
+    return (
+        f"waiting for environment variables, as .env may set them: {files} "
+        "(amodal-rt validate names each)"
+    )
+
+
 def _trigger(automation: Automation) -> str:
     kinds = {each.kind.value for each in automation.triggers}
     parts: list[str] = []
@@ -84,7 +113,10 @@ def _trigger(automation: Automation) -> str:
         is_cron = any(each.schedule.cron for each in automation.crons)
         words = f"cron {text} {zone(automation)}" if is_cron else text
         parts.append(plain_line(words))
-    parts += [plain_line(f"event {each}") for each in event_names(automation)]
+    names = list(dict.fromkeys(event_names(automation)))
+    if names:
+        more = f" +{len(names) - 1}" if len(names) > 1 else ""
+        parts.append(plain_line(f"event {names[0]}{more}"))
     parts += sorted(kinds - {"cron", "event"})
     return ", ".join(parts)
 

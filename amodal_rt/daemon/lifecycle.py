@@ -78,6 +78,7 @@ async def _greet(daemon: Daemon, house: House, plan: Plan, say: Callable[[str], 
         now=plan.clock.now(),
         local_only=house.address.local_only,
         settings_file=_shown(plan.root / "amodal.json"),
+        integrations=house.integrations.documents(),
     )
     for line in lines:
         say(line)

@@ -1,5 +1,6 @@
 """What `up` says: one line an automation, and what is wrong with which file."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import (
     CronTrigger,
+    EventCondition,
+    EventTrigger,
     ManualTrigger,
     Schedule,
     SignatureScheme,
@@ -64,6 +67,7 @@ def lines(
     settings: WorkspaceSettings | None = None,
     variables: dict[str, str] | None = None,
     local_only: bool = True,
+    integrations: Sequence[Mapping[str, object]] = (),
 ) -> list[str]:
     snapshot = Snapshot(
         version=1,
@@ -77,6 +81,7 @@ def lines(
         now=NOW,
         local_only=local_only,
         settings_file="workspace/amodal.json",
+        integrations=[dict(each) for each in integrations],
     )
     return list(said)
 
@@ -170,3 +175,36 @@ def test_how_long_it_is_until_then(after: timedelta, said: str) -> None:
 
 def test_times_are_shown_on_the_schedule_s_own_clock() -> None:
     assert upcoming(NOW + timedelta(hours=1), NOW, "Asia/Tokyo") == "next Mon 05:00 (in 60 min)"
+
+
+def test_an_integration_that_can_take_events_is_named_with_its_address() -> None:
+    url = "http://127.0.0.1:3847/integrations/github/k3y"
+    row = {"name": "github", "provider": "github", "unset": [], "url": url, "local_only": True}
+
+    said = lines(integrations=[row, {**row, "name": "slack", "unset": ["SLACK_SIGNING_SECRET"]}])
+
+    assert said == [f" github  integration github  {url}  local only"]
+
+
+def test_many_unset_variables_are_told_in_one_line() -> None:
+    files = [f"integrations/{name}.json" for name in ("github", "linear", "slack")]
+    wrong = tuple(
+        Problem(file=file, code="env_missing", message="the environment variable X is not set")
+        for file in files
+    )
+
+    few = lines(standing("some", ManualTrigger(), problems=wrong[:2]))
+    many = lines(standing("some", ManualTrigger(), problems=wrong))
+
+    assert len(few) == 3
+    assert len(many) == 2
+    assert all(file in many[1] for file in files)
+
+
+def test_of_many_events_the_first_is_named_and_the_others_are_counted() -> None:
+    types = ("github.issues.opened", "github.pull_request.opened", "github.push")
+    trigger = EventTrigger(conditions=tuple(EventCondition(event=each) for each in types), key="0")
+
+    (said,) = lines(standing("triage", trigger))
+
+    assert said.split("  ")[1] == "event github.issues.opened +2"
