@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import pytest
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from amodal_rt.workspace.reading import find
-from amodal_rt.workspace.rewrite import set_status, write_file
+from amodal_rt.workspace.rewrite import edit_file, set_status, write_file
 
 TEXT = (
     '{\n  "title":  "Daily",\n  "trigger": "manual",\n  "prompt": "look",\n  "status": "draft"\n}\n'
@@ -160,3 +161,56 @@ def test_a_folder_that_cannot_be_written_is_read_only(locked: Path) -> None:
 
     assert caught.value.code == "read_only"
     assert (locked / "automations/daily.json").read_text() == TEXT
+
+
+@pytest.mark.parametrize("text", [None, b'{"members": []}'])
+def test_neither_a_new_file_nor_an_old_one_is_written_where_nothing_may_be(
+    locked: Path, text: bytes | None
+) -> None:
+    seen: list[bytes | None] = []
+
+    def edit(found: bytes | None) -> bytes:
+        seen.append(found)
+        return b"{}"
+
+    file = "automations/daily.json" if text else "automations/other.json"
+    with pytest.raises(DeniedError) as caught:
+        edit_file(locked, file, edit)
+
+    assert caught.value.code == "read_only"
+    assert seen == [TEXT.encode() if text else None]
+
+
+def test_a_file_that_an_edit_leaves_as_it_is_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "identities.json"
+    path.write_text(TEXT)
+    before = path.stat()
+
+    edit_file(tmp_path, "identities.json", lambda text: text or b"")
+
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_new_file_is_whole_and_for_those_who_may_enter_the_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+
+    edit_file(tmp_path, "identities.json", lambda text: b"{}" if text is None else text)
+
+    path = tmp_path / "identities.json"
+    assert path.read_bytes() == b"{}"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["identities.json"]
+
+
+def test_a_file_that_somebody_makes_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "identities.json"
+
+    def edit(text: bytes | None) -> bytes:
+        path.write_text("theirs")
+        return b"ours"
+
+    with pytest.raises(ConflictError) as caught:
+        edit_file(tmp_path, "identities.json", edit)
+
+    assert caught.value.code == "changed"
+    assert path.read_text() == "theirs"
