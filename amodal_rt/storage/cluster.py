@@ -7,7 +7,7 @@ import psycopg
 
 from amodal_rt.clock import Clock
 from amodal_rt.logs import Log
-from amodal_rt.ports import FACTS, OUTBOX, RUNS_PENDING
+from amodal_rt.ports import EVENTS, FACTS, OUTBOX, RUNS_PENDING
 from amodal_rt.storage.dispatch import Dispatcher
 from amodal_rt.storage.postgres import PostgresLedger
 from amodal_rt.storage.wakeups import Wakeups
@@ -63,7 +63,7 @@ class Cluster:
             await self._clock.sleep(_RETRY_SECONDS)
 
     def _look_around(self) -> None:
-        for topic in (RUNS_PENDING, OUTBOX, FACTS):
+        for topic in (RUNS_PENDING, OUTBOX, FACTS, EVENTS):
             self._hear(topic)
 
 
