@@ -32,6 +32,8 @@ _PROBLEMS = frozenset(
 """What reports a problem of a file or a refused request, with a code among its arguments."""
 
 _ELSEWHERE = {
+    "bad_account": "what is wrong with a provider account",
+    "bad_event": "which attribute of which event is wrong",
     "bad_request": "what HTTP itself refuses",
     "model_key_missing": "the model's key is not set",
     "not_read": "a file or folder that the workspace has no place for, with the reason",

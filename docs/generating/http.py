@@ -1,8 +1,7 @@
 """http.md: the routes of the public door and of the control socket."""
 
 from collections.abc import Iterable, Mapping
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 
@@ -25,8 +24,8 @@ _PUBLIC: Mapping[str, str] = {
         "an MCP server watches for](../how-to/mcp-triggers.md). Anything but POST is 405."
     ),
     "* /events": (
-        "Takes CloudEvents of programs that have a token; see [Send events](../how-to/send-events.md). "
-        "Anything but POST is 405."
+        "Takes CloudEvents of programs that have a token; see "
+        "[Send events](../how-to/send-events.md). Anything but POST is 405."
     ),
     "GET /healthz": "200 while the process answers at all.",
     "GET /readyz": "200 once every part has started and until it stops, else 503.",
@@ -53,8 +52,8 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/stores": "`ops stores`",
     "GET /v1/stores/{name}": "`ops stores show`; `limit`",
     "POST /v1/events": (
-        "`ops events emit`; `{type, data?, subject?, source?, id?, time?}`. Takes CloudEvents as the "
-        "public door does, without a token."
+        "`ops events emit`; `{type, data?, subject?, source?, id?, time?}`. Takes CloudEvents as "
+        "the public door does, without a token."
     ),
     "POST /v1/events/{id}/replay": "`ops events replay`; `{again?}`",
     "POST /v1/tokens": "`amodal-rt tokens create`; `{name, scopes}`. `secret` is told this once.",
@@ -91,8 +90,8 @@ _ANSWERS = """
 | 415 | | a compressed body |
 | 503 | with `Retry-After` | not durable right now; the sender should come again |
 
-An integration's answers have `run_ids` and `runs` (`run_id`, `automation`, `status`, `reason`), too:
-one event starts each automation that waits for it, at most once. `run_id` is the first of them.
+Answers of integrations have `run_ids` and `runs` (`run_id`, `automation`, `status`, `reason`), too:
+one event starts each automation that waits for it, at most once. `run_id` is the first.
 
 What a provider asks to see whether an endpoint is ours is answered once its signature is right, and
 becomes no event: Slack's `url_verification`, Zoom's `endpoint.url_validation`, Discord's pings.
@@ -115,9 +114,9 @@ _EVENT_ANSWERS = """
 | answer | body | when |
 |---|---|---|
 | 202 | `{"status": "accepted", "event_id", "runs"}` | the event and its runs are on disk |
-| 200 | `{"status": "duplicate", "event_id", "runs", "hint"}` | source and id were seen within 7 days |
+| 200 | `{"status": "duplicate", "event_id", "runs", "hint"}` | source and id were seen before |
 | 202, 200 | `{"receipts": […]}` | a batch: one of the above each, in order; 200 when none is new |
-| 400 | `{"error": {"code", "message", "hint"?}}` | an attribute is wrong or missing; none is taken |
+| 400 | `{"error": {"code", "message", "hint"?}}` | an attribute is wrong; nothing is taken |
 | 401 | | no token, a wrong one or a revoked one; one body for all three |
 | 403 | | the scope `trigger` is missing, `Host` or `Origin` is not ours, or the type is another's |
 | 405 | | not POST |
@@ -139,17 +138,21 @@ Errors are `{"error": {"code", "kind", "message", "hint"}}` with the status of t
 """
 
 
+class _Nothing:
+    """Has every verb, and none of them does anything: only the routes are asked for."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
 def page() -> str:
     """The page."""
-    nothing = cast("Any", None)
+    nothing: Any = _Nothing()
     public = webhook_routes(
         nothing, nothing, integrations=nothing, callbacks=nothing, clock=SystemClock()
     )
     public += EventsDoor(nothing, nothing, nothing, clock=SystemClock()).routes()
-    verbs = SimpleNamespace(
-        automations=None, runs=None, events=None, bus=None, tokens=None, causes=None
-    )
-    socket = control_app(cast("Any", verbs)).router.routes()
+    socket = control_app(nothing).router.routes()
     return markdown.page(
         "HTTP",
         "## The public door\n\nOn `listen` (default `127.0.0.1:3847`). Nothing else answers there.",
