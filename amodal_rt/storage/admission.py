@@ -188,7 +188,7 @@ class Sitting:
     refused: dict[tuple[str, str | None], float] = field(default_factory=dict[Any, Any])
     """Schedules of which a slot was taken already, and up to where all of theirs are."""
     keys: dict[tuple[str, str], str] = field(default_factory=dict[Any, Any])
-    """Idempotency keys of an automation that rows which wait have taken."""
+    """Idempotency keys of an automation that this sitting gave away, and to which run."""
 
     def rule_on(self, wishes: Sequence[Wish]) -> list[RunRef]:
         """What becomes of each wish; one whose slot was ruled on before is left out."""
@@ -201,7 +201,6 @@ class Sitting:
         if self.rows:
             _RUNS.send(self.raw, self.rows)
             self.rows = []
-            self.keys = {}
         if self.ruled_on:
             self.raw.executemany(_RULED_ON, self.ruled_on)
             self.ruled_on = []
