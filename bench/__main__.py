@@ -7,10 +7,11 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import clockwork, doors, history, postgres, reloading, sessions, words
+from bench import clockwork, doors, events, history, postgres, reloading, sessions, words
 
 _MEASURES = {
     "webhooks": doors.measure,
+    "events": events.measure,
     "schedules": clockwork.measure,
     "sessions": sessions.measure,
     "history": history.measure,

@@ -2,25 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.glob import fits, is_glob
 from amodal_rt.domain.identity import comparable
 from amodal_rt.domain.trigger import EventCondition
 from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.triggers.waiting import Waiting, Watch
 
 REMEMBERED = 1_024
 """Types of which it is remembered who waits for them: senders choose how many there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """One condition of one automation. `place` is where it stands among all of them."""
-
-    place: int
-    definition: Definition
-    condition: EventCondition
 
 
 class EventIndex:
@@ -44,25 +35,30 @@ class EventIndex:
         """How many automations wait for any event at all."""
         self.own_accounts = own_accounts(snapshot)
         """Those that this runtime itself acts as, elsewhere."""
-        self._exact: Mapping[str, list[Watch]] = exact
-        self._globs: Mapping[str, list[Watch]] = globs
-        self._known: OrderedDict[str, tuple[Watch, ...]] = OrderedDict()
+        self._named: Mapping[str, list[Watch]] = {**exact, **globs}
+        self._globs = tuple(globs)
+        self._known: OrderedDict[str, Waiting] = OrderedDict()
+        self._made: dict[tuple[str, ...], Waiting] = {}
 
-    def waiting_for(self, type: str) -> tuple[Watch, ...]:
-        """Every condition that asks for the type, in the order of automations and files."""
+    def waiting_for(self, type: str) -> Waiting:
+        """Every condition that asks for the type."""
         known = self._known.get(type)
         if known is not None:
             self._known.move_to_end(type)
             return known
-        found = list(self._exact.get(type, ()))
-        for glob, watches in self._globs.items():
-            if fits(glob, type):
-                found += watches
-        found.sort(key=lambda each: each.place)
-        self._known[type] = watches = tuple(found)
+        names = [type] if type in self._named and not is_glob(type) else []
+        names += [glob for glob in self._globs if fits(glob, type)]
+        # Types that senders invent all fit the same globs: what is made for one serves them all.
+        waiting = self._made.get(tuple(names))
+        if waiting is None:
+            waiting = Waiting(each for name in names for each in self._named[name])
+            if len(self._made) >= REMEMBERED:
+                self._made.clear()
+            self._made[tuple(names)] = waiting
+        self._known[type] = waiting
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return watches
+        return waiting
 
 
 def own_accounts(snapshot: Snapshot) -> frozenset[str]:

@@ -53,7 +53,7 @@ class Matching:
         identities = snapshot.identities
         starts: list[Start] = []
         matched: str | None = None
-        for watch in index.waiting_for(event.type):
+        for watch in index.waiting_for(event.type).candidates(event.data):
             definition = watch.definition
             name = definition.automation.name
             if name == matched or not is_wanted(watch.condition.wanted, event, identities):
@@ -68,7 +68,7 @@ class Matching:
 
     def wants(self, type: str, snapshot: Snapshot) -> bool:
         """Whether any automation waits for events of the type, whatever else it asks of them."""
-        return bool(self._index(snapshot).waiting_for(type))
+        return bool(self._index(snapshot).waiting_for(type).all)
 
     def _addressed(
         self,
