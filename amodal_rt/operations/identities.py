@@ -37,7 +37,7 @@ class Members:
         members = self._catalogue.snapshot().identities.members
         return [member_document(each) for each in members.values()]
 
-    async def link(
+    async def link_account(
         self, caller: Caller, member: str, provider: str, account: str, *, create: bool = False
     ) -> Document:
         """Make the provider's account the member's, who with `create` need not be there yet.
@@ -52,9 +52,9 @@ class Members:
         await self._audit(caller, "identity.linked", member, name)
         return self._shown(member)
 
-    async def unlink(self, caller: Caller, provider: str, account: str) -> Document:
+    async def unlink_account(self, caller: Caller, provider: str, account: str) -> Document:
         """Take the account from whose it is. Raises NotFoundError (`account_not_found`), or as
-        `link`."""
+        `link_account`."""
         name = f"{provider}:{account}"
         owners: list[str] = []
 

@@ -39,7 +39,7 @@ class CatalogueDoor:
 
     async def _link(self, request: web.Request) -> object:
         body = await body_of(request)
-        return await self._members.link(
+        return await self._members.link_account(
             caller_of(request),
             _required(body, "member"),
             _required(body, "provider"),
@@ -49,7 +49,7 @@ class CatalogueDoor:
 
     async def _unlink(self, request: web.Request) -> object:
         body = await body_of(request)
-        return await self._members.unlink(
+        return await self._members.unlink_account(
             caller_of(request), _required(body, "provider"), _required(body, "account")
         )
 
