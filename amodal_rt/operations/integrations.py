@@ -3,9 +3,13 @@
 from typing import Protocol
 
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.presets import recipes_for
+from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.signing import find_secret_fault
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue
+from amodal_rt.settings import Environment
 
 READY, NOT_SET = "ready", "not set up"
 
@@ -27,7 +31,8 @@ class Integrations:
         self._address = address
 
     async def list_all(self, caller: Caller) -> list[Document]:
-        """By name. `unset` names the variables without which the address answers 503."""
+        """By name. `unset` names the variables that lack a value, or one that is a key: without
+        them the address takes nothing."""
         return self.documents()
 
     def documents(self) -> list[Document]:
@@ -36,7 +41,8 @@ class Integrations:
         return [self._document(each) for _, each in sorted(integrations.items())]
 
     def _document(self, integration: Integration) -> Document:
-        unset = self._catalogue.environment().missing(integration.secrets)
+        environment = self._catalogue.environment()
+        unset = (*environment.missing(integration.secrets), *_useless(integration, environment))
         key = self._keys.key_for(integration)
         return {
             "name": integration.name,
@@ -48,3 +54,11 @@ class Integrations:
             "account": integration.account,
             "own_accounts": list(integration.own_accounts),
         }
+
+
+def _useless(integration: Integration, environment: Environment) -> list[str]:
+    """Variables whose value is too short or spells no key."""
+    recipes = recipes_for(integration.auth)
+    names = [each.name for each in integration.auth.secrets if isinstance(each, SecretRef)]
+    values = [(name, environment.find(name)) for name in names]
+    return [name for name, value in values if value and find_secret_fault(recipes, value)]

@@ -18,8 +18,10 @@ from daemon_child import automation, write
 
 from amodal_rt import Runtime, ids
 from amodal_rt.client import find_client
+from amodal_rt.workspace.check import check
 
 KEY = "the-key-of-this-workspace"
+INTEGRATIONS = "/v1/integrations"
 PUBLIC = "https://hooks.acme.example"
 PRESETS = ("github", "gitlab", "slack", "stripe", "pagerduty", "linear", "jira", "shopify",
            "twilio", "discord", "sentry", "zoom", "standard-webhooks")  # fmt: skip
@@ -315,3 +317,12 @@ async def test_an_unset_or_useless_secret_is_503_and_a_problem_of_its_file(root:
             status, _, headers = await doors.integration(name, body, sent.jira(body))
             assert status == 503
             assert int(headers["Retry-After"]) > 0
+        client = find_client(doors.state, actor="ada")
+        rows = {each["name"]: each for each in await asyncio.to_thread(client.get, INTEGRATIONS)}
+    assert (rows["jira"]["unset"], rows["discord"]["unset"]) == (["NOT_SET"], ["SECRET"])
+    github = rows["github"]
+    key = ids.integration(KEY.encode(), "github")
+    assert (github["unset"], github["url"]) == ([], f"{PUBLIC}/integrations/github/{key}")
+    problems = {(each.file, each.code) for each in check(root, env=True)}
+    assert ("integrations/jira.json", "env_missing") in problems
+    assert ("integrations/discord.json", "env_bad") in problems
