@@ -229,3 +229,17 @@ def test_what_is_wrong_is_named(files: dict[str, bytes], code: str, says: str, h
     assert says in problem.message
     assert hint in (problem.hint or "")
     assert "planted" not in problem.sentence()
+
+
+def test_a_connection_says_whose_events_are_its_own() -> None:
+    assert _parse({**REST, "account": "github:acme-bot"}).account == "github:acme-bot"
+    assert _parse(REST).account is None
+
+
+@pytest.mark.parametrize("account", ["acme-bot", "github:", "GitHub:acme-bot", "github: acme", ""])
+def test_what_names_no_account_is_refused(account: str) -> None:
+    """Else what the connection causes would start it again."""
+    problem = _refused(_files({**REST, "account": account}))
+
+    assert problem.code == "wrong_value"
+    assert "account" in problem.message
