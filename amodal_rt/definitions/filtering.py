@@ -51,7 +51,7 @@ def _param(key: str, value: object) -> Param:
     fields = cast("Mapping[str, object]", value)
     op, wanted = fields.get("op"), fields.get("value")
     if op not in tuple(ParamTest) or fields.keys() - {"op", "value"} or "value" not in fields:
-        raise complaint("bad_params", f"{key}: {shown(value)} is no comparison", hint)
+        raise complaint("bad_params", f"{key}: {shown(fields)} is no comparison", hint)
     test = ParamTest(cast("str", op))
     values = wanted if test is ParamTest.IN else [wanted]
     if not isinstance(values, list):

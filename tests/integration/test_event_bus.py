@@ -257,7 +257,7 @@ def test_a_run_speaks_in_nobodys_name_over_the_socket(root: Path) -> None:
     automation(root, "release", trigger="deploy.*", connections=[])
     with daemon(root, AMODAL_RT_WEBHOOK_KEY=key) as child:
         client = child.client
-        client._cause = token  # pyright: ignore[reportPrivateUsage]
+        client._cause = token
         with pytest.raises(DeniedError):
             client.post("/v1/events", {"type": "github.push"})
         receipt = client.post("/v1/events", {"type": "deploy.finished"})

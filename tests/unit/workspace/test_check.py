@@ -25,10 +25,11 @@ def test_a_sound_workspace_has_no_problems(tmp_path: Path) -> None:
     assert check(tmp_path, env=True) == []
 
 
-def test_the_example_workspace_has_no_problems(tmp_path: Path) -> None:
+def test_the_example_workspace_lacks_secrets_and_nothing_else(tmp_path: Path) -> None:
     copy_template(tmp_path)
 
-    assert check(tmp_path, env=True) == []
+    assert {each.code for each in check(tmp_path, env=True)} == {"env_missing"}
+    assert {each.severity for each in check(tmp_path, env=False)} == {"warning"}
 
 
 @pytest.mark.parametrize(("env", "severity"), [(False, "warning"), (True, "error")])
