@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from amodal_rt.clock import Clock, SystemClock
-from amodal_rt.daemon.assembly import House
+from amodal_rt.daemon.house import House
 from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping
 from amodal_rt.delivery.callbacks import Callback

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from amodal_rt.daemon.assembly import House
 from amodal_rt.daemon.greeting import greeting
+from amodal_rt.daemon.house import House
 from amodal_rt.daemon.sdnotify import Systemd
 from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from amodal_rt import __version__
 from amodal_rt.clock import Clock, SystemClock, iso
-from amodal_rt.daemon.assembly import House, build_house
+from amodal_rt.daemon.assembly import build_house
 from amodal_rt.daemon.ground import Ground, lay_ground
+from amodal_rt.daemon.house import House
 from amodal_rt.daemon.ledgers import in_touch, mark_ledger
 from amodal_rt.daemon.lock import daemon_lock, prepare_state
 from amodal_rt.daemon.neighbours import Neighbours

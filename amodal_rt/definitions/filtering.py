@@ -1,7 +1,8 @@
 """`filter` and `params` as files spell them, in full and in short form.
 
-In full: `{"op": "and", "filters": […]}`, `{"op": "eq", "path": ["issue", "draft"], "value": false}`.
-In short: `{"issue.draft": false, "action": {"in": ["opened", "reopened"]}}`, all of which must hold.
+In full: `{"op": "and", "filters": […]}`, with rules such as
+`{"op": "eq", "path": ["issue", "draft"], "value": false}`.
+In short: `{"issue.draft": false, "action": {"in": ["opened", "reopened"]}}`: all must hold.
 """
 
 from collections.abc import Mapping, Sequence

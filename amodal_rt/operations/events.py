@@ -6,7 +6,6 @@ from typing import Protocol
 from amodal_rt.clock import Clock
 from amodal_rt.domain.event import Rejection
 from amodal_rt.errors import AmodalError, UnavailableError
-from amodal_rt.ids import Ids
 from amodal_rt.intake import answers
 from amodal_rt.intake.requests import Answer, RawRequest, Refusal, Verified
 from amodal_rt.logs import Log
@@ -37,10 +36,10 @@ class Events:
         callbacks: Intake,
         ledger: Ledger,
         facts: KnownFacts,
+        matching: Matching,
         *,
         signals: Signals,
         clock: Clock,
-        ids: Ids,
     ) -> None:
         self._webhooks = webhooks
         self._integrations = integrations
@@ -49,7 +48,7 @@ class Events:
         self._facts = facts
         self._signals = signals
         self._clock = clock
-        self._matching = Matching(ids)
+        self._matching = matching
 
     async def accept_webhook(self, request: RawRequest) -> Answer:
         """The answer of specification §4.2. Raises UnavailableError when nothing is durable."""

@@ -72,7 +72,7 @@ class TokenRows(Part):
             row = connection.execute(query).mappings().first()
             if row is None:
                 raise NotFoundError(
-                    f"no token {id}", code="token_not_found", hint="`amodal-rt tokens list` shows them"
+                    f"no token {id}", code="token_not_found", hint="see `amodal-rt tokens list`"
                 )
             if row["revoked_at"] is None:
                 connection.execute(

@@ -3,6 +3,7 @@
 Payloads have the providers' shape, signatures are real, everything goes through the HTTP door.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -58,7 +59,9 @@ def _post_to_slack(chat: Chat) -> Turn:
     channel = re.search(r'"channel": ("(?:[^"\\]|\\.)*")', chat.prompt)
     thread = re.search(r'"thread_ts": ("(?:[^"\\]|\\.)*")', chat.prompt)
     said = re.search(r"and wrote: (\"(?:[^\"\\]|\\.)*\")", chat.prompt)
-    assert channel is not None and thread is not None and said is not None, chat.prompt
+    assert channel is not None
+    assert thread is not None
+    assert said is not None
     data = {
         "channel": json.loads(channel[1]),
         "thread_ts": json.loads(thread[1]),
@@ -157,7 +160,7 @@ def test_mentions_of_one_thread_are_answered_in_it_and_in_order(world: World) ->
     assert [each["text"] for each in posts] == [f"you said {text}" for text in texts]
     assert {(each["channel"], each["thread_ts"]) for each in posts} == {("C0LAN2Q65", THREAD)}
     spans = [(each["started_at"], each["finished_at"]) for each in runs[-4:]]
-    assert all(one[1] <= two[0] for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(spans))
 
 
 def test_a_mention_cannot_leave_its_place_in_the_prompt(world: World) -> None:

@@ -14,7 +14,7 @@ import aiohttp
 from daemon_child import automation, write
 
 from amodal_rt.clock import SystemClock
-from amodal_rt.daemon.assembly import House
+from amodal_rt.daemon.house import House
 from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping
 from amodal_rt.domain.remote_trigger import RemoteState

@@ -157,7 +157,7 @@ class TokenRows(FactRows):
             same = [each for each in self.store.tokens.values() if wanted in (each.id, each.name)]
             if not same:
                 raise NotFoundError(
-                    f"no token {id}", code="token_not_found", hint="`amodal-rt tokens list` shows them"
+                    f"no token {id}", code="token_not_found", hint="see `amodal-rt tokens list`"
                 )
             found = max(
                 same, key=lambda each: (each.id == wanted, not each.revoked_at, each.created_at)

@@ -11,7 +11,6 @@ import pytest
 from amodal_rt.domain.event import DedupKey, Event
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import UnavailableError
-from amodal_rt.ids import SystemIds
 from amodal_rt.intake.requests import RawRequest, Verified
 from amodal_rt.operations.events import Events
 from amodal_rt.ports import Receipt
@@ -55,7 +54,7 @@ def events(ledger: Slow, clock: FakeClock, *, seconds: float | None) -> Events:
                              seconds=seconds))  # fmt: skip
     anything = cast("Any", ledger)
     intakes: Sequence[Any] = (judged, judged, judged)
-    return Events(*intakes, anything, anything, signals=anything, clock=clock, ids=SystemIds(clock))
+    return Events(*intakes, anything, anything, anything, signals=anything, clock=clock)
 
 
 async def _read(limit: int) -> bytes | None:
