@@ -1,17 +1,17 @@
 """Which class stands behind which port: the only file that names the concrete ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
+from amodal_rt.daemon.house import House
 from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared
 from amodal_rt.daemon.nodes import Membership
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
-from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
@@ -47,9 +47,6 @@ from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import EVENTS
-from amodal_rt.servers.control import Verbs
-from amodal_rt.servers.events import EventsDoor
-from amodal_rt.servers.tokens import TokenCheck
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.matching import Matching
@@ -58,134 +55,41 @@ from amodal_rt.triggers.remote import RemoteTriggers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """Every room, wired together, none of them running."""
+class _Shared:
+    """What several rooms are built with."""
 
-    ground: Ground
     redactor: Redactor
     egress: Egress
     endpoints: Endpoints
+    keys: IntegrationKeys
     facts: KnownFacts
     address: Address
-    executor: AgentExecutor
-    engine: Engine
-    holding: Holding
-    membership: Membership
-    turned_back: TurnedBack
-    scheduler: Scheduler
-    remote: RemoteTriggers
-    sender: Sender
-    watch: Watch
-    automations: Automations
-    runs: Runs
-    events: Events
-    deliveries: Deliveries
-    connections: Connections
-    stores: Stores
-    integrations: Integrations
-    nodes: Nodes
     causes: Causes
-    why: Why
-    bus: Bus
-    own_events: RuntimeEvents
-    event_bus: EventBus
-    event_tests: EventTests
-    tokens: Tokens
-    event_types: EventTypes
-    members: Members
-
-    def heartbeat(self) -> Heartbeat:
-        """What tells the outside that all of this is well."""
-        ground = self.ground
-        wellness = Wellness(
-            ledger=ground.ledger,
-            watch=self.watch,
-            loops=(
-                ("scheduler", self.scheduler, 30),
-                ("engine", self.engine, 60),
-                ("sender", self.sender, 120),
-                ("bus", self.bus, 60),
-            ),
-            clock=ground.clock,
-        )
-        return Heartbeat(
-            wellness=wellness,
-            catalogue=ground.workspace,
-            egress=self.egress,
-            signals=ground.signals,
-            clock=ground.clock,
-        )
-
-    def events_door(self) -> EventsDoor:
-        """What takes events of programs over TCP."""
-        check = TokenCheck(self.tokens, self.address)
-        return EventsDoor(self.event_bus, check, self.causes, clock=self.ground.clock)
-
-    def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
-        """What the control socket offers."""
-        return Verbs(
-            automations=self.automations,
-            runs=self.runs,
-            events=self.events,
-            deliveries=self.deliveries,
-            connections=self.connections,
-            stores=self.stores,
-            integrations=self.integrations,
-            nodes=self.nodes,
-            causes=self.causes,
-            why=self.why,
-            bus=self.event_bus,
-            event_tests=self.event_tests,
-            tokens=self.tokens,
-            event_types=self.event_types,
-            members=self.members,
-            status=status,
-            clock=self.ground.clock,
-        )
+    starting: Starting
+    matching: Matching
 
 
 def build_house(ground: Ground, *, webhook_key: str) -> House:
     """Wire the rooms over an open ledger and a loaded workspace."""
-    clock, ids, signals = ground.clock, ground.ids, ground.signals
+    clock, signals = ground.clock, ground.signals
     ledger, workspace = ground.ledger, ground.workspace
-    redactor = Redactor(KnownSecrets(workspace, secret_values, (webhook_key,), clock))
-    egress = Egress(workspace.snapshot().settings.allow_private)
-    endpoints = Endpoints(webhook_key.encode(), workspace, ledger)
-    integration_keys = IntegrationKeys(webhook_key.encode(), workspace)
-    facts = KnownFacts(ledger, signals)
-    address = Address(workspace, endpoints)
-    causes = Causes(webhook_key.encode(), address.is_own)
+    shared = _shared(ground, webhook_key)
     control = _Control()
-    starting = Starting(workspace, ledger, signals=signals, clock=clock, ids=ids)
-    automations = Automations(
-        workspace,
-        ledger,
-        facts,
-        starting,
-        address=address,
-        write_status=ground.write_status,
-        clock=clock,
-    )
-    runs = Runs(ledger, control, starting, signals=signals, clock=clock)
+    automations = _automations(ground, shared)
+    runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
-    executor = _executor(ground, egress, view, redactor, causes)
-    control.engine = _engine(ground, executor, redactor)
-    examiner = Examiner(causes, clock=clock, ids=ids)
-    webhooks = WebhookIntake(workspace, endpoints, examiner)
-    integrations = IntegrationIntake(workspace, integration_keys, examiner)
-    services = executor.services
-    watchers = McpTriggers(services.pool, workspace, clock=clock, redactor=services.redactor)
-    remote = _remote(ground, watchers, address)
-    callbacks = CallbackIntake(workspace, remote.tokens, causes, clock=clock, ids=ids)
-    matching = Matching(ids)
+    executor = _executor(ground, shared, view)
+    control.engine = _engine(ground, executor, shared.redactor)
+    watchers = _watchers(ground, executor)
+    remote = _remote(ground, watchers, shared.address)
     house = House(
         ground=ground,
-        redactor=redactor,
-        egress=egress,
-        endpoints=endpoints,
-        facts=facts,
-        address=address,
+        redactor=shared.redactor,
+        egress=shared.egress,
+        endpoints=shared.endpoints,
+        facts=shared.facts,
+        address=shared.address,
         executor=executor,
         engine=control.engine,
         holding=_holding(ground),
@@ -193,41 +97,118 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         turned_back=_turned_back(ground),
         scheduler=_scheduler(ground),
         remote=remote,
-        sender=_sender(ground, egress, redactor, causes),
+        sender=_sender(ground, shared),
         watch=_watch(ground),
         automations=automations,
         runs=runs,
-        events=Events(
-            webhooks, integrations, callbacks, ledger, facts, signals=signals, clock=clock, ids=ids
-        ),
+        events=_events(ground, shared, remote),
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
-        integrations=Integrations(workspace, integration_keys, address),
+        integrations=Integrations(workspace, shared.keys, shared.address),
         nodes=Nodes(ledger),
-        causes=causes,
-        why=Why(workspace, ledger, facts, clock=clock, versions=workspace),
-        bus=Bus(
-            ledger=ledger, catalogue=workspace, matching=matching, signals=signals, clock=clock
-        ),
-        own_events=RuntimeEvents(
-            ledger=ledger,
-            catalogue=workspace,
-            matching=matching,
-            signals=signals,
-            clock=clock,
-            ids=ids,
-        ),
-        event_bus=EventBus(
-            workspace, ledger, facts, matching, signals=signals, clock=clock, ids=ids
-        ),
-        event_tests=EventTests(workspace, facts, starting, redactor, clock=clock, ids=ids),
-        tokens=Tokens(ledger, signals=signals, clock=clock, ids=ids),
+        causes=shared.causes,
+        why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
+        bus=_bus(ground, shared),
+        own_events=_own_events(ground, shared),
+        event_bus=_event_bus(ground, shared),
+        event_tests=_event_tests(ground, shared),
+        tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
         members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
     )
     _give_a_voice(house)
+    automations.watch_with(remote.standings)
     return house
+
+
+def _shared(ground: Ground, webhook_key: str) -> _Shared:
+    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
+    key = webhook_key.encode()
+    endpoints = Endpoints(key, workspace, ledger)
+    address = Address(workspace, endpoints)
+    return _Shared(
+        redactor=Redactor(KnownSecrets(workspace, secret_values, (webhook_key,), clock)),
+        egress=Egress(workspace.snapshot().settings.allow_private),
+        endpoints=endpoints,
+        keys=IntegrationKeys(key, workspace),
+        facts=KnownFacts(ledger, ground.signals),
+        address=address,
+        causes=Causes(key, address.is_own),
+        starting=Starting(workspace, ledger, signals=ground.signals, clock=clock, ids=ground.ids),
+        matching=Matching(ground.ids),
+    )
+
+
+def _automations(ground: Ground, shared: _Shared) -> Automations:
+    return Automations(
+        ground.workspace,
+        ground.ledger,
+        shared.facts,
+        shared.starting,
+        address=shared.address,
+        write_status=ground.write_status,
+        clock=ground.clock,
+    )
+
+
+def _events(ground: Ground, shared: _Shared, remote: RemoteTriggers) -> Events:
+    clock, ids, workspace = ground.clock, ground.ids, ground.workspace
+    examiner = Examiner(shared.causes, clock=clock, ids=ids)
+    return Events(
+        WebhookIntake(workspace, shared.endpoints, examiner),
+        IntegrationIntake(workspace, shared.keys, examiner),
+        CallbackIntake(workspace, remote.tokens, shared.causes, clock=clock, ids=ids),
+        ground.ledger,
+        shared.facts,
+        shared.matching,
+        signals=ground.signals,
+        clock=clock,
+    )
+
+
+def _bus(ground: Ground, shared: _Shared) -> Bus:
+    return Bus(
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        matching=shared.matching,
+        signals=ground.signals,
+        clock=ground.clock,
+    )
+
+
+def _own_events(ground: Ground, shared: _Shared) -> RuntimeEvents:
+    return RuntimeEvents(
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        matching=shared.matching,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
+
+
+def _event_bus(ground: Ground, shared: _Shared) -> EventBus:
+    return EventBus(
+        ground.workspace,
+        ground.ledger,
+        shared.facts,
+        shared.matching,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
+
+
+def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
+    return EventTests(
+        ground.workspace,
+        shared.facts,
+        shared.starting,
+        shared.redactor,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
 
 
 def _give_a_voice(house: House) -> None:
@@ -243,17 +224,15 @@ def _give_a_voice(house: House) -> None:
     house.executor.services.pool.heard = heard
 
 
-def _executor(
-    ground: Ground, egress: Egress, view: LedgerRuntimeView, redactor: Redactor, causes: Causes
-) -> AgentExecutor:
+def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> AgentExecutor:
     return AgentExecutor(
         ledger=ground.ledger,
-        egress=egress,
+        egress=shared.egress,
         runtime_view=view,
         clock=ground.clock,
         ids=ground.ids,
-        redactor=redactor,
-        causes=causes,
+        redactor=shared.redactor,
+        causes=shared.causes,
     )
 
 
@@ -313,6 +292,13 @@ def _scheduler(ground: Ground) -> Scheduler:
     return scheduler
 
 
+def _watchers(ground: Ground, executor: AgentExecutor) -> McpTriggers:
+    services = executor.services
+    return McpTriggers(
+        services.pool, ground.workspace, clock=ground.clock, redactor=services.redactor
+    )
+
+
 def _remote(ground: Ground, watchers: McpTriggers, address: Address) -> RemoteTriggers:
     return RemoteTriggers(
         catalogue=ground.workspace,
@@ -326,16 +312,17 @@ def _remote(ground: Ground, watchers: McpTriggers, address: Address) -> RemoteTr
     )
 
 
-def _sender(ground: Ground, egress: Egress, redactor: Redactor, causes: Causes) -> Sender:
+def _sender(ground: Ground, shared: _Shared) -> Sender:
+    causes = shared.causes
     sender = Sender(
         outbox=ground.ledger,
         catalogue=ground.workspace,
-        egress=egress,
+        egress=shared.egress,
         callbacks=ground.callbacks,
         signals=ground.signals,
         clock=ground.clock,
         ids=ground.ids,
-        mask=redactor.mask,
+        mask=shared.redactor.mask,
     )
 
     async def marks(url: str, message: OutboxMessage) -> Mapping[str, str]:

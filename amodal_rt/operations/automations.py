@@ -14,6 +14,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document, Standing
 from amodal_rt.operations.starting import Starting, require_sound
 from amodal_rt.operations.upcoming import Upcoming
+from amodal_rt.operations.watched import Watched, noted, noted_in_full
 from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
 from amodal_rt.triggers.holds import creator_rule
 
@@ -47,16 +48,22 @@ class Automations:
         self._clock = clock
         self._upcoming = Upcoming(clock)
         self._own: OwnEvents | None = None
+        self._watched: Watched = _nothing
 
     def speak_with(self, own: OwnEvents) -> None:
         """From now on, say on the bus what is paused and resumed."""
         self._own = own
 
+    def watch_with(self, watched: Watched) -> None:
+        """From now on, show the triggers that MCP servers watch."""
+        self._watched = watched
+
     async def list_all(self, caller: Caller) -> list[Document]:
         """All automations, by name."""
         rows: list[Document] = []
         for standing in await self.standings():
-            rows.append(shapes.automation(standing))
+            watched = self._watched(standing.state.name)
+            rows.append(noted(shapes.automation(standing), watched))
             await self._breathe(len(rows))
         return rows
 
@@ -64,7 +71,8 @@ class Automations:
         """One automation, whole. Raises NotFoundError with the nearest name."""
         state = self._starting.state(name)
         standing = await self._standing(state)
-        return shapes.automation_in_full(standing, local_only=self._address.local_only)
+        document = shapes.automation_in_full(standing, local_only=self._address.local_only)
+        return noted_in_full(document, self._watched(name), file=state.file)
 
     async def pause(self, caller: Caller, name: str, *, reason: str | None = None) -> Document:
         """Nothing of it starts until resumed; its pending runs are cancelled."""
@@ -212,3 +220,8 @@ class Automations:
             else None,
             webhook_url=self._address.webhook(state.name) if has_webhook else None,
         )
+
+
+def _nothing(name: str) -> tuple[()]:
+    """Where no server is asked to watch."""
+    return ()

@@ -21,9 +21,7 @@ def check(root: Path, *, env: bool) -> list[Problem]:
     """
     snapshot = _read(root).snapshot
     problems = [
-        replace(each, severity="error" if env else "warning")
-        if each.code in _ENVIRONMENT
-        else each
+        replace(each, severity="error" if env else "warning") if each.code in _ENVIRONMENT else each
         for each in snapshot.problems
     ]
     for state in snapshot.automations.values():

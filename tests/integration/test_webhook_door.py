@@ -35,9 +35,11 @@ async def _accept(request: RawRequest) -> Answer:
 @asynccontextmanager
 async def _listening(crowd: Crowd | None = None) -> AsyncIterator[Connect]:
     app = web.Application()
-    app.add_routes(webhook_routes(
+    app.add_routes(
+        webhook_routes(
             _accept, lambda: True, integrations=_accept, clock=SystemClock(), deadlines=SHORT
-        ))
+        )
+    )
     listener = Listener(app, deadlines=SHORT, crowd=crowd)
     host, port = await listener.open("127.0.0.1", 0)
     writers: list[asyncio.StreamWriter] = []

@@ -1,0 +1,127 @@
+"""Every room of a running daemon, and what is opened on them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from amodal_rt.daemon.ground import Ground
+from amodal_rt.daemon.holding import Holding
+from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.turned import TurnedBack
+from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
+from amodal_rt.delivery.sender import Sender
+from amodal_rt.delivery.watching import Watch
+from amodal_rt.engine.runner import Engine
+from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.guardrails.causes import Causes
+from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.intake.endpoints import Endpoints
+from amodal_rt.operations.address import Address
+from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.catalogue import EventTypes
+from amodal_rt.operations.connections import Connections, Stores
+from amodal_rt.operations.deliveries import Deliveries
+from amodal_rt.operations.event_tests import EventTests
+from amodal_rt.operations.events import Events
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.identities import Members
+from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.tokens import Tokens
+from amodal_rt.operations.why import Why
+from amodal_rt.servers.control import Verbs
+from amodal_rt.servers.events import EventsDoor
+from amodal_rt.servers.tokens import TokenCheck
+from amodal_rt.triggers.bus import Bus
+from amodal_rt.triggers.cron import Scheduler
+from amodal_rt.triggers.own_events import RuntimeEvents
+from amodal_rt.triggers.remote import RemoteTriggers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Every room, wired together, none of them running."""
+
+    ground: Ground
+    redactor: Redactor
+    egress: Egress
+    endpoints: Endpoints
+    facts: KnownFacts
+    address: Address
+    executor: AgentExecutor
+    engine: Engine
+    holding: Holding
+    membership: Membership
+    turned_back: TurnedBack
+    scheduler: Scheduler
+    remote: RemoteTriggers
+    sender: Sender
+    watch: Watch
+    automations: Automations
+    runs: Runs
+    events: Events
+    deliveries: Deliveries
+    connections: Connections
+    stores: Stores
+    integrations: Integrations
+    nodes: Nodes
+    causes: Causes
+    why: Why
+    bus: Bus
+    own_events: RuntimeEvents
+    event_bus: EventBus
+    event_tests: EventTests
+    tokens: Tokens
+    event_types: EventTypes
+    members: Members
+
+    def heartbeat(self) -> Heartbeat:
+        """What tells the outside that all of this is well."""
+        ground = self.ground
+        wellness = Wellness(
+            ledger=ground.ledger,
+            watch=self.watch,
+            loops=(
+                ("scheduler", self.scheduler, 30),
+                ("engine", self.engine, 60),
+                ("sender", self.sender, 120),
+                ("bus", self.bus, 60),
+            ),
+            clock=ground.clock,
+        )
+        return Heartbeat(
+            wellness=wellness,
+            catalogue=ground.workspace,
+            egress=self.egress,
+            signals=ground.signals,
+            clock=ground.clock,
+        )
+
+    def events_door(self) -> EventsDoor:
+        """What takes events of programs over TCP."""
+        check = TokenCheck(self.tokens, self.address)
+        return EventsDoor(self.event_bus, check, self.causes, clock=self.ground.clock)
+
+    def verbs(self, status: Callable[[], Mapping[str, object]]) -> Verbs:
+        """What the control socket offers."""
+        return Verbs(
+            automations=self.automations,
+            runs=self.runs,
+            events=self.events,
+            deliveries=self.deliveries,
+            connections=self.connections,
+            stores=self.stores,
+            integrations=self.integrations,
+            nodes=self.nodes,
+            causes=self.causes,
+            why=self.why,
+            bus=self.event_bus,
+            event_tests=self.event_tests,
+            tokens=self.tokens,
+            event_types=self.event_types,
+            members=self.members,
+            status=status,
+            clock=self.ground.clock,
+        )

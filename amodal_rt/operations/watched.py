@@ -1,0 +1,69 @@
+"""What documents say of triggers that MCP servers watch."""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from amodal_rt.clock import iso
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.remote_trigger import RemoteState
+from amodal_rt.operations.shapes import Document
+from amodal_rt.triggers.remote_standing import RemoteStanding
+
+Watched = Callable[[str], Sequence[RemoteStanding]]
+"""The triggers of one automation that servers watch, as this node knows them."""
+
+NOT_WATCHED = "trigger_not_registered"
+"""The code of a problem: a server does not watch, or nobody knows whether it does."""
+
+
+def noted(row: Document, standings: Sequence[RemoteStanding]) -> Document:
+    """The row of an automation, with what keeps servers from watching as its reason."""
+    wrong = [each for each in standings if each.error is not None]
+    if not wrong or row["reason"] or row["status"] != Lifecycle.ACTIVE:
+        return row
+    return {**row, "reason": f"{_event(wrong[0])} is not watched for: {wrong[0].error}"}
+
+
+def noted_in_full(
+    document: Document, standings: Sequence[RemoteStanding], *, file: str
+) -> Document:
+    """The whole document, with each such trigger, and what is wrong among its problems."""
+    problems = list(cast("list[object]", document["problems"]))
+    problems += [_problem(each, file).document() for each in standings if each.error is not None]
+    return {
+        **noted(document, standings),
+        "problems": problems,
+        "remote_triggers": [_shown(each) for each in standings],
+    }
+
+
+def _shown(found: RemoteStanding) -> Document:
+    registration = found.registration
+    return {
+        "event": _event(found),
+        "connection": registration.connection.name,
+        "type": registration.type,
+        "params": dict(registration.params),
+        "state": found.state.value if found.state else "waiting",
+        "error": found.error,
+        "configured_at": iso(found.configured_at),
+        "retry_at": iso(found.retry_at),
+    }
+
+
+def _problem(found: RemoteStanding, file: str) -> Problem:
+    hint = "it is tried again by itself" if found.retry_at else None
+    if found.state is RemoteState.AMBIGUOUS:
+        hint = "what it reports is taken meanwhile, and it is asked again by itself"
+    return Problem(
+        file=file,
+        code=NOT_WATCHED,
+        message=f"{_event(found)} is not watched for: {found.error}",
+        severity="warning",
+        hint=hint,
+    )
+
+
+def _event(found: RemoteStanding) -> str:
+    return f"{found.registration.connection.name}.{found.registration.type}"
