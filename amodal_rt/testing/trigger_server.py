@@ -12,7 +12,7 @@ which takes one JSON document a connection and answers with one (`ask` does both
   fit: `[{watcher, status, body}]`
 - `{"watchers": true}`, `{"pid": true}`, `{"calls": true}`: what it knows
 - `{"behave": WORD}`: `refuse`, `fail`, `hang` (watch, and never answer), `deaf` (never answer),
-  `early` (call back before it answers) or `answer`
+  `crash` (end without an answer), `early` (call back before it answers) or `answer`
 """
 
 import asyncio
@@ -77,6 +77,12 @@ def list_triggers() -> dict[str, object]:
     return {"triggers": TYPES}
 
 
+@server.tool()
+def shown_header(context: Context[Any, Any]) -> str:
+    """What the caller shows in `x-mesh-token`, or nothing."""
+    return str((context.headers or {}).get("x-mesh-token", ""))
+
+
 @server.tool(name="TRIGGER_CONFIGURE")
 async def configure(
     type: str,
@@ -92,6 +98,8 @@ async def configure(
     behaviour = state.behaviour
     if behaviour == "fail":
         raise ValueError("cannot watch")
+    if behaviour == "crash":
+        os._exit(3)
     if behaviour == "deaf":
         await asyncio.Event().wait()
     known = {each["type"] for each in TYPES}

@@ -79,6 +79,7 @@ class RemoteTriggers:
         self._clock = clock
         self._ids = ids
         self._wanted: Mapping[Place, Registration] = {}
+        self._places: dict[str, list[Place]] = {}
         self._told: dict[Place, Told] = {}
         self._failures: dict[Place, Failure] = {}
         self._known: dict[str, Connection] = {}
@@ -105,6 +106,9 @@ class RemoteTriggers:
         self._rows = await self._tokens.read()
         snapshot = self._catalogue.snapshot()
         self._wanted = registrations(snapshot, await self._ledger.automation_facts())
+        self._places = {}
+        for place in sorted(self._wanted):
+            self._places.setdefault(place[0], []).append(place)
         if not (self._wanted or self._rows or self._told) or not await self._rules():
             return
         for each in snapshot.connections.values():
@@ -123,11 +127,8 @@ class RemoteTriggers:
 
     def standings(self, automation: str | None = None) -> list[RemoteStanding]:
         """The triggers that the files ask for, by automation and key, as this node knows them."""
-        return [
-            self._standing(place, registration)
-            for place, registration in sorted(self._wanted.items(), key=lambda each: each[0])
-            if automation is None or registration.automation == automation
-        ]
+        places = sorted(self._wanted) if automation is None else self._places.get(automation, ())
+        return [self._standing(place, self._wanted[place]) for place in places]
 
     async def _rules(self) -> bool:
         """Whether this node registers. One that does not any more knows nothing from then on:

@@ -29,6 +29,8 @@ PING_SECONDS = 10.0
 
 _PAGES = 20
 _KEY = "amodal-rt/idempotencyKey"
+_CLOSED = (mcp_types.CONNECTION_CLOSED, "Connection closed")
+"""What the library says itself; servers have errors of their own under that number."""
 
 
 class LiveServer:
@@ -87,6 +89,9 @@ class LiveServer:
                 raise UnavailableError(f"the MCP server of {self._opening.name} ended")
             result = call.result()
         except MCPError as error:
+            if (error.error.code, error.error.message) == _CLOSED:
+                # Not an answer: what became of the call is unknown.
+                raise UnavailableError(f"the MCP server of {self._opening.name} ended") from None
             return McpAnswer(text=error.error.message, ok=False)
         except (OSError, RuntimeError) as error:
             raise UnavailableError(

@@ -88,7 +88,7 @@ class McpTriggers:
             raise ConflictError(
                 self._said(connection, f"{CONFIGURE} for {type}", answer, secret),
                 code="trigger_refused",
-                hint=f"ops connections triggers {connection.name} lists what it watches for",
+                hint=f"ops events types --source {connection.name} lists what it watches for",
             )
 
     def life(self, connection: Connection) -> str | None:
