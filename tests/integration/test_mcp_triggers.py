@@ -189,6 +189,11 @@ async def test_a_type_that_the_server_does_not_know_is_shown_as_refused(child: S
         # The server repeats what it was told, which is a secret.
         assert call["token"] not in standing.error
         assert await daemon.house.ground.ledger.remote_triggers() == []
+        shown = await daemon.house.automations.show(ADA, "sort")
+        [row] = await daemon.house.automations.list_all(ADA)
+        assert row["reason"] == f"notes.item.burnt is not watched for: {standing.error}"
+        [trigger] = shown["remote_triggers"]  # pyright: ignore[reportGeneralTypeIssues]
+        assert trigger["state"] == "failed"
         assert (await daemon.call(call["token"], {"type": "item.burnt"}))[0] == 401
 
 
