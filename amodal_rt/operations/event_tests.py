@@ -33,6 +33,10 @@ _ENVELOPE = frozenset(
 )  # fmt: skip
 """The keys of CloudEvents, with those of ours. What has others is data itself: a payload may
 well hold a `type` and `data` of its own."""
+_ON_RECORD = frozenset({"event_id", "type", "received_at", "data"})
+"""Keys that `ops events show` prints of every event that came."""
+_CATALOGUED = frozenset({"type", "origin", "sample"})
+"""Keys that `ops events types` prints of every type."""
 
 
 class EventTests:
@@ -56,9 +60,10 @@ class EventTests:
         self._ids = ids
 
     async def test(self, caller: Caller, name: str, asked: Mapping[str, object]) -> Document:
-        """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, or an envelope of
-        CloudEvents. Without it, the sample of the type. `asked["type"]` says which type it is;
-        without any, it is of whatever type the automation waits for.
+        """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, an envelope of
+        CloudEvents, or what `ops events show` or `ops events types` prints. Without it, the
+        sample of the type. `asked["type"]` says which type it is; without any, it is of whatever
+        type the automation waits for.
 
         Raises NotFoundError, and InvalidError: no version can be read, `bad_event`, `no_sample`.
         """
@@ -162,6 +167,10 @@ def _envelope(given: object) -> Mapping[str, object]:
     if not isinstance(given, dict):
         return {}
     fields = cast("dict[str, object]", given)
+    if fields.keys() >= _ON_RECORD:
+        return {**fields, "id": fields["event_id"]}
+    if fields.keys() >= _CATALOGUED:
+        return {"type": fields["type"], "data": fields["sample"]}
     whole = "specversion" in fields or {"type", "data"} <= fields.keys() <= _ENVELOPE
     return fields if whole else {}
 

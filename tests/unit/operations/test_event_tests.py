@@ -129,6 +129,33 @@ async def test_an_envelope_says_its_type_and_whose_it_is(asking: Asking) -> None
     assert (await asking.ask({"event": other, "type": OPENED}, trigger=OPENED))["matches"] is True
 
 
+async def test_an_event_as_it_was_shown_is_that_event(asking: Asking) -> None:
+    shown = {
+        "event_id": "evt_0000000000000000", "type": OPENED, "source": "/integrations/github",
+        "received_at": "2026-01-05T09:00:00.000Z", "delivery_id": "1", "missed": 3, "runs": [],
+        "subject": "acme/shop#7", "actor": "github:ada-l", "time": "2026-01-05T09:00:00.000Z",
+        "depth": 0, "automation": None, "headers": {}, "data": ISSUE,
+    }  # fmt: skip
+    keys: dict[str, Any] = {"trigger": OPENED, "actors": "ada", "filter": {"issue.draft": False}}
+
+    found = await asking.ask({"event": shown}, conversationKey="{{ event.subject }}", **keys)
+
+    assert (found["matches"], found["type"], found["requester"]) == (True, OPENED, "ada")
+    assert found["conversation_key"] == "acme/shop#7"
+    assert (await asking.ask({"event": shown}, trigger="github.push"))["matches"] is False
+
+
+async def test_a_type_as_the_catalogue_shows_it_is_its_sample(asking: Asking) -> None:
+    shown = {
+        "type": OPENED, "origin": "provider", "source": "github", "description": "x",
+        "schema": {}, "sample": ISSUE,
+    }  # fmt: skip
+
+    found = await asking.ask({"event": shown}, trigger=OPENED, filter={"issue.draft": False})
+
+    assert (found["matches"], found["type"]) == (True, OPENED)
+
+
 async def test_a_payload_with_a_type_and_data_of_its_own_is_data(asking: Asking) -> None:
     charge = {"id": "evt_1", "object": "event", "type": "charge.failed", "data": {"object": {}}}
 
