@@ -76,3 +76,18 @@ def zones() -> frozenset[str]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def is_one_slip(one: str, other: str) -> bool:
+    """Whether all the difference is one letter more, less or another, or two that are swapped."""
+    if one == other or abs(len(one) - len(other)) > 1:
+        return False
+    start = _equal_start(one, other)
+    end = _equal_start(one[start:][::-1], other[start:][::-1])
+    left, right = one[start : len(one) - end], other[start : len(other) - end]
+    return max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1])
+
+
+def _equal_start(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

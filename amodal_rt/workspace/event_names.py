@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from amodal_rt.definitions.catalogue import BUILT_IN
-from amodal_rt.definitions.words import nearest, shown, suggestion
+from amodal_rt.definitions.words import is_one_slip, nearest, shown, suggestion
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.event_type import EventType
@@ -36,6 +36,13 @@ class Sources:
             return True
         return is_glob(event) and any(fits(event, each) for each in self.names())
 
+    def meant(self, event: str) -> str | None:
+        """The known name that is one slip of the keyboard away from one that nobody knows. The
+        catalogue is no fence, but a misspelt name would wait for ever."""
+        if event in self.event_types or event in BUILT_IN:
+            return None
+        return next((each for each in self.names() if is_one_slip(event, each)), None)
+
     def names(self) -> Iterator[str]:
         """Every name that is known beforehand."""
         yield from self.event_types
@@ -66,6 +73,10 @@ def event_warnings(definition: Definition, sources: Sources) -> Iterable[Problem
             near = nearest(event, sources.names(), cutoff=0.75)
             hint = f'did you mean "{near}"?' if near else "ops events types lists what is known"
             message = f"no source of events here is known to send {shown(event)}"
+            yield _problem(definition, "unknown_event", message, pointers, hint, "warning")
+        elif "." in event and (meant := sources.meant(event)):
+            message = f"the catalogue has no {shown(event)}"
+            hint = f'did you mean "{meant}"?'
             yield _problem(definition, "unknown_event", message, pointers, hint, "warning")
 
 

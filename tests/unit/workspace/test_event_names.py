@@ -93,6 +93,21 @@ def test_what_no_source_is_known_to_send_is_a_warning_with_the_nearest(
 
 
 @pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("gitlab.merge_request.opn", '"gitlab.merge_request.open"'),
+        ("gitlab.tag_psuh", '"gitlab.tag_push"'),
+        ("gitlab.pipline", '"gitlab.pipeline"'),
+    ],
+)
+def test_a_slip_in_what_a_provider_sends_is_a_warning(name: str, near: str) -> None:
+    ((severity, code, line, hint),) = judged(trigger=name)
+
+    assert (severity, code, line) == ("warning", "unknown_event", 5)
+    assert near in hint
+
+
+@pytest.mark.parametrize(
     ("word", "near"),
     [
         ("webhok", '"webhook"'),
