@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+
+AHEAD = timedelta(minutes=5)
+"""How far a source's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +56,15 @@ class Rejection:
     automation: str | None
     reason: str
     at: datetime
+
+
+def order_at(instant: datetime) -> str:
+    """The instant as all texts spell it by which events are ordered: one spelling, whatever the
+    source's own, or times of two kinds would sort by their digits."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def order_of(said: datetime | None, *, now: datetime) -> str | None:
+    """Where an event of that time stands among those of its source, or None when that is not
+    known. A time that is yet to come does not count: whatever came next would be stale."""
+    return order_at(said) if said and said <= now + AHEAD else None

@@ -6,11 +6,11 @@ signature over the raw bytes; only then is anything parsed.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from amodal_rt.clock import Clock
-from amodal_rt.domain.event import Event, Rejection
+from amodal_rt.domain.event import AHEAD, Event, Rejection, order_of
 from amodal_rt.domain.presets import recipes_for
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.signing import key_of
@@ -33,8 +33,6 @@ from amodal_rt.intake.signatures.request import Request
 from amodal_rt.intake.signatures.verifier import find_signer
 from amodal_rt.settings import Environment
 
-_AHEAD = timedelta(minutes=5)
-"""How far a source's clock may be ahead of ours."""
 _LONGEST_HOST = 255
 
 
@@ -157,11 +155,11 @@ class Examiner:
             depth=cause.depth + 1 if cause else 0,
             cause=cause.run_id if cause else None,
             data=data,
-            time=name.at if name.at and name.at <= now + _AHEAD else now,
+            time=name.at if name.at and name.at <= now + AHEAD else now,
             received_at=now,
             address=place.address,
             delivery_id=dedup.delivery_id(place.auth, headers),
-            order=name.order,
+            order=order_of(name.at, now=now),
             headers=headers.kept(also_secret=_proofs(place.auth)),
         )
 

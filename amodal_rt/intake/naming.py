@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
@@ -14,7 +14,8 @@ from amodal_rt.intake.providers import PROVIDERS, Part, Provider, first_text, ty
 RECEIVED = "webhook.received"
 """The type of an own webhook whose sender no preset names."""
 _ANYBODY = Provider(name="webhook")
-_STAMP = re.compile(r"([0-9]{10})([0-9]{3})?(?:\.[0-9]{1,9})?")
+_STAMP = re.compile(r"([0-9]{10})(?:([0-9]{3})|\.([0-9]{1,9}))?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN_NAMES = frozenset(
     {SignatureScheme.STANDARD_WEBHOOKS, SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
 )
@@ -24,14 +25,13 @@ _OWN_NAMES = frozenset(
 class EventName:
     """The attributes that say what happened, where, to what, by whom and when.
 
-    `order` and `at` are as the source says; `account` is whose event it is there.
+    `at` is when, as the source says; `account` is whose event it is there.
     """
 
     type: str
     source: str
     subject: str | None = None
     actor: str | None = None
-    order: str | None = None
     at: datetime | None = None
     account: str | None = None
 
@@ -77,29 +77,30 @@ def _named(auth: WebhookAuth, first: str, source: str, headers: Headers, data: o
         body = (asked.body,) if asked.body else ()
         parts = (Part(header=asked.header, paths=body, split="."),)
     actor = first_text(data, row.actors)
-    order = first_text(data, row.orders)
+    times = (_instant(first_text(data, (path,))) for path in row.orders)
     return EventName(
         type=type_of(parts, first, headers, data),
         source=source,
         subject=first_text(data, row.subjects),
         actor=f"{first}:{actor}" if actor else None,
-        order=order,
-        at=_instant(order),
+        at=max((each for each in times if each), default=None),
         account=first_text(data, row.accounts),
     )
 
 
 def _instant(text: str | None) -> datetime | None:
-    """The instant that an order spells: Unix seconds or milliseconds, or an ISO time."""
+    """The instant that a text spells: Unix seconds or milliseconds, or an ISO time."""
     if text is None:
         return None
     match = _STAMP.fullmatch(text)
     try:
         if match:
-            return datetime.fromtimestamp(int(match[1]), UTC)
-        found = datetime.fromisoformat(text)
+            fraction = (match[2] or match[3] or "").ljust(6, "0")[:6]
+            return _EPOCH + timedelta(seconds=int(match[1]), microseconds=int(fraction))
+        # GitLab writes `2026-03-01 12:00:00 UTC`.
+        found = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
         return found.astimezone(UTC) if found.tzinfo else None
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError):
         return None
 
 

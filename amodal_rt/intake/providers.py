@@ -36,8 +36,9 @@ class Provider:
     """How one provider names things, and how patient it is.
 
     `parts` make the type behind `name`; where none of them says anything it is `<name>.event`.
-    Of `subjects`, `actors`, `orders`, `accounts` and `keys` the first path that leads to a text
-    counts. `orders` say when it happened at the source, for events of one conversation.
+    Of `subjects`, `actors`, `accounts` and `keys` the first path that leads to a text counts.
+    `orders` lead to times; the latest says when it happened at the source, for events of one
+    conversation: what is deleted still has the time of its last edit.
     `accounts` are whose events these are: the workspace, organisation or shop.
 
     `keys` are what of the signed body tells one event from another. Where none is there, it is
@@ -77,9 +78,10 @@ PROVIDERS: Mapping[Scheme, Provider] = {
         parts=(Part(header="x-github-event"), Part(paths=_paths("action"))),
         subjects=_paths("repository.full_name", "organization.login"),
         actors=_paths("sender.login"),
+        # Of a push nothing says when it was: its commits may be older than those before it.
         orders=_paths(
             "comment.updated_at", "review.submitted_at", "issue.updated_at",
-            "pull_request.updated_at", "head_commit.timestamp",
+            "pull_request.updated_at",
         ),
         accounts=_paths(
             "organization.login", "repository.owner.login", "installation.account.login",

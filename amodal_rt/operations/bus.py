@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
-from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.event import DedupKey, Event, Rejection, order_of
 from amodal_rt.domain.run import Start
 from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.guardrails.namespaces import speaker_from, speaker_of
@@ -202,7 +201,7 @@ class EventBus:
             depth=cause.depth + 1 if cause else 0,
             cause=cause.run_id if cause else None,
             delivery_id=sent.id,
-            order=_order(sent),
+            order=order_of(sent.time, now=now),
             headers={**(sender.headers or {}), **sent.kept},
         )
         return await self._accept(event, sent.dedup)
@@ -249,11 +248,6 @@ class EventBus:
 
 def _given(body: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in body.items() if value is not None}
-
-
-def _order(sent: CloudEvent) -> str | None:
-    # Always with milliseconds: "09:00:00Z" would sort after "09:00:00.500Z".
-    return sent.time.astimezone(UTC).isoformat(timespec="milliseconds") if sent.time else None
 
 
 def _receipt(receipt: Receipt) -> Document:

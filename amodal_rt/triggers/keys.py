@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 
 from amodal_rt.definitions.liquid import render_key, scope_of
 from amodal_rt.domain.automation import Automation
-from amodal_rt.domain.event import Event
+from amodal_rt.domain.event import Event, order_at
 from amodal_rt.domain.run import Coalesce
 from amodal_rt.errors import InvalidError
 
@@ -46,9 +45,10 @@ def keys_for(automation: Automation, event: Event) -> Keys:
 
 def order_key(event: Event) -> str:
     """Where the event stands in its conversation: as its source orders it, else as it came."""
-    # Always with milliseconds: "09:00:00Z" would sort after "09:00:00.500Z".
-    first = event.order or event.received_at.astimezone(UTC).isoformat(timespec="milliseconds")
-    return f"{first}#{event.delivery_id or event.id}"
+    received = order_at(event.received_at)
+    # Sources count in seconds, and name their deliveries at random: of one second, what comes
+    # second would be stale half of the time.
+    return f"{event.order or received}#{received}#{event.delivery_id or event.id}"
 
 
 def _printed(

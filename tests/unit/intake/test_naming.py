@@ -1,6 +1,6 @@
 """What a verified request is called at each door."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -73,23 +73,29 @@ def test_a_custom_scheme_may_name_its_events_by_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "data", "order", "at"),
+    ("scheme", "data", "at"),
     [
-        ("slack", {"event": {"event_ts": "1772366400.000002"}}, "1772366400.000002", True),
-        ("stripe", {"created": 1772366400}, "1772366400", True),
-        ("linear", {"webhookTimestamp": 1772366400123}, "1772366400123", True),
-        ("github", {"issue": {"updated_at": "2026-03-01T12:00:00Z"}}, "2026-03-01T12:00:00Z", True),
-        ("github", {"issue": {"updated_at": "yesterday"}}, "yesterday", False),
-        ("linear", {"webhookTimestamp": 10**18}, str(10**18), False),
+        ("slack", {"event": {"event_ts": "1772366400.000002"}}, "12:00:00.000002"),
+        ("stripe", {"created": 1772366400}, "12:00:00"),
+        ("linear", {"webhookTimestamp": 1772366400123}, "12:00:00.123"),
+        ("github", {"issue": {"updated_at": "2026-03-01T12:00:00Z"}}, "12:00:00"),
+        ("shopify", {"updated_at": "2026-03-01T07:00:00-05:00"}, "12:00:00"),
+        ("gitlab", {"object_attributes": {"updated_at": "2026-03-01 12:00:00 UTC"}}, "12:00:00"),
+        ("github", {"issue": {"updated_at": "yesterday"}}, None),
+        ("linear", {"webhookTimestamp": 10**18}, None),
+        # What is deleted has the time of its last edit.
+        ("github", {"comment": {"updated_at": "2026-03-01T12:00:00Z"},
+                    "issue": {"updated_at": "2026-03-01T13:00:00Z"}}, "13:00:00"),
+        # Commits are as old as they are, whenever they are pushed.
+        ("github", {"head_commit": {"timestamp": "2026-03-01T12:00:00Z"}}, None),
     ],
-)
-def test_the_source_says_in_what_order_and_when(
-    scheme: str, data: object, order: str, *, at: bool
+)  # fmt: skip
+def test_the_source_says_when_it_was_however_it_spells_it(
+    scheme: str, data: object, at: str | None
 ) -> None:
     name = integration_name(auth(scheme), "x", NONE, data)
 
-    assert name.order == order
-    assert name.at == (datetime(2026, 3, 1, 12, tzinfo=UTC) if at else None)
+    assert name.at == (datetime.fromisoformat(f"2026-03-01T{at}+00:00") if at else None)
 
 
 def test_a_body_in_one_field_of_a_form_is_the_data() -> None:

@@ -8,6 +8,7 @@ import pytest
 from event_desk import NOW, OPENED, TEAM, connection, event, integration, only, snapshot, starts
 
 from amodal_rt.clock import SystemClock
+from amodal_rt.domain.event import order_of
 from amodal_rt.ids import SystemIds
 from amodal_rt.ports import AutomationFacts
 from amodal_rt.triggers.matching import Matching
@@ -164,12 +165,16 @@ def test_a_chain_that_is_too_deep_names_what_caused_it(make: Any) -> None:
 def test_an_event_is_in_its_conversation_where_its_source_puts_it(make: Any) -> None:
     files = snapshot(make("a", trigger=OPENED, conversationKey="issue {{ payload.issue.number }}"))
 
-    start = only(files, event(order="0001", delivery_id="d-1"))
+    nine = order_of(NOW, now=NOW)
+    start = only(files, event(order=nine, delivery_id="d-2"))
+    at = "2026-03-02T09:00:00.000000+00:00"
+    later = NOW + timedelta(milliseconds=500)
+    second = only(files, event(order=nine, delivery_id="d-1", received_at=later))
 
-    assert (start.conversation_key, start.order_key) == ("issue 7", "0001#d-1")
-    assert only(files, event()).order_key == "2026-03-02T09:00:00.000+00:00#evt_1"
-    later = replace(event(), received_at=NOW + timedelta(milliseconds=500))
-    assert (only(files, event()).order_key or "") < (only(files, later).order_key or "")
+    assert (start.conversation_key, start.order_key) == ("issue 7", f"{at}#{at}#d-2")
+    assert (start.order_key or "") < (second.order_key or ""), "of one second, as they came"
+    assert only(files, event()).order_key == f"{at}#{at}#evt_1"
+    assert (start.order_key or "") < (only(files, event(received_at=later)).order_key or "")
     assert start.on_limit == "queue"
 
 
