@@ -73,7 +73,8 @@ class RunLedger(Protocol):
         where the slot begins a stretch (`scheduled_until`): who asked did not know what was
         ruled on before. A skipped slot that directly follows a skipped row of the same
         schedule, definition, reason and rule extends that row (`scheduled_until`, `count`)
-        instead of adding one, and the ref names that row.
+        instead of adding one, and the ref names that row; not over a slot of the schedule
+        that another row stands for.
 
         A start with an `idempotency_key` that a run of the automation took within
         `IDEMPOTENT_FOR` (no skipped one) becomes `skipped/duplicate`; the rule names that run.
@@ -232,6 +233,13 @@ class ScheduleLedger(Protocol):
 
     async def set_schedule_states(self, states: Sequence[ScheduleState]) -> None:
         """Insert or replace by (automation, key)."""
+        ...
+
+    async def slots_on_record(
+        self, automations: Collection[str], *, after: datetime, until: datetime
+    ) -> Mapping[str, Sequence[datetime]]:
+        """Slots of these automations in `(after, until]` that stand on record: each one by
+        itself, of a stretch its ends. In order, by automation; one without any is absent."""
         ...
 
     async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:

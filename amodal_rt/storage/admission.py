@@ -52,6 +52,11 @@ _LATEST_SLOT = (
     " FROM runs WHERE automation = ? AND scheduled_for IS NOT NULL"
     " AND COALESCE(schedule_key, '') = ? ORDER BY number DESC LIMIT 1"
 )
+_BETWEEN = (
+    "SELECT 1 FROM occurrences INNER JOIN runs ON runs.id = occurrences.run_id"
+    " WHERE occurrences.automation = ? AND occurrences.scheduled_for > ?"
+    " AND occurrences.scheduled_for < ? AND COALESCE(runs.schedule_key, '') = ? LIMIT 1"
+)
 _EXTEND = "UPDATE runs SET scheduled_until = ?, count = count + ? WHERE id = ?"
 _WAITING = f"SELECT COUNT(*) FROM runs WHERE {tables.PENDING}"  # noqa: S608
 _NEWEST = "SELECT COALESCE(MAX(number), 0) FROM runs"
@@ -321,6 +326,9 @@ class Sitting:
         found = self.raw.execute(_LATEST_SLOT, key).fetchone()
         alike = (_SKIPPED, reason.value, rule, start.definition)
         if found is None or found[1] >= slot or tuple(found[2:]) != alike:
+            return None
+        # Slots that were ruled on while a clock was ahead may lie between.
+        if self.raw.execute(_BETWEEN, (key[0], found[1], slot, key[1])).fetchone():
             return None
         self.raw.execute(_EXTEND, (wish.until, start.count, found[0]))
         self.raw.execute(_GIVE_SLOT, (found[0], start.automation, slot))

@@ -1,6 +1,7 @@
 """Where schedules stand: `ports.ScheduleLedger`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
@@ -10,13 +11,20 @@ from amodal_rt.storage import tables
 from amodal_rt.storage.bulk import Insert
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
-from amodal_rt.storage.rows import instant, millis
+from amodal_rt.storage.rows import dumped, instant, millis
 
 _STATES = Insert(
     tables.schedule_states,
     ("automation", "key", "fingerprint", "counted_from", "last_slot"),
     rule="ON CONFLICT (automation, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
     " counted_from = excluded.counted_from, last_slot = excluded.last_slot",
+)
+
+
+_ON_RECORD = (
+    "SELECT automation, scheduled_for FROM occurrences"
+    " WHERE automation IN (SELECT value FROM json_each(?))"
+    " AND scheduled_for > ? AND scheduled_for <= ? ORDER BY automation, scheduled_for"
 )
 
 
@@ -58,6 +66,19 @@ class ScheduleRows(Part):
 
         if rows:
             await self._database.write(work)
+
+    async def slots_on_record(
+        self, automations: Collection[str], *, after: datetime, until: datetime
+    ) -> Mapping[str, Sequence[datetime]]:
+        asked = (dumped(sorted(automations)), to_millis(after), to_millis(until))
+
+        def work(connection: Connection) -> Mapping[str, Sequence[datetime]]:
+            found: dict[str, list[datetime]] = {}
+            for name, slot in driver(connection).execute(_ON_RECORD, asked).fetchall():
+                found.setdefault(name, []).append(from_millis(slot))
+            return found
+
+        return await self._database.read(work)
 
     async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:
         columns = tables.schedule_states.c

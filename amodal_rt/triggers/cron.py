@@ -335,9 +335,30 @@ class Scheduler:
                 asked.append((armed, wishes))
                 if ready is None:
                     await self._take_turns(number)
+            await self._part_stretches(asked, now)
             if await self._admit(asked):
                 return
             due = await self._refused(asked, now)
+
+    async def _part_stretches(self, asked: list[Asked], now: datetime) -> None:
+        """Have no stretch cover a slot that stands on record."""
+        long = [
+            armed
+            for armed, wishes in asked
+            if any(start.scheduled_until is not None for start in wishes)
+        ]
+        if not long:
+            return
+        taken = await self._ledger.slots_on_record(
+            {armed.definition.automation.name for armed in long},
+            after=min(armed.ruled for armed in long),
+            until=now,
+        )
+        for place, (armed, _) in enumerate(asked):
+            known = taken.get(armed.definition.automation.name)
+            if known:
+                wishes = wishes_of(armed, self._holds, now, self._ids, known)
+                asked[place] = (armed, wishes)
 
     async def _refused(self, asked: list[Asked], now: datetime) -> list[Armed]:
         """Some slots were on record already, by another node or another schedule of the

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
-from amodal_rt.ports import RunLedger, ScheduleState, Versions
+from amodal_rt.ports import RunLedger, ScheduleLedger, ScheduleState, Versions
 from amodal_rt.triggers.holds import Holds
 from amodal_rt.triggers.missed import Due, given_up
 from amodal_rt.triggers.standing import Left
@@ -20,10 +21,14 @@ DELETED = "its file, or this schedule in it, went away while no daemon ran"
 _log = Log("triggers")
 
 
+class SlotLedger(RunLedger, ScheduleLedger, Protocol):
+    """What this needs of the ledger."""
+
+
 class GivenUp:
     """Puts on record as missed what fell due of them, under the version that had them."""
 
-    def __init__(self, ledger: RunLedger, ids: Ids) -> None:
+    def __init__(self, ledger: SlotLedger, ids: Ids) -> None:
         self._ledger = ledger
         self.versions: Versions | None = None
         self._ids = ids
@@ -37,6 +42,9 @@ class GivenUp:
                 continue
             definition, trigger = known
             state = each.state
+            taken = await self._ledger.slots_on_record(
+                [state.automation], after=state.ruled, until=now
+            )
             due = Due(
                 definition=definition,
                 trigger=trigger,
@@ -44,6 +52,7 @@ class GivenUp:
                 now=now,
                 fresh=timedelta(0),
                 hold=holds.on(definition),
+                taken=taken.get(state.automation, ()),
             )
             await self._admit(due, CHANGED if each.replaced else DELETED)
 

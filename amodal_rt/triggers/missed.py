@@ -1,6 +1,6 @@
 """What becomes of slots that are due: started, caught up, or recorded as skipped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,7 +23,8 @@ class Due:
 
     `fresh` is how old a slot may be to count as reached rather than missed; `hold` is
     what holds the automation back, or None. `only` is the one slot there is, where the
-    caller knows: thousands that are due at once need no calendar then.
+    caller knows: thousands that are due at once need no calendar then. `taken` are instants at
+    which a slot of the automation stands on record: no stretch covers one.
     """
 
     definition: Definition
@@ -33,9 +34,12 @@ class Due:
     fresh: timedelta
     hold: Hold | None
     only: datetime | None = None
+    taken: Sequence[datetime] = ()
 
 
-def wishes_of(armed: Armed, holds: Holds, now: datetime, ids: Ids) -> list[Start]:
+def wishes_of(
+    armed: Armed, holds: Holds, now: datetime, ids: Ids, taken: Sequence[datetime] = ()
+) -> list[Start]:
     """What a schedule wants for its slots up to `now` that are not on record."""
     definition, after = armed.definition, armed.ruled
     known = holds.facts.get(definition.automation.name)
@@ -43,12 +47,14 @@ def wishes_of(armed: Armed, holds: Holds, now: datetime, ids: Ids) -> list[Start
     wishes: list[Start] = []
     if resumed is not None and armed.next_at is not None and armed.next_at <= resumed <= now:
         # It was resumed before anybody looked: what fell due until then was skipped.
-        wishes = starts(_due(armed, after, resumed, PAUSED), ids)
+        wishes = starts(_due(armed, after, resumed, PAUSED, taken), ids)
         after = resumed
-    return wishes + starts(_due(armed, after, now, holds.on(definition)), ids)
+    return wishes + starts(_due(armed, after, now, holds.on(definition), taken), ids)
 
 
-def _due(armed: Armed, after: datetime, now: datetime, hold: Hold | None) -> Due:
+def _due(
+    armed: Armed, after: datetime, now: datetime, hold: Hold | None, taken: Sequence[datetime]
+) -> Due:
     alone = armed.following is None or armed.following > now
     return Due(
         definition=armed.definition,
@@ -58,6 +64,7 @@ def _due(armed: Armed, after: datetime, now: datetime, hold: Hold | None) -> Due
         fresh=timedelta(0) if armed.late else FRESH,
         hold=hold,
         only=armed.next_at if alone and after == armed.ruled else None,
+        taken=taken,
     )
 
 
@@ -70,7 +77,7 @@ def starts(due: Due, ids: Ids) -> list[Start]:
     if whole is None:
         return []
     if due.hold is not None:
-        return [_skipped(due, ids, whole, due.hold.reason, due.hold.rule)]
+        return list(_skipped(due, ids, whole, due.hold.reason, due.hold.rule))
     if whole.count == 1 and due.now - whole.last <= due.fresh:
         return [_run(due, ids, whole.last, TriggerKind.CRON, None)]
     return list(_missed(due, ids, whole))
@@ -82,7 +89,7 @@ def _missed(due: Due, ids: Ids, whole: schedule.Stretch) -> Iterator[Start]:
     lost = whole if first_wanted is None else _before(due, whole, first_wanted, len(wanted))
     rule = f"catchUp {due.definition.automation.catch_up.policy} within {_within(due)}"
     if lost is not None:
-        yield _skipped(due, ids, lost, SkippedReason.MISSED, rule)
+        yield from _skipped(due, ids, lost, SkippedReason.MISSED, rule)
     for slot in wanted:
         reached = due.now - slot <= due.fresh
         kind = TriggerKind.CRON if reached else TriggerKind.CATCH_UP
@@ -95,8 +102,8 @@ def given_up(due: Due, ids: Ids, why: str) -> list[Start]:
     if whole is None:
         return []
     if due.hold is not None:
-        return [_skipped(due, ids, whole, due.hold.reason, due.hold.rule)]
-    return [_skipped(due, ids, whole, SkippedReason.MISSED, why)]
+        return list(_skipped(due, ids, whole, due.hold.reason, due.hold.rule))
+    return list(_skipped(due, ids, whole, SkippedReason.MISSED, why))
 
 
 def _wanted(due: Due, whole: schedule.Stretch) -> list[datetime]:
@@ -163,7 +170,31 @@ def _run(due: Due, ids: Ids, slot: datetime, kind: TriggerKind, rule: str | None
     )
 
 
-def _skipped(due: Due, ids: Ids, lost: schedule.Stretch, reason: SkippedReason, rule: str) -> Start:
+def _skipped(
+    due: Due, ids: Ids, lost: schedule.Stretch, reason: SkippedReason, rule: str
+) -> Iterator[Start]:
+    for each in _untaken(due, lost):
+        yield _skip(due, ids, each, reason, rule)
+
+
+def _untaken(due: Due, lost: schedule.Stretch) -> Iterator[schedule.Stretch]:
+    """The parts of a stretch between those of its slots that stand on record: what a clock
+    that was ahead ruled on has its row."""
+    what, instant = due.trigger.schedule, timedelta(microseconds=1)
+    inside = [each for each in due.taken if lost.first <= each <= lost.last]
+    edges = [each for each in inside if schedule.last_slot(what, each - instant, each) == each]
+    if not edges:
+        yield lost
+        return
+    after = lost.first - instant
+    for edge in (*edges, lost.last + instant):
+        part = schedule.stretch(what, after, edge - instant)
+        if part is not None:
+            yield part
+        after = edge
+
+
+def _skip(due: Due, ids: Ids, lost: schedule.Stretch, reason: SkippedReason, rule: str) -> Start:
     limits = due.definition.automation.limits
     return Start(
         run_id=ids.run(),

@@ -266,6 +266,21 @@ async def test_a_stretch_of_skipped_slots_extends_by_its_count(ledger: Ledger) -
     assert (run.scheduled_until, run.count) == (NOW + 3 * HOUR, 120)
 
 
+@pytest.mark.parametrize("key", ["cron:0", "cron:1"], ids=["its own", "another schedule's"])
+async def test_no_row_grows_over_a_slot_of_its_schedule_that_has_one(
+    ledger: Ledger, key: str
+) -> None:
+    """A clock that was ahead ruled on it before."""
+    paused = SkippedReason.PAUSED
+    await ledger.admit([given.slot(NOW + MINUTE, schedule_key=key)])
+    await ledger.admit([given.slot(NOW, skip=paused)])
+
+    await ledger.admit([given.slot(NOW + 2 * MINUTE, skip=paused)])
+
+    counts = [run.count for run in await ledger.list_runs(RunFilter()) if run.reason == paused]
+    assert counts == ([1, 1] if key == "cron:0" else [2])
+
+
 async def test_slots_that_were_added_to_a_row_are_taken(ledger: Ledger) -> None:
     for number in range(3):
         await ledger.admit([given.slot(NOW + number * MINUTE, skip=SkippedReason.PAUSED)])

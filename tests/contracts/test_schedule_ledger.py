@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from ledger_values import HOUR, NOW
+import ledger_values as given
+from ledger_values import HOUR, MINUTE, NOW
 
+from amodal_rt.domain.run import SkippedReason
 from amodal_rt.ports import Ledger, ScheduleState
 
 
@@ -54,3 +56,22 @@ async def test_the_schedules_of_an_automation_are_forgotten_other_than_those_kep
 
     await ledger.remove_schedules("a")
     assert await ledger.schedule_states() == [state("b", "x")]
+
+
+async def test_slots_on_record_are_told_in_order_and_by_automation(ledger: Ledger) -> None:
+    missed, until = SkippedReason.MISSED, NOW + 5 * MINUTE
+    await ledger.admit(
+        [
+            given.slot(NOW + 7 * MINUTE),
+            given.slot(NOW + 2 * MINUTE, skip=missed, scheduled_until=until, count=4),
+            given.slot(NOW, "other"),
+            given.slot(NOW + 9 * MINUTE, "other"),
+            given.slot(NOW + MINUTE, "third"),
+        ]
+    )
+
+    found = await ledger.slots_on_record(
+        ["digest", "other", "nobody"], after=NOW, until=NOW + 7 * MINUTE
+    )
+
+    assert dict(found) == {"digest": [NOW + 2 * MINUTE, until, NOW + 7 * MINUTE]}

@@ -136,13 +136,22 @@ class _Sitting:
         if (latest.status, latest.reason, latest.rule, latest.definition) != alike:
             return None
         end = latest.scheduled_until or latest.scheduled_for
-        if end is None or end >= slot:
+        if end is None or end >= slot or self._stands_between(start, end, slot):
             return None
         grown = replace(latest, scheduled_until=last, count=latest.count + start.count)
         self._store.runs.put(latest.run_id, replace(self._store.runs.row(latest.run_id), run=grown))
         for each in {slot, last}:
             self._store.slots.put((start.automation, each), latest.run_id)
         return _ref(grown)
+
+    def _stands_between(self, start: Start, after: datetime, before: datetime) -> bool:
+        """Whether a slot of the schedule between the two has a row."""
+        for (name, slot), run_id in self._store.slots.items():
+            if name == start.automation and after < slot < before:
+                run = self._store.runs.row(run_id).run
+                if run.schedule_key == start.schedule_key:
+                    return True
+        return False
 
     def _of(self, automation: str) -> Iterator[Run]:
         """The automation's runs, newest first."""

@@ -1,6 +1,6 @@
 """Schedules, small facts, conditions and definitions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,6 +35,16 @@ class ScheduleRows(Part):
 
         if states:
             await self._write("set_schedule_states", work)
+
+    async def slots_on_record(
+        self, automations: Collection[str], *, after: datetime, until: datetime
+    ) -> Mapping[str, Sequence[datetime]]:
+        self._check_reach()
+        found: dict[str, list[datetime]] = {}
+        for name, slot in sorted(key for key, _ in self.store.slots.items()):
+            if name in automations and after < slot <= until:
+                found.setdefault(name, []).append(slot)
+        return found
 
     async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:
         def work() -> None:

@@ -76,3 +76,22 @@ async def test_a_ledger_that_is_away_then_is_asked_again(desk, make):
         await desk.clock.advance(MINUTE)
 
     assert [slot for slot, *_ in await desk.said()] == ["09:01"]
+
+
+async def test_what_was_missed_later_leaves_out_the_slots_that_ran_ahead(desk, make):
+    desk.clock.jump(2 * HOUR)
+    desk.shelf.put(make("job", schedule="*/30 * * * *", catchUp={"policy": "none"}))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        await desk.clock.advance(HOUR)
+        ahead = [slot for slot, *_ in await desk.said()]
+        desk.clock.jump(-3 * HOUR)
+        await desk.clock.advance(MINUTE)
+    desk.clock.jump(4 * HOUR)
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        await desk.clock.advance(MINUTE)
+
+    runs = sorted(await desk.runs(), key=lambda run: run.scheduled_for)
+    covered = [run.scheduled_for + number * HOUR / 2 for run in runs for number in range(run.count)]
+    assert len(ahead) == 2
+    assert len(covered) == len(set(covered)) == 8
+    assert covered[-1] - covered[0] == 7 * HOUR / 2
