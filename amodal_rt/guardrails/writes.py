@@ -62,10 +62,11 @@ Call = RestCall | ToolCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Powers:
-    """What the automation grants. `place` is where its `writeEnabled` stands or would stand."""
+    """What the automation grants. `place` is where its `writeEnabled` stands or would stand;
+    None where nothing that it says would open a write."""
 
     write_enabled: bool
-    place: str
+    place: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +105,15 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
     if isinstance(call, RestCall) and call.stated == "read":
         return _deny(judged, f"{call.label} is a write, and the call says `intent: read`", "intent")
     if not powers.write_enabled:
+        opening = (
+            f' and this automation is read-only: "writeEnabled": true in {powers.place} would '
+            "allow it"
+            if powers.place is not None
+            else ""
+        )
         return _deny(
             judged,
-            f"{call.label} is a write ({judged.why}) and this automation is read-only: "
-            f'"writeEnabled": true in {powers.place} would allow it'
+            f"{call.label} is a write ({judged.why}){opening}"
             + _exception(call, connection, judged),
             "writeEnabled",
         )

@@ -207,6 +207,8 @@ async def test_a_read_that_access_json_calls_a_write_is_refused_whatever_the_aut
 
     assert outcome.status is RunStatus.FAILED
     assert "only reads" in (outcome.error or "")
+    # What the file says already would not allow it.
+    assert "writeEnabled" not in (outcome.error or "")
     assert house.service.requests == []
 
 

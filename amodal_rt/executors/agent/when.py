@@ -137,7 +137,7 @@ def _session(context: RunContext, services: Services, read: GateRead) -> Session
         context=context,
         services=services,
         grants=grants,
-        powers=Powers(write_enabled=False, place=context.definition.place("/when")),
+        powers=Powers(write_enabled=False, place=None),
         connections={read.connection: usable} if usable and not missing else {},
         unavailable=why,
         servers={},
