@@ -49,7 +49,7 @@ class Sources:
         yield from BUILT_IN
 
     def _families(self) -> set[str]:
-        providers = {each.auth.scheme.value for each in self.integrations.values()}
+        providers = {each.family for each in self.integrations.values()}
         servers = {name for name, each in self.connections.items() if each.protocol is Protocol.MCP}
         return providers | servers
 
@@ -78,6 +78,23 @@ def event_warnings(definition: Definition, sources: Sources) -> Iterable[Problem
             message = f"the catalogue has no {shown(event)}"
             hint = f'did you mean "{meant}"?'
             yield _problem(definition, "unknown_event", message, pointers, hint, "warning")
+
+
+def key_warnings(definition: Definition) -> Iterable[Problem]:
+    """Keys over an event, of an automation that no event starts."""
+    automation = definition.automation
+    if automation.events or automation.webhook is not None:
+        return
+    for name, other, given in (
+        ("conversationKey", "conversation_key", automation.conversation_key),
+        ("idempotencyKey", "idempotency_key", automation.idempotency_key),
+        ("coalesce", "coalesce", automation.coalesce),
+    ):
+        if given is not None:
+            message = f"{name} does nothing: it is of runs that an event starts, and none does"
+            hint = 'give it a trigger, as in "trigger": "webhook", or take it away'
+            pointers = (f"/{name}", f"/{other}")
+            yield _problem(definition, "unused_key", message, pointers, hint, "warning")
 
 
 def member_warnings(definition: Definition, identities: Identities) -> Iterable[Problem]:

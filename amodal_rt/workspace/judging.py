@@ -18,6 +18,7 @@ from amodal_rt.settings import Environment
 from amodal_rt.workspace.event_names import (
     Sources,
     event_warnings,
+    key_warnings,
     member_warnings,
     trigger_errors,
 )
@@ -98,6 +99,7 @@ def judge(definition: Definition, world: World) -> Verdict:
             blocked += _unset(definition, unset, world.environment)
     model_errors, keys = _models(definition, agent, world)
     warnings += event_warnings(definition, _sources(world))
+    warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
     return Verdict(
         errors=(*errors, *model_errors),

@@ -108,6 +108,24 @@ def test_a_slip_in_what_a_provider_sends_is_a_warning(name: str, near: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("conversationKey", "{{ payload.id }}"),
+        ("idempotency_key", "{{ payload.id }}"),
+        ("coalesce", {"key": "{{ payload.id }}", "window": "10s"}),
+    ],
+)
+def test_a_key_over_an_event_where_none_starts_anything_is_a_warning(key: str, value: Any) -> None:
+    ((severity, code, line, _),) = judged(schedule="@hourly", **{key: value})
+
+    assert (severity, code, line) == ("warning", "unused_key", 6)
+    assert [each[1] for each in judged(**{key: value})] == ["unused_key"]
+    both = [{"type": "cron", "schedule": "@hourly"}, {"type": "event", "event": "deployed"}]
+    for keys in ({"trigger": "webhook"}, {"trigger": "deployed"}, {"triggers": both}):
+        assert judged(**keys, **{key: value}) == []
+
+
+@pytest.mark.parametrize(
     ("word", "near"),
     [
         ("webhok", '"webhook"'),
