@@ -238,8 +238,9 @@ class ScheduleLedger(Protocol):
     async def slots_on_record(
         self, automations: Collection[str], *, after: datetime, until: datetime
     ) -> Mapping[str, Sequence[datetime]]:
-        """Slots of these automations in `(after, until]` that stand on record: each one by
-        itself, of a stretch its ends. In order, by automation; one without any is absent."""
+        """Slots of these automations in `(after, until]` that stand on record each by itself,
+        in order, by automation. One without any is absent, and so is one with a stretch in that
+        time: by name only its ends are slots, and what follows from it `admit` rules."""
         ...
 
     async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:

@@ -22,9 +22,11 @@ _STATES = Insert(
 
 
 _ON_RECORD = (
-    "SELECT automation, scheduled_for FROM occurrences"
-    " WHERE automation IN (SELECT value FROM json_each(?))"
-    " AND scheduled_for > ? AND scheduled_for <= ? ORDER BY automation, scheduled_for"
+    "SELECT occurrences.automation, occurrences.scheduled_for, runs.scheduled_until"
+    " FROM occurrences INNER JOIN runs ON runs.id = occurrences.run_id"
+    " WHERE occurrences.automation IN (SELECT value FROM json_each(?))"
+    " AND occurrences.scheduled_for > ? AND occurrences.scheduled_for <= ?"
+    " ORDER BY occurrences.automation, occurrences.scheduled_for"
 )
 
 
@@ -74,9 +76,12 @@ class ScheduleRows(Part):
 
         def work(connection: Connection) -> Mapping[str, Sequence[datetime]]:
             found: dict[str, list[datetime]] = {}
-            for name, slot in driver(connection).execute(_ON_RECORD, asked).fetchall():
+            stretched: set[str] = set()
+            for name, slot, last in driver(connection).execute(_ON_RECORD, asked).fetchall():
                 found.setdefault(name, []).append(from_millis(slot))
-            return found
+                if last is not None:
+                    stretched.add(name)
+            return {name: slots for name, slots in found.items() if name not in stretched}
 
         return await self._database.read(work)
 

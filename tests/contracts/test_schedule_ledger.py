@@ -63,7 +63,8 @@ async def test_slots_on_record_are_told_in_order_and_by_automation(ledger: Ledge
     await ledger.admit(
         [
             given.slot(NOW + 7 * MINUTE),
-            given.slot(NOW + 2 * MINUTE, skip=missed, scheduled_until=until, count=4),
+            given.slot(NOW + 2 * MINUTE, skip=missed),
+            given.slot(NOW + 3 * MINUTE, "long", skip=missed, scheduled_until=until, count=3),
             given.slot(NOW, "other"),
             given.slot(NOW + 9 * MINUTE, "other"),
             given.slot(NOW + MINUTE, "third"),
@@ -71,7 +72,7 @@ async def test_slots_on_record_are_told_in_order_and_by_automation(ledger: Ledge
     )
 
     found = await ledger.slots_on_record(
-        ["digest", "other", "nobody"], after=NOW, until=NOW + 7 * MINUTE
+        ["digest", "long", "other", "nobody"], after=NOW, until=NOW + 7 * MINUTE
     )
 
-    assert dict(found) == {"digest": [NOW + 2 * MINUTE, until, NOW + 7 * MINUTE]}
+    assert dict(found) == {"digest": [NOW + 2 * MINUTE, NOW + 7 * MINUTE]}

@@ -41,10 +41,13 @@ class ScheduleRows(Part):
     ) -> Mapping[str, Sequence[datetime]]:
         self._check_reach()
         found: dict[str, list[datetime]] = {}
-        for name, slot in sorted(key for key, _ in self.store.slots.items()):
+        stretched: set[str] = set()
+        for (name, slot), run_id in sorted(self.store.slots.items()):
             if name in automations and after < slot <= until:
                 found.setdefault(name, []).append(slot)
-        return found
+                if self.store.runs.row(run_id).run.scheduled_until is not None:
+                    stretched.add(name)
+        return {name: slots for name, slots in found.items() if name not in stretched}
 
     async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:
         def work() -> None:
