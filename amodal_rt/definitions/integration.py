@@ -24,17 +24,12 @@ from amodal_rt.definitions.shapes import (
 )
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.words import shown
-from amodal_rt.domain.integration import SAYS_ACCOUNT, Integration
+from amodal_rt.domain.integration import SAYS_ACCOUNT, SHARED, Integration
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import PREFIX, SecretRef
-from amodal_rt.domain.trigger import SignatureScheme
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
-_OWN_NAMES = frozenset(
-    {SignatureScheme.STANDARD_WEBHOOKS, SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
-)
-"""Schemes that many senders share: the events of each are called after the integration."""
 
 Result = tuple[Integration | None, tuple[Problem, ...]]
 
@@ -121,7 +116,7 @@ class _Reading:
         if not _NAME.fullmatch(name):
             hint = "rename it: lower-case letters, digits, - and _; 64 characters at most"
             self._complain("bad_name", f"{shown(name)} cannot name an integration", hint=hint)
-        if auth and auth.scheme in _OWN_NAMES and name in OWN_FAMILIES:
+        if auth and auth.scheme in SHARED and name in OWN_FAMILIES:
             message = f"{name}.* are events of {OWN_FAMILIES[name]}, and this is another sender"
             self._complain("reserved_name", message, ("provider",), hint="rename the file")
         if auth and shape.account is not None and auth.scheme not in SAYS_ACCOUNT:
@@ -133,7 +128,7 @@ class _Reading:
         needs = set(proofs.secrets)
         if isinstance(key, SecretRef):
             needs.add(key.name)
-        first = name if auth.scheme in _OWN_NAMES else auth.scheme.value
+        first = name if auth.scheme in SHARED else auth.scheme.value
         return Integration(
             name=name,
             title=shape.title,

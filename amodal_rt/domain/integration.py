@@ -18,6 +18,10 @@ SAYS_ACCOUNT = frozenset(
     }
 )
 """Providers whose signed bodies say of which account they are."""
+SHARED = frozenset(
+    {SignatureScheme.STANDARD_WEBHOOKS, SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
+)
+"""Schemes that many senders share: the events of each are called after the integration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +45,8 @@ class Integration:
     file: str = ""
     title: str | None = None
     description: str | None = None
+
+    @property
+    def family(self) -> str:
+        """The first word of its events' types."""
+        return self.name if self.auth.scheme in SHARED else self.auth.scheme.value

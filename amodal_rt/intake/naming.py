@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from amodal_rt.domain.integration import SHARED
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.bodies import parse_body
 from amodal_rt.intake.headers import Headers
@@ -16,9 +17,6 @@ RECEIVED = "webhook.received"
 _ANYBODY = Provider(name="webhook")
 _STAMP = re.compile(r"([0-9]{10})(?:([0-9]{3})|\.([0-9]{1,9}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OWN_NAMES = frozenset(
-    {SignatureScheme.STANDARD_WEBHOOKS, SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ def webhook_name(auth: WebhookAuth | None, stem: str, headers: Headers, data: ob
     place = f"/webhooks/{stem}"
     if auth is None or auth.scheme is SignatureScheme.HMAC_SHA256:
         return EventName(type=RECEIVED, source=place)
-    if auth.scheme in _OWN_NAMES:
+    if auth.scheme in SHARED:
         return _named(auth, "webhook", place, headers, data)
     row = provider_of(auth)
     return _named(auth, row.name, row.name, headers, data)
@@ -66,7 +64,7 @@ def webhook_name(auth: WebhookAuth | None, stem: str, headers: Headers, data: ob
 def integration_name(auth: WebhookAuth, name: str, headers: Headers, data: object) -> EventName:
     """Of a request to an integration: `<provider>.…` from `/integrations/<name>`. Where the
     scheme is not one provider's own, the integration's name stands for the provider's."""
-    first = name if auth.scheme in _OWN_NAMES else provider_of(auth).name
+    first = name if auth.scheme in SHARED else provider_of(auth).name
     return _named(auth, first, f"/integrations/{name}", headers, data)
 
 
