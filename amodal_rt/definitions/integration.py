@@ -24,7 +24,7 @@ from amodal_rt.definitions.shapes import (
 )
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.words import shown
-from amodal_rt.domain.integration import SAYS_ACCOUNT, SHARED, Integration
+from amodal_rt.domain.integration import SAYS_ACCOUNT, SAYS_ACTOR, SHARED, Integration
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import PREFIX, SecretRef
 
@@ -122,6 +122,11 @@ class _Reading:
         if auth and shape.account is not None and auth.scheme not in SAYS_ACCOUNT:
             message = f"what {auth.scheme} signs does not say of which account it is"
             self._complain("conflict", message, ("account",), hint="take account away")
+        if auth and shape.own_accounts and auth.scheme not in SAYS_ACTOR:
+            # It would break no loop, and whoever wrote it would rely on it.
+            message = f"what {auth.scheme} signs does not say who caused it"
+            hint = "take ownAccounts away; limits.startsPerHour of an automation ends a loop"
+            self._complain("conflict", message, ("ownAccounts",), hint=hint)
         if auth is None or self._problems:
             return None, in_file_order(self._problems)
         key = text_or_secret(shape.endpoint_key) if shape.endpoint_key else None

@@ -22,6 +22,8 @@ SHARED = frozenset(
     {SignatureScheme.STANDARD_WEBHOOKS, SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
 )
 """Schemes that many senders share: the events of each are called after the integration."""
+SAYS_ACTOR = frozenset(SignatureScheme) - SHARED - {SignatureScheme.SHOPIFY}
+"""Providers whose signed bodies say who caused an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,8 +47,6 @@ def test_a_list_of_secrets_and_a_key_in_the_environment_are_all_needed() -> None
 def test_own_accounts_are_named_as_events_name_them() -> None:
     assert good(own_accounts="acme-bot").own_accounts == ("github:acme-bot",)
     assert good(ownAccounts=["github:a", "b[bot]"]).own_accounts == ("github:a", "github:b[bot]")
-    shared = good("resend", provider="standard-webhooks", ownAccounts=["us"])
-    assert shared.own_accounts == ("resend:us",)
 
 
 def test_a_custom_scheme_says_everything_about_its_signatures() -> None:
@@ -104,6 +102,10 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a recipe for a preset": ({"signed": "{body}"}, "conflict", "belongs to the scheme custom"),
     "an account that nobody says": (
         {"provider": "jira", "account": "acme"}, "conflict", "does not say of which account"),
+    "own accounts that nobody says": (
+        {"provider": "shopify", "ownAccounts": ["us"]}, "conflict", "not say who caused it"),
+    "own accounts of many senders": (
+        {**CUSTOM, "ownAccounts": ["us"]}, "conflict", "not say who caused it"),
     "a short key": ({"endpointKey": "planted"}, "bad_endpoint_key", "16 to 128"),
     "a key with a slash": ({"endpointKey": "planted/" * 3}, "bad_endpoint_key", "16 to 128"),
     "no bytes": ({"bytes": 0}, "wrong_value", "at least 1"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from amodal_rt.domain.integration import SAYS_ACCOUNT
+from amodal_rt.domain.integration import SAYS_ACCOUNT, SAYS_ACTOR
 from amodal_rt.domain.signing import CustomScheme, Recipe, Where
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.headers import Headers
@@ -23,6 +23,7 @@ def test_every_preset_has_its_row_and_the_rows_know_accounts_as_files_may_ask_fo
     generic = {SignatureScheme.HMAC_SHA256, SignatureScheme.CUSTOM}
     assert set(PROVIDERS) == set(SignatureScheme) - generic
     assert {scheme for scheme, row in PROVIDERS.items() if row.accounts} == SAYS_ACCOUNT
+    assert {scheme for scheme, row in PROVIDERS.items() if row.actors} == SAYS_ACTOR
     for scheme, row in PROVIDERS.items():
         assert row.name == scheme.value or scheme is SignatureScheme.STANDARD_WEBHOOKS
 
