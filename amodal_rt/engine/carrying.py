@@ -130,23 +130,20 @@ class Carrier:
         self, run: Run, outcome: Outcome, definition: Definition | None, *, wrote: bool
     ) -> None:
         """Commit the outcome with what it owes, or send the run back for another attempt."""
-        now = self._clock.now()
         outcome = self._masked(outcome)
-        again = retry_at(run, outcome, definition, wrote=wrote, now=now)
+        again = retry_at(run, outcome, definition, wrote=wrote, now=self._clock.now())
         definition = definition or await self._version_of(run)
-        notes: list[str] = []
         try:
-            written = await self._finish(run, outcome, definition, notes, again)
+            written = await self._finish(run, outcome, definition, again)
         except Exception as error:  # noqa: BLE001  a run leaves always, whatever its outcome holds
             _log.exception("run.outcome_refused", error, run=run.run_id)
             text = f"the outcome could not be recorded: {type(error).__name__}"
             outcome = failed(FailedReason.ERROR, text)
             again = None
-            written = await self._finish(run, outcome, definition, notes, again)
+            written = await self._finish(run, outcome, definition, again)
         if not written:
             _log.warning("run.fenced", run=run.run_id, term=run.term)
             return
-        await self._note(run, notes, now)
         self._announce(run, outcome, again)
 
     async def _begun_with(self, run: Run, current: Definition) -> Definition | None:
@@ -182,7 +179,6 @@ class Carrier:
         run: Run,
         outcome: Outcome,
         definition: Definition | None,
-        notes: list[str],
         again: datetime | None,
     ) -> bool:
         now = self._clock.now()
@@ -200,7 +196,7 @@ class Carrier:
             except Exception as error:  # noqa: BLE001  the outcome counts, told or not
                 _log.exception("run.plan_failed", error, run=run.run_id)
                 made = Plan(notes=(f"nothing is delivered: {type(error).__name__} in planning",))
-            notes[:] = made.notes
+            made = replace(made, notes=tuple(map(self._mask, made.notes)))
             if say is None:
                 return made
             said["events"] = say(outcome, made.reason or outcome.reason, now)
@@ -296,19 +292,6 @@ class Carrier:
             except UnavailableError as error:
                 _log.error("run.ledger_waits", code=error.code, error=error.message)
                 await self._clock.sleep(_RETRY_SECONDS)
-
-    async def _note(self, run: Run, notes: list[str], now: datetime) -> None:
-        for note in notes:
-            try:
-                await self._ledger.record(
-                    run.run_id,
-                    EntryType.RUN_NOTE,
-                    at=now,
-                    attempt=run.attempt,
-                    data={"note": self._mask(note)},
-                )
-            except UnavailableError:
-                return
 
     def _announce(self, run: Run, outcome: Outcome, again: datetime | None) -> None:
         self._signals.notify(journal_topic(run.run_id))

@@ -23,8 +23,26 @@ async def test_a_planner_that_raises_does_not_keep_the_outcome_from_the_ledger(d
         await desk.clock.settle()
 
     assert (await desk.run(run_id)).status == "completed"
-    *_, note = await desk.ledger.entries(run_id)
-    assert note.data["note"] == "nothing is delivered: ZeroDivisionError in planning"
+    said = [(each.type, each.data.get("note")) for each in await desk.ledger.entries(run_id)]
+    note = "nothing is delivered: ZeroDivisionError in planning"
+    assert said == [("run.started", None), ("run.note", note), ("run.finished", None)]
+
+
+async def test_what_keeps_a_result_from_being_sent_is_told_once_and_without_secrets(desk):
+    async def tell(context) -> Outcome:
+        return Outcome(status=RunStatus.COMPLETED, text="the s3cret")
+
+    desk.executor.work = tell
+    when = {"result": {"neq": "the [secret]"}}
+    definition = desk.put("job", delivery={**ALERTING, "when": when})
+    async with desk.running():
+        run_id = await desk.start(definition)
+        await desk.clock.settle()
+
+    (note,) = [each for each in await desk.ledger.entries(run_id) if each.type == "run.note"]
+    assert "result neq" in note.data["note"]
+    assert "s3cret" not in note.data["note"]
+    assert (await desk.run(run_id)).reason == "quiet"
 
 
 async def test_an_outcome_that_cannot_be_stored_is_a_failed_run_and_frees_its_slot(desk):
