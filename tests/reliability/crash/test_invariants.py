@@ -162,6 +162,20 @@ def test_a_changed_table_is_seen(played: tuple[Story, Tables, Arrived]) -> None:
     assert changed(tables, {**tables, "nodes": []}) == []
 
 
+def test_a_heartbeat_changes_no_fact_that_lasts(played: tuple[Story, Tables, Arrived]) -> None:
+    """A start lives to its first one, or not."""
+    _, tables, _ = played
+    beat = {"key": "written_at", "value": "1"}
+    facts = [row for row in tables["facts"] if row["key"] != "written_at"]
+    other = [{**row, "value": "another"} for row in facts]
+
+    assert facts
+    for before in (facts, [*facts, {**beat, "value": "0"}]):
+        now = {**tables, "facts": before}
+        assert changed(now, {**tables, "facts": [beat, *facts]}) == []
+        assert changed(now, {**tables, "facts": [*other, beat]})
+
+
 def test_a_secret_is_seen(played: tuple[Story, Tables, Arrived], tmp_path: Path) -> None:
     story, _, _ = played
     assert leaked(story.folder, CANARIES) == []
