@@ -21,16 +21,17 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import (
     RUNS_PENDING,
     SNAPSHOT,
-    Catalogue,
     FactLedger,
     RunLedger,
     RunRef,
     ScheduleState,
     Signals,
+    VersionedCatalogue,
     Versions,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
 from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
+from amodal_rt.triggers.covering import Covering
 from amodal_rt.triggers.given_up import GivenUp
 from amodal_rt.triggers.holds import Holds
 from amodal_rt.triggers.missed import wishes_of
@@ -72,7 +73,7 @@ class Scheduler:
     def __init__(
         self,
         *,
-        catalogue: Catalogue,
+        catalogue: VersionedCatalogue,
         ledger: SlotLedger,
         facts: FactLedger,
         signals: Signals,
@@ -97,7 +98,8 @@ class Scheduler:
         self._seen: dict[str, Definition] = {}
         self._standing = Standing(ledger)
         self._recounting = Recounting(ledger, clock)
-        self._given_up = GivenUp(ledger, ids)
+        self._covering = Covering(ledger, catalogue)
+        self._given_up = GivenUp(ledger, ids, self._covering)
         self._aside: dict[Key, tuple[Armed, float]] = {}
         self._asked_others = clock.monotonic()
         self._holds = Holds()
@@ -372,8 +374,9 @@ class Scheduler:
                 continue
             last, seen = last_slot(wishes), state.last_slot or state.counted_from
             if state.fingerprint != armed.fingerprint:
-                # How far another schedule has come says nothing of this one's slots.
-                seen = min(seen, armed.ruled)
+                # How far another schedule has come says nothing of this one's slots; a row of
+                # this one's, from before it was replaced, does.
+                seen = await self._seen_in_rows(armed, wishes)
             if seen >= last:
                 continue
             if all(start.count == 1 for start in wishes) and seen <= armed.ruled:
@@ -385,6 +388,11 @@ class Scheduler:
                 again.append(armed)
         await self._ledger.set_schedule_states(passed)
         return again
+
+    async def _seen_in_rows(self, armed: Armed, wishes: list[Start]) -> datetime:
+        if all(start.count == 1 for start in wishes):
+            return armed.ruled
+        return await self._covering.until(armed.definition, armed.trigger, first_slot(wishes))
 
     async def _admit(self, asked: list[Asked]) -> bool:
         """Put them on record; whether each of them gave a row."""

@@ -11,6 +11,7 @@ from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
 from amodal_rt.ports import RunLedger, ScheduleLedger, ScheduleState, Versions
+from amodal_rt.triggers.covering import Covering
 from amodal_rt.triggers.holds import Holds
 from amodal_rt.triggers.missed import Due, given_up
 from amodal_rt.triggers.standing import Left
@@ -28,10 +29,11 @@ class SlotLedger(RunLedger, ScheduleLedger, Protocol):
 class GivenUp:
     """Puts on record as missed what fell due of them, under the version that had them."""
 
-    def __init__(self, ledger: SlotLedger, ids: Ids) -> None:
+    def __init__(self, ledger: SlotLedger, ids: Ids, covering: Covering) -> None:
         self._ledger = ledger
         self.versions: Versions | None = None
         self._ids = ids
+        self._covering = covering
 
     async def record(self, left: Sequence[Left], holds: Holds, now: datetime) -> None:
         """Their slots up to `now`, as one row each; what is on record already stays."""
@@ -60,10 +62,11 @@ class GivenUp:
         while starts := given_up(due, self._ids, why):
             if await self._ledger.admit(starts):
                 return
-            # Its first slot is another schedule's: the rest must not be lost with it.
+            # Its first slot is another schedule's: the rest must not be lost with it. Or another
+            # node gave it up just now: the rest is in the same row.
             slot = starts[0].scheduled_for
             assert slot is not None, "a schedule's start has a slot"
-            due = replace(due, after=slot)
+            due = replace(due, after=await self._covering.until(due.definition, due.trigger, slot))
 
     async def _known(self, state: ScheduleState) -> tuple[Definition, CronTrigger] | None:
         """The newest version that has the schedule."""

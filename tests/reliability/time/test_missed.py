@@ -76,6 +76,9 @@ class Shelf:
     def environment(self) -> Environment:
         return Environment()
 
+    async def find_version(self, name: str, hash: str) -> Definition | None:
+        return None
+
 
 @cache
 def walked(zone: str) -> Walk:

@@ -78,6 +78,9 @@ class Shelf:
     async def versions(self, name: str) -> list[Definition]:
         return [each for each in self.past if each.automation.name == name]
 
+    async def find_version(self, name: str, hash: str) -> Definition | None:
+        return next((each for each in await self.versions(name) if each.hash == hash), None)
+
     def put(self, *definitions: Definition) -> None:
         self.past = [*reversed(definitions), *self.past]
         states = dict(self.current.automations)

@@ -1,16 +1,19 @@
 """Nodes whose files differ: none destroys or forgets what only another has."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.domain.holding import holdings
 from amodal_rt.ports import Ledger, RunFilter
 from amodal_rt.testing.ledger import MemoryLedger
-from amodal_rt.triggers.cron import TICK_SECONDS
+from amodal_rt.triggers.cron import ASIDE_SECONDS, TICK_SECONDS
 from amodal_rt.triggers.standing import AWAY
 
 MINUTE = timedelta(minutes=1)
@@ -18,6 +21,7 @@ HOUR = timedelta(hours=1)
 LEASE = timedelta(days=365)
 HOURLY = "0 * * * *"
 HALF_HOURLY = "*/30 * * * *"
+HOURLY_AT_HALF = "30 * * * *"
 
 
 @dataclass
@@ -50,6 +54,18 @@ def node(desk: Any) -> Node:
     ledger = MemoryLedger(desk.ledger.store, clock=desk.clock)
     shelf = type(desk.shelf)(signals)
     return Node(replace(desk, ledger=ledger, signals=signals, shelf=shelf))
+
+
+def hold_up(node: Node, what: str) -> asyncio.Event:
+    """Until the event is set, what the node commits under this name is on its way."""
+    passed = asyncio.Event()
+
+    async def wait(name: str) -> None:
+        if name == what:
+            await passed.wait()
+
+    node.ledger.faults.before = wait
+    return passed
 
 
 async def states(ledger: Ledger) -> dict[str, str]:
@@ -176,3 +192,63 @@ async def test_files_that_reach_a_node_after_it_stood_still_count_anew(desk, mak
         await desk.clock.advance(timedelta(minutes=50))
 
     assert await slots(desk) == [("09:45", 1)]
+
+
+@pytest.mark.parametrize(
+    ("by", "others", "expected"),
+    [
+        (HALF_HOURLY, "none", [("09:30", 4)]),
+        (HALF_HOURLY, "last", [("09:30", 3), ("11:00", 1)]),
+        # Its stretch begins at the same slot, and says nothing of those between its own.
+        (HOURLY_AT_HALF, "none", [("09:30", 2), ("10:00", 3)]),
+    ],
+    ids=["the same version", "another version of it", "another schedule"],
+)
+async def test_a_stretch_that_another_node_skipped_before_it_changed_the_schedule_stays_one(
+    desk, make, by, others, expected
+):
+    """The slower node is refused when nothing of its schedule is on record but that row."""
+    slow, quick = node(desk), node(desk)
+    mine = make("job", schedule=HALF_HOURLY, catchUp={"policy": "none"})
+    theirs = make("job", schedule=by, catchUp={"policy": others})
+    quick.shelf.put(theirs)
+    slow.shelf.past = [theirs]
+    slow.shelf.put(mine)
+    async with quick.up():
+        await desk.clock.advance(MINUTE)
+        async with slow.up():
+            await desk.clock.advance(MINUTE)
+            quick.ledger.faults.away = True
+            passed = hold_up(slow, "admit")
+            desk.clock.jump(2 * HOUR)
+            await desk.clock.advance(TICK_SECONDS)
+            quick.ledger.faults.away = False
+            await desk.clock.advance(ASIDE_SECONDS + 2 * TICK_SECONDS)
+            quick.shelf.put(make("job", schedule="50 4 * * *"))
+            await desk.clock.advance(TICK_SECONDS)
+            passed.set()
+            await desk.clock.advance(MINUTE)
+
+    assert await slots(desk) == expected
+
+
+async def test_of_two_nodes_that_give_up_a_schedule_one_puts_its_slots_on_record(desk, make):
+    slow, quick = node(desk), node(desk)
+    was = make("job", schedule=HALF_HOURLY)
+    first = node(desk)
+    first.shelf.put(was)
+    async with first.up():
+        await desk.clock.advance(MINUTE)
+    await desk.clock.advance(2 * HOUR)
+    for each in (slow, quick):
+        each.shelf.put(was)
+        each.shelf.put(make("job", schedule="50 4 * * *"))
+    passed = hold_up(slow, "admit")
+    async with slow.up():
+        await desk.clock.advance(MINUTE)
+        async with quick.up():
+            await desk.clock.advance(MINUTE)
+            passed.set()
+            await desk.clock.advance(MINUTE)
+
+    assert await slots(desk) == [("09:30", 4)]
