@@ -37,15 +37,21 @@ from amodal_rt.domain.delivery import (
     TargetType,
 )
 from amodal_rt.domain.outcome import Outcome
-from amodal_rt.domain.run import Run, RunStatus
+from amodal_rt.domain.run import OPEN, Run, RunStatus
 from amodal_rt.domain.trigger import CronTrigger, Schedule, WebhookTrigger
 from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceLimits, WorkspaceSettings
 from amodal_rt.ports import FACTS, Ledger, RunFilter
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RATE = 7200.0
-OVER_SECONDS = 30.0
-"""Within so much elapsed time a run ends where all is well: its deadline, its tries, a queue."""
+SETTLE_SECONDS = 40.0
+"""Elapsed time in which nodes that are well again take over and catch up."""
+OVER_SECONDS = 150.0
+"""Within so much more elapsed time every run ends that was open then. One that hangs in each of
+its three tries takes 24 seconds for them, and up to 15 before each: an engine that is not told
+looks no more often, and an hour of backoff passes in half a second here. Before all that it may
+wait in a queue."""
+_LOOK_SECONDS = 5.0
 TARGET = Target(type=TargetType.CALLBACK, label="ui", name="ui")
 LeaveLedger = Callable[[Ledger], Awaitable[None]]
 
@@ -108,6 +114,8 @@ class Simulation:
         self.nodes: list[Node | None] = []
         self.well: list[list[float]] = []
         """Stretches of elapsed time in which some node could rule."""
+        self.owed: frozenset[str] = frozenset()
+        """Runs that were open when all had been well for a while."""
         self.turns: list[tuple[float, timedelta]] = [(0.0, timedelta(0))]
         self._open: dict[Node, list[float]] = {}
         self._ids = SeededIds(self.world, Random(scene.seed + 1))
@@ -326,7 +334,7 @@ class Simulation:
         return bool(ended) and self._limit(slot) > min(ended) + TICK_SECONDS + GRACE_SECONDS
 
     async def calm(self) -> None:
-        """Everything is well again, for long enough."""
+        """Everything is well again, until what was open by then has ended."""
         for place, node in enumerate(self.nodes):
             if node is None:
                 await self.raise_node(place)
@@ -335,11 +343,12 @@ class Simulation:
                 node.cut = False
                 node.shelf.put(self.snapshot)
                 self.recovered(node)
-        await asyncio.sleep(40)
-        for _ in range(5):
+        await asyncio.sleep(SETTLE_SECONDS)
+        self.owed = frozenset(run.run_id for run in await self._open_runs())
+        for _ in range(int(OVER_SECONDS / _LOOK_SECONDS)):
             if not await self.stuck():
                 return
-            await asyncio.sleep(20)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def recovered(self, node: Node) -> None:
         """The node may rule again, if it was up."""
@@ -355,14 +364,12 @@ class Simulation:
         return await node.ledger.list_runs(RunFilter(limit=100_000))
 
     async def stuck(self) -> list[Run]:
-        """Open runs that were made so long ago that they should have ended."""
-        node, now = self.living()[0], self.world.now()
-        return [
-            run
-            for status in (RunStatus.PENDING, RunStatus.RUNNING)
-            for run in await node.ledger.list_runs(RunFilter(status=status, limit=100))
-            if now - run.created_at > OVER_SECONDS * RATE * timedelta(seconds=1)
-        ]
+        """Runs that should have ended by now. The same ones at each look: judged by its age, a
+        run that is at its last try grows too old between two looks."""
+        return [run for run in await self._open_runs() if run.run_id in self.owed]
+
+    async def _open_runs(self) -> list[Run]:
+        return [run for run in await self.rows() if run.status in OPEN]
 
 
 class _Wall:
