@@ -199,13 +199,20 @@ class Town:
         return time.monotonic() - since
 
     async def settle(self) -> None:
-        """Wait until every run has ended."""
-        statement = "SELECT COUNT(*) FROM runs WHERE status IN ('pending', 'running')"
+        """Wait until every run has ended, however many there are and however slow the machine:
+        fewer must be open than ever before within each `PATIENCE`."""
+        statement = "SELECT id, status FROM runs WHERE status IN ('pending', 'running')"
+        still = await self.database.rows(statement)
 
-        async def over() -> bool:
-            return (await self.database.rows(statement))[0][0] == 0
+        async def fewer() -> bool:
+            nonlocal still
+            now = await self.database.rows(statement)
+            less = len(now) < len(still)
+            still = now if less else still
+            return less
 
-        await until(over, "every run has ended")
+        while still:
+            await until(fewer, f"every run has ended; open are {still}")
 
     async def _is_behind(self) -> bool:
         try:
