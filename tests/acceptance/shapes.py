@@ -2,7 +2,7 @@
 
 AUTOMATION = {
     "name", "id", "title", "triggers", "schedule", "timezone", "status", "reason", "stale",
-    "signed", "next_run_at", "webhook_url", "last_run",
+    "signed", "next_run_at", "webhook_url", "last_run", "events",
 }  # fmt: skip
 LAST_RUN = {"run_id", "status", "started_at"}
 RUN = {

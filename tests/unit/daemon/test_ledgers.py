@@ -82,7 +82,8 @@ def test_a_missing_driver_is_said_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(tmp_path, '{"database": "env:DATABASE_URL"}')
-    for name in [name for name in sys.modules if name.startswith("amodal_rt.storage.postgres")]:
+    loaded = ("amodal_rt.storage.postgres", "amodal_rt.daemon.telling_postgres")
+    for name in [name for name in sys.modules if name.startswith(loaded)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
 

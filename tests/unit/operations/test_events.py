@@ -33,6 +33,9 @@ class Slow:
         await self.go_on.wait()
         return Receipt(event_id=event.id, duplicate=False, runs=())
 
+    def starts_for(self, *event: object, now: datetime) -> tuple[list[object], int]:
+        return [], 0
+
     def notify(self, topic: str) -> None: ...
 
 
