@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 AHEAD = timedelta(minutes=5)
 """How far a source's clock may be ahead of ours."""
+REPLAY_OF = "ce-replayof"
+"""Which event a replay is of, among the headers of the new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,11 @@ class Event:
     cause: str | None = None
     order: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def replay_of(self) -> str | None:
+        """The event that somebody asked for again, as this one; None where it is the first."""
+        return self.headers.get(REPLAY_OF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
-from amodal_rt.domain.event import DedupKey, Event, Rejection, order_of
+from amodal_rt.domain.event import REPLAY_OF, DedupKey, Event, Rejection, order_of
 from amodal_rt.domain.run import Start
 from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.guardrails.namespaces import speaker_from, speaker_of
@@ -31,8 +31,6 @@ from amodal_rt.triggers.matching import Matching
 
 CLI_SOURCE = "/cli"
 """Where an event comes from that somebody emits without saying."""
-REPLAY_OF = "ce-replayof"
-"""Which event a replay is of, among the headers of the new one."""
 
 _TOGETHER = 50
 _log = Log("events")

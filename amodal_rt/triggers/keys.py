@@ -43,8 +43,14 @@ def keys_for(automation: Automation, event: Event) -> Keys:
     return Keys(conversation=conversation, idempotency=idempotency, coalesce=coalesce)
 
 
-def order_key(event: Event) -> str:
-    """Where the event stands in its conversation: as its source orders it, else as it came."""
+def order_key(event: Event) -> str | None:
+    """Where the event stands in its conversation: as its source orders it, else as it came.
+
+    A replay stands nowhere: it goes when its turn comes, and what happens meanwhile, told of a
+    little later, is not stale for it.
+    """
+    if event.replay_of is not None:
+        return None
     received = order_at(event.received_at)
     # Sources count in seconds, and name their deliveries at random: of one second, what comes
     # second would be stale half of the time.

@@ -75,8 +75,10 @@ async def test_two_events_of_one_second_both_run_however_their_deliveries_are_na
 
 async def test_a_conversation_goes_on_after_one_of_its_events_was_replayed(door: Door) -> None:
     ended: list[str] = []
+    # All of them happen before the first is replayed; two are told of after that.
+    happened = datetime.now(UTC).timestamp() - 1
     for number in range(3):
-        stamp = f"{datetime.now(UTC).timestamp():.6f}"
+        stamp = f"{happened + number / 1000:.6f}"
         event = {"type": "app_mention", "channel": "C1", "ts": stamp, "event_ts": stamp}
         said = {"type": "event_callback", "event_id": f"Ev{number}", "event": event}
         body = json.dumps(said).encode()

@@ -4,6 +4,7 @@ by hand (`derived`), so that a change of the verifier shows."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
 from amodal_rt.domain.presets import recipes_for
@@ -174,12 +175,13 @@ VECTORS: Mapping[str, Vector] = {
         _B,
         others={"x-zm-request-timestamp": _T},
     ),
-    "pagerduty (derived)": Vector(
+    "pagerduty": Vector(
         Scheme.PAGERDUTY,
-        "SECRET",
+        "lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itBAYzwU0TARw8lJqRnkKl2iB1anSb0Z+IK",
         "x-pagerduty-signature",
-        "v1=fcfd3dc4ebd0495b161cc08009725336b053d50a46763536e4e0dc5b30e3ff17",
-        _B,
+        "v1=0c0b9495b893a39e70d1fea2fe11fbe0a825f88b9f67846f6cc07dd2bc5476cd",
+        # What PagerDuty's own Go client is tested with.
+        (Path(__file__).parent / "pagerduty_incident.json").read_bytes(),
     ),
     "paddle, as custom (derived)": Vector(
         Scheme.CUSTOM,
