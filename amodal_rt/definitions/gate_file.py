@@ -12,7 +12,16 @@ from amodal_rt.definitions.words import shown, type_name
 
 def _as_gate(value: object) -> object:
     """A filter alone means the filter of the event's data."""
-    return value if value is None or _reads(value) else {"filter": value}
+    if value is None or _reads(value):
+        return value
+    keys = cast("Mapping[str, object]", value).keys() if isinstance(value, Mapping) else set[str]()
+    if {"endpoint", "tool"} & keys and keys <= _READ:
+        message = "a read needs the connection that it goes through"
+        raise complaint("missing_key", message, 'add "connection"')
+    return {"filter": cast("object", value)}
+
+
+_READ = {"endpoint", "query", "tool", "arguments", "path", "changed", "filter"}
 
 
 def _reads(value: object) -> bool:

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -157,10 +157,12 @@ def _structured(document: object, where: str) -> CloudEvent:
 
 def _binary(headers: Headers, body: bytes) -> CloudEvent:
     content_type = headers.first("content-type")
-    said: dict[str, object] = {
-        name.removeprefix("ce-"): _unquoted(value)
-        for name, value in headers.beginning("ce-").items()
-    }
+    said: dict[str, object] = {}
+    for name, values in headers.beginning("ce-").items():
+        if len(values) > 1:
+            # Which of the two a proxy or another reader believes is not ours to guess.
+            raise _bad(f"{name[:40]} stands {len(values)} times")
+        said[name.removeprefix("ce-")] = _unquoted(values[0])
     for name in ("datacontenttype", "data", "data_base64"):
         if name in said:
             raise _bad(f"ce-{name} stands in the body or in Content-Type")
@@ -251,8 +253,8 @@ def _unpacked(value: object, where: str) -> bytes:
         raise _bad(f"{where}data_base64 is not base64") from None
 
 
-def _unquoted(values: Iterable[str]) -> str:
-    raw = "".join(list(values)[:1]).encode("utf-8", "replace").decode()
+def _unquoted(value: str) -> str:
+    raw = value.encode("utf-8", "replace").decode()
     return unquote(raw, errors="replace")
 
 

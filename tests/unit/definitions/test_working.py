@@ -129,6 +129,8 @@ def _text(keys: dict[str, Any]) -> str:
         ({"prompt": "x", "when": {}}, "bad_filter", "at least one thing", "when"),
         ({"prompt": "x", "when": "always"}, "bad_filter", "must be an object", "when"),
         ({"prompt": "x", "when": {"a": {"equals": 1}}}, "bad_filter", "equals", "when"),
+        ({"prompt": "x", "when": {"endpoint": "/a", "changed": True}}, "missing_key",
+         "the connection", "when"),
         ({"prompt": "x", "when": {"connection": "crm"}}, "one_of", "endpoint, tool", "when"),
         ({"prompt": "x", "when": {"connection": "crm", "endpoint": "/a", "tool": "b"}}, "one_of",
          "exactly one", "when"),

@@ -184,6 +184,15 @@ def test_binary_mode_has_one_place_for_each_thing(name: str) -> None:
         parse_request(Headers(raw), b"")
 
 
+@pytest.mark.parametrize("name", ["ce-id", "ce-type", "ce-trace"])
+def test_a_header_that_stands_twice_is_believed_neither_time(name: str) -> None:
+    named = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/ci"), ("ce-type", "a.b")]
+    first = [] if name in dict(named) else [(name, "x")]
+
+    with pytest.raises(InvalidError, match=f"{name} stands 2 times"):
+        parse_request(Headers([*named, *first, (name, "y")]), b"")
+
+
 def test_what_may_be_a_secret_is_not_kept() -> None:
     (event,) = read({**PLAIN, "authtoken": "t0p", "sessionkey": "s3c"})
 
