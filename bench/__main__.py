@@ -7,11 +7,12 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import clockwork, doors, events, history, postgres, reloading, sessions, words
+from bench import clockwork, doors, events, history, postgres, reloading, sessions, storm, words
 
 _MEASURES = {
     "webhooks": doors.measure,
     "events": events.measure,
+    "storm": storm.measure,
     "schedules": clockwork.measure,
     "sessions": sessions.measure,
     "history": history.measure,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -78,14 +79,24 @@ class _Run:
             self.done.set_result(None)
 
 
-def post(url: str, bodies: list[bytes], *, connections: int) -> Load:
-    """POST each body once, as JSON, over so many connections."""
+def post(
+    url: str,
+    bodies: list[bytes],
+    *,
+    connections: int,
+    headers: Callable[[bytes], Mapping[str, str]] = lambda _: {},
+) -> Load:
+    """POST each body once, as JSON, over so many connections; `headers` are what goes with one."""
     parts = urlsplit(url)
     head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-        "Content-Type: application/json\r\nContent-Length: "
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
     ).encode()
-    requests = [b"%s%d\r\n\r\n%s" % (head, len(body), body) for body in bodies]
+
+    def request(body: bytes) -> bytes:
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers(body).items()).encode()
+        return b"%s%sContent-Length: %d\r\n\r\n%s" % (head, more, len(body), body)
+
+    requests = [request(body) for body in bodies]
 
     async def run() -> Load:
         loop = asyncio.get_running_loop()

@@ -232,6 +232,37 @@ def test_a_wrong_signature_gets_one_answer_whatever_is_wrong(world: World) -> No
     assert len(rejected) >= len(answers)
 
 
+def test_what_an_own_account_does_at_the_provider_starts_nothing(world: World) -> None:
+    path = world.site.workspace / "integrations" / "github.json"
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), "ownAccounts": ["acme-bot"]}))
+    ask = world.site.ask
+    eventually(
+        lambda: any(row["own_accounts"] for row in ask("integrations", "list")), "the file is live"
+    )
+    said = senders.github_issue(72, "Opened by our own hand", by="Acme-Bot")
+    answer = github("issues").send(world.address("github"), said)
+    run = world.site.ask("runs", "show", answer.json()["run_id"])
+    path.write_text(before)
+
+    assert answer.status == 202
+    assert (run["status"], run["reason"]) == ("skipped", "own_event")
+
+
+def test_a_loop_through_a_provider_is_bounded_by_the_hour(world: World) -> None:
+    """The incident responder says 12 starts an hour; some were used up before."""
+    url = world.address("pagerduty")
+    answers = [
+        PAGERDUTY.send(url, senders.pagerduty_incident(f"PLOOP{number}", urgency="high"))
+        for number in range(14)
+    ]
+    reasons = [each.json()["runs"][0]["reason"] for each in answers]
+
+    assert {each.status for each in answers} == {202}
+    assert reasons[-1] == "rate_limit"
+    assert 1 <= sum(reason is None for reason in reasons) <= 12
+
+
 def test_no_secret_of_a_provider_is_shown_or_stored(world: World) -> None:
     shown = world.site.ops("integrations", "list", "--json").out
     ledger = b"".join(
