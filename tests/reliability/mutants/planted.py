@@ -244,9 +244,9 @@ MUTANTS = (
     Mutant(
         name="any signature will do",
         file="amodal_rt/intake/signatures/verifier.py",
-        old="        matched |= hmac.compare_digest(given, expected)\n",
-        new="        matched |= bool(given)\n",
-        tests=("tests/unit/intake/test_verifier.py",),
+        old="                matched |= _agrees(recipe, key, content, given)\n",
+        new="                matched |= bool(given)\n",
+        tests=("tests/unit/intake/test_verifier.py", "tests/unit/intake/test_vectors.py"),
         quick=True,
     ),
     Mutant(
