@@ -244,8 +244,8 @@ MUTANTS = (
     Mutant(
         name="any signature will do",
         file="amodal_rt/intake/signatures/verifier.py",
-        old="                matched |= _agrees(recipe, key, content, given)\n",
-        new="                matched |= bool(given)\n",
+        old="                signer = secret if _agrees(recipe, key, content, given) else signer\n",
+        new="                signer = secret if given else signer\n",
         tests=("tests/unit/intake/test_verifier.py", "tests/unit/intake/test_vectors.py"),
         quick=True,
     ),
