@@ -28,7 +28,7 @@ def measure() -> list[Figure]:
     ours: list[Load] = []
     with (
         _bare() as url,
-        _stuck_model() as model,
+        stuck_model() as model,
         workspace(_files(model.getsockname()[1])) as root,
         daemon(root) as running,
     ):
@@ -120,7 +120,7 @@ def _bare() -> Iterator[str]:
 
 
 @contextmanager
-def _stuck_model() -> Iterator[socket.socket]:
+def stuck_model() -> Iterator[socket.socket]:
     """A provider that takes the request and never answers: slots stay busy, runs queue."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

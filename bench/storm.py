@@ -4,10 +4,12 @@ import hashlib
 import hmac
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from bench.daemon import daemon, workspace
+from bench.doors import stuck_model
 from bench.load import Load, post
 from bench.report import Figure
 
@@ -20,15 +22,19 @@ _SECRET = "the secret of a storm, long enough"
 
 
 def measure() -> list[Figure]:
-    """Signed events of GitHub against a thousand automations, and against one."""
-    alone, _, _ = _storm(1)
-    load, runs, missed = _storm(AUTOMATIONS)
-    wanted = EVENTS // _WANTED
-    if runs != wanted or missed != EVENTS * AUTOMATIONS - wanted:
-        raise RuntimeError(f"{runs} runs and {missed} misses")
+    """Signed events of GitHub against a thousand automations, of a type each or of one type with
+    a filter each, and against one."""
+    alone = _storm(1, _by_type, "issues")
+    return [
+        *_figures("of a type each", _storm(AUTOMATIONS, _by_type, None), alone),
+        *_figures("of one type", _storm(AUTOMATIONS, _by_filter, "issues"), alone),
+    ]
+
+
+def _figures(what: str, load: Load, alone: Load) -> list[Figure]:
     return [
         Figure(
-            name=f"an event of a storm, {AUTOMATIONS:,} automations, 1 % wanted",
+            name=f"an event of a storm, {AUTOMATIONS:,} automations {what}",
             value=1e3 / load.rate,
             unit="ms",
             baseline=1e3 / alone.rate,
@@ -48,15 +54,25 @@ def measure() -> list[Figure]:
     ]
 
 
-def _storm(automations: int) -> tuple[Load, int, int]:
-    """The load, how many rows of runs it left, and how many misses were counted."""
-    with workspace(_files(automations)) as root, daemon(root) as running:
+def _storm(automations: int, keys: Callable[[int], Mapping[str, object]], kind: str | None) -> Load:
+    """What the sender saw. Every event that is wanted left a row, every other one misses alone."""
+    with (
+        stuck_model() as model,
+        workspace(_files(automations, keys, model.getsockname()[1])) as root,
+        daemon(root) as running,
+    ):
         url = running.client.get("/v1/integrations")[0]["url"]
         bodies = [_body(number) for number in range(EVENTS)]
-        load = post(url, bodies, connections=CONNECTIONS, headers=_signed)
+        load = post(url, bodies, connections=CONNECTIONS, headers=partial(_signed, kind))
         if set(load.statuses) != {202}:
             raise RuntimeError(f"not every event was accepted: {load.statuses}")
-        return load, *_counted(root / ".amodal-rt")
+        runs, missed = _counted(root / ".amodal-rt")
+    if automations > 1 and (runs, missed) != (
+        wanted := EVENTS // _WANTED,
+        EVENTS * automations - wanted,
+    ):
+        raise RuntimeError(f"{runs} runs and {missed} misses")
+    return load
 
 
 def _counted(state: Path) -> tuple[int, int]:
@@ -66,19 +82,31 @@ def _counted(state: Path) -> tuple[int, int]:
     return int(runs), int(missed)
 
 
-def _files(automations: int) -> dict[str, object]:
+def _by_type(number: int) -> Mapping[str, object]:
+    return {"trigger": f"github.repo-{number}.opened"}
+
+
+def _by_filter(number: int) -> Mapping[str, object]:
+    wanted = {"repository.full_name": f"acme/repo-{number}"}
+    return {"trigger": "github.issues.opened", "filter": wanted}
+
+
+def _files(
+    automations: int, keys: Callable[[int], Mapping[str, object]], port: int
+) -> dict[str, object]:
+    """What runs do beside is no part of what an event costs: the first one waits for its model."""
+    provider = {"type": "openai-compatible", "baseUrl": f"http://127.0.0.1:{port}/v1"}
+    rest = {"prompt": "x", "connections": [], "model": "stuck:model"}
     files: dict[str, object] = {
-        f"automations/job-{number}.json": {
-            "title": f"Job {number}",
-            "trigger": "github.issues.opened",
-            "filter": {"repository.full_name": f"acme/repo-{number}"},
-            "prompt": "x",
-            "connections": [],
-        }
+        f"automations/job-{number}.json": {"title": f"Job {number}", **keys(number), **rest}
         for number in range(automations)
     }
     return {
         **files,
+        "amodal.json": {
+            "providers": {"stuck": {**provider, "apiKey": "env:STORM_SECRET"}},
+            "limits": {"concurrency": 1},
+        },
         "integrations/github.json": {"provider": "github", "secret": "env:STORM_SECRET"},
         ".env": f"STORM_SECRET={_SECRET}\n",
     }
@@ -92,10 +120,13 @@ def _body(number: int) -> bytes:
     return json.dumps({**said, "sender": {"login": "octocat"}}).encode()
 
 
-def _signed(body: bytes) -> Mapping[str, str]:
+def _signed(named: str | None, body: bytes) -> Mapping[str, str]:
+    """With `named` None each repository has a type of its own."""
+    repository: str = json.loads(body)["repository"]["full_name"]
+    kind = named or repository.partition("/")[2]
     signature = hmac.new(_SECRET.encode(), body, hashlib.sha256).hexdigest()
     return {
-        "X-GitHub-Event": "issues",
+        "X-GitHub-Event": kind,
         "X-GitHub-Delivery": hashlib.sha256(body).hexdigest()[:36],
         "X-Hub-Signature-256": f"sha256={signature}",
     }
