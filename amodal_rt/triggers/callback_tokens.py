@@ -37,21 +37,20 @@ class CallbackTokens:
     async def find(self, token: str) -> RemoteTrigger | None:
         """Whose token it is: the trigger under its own key, or None. Raises UnavailableError
         when the ledger cannot say."""
-        await self._freshen()
+        asked_at = self._clock.monotonic()
         digest = digest_of(token)
-        found = None
-        # Every one is compared, each in constant time: how long it takes says nothing.
-        for each in (*self._expected.values(), *self._rows):
-            if hmac.compare_digest(each.digest, digest) and each.state is not RemoteState.FAILED:
-                found = each
+        await self._freshen(asked_at - REREAD_SECONDS)
+        found = self._known(digest)
+        if found is None:
+            # Another node may have registered it a moment ago: its server calls back at once.
+            await self._freshen(asked_at)
+            found = self._known(digest)
         return found
 
     async def read(self) -> Sequence[RemoteTrigger]:
         """The rows of the ledger as they are now."""
         async with self._reading:
-            self._rows = tuple(await self._ledger.remote_triggers())
-            self._read_at = self._clock.monotonic()
-            return self._rows
+            return await self._read()
 
     def expect(self, trigger: RemoteTrigger) -> None:
         """Let its token in although the ledger does not know it."""
@@ -69,17 +68,38 @@ class CallbackTokens:
             if each.automation == automation and own_key(each.key) == key
         ]
 
-    async def _freshen(self) -> None:
-        now = self._clock.monotonic()
-        if self._read_at is not None and now < self._read_at + REREAD_SECONDS:
+    def _known(self, digest: str) -> RemoteTrigger | None:
+        found = None
+        # Every one is compared, each in constant time: how long it takes says nothing.
+        for each in (*self._expected.values(), *self._rows):
+            if hmac.compare_digest(each.digest, digest) and each.state is not RemoteState.FAILED:
+                found = each
+        return found
+
+    async def _freshen(self, since: float) -> None:
+        """Read the rows unless they were read later than that. Those who ask at the same time
+        share one read: a flood of wrong tokens costs the ledger one at a time."""
+        if self._is_read(since):
             return
-        try:
-            await self.read()
-        except AmodalError as error:
-            if self._read_at is None:
-                raise
-            # The callback will fail at its commit, or be good: both say more than a 401.
-            _log.warning("trigger.tokens_not_read", error=error.message)
+        async with self._reading:
+            if self._is_read(since):
+                return
+            try:
+                await self._read()
+            except AmodalError as error:
+                if self._read_at is None:
+                    raise
+                # The callback will fail at its commit, or be good: both say more than a 401.
+                _log.warning("trigger.tokens_not_read", error=error.message)
+
+    def _is_read(self, since: float) -> bool:
+        return self._read_at is not None and self._read_at > since
+
+    async def _read(self) -> Sequence[RemoteTrigger]:
+        began = self._clock.monotonic()
+        self._rows = tuple(await self._ledger.remote_triggers())
+        self._read_at = began
+        return self._rows
 
 
 def digest_of(token: str) -> str:

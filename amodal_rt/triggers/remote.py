@@ -252,9 +252,10 @@ class RemoteTriggers:
             for each in self._of(place):
                 if each.key != row.key:
                     await self._ledger.remove_remote_trigger(each.automation, each.key)
+            # Read before they are forgotten: a call in between would meet neither.
+            await self._tokens.read()
             for each in self._tokens.unsaved(*place):
                 self._tokens.forget(each.digest)
-            await self._tokens.read()
         except AmodalError as error:
             # The server has the token: this process knows it, and the next look keeps it.
             _log.warning("trigger.not_kept", automation=row.automation, error=error.message)
@@ -280,8 +281,8 @@ class RemoteTriggers:
         )
         try:
             await self._ledger.set_remote_trigger(spare)
-            self._tokens.forget(row.digest)
             self._rows = await self._tokens.read()
+            self._tokens.forget(row.digest)
         except AmodalError as failed:
             _log.warning("trigger.not_kept", automation=row.automation, error=failed.message)
 

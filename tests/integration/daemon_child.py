@@ -73,6 +73,11 @@ class Child:
     def output(self) -> str:
         return self.log.read_text("utf-8")
 
+    def greeted(self) -> str:
+        """What it has printed once it has said all that it says at its start, which comes after
+        `/readyz` is content."""
+        return eventually(lambda: "daemon.ready" in self.output and self.output)
+
     def ready(self) -> "Child":
         """Wait until `/readyz` answers 200."""
         until = time.monotonic() + PATIENCE

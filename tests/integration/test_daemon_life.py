@@ -24,7 +24,7 @@ def test_every_automation_is_announced_with_what_comes_next(root: Path) -> None:
     write(root, "automations/broken.json", '{"title": "x"')
     with daemon(root) as child:
         url = child.client.get("/v1/automations/hook")["webhook_url"]
-        said = child.output
+        said = child.greeted()
 
     assert 'no model configured: "rehearsal" serves' in said
     assert " digest  cron 0 9 * * 1-5 UTC  next " in said
@@ -37,7 +37,7 @@ def test_every_automation_is_announced_with_what_comes_next(root: Path) -> None:
 def test_what_strangers_wrote_cannot_command_the_terminal(root: Path) -> None:
     write(root, "automations/evil.json", {"title": "x", "\x1b[2Jkey": 1, "prompt": "x"})
     with daemon(root) as child:
-        said = child.output
+        said = child.greeted()
 
     assert "automations/evil.json" in said
     assert "\x1b" not in said

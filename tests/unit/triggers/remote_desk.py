@@ -107,7 +107,8 @@ class Servers:
 
 @dataclass
 class Rows:
-    """The part of the ledger that registering needs; `away` makes its writes fail."""
+    """The part of the ledger that registering needs; `away` makes its writes fail, `held` keeps
+    those waiting who read."""
 
     node_id: str = "node_a"
     nodes: list[str] = field(default_factory=lambda: ["node_a"])
@@ -116,8 +117,13 @@ class Rows:
     )
     facts: dict[str, AutomationFacts] = field(default_factory=dict[str, AutomationFacts])
     away: bool = False
+    held: asyncio.Event | None = None
+    reads: int = 0
 
     async def remote_triggers(self) -> list[RemoteTrigger]:
+        self.reads += 1
+        if self.held is not None:
+            await self.held.wait()
         return [self.kept[place] for place in sorted(self.kept)]
 
     async def set_remote_trigger(self, trigger: RemoteTrigger) -> None:
