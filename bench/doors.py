@@ -15,27 +15,27 @@ from bench.report import Figure
 REQUESTS = 8_000
 _TURN = 1_500
 CONNECTIONS = 32
-_SLOTS = 3
+SLOTS = 3
 """Runs of one automation at once, unless its file says otherwise."""
-_BODY = b'{"number":%d,"action":"opened","repository":{"full_name":"acme/shop"},"title":"'
+BODY = b'{"number":%d,"action":"opened","repository":{"full_name":"acme/shop"},"title":"'
 
 
 def measure() -> list[Figure]:
     """Accepts a second and their p99, while every slot of the automation is busy and events
     queue up."""
-    bodies = [(_BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS)]
+    bodies = [(BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS)]
     bare: list[Load] = []
     ours: list[Load] = []
     with (
         _bare() as url,
         stuck_model() as model,
-        workspace(_files(model.getsockname()[1])) as root,
+        workspace(hook_files(model.getsockname()[1])) as root,
         daemon(root) as running,
     ):
         hook = running.client.get("/v1/automations/hook")["webhook_url"]
         first = post(hook, bodies[:500], connections=CONNECTIONS)
         # The first run imports its provider's library for seconds: a figure of its own.
-        held = [model.accept()[0] for _ in range(_SLOTS)]
+        held = [model.accept()[0] for _ in range(SLOTS)]
         post(url, bodies[:500], connections=CONNECTIONS)
         # In turns: what else the machine does meanwhile meets both.
         for place in range(500, REQUESTS, _TURN):
@@ -44,11 +44,11 @@ def measure() -> list[Figure]:
         for connection in held:
             connection.close()
     for load in (first, *ours):
-        _require_accepted(load)
+        require_accepted(load)
     return _figures(first, ours, bare)
 
 
-def _files(port: int) -> dict[str, object]:
+def hook_files(port: int) -> dict[str, object]:
     """One webhook whose agent asks a model that never answers."""
     provider = {
         "type": "openai-compatible",
@@ -95,7 +95,7 @@ def _figures(first: Load, ours: list[Load], bare: list[Load]) -> list[Figure]:
     ]
 
 
-def _require_accepted(load: Load) -> None:
+def require_accepted(load: Load) -> None:
     if set(load.statuses) != {202}:
         raise RuntimeError(f"not every webhook was accepted: {load.statuses}")
 

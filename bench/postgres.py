@@ -87,12 +87,12 @@ def _figures(number: int, found: _Found, alone: _Found) -> list[Figure]:
 
 def _found(number: int, fresh: Callable[[], str] | None) -> _Found:
     """`fresh` gives the URL of an empty database; None stands for a file."""
-    with doors._stuck_model() as model:
-        files = doors._files(model.getsockname()[1])
+    with doors.stuck_model() as model:
+        files = doors.hook_files(model.getsockname()[1])
         with _daemons(files, number, fresh) as running:
             rate, p99 = _accepts(running, model)
-    with tempfile.TemporaryDirectory() as folder, sessions._provider(Path(folder)) as (url, _):
-        files = sessions._files(url)
+    with tempfile.TemporaryDirectory() as folder, sessions.provider(Path(folder)) as (url, _):
+        files = sessions.agent_files(url)
         files["automations/hook.json"] = {"title": "Hook", "trigger": "webhook", "prompt": "x"}
         with _daemons(files, number, fresh) as running:
             starts = _starts(running)
@@ -120,7 +120,7 @@ def _hooks(running: list[Daemon]) -> list[str]:
 def _accepts(running: list[Daemon], model: Any) -> tuple[float, float]:
     hooks = _hooks(running)
     connections = doors.CONNECTIONS // len(hooks)
-    bodies = [(doors._BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS + 300)]
+    bodies = [(doors.BODY % number) + b"x" * 60 + b'"}' for number in range(REQUESTS + 300)]
 
     def load(place: int, first: int, end: int) -> Load:
         share = bodies[first:end][place :: len(hooks)]
@@ -133,14 +133,14 @@ def _accepts(running: list[Daemon], model: Any) -> tuple[float, float]:
 
         all_doors(0, 300)
         # The first runs take every slot, whichever daemon carries them; the rest must queue.
-        held = [model.accept()[0] for _ in range(doors._SLOTS)]
+        held = [model.accept()[0] for _ in range(doors.SLOTS)]
         began = time.perf_counter()
         loads = all_doors(300, len(bodies))
         took = time.perf_counter() - began
     for connection in held:
         connection.close()
     for each in loads:
-        doors._require_accepted(each)
+        doors.require_accepted(each)
     return REQUESTS / took, max(each.p99 for each in loads)
 
 
@@ -150,7 +150,7 @@ def _starts(running: list[Daemon]) -> list[float]:
     taken: list[float] = []
     for number in range(_WARM + STARTS):
         body = b'{"start":%d}' % number
-        doors._require_accepted(post(hooks[number % len(hooks)], [body], connections=1))
+        doors.require_accepted(post(hooks[number % len(hooks)], [body], connections=1))
         run = _ended(running[0])
         accepted, started = parse_iso(run["created_at"]), parse_iso(run["started_at"])
         taken.append((started - accepted).total_seconds() * 1000)

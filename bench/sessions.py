@@ -23,9 +23,9 @@ WARM = 5
 
 def measure() -> list[Figure]:
     """Both against the same provider process, one after the other, warm."""
-    with tempfile.TemporaryDirectory() as folder, _provider(Path(folder)) as (url, arrivals):
+    with tempfile.TemporaryDirectory() as folder, provider(Path(folder)) as (url, arrivals):
         bare = _bare(url, arrivals)
-        with workspace(_files(url)) as root, daemon(root) as running:
+        with workspace(agent_files(url)) as root, daemon(root) as running:
             idle = running.memory_mb()
             ours = _ours(running, arrivals)
             after = running.memory_mb()
@@ -51,7 +51,7 @@ def measure() -> list[Figure]:
     ]
 
 
-def _files(url: str) -> dict[str, object]:
+def agent_files(url: str) -> dict[str, object]:
     return {
         "automations/work.json": {"title": "Work", "prompt": "Say done.", "connections": []},
         "amodal.json": {
@@ -113,7 +113,7 @@ def _lines(arrivals: Path) -> list[float]:
 
 
 @contextmanager
-def _provider(folder: Path) -> Iterator[tuple[str, Path]]:
+def provider(folder: Path) -> Iterator[tuple[str, Path]]:
     port, arrivals = free_port(), folder / "arrivals"
     arrivals.touch()
     process = subprocess.Popen([sys.executable, "-m", "bench.stub_model", str(port), str(arrivals)])
