@@ -28,7 +28,8 @@ _AUTOMATION = """
 one. At most 256 KiB are read.
 
 Exactly one key says what runs: `prompt`, `promptFile`, `messages` or `inputTemplate`. A trigger
-comes from `schedule`, `trigger` or the list `triggers`; without any it is `manual`.
+comes from `trigger`, else from `schedule`, `webhookAuth` or `eventConditions`; several from the
+list `triggers`; without any of these it is `manual`.
 
 A `.md` file that begins with `---` holds these keys as front matter (YAML 1.2, no aliases), and
 its body is the prompt. `amodal-rt convert FILE` prints the JSON form. For the JSON Schema:
@@ -123,8 +124,6 @@ value `null` is accepted.
 
 _LATER_VALUES = [
     ('`"writeEnabled": "propose"`', "Writes that wait for a person."),
-    ("`webhookAuth.type`", "Every preset but `github`: `slack`, `stripe`, `gitlab` …"),
-    ('`"trigger": "github.push"`', "The name of an event; also `triggers` of type `event`."),
 ]
 """Values of built keys that are refused in the same way."""
 
