@@ -218,7 +218,10 @@ def _plain(field: Schema, schema: Schema) -> str:
     kind = field.get("type")
     if isinstance(kind, list):
         # null says the same as leaving the key away.
-        kind = next(each for each in kind if each != "null")
+        kinds = [each for each in kind if each != "null"]
+        if len(kinds) > 1:
+            return " or ".join(_plain({**field, "type": each}, schema) for each in kinds)
+        kind = kinds[0]
     if kind == "array":
         items = field.get("items", {})
         return f"list of {_plural(_type(items, schema))}"
