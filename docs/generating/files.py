@@ -4,15 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
-
 from amodal_rt.definitions.access import AccessShape
 from amodal_rt.definitions.agent import AgentShape
 from amodal_rt.definitions.connection import SpecShape
 from amodal_rt.definitions.event_type import EventTypeShape
 from amodal_rt.definitions.identities import IdentitiesShape
 from amodal_rt.definitions.integration import IntegrationShape
-from amodal_rt.definitions.schema import automation_schema, settings_schema
+from amodal_rt.definitions.schema import automation_schema, file_schema, settings_schema
 from amodal_rt.definitions.store import StoreShape
 from generating import markdown
 from generating.markdown import code, table
@@ -88,17 +86,13 @@ def other_page() -> str:
         ("Event type: `events/<name>.json`", EventTypeShape),
         ("Members: `identities.json`", IdentitiesShape),
     ):
-        schema = _own(shape)
+        schema = file_schema(shape)
         parts += [f"## {title}", _keys(schema, schema), *_sections(schema, "###")]
     return markdown.page("Other files", *parts)
 
 
 def _definitions(schema: Schema) -> Schema:
     return schema.get("$defs", {})
-
-
-def _own(shape: type[BaseModel]) -> Schema:
-    return shape.model_json_schema(by_alias=True)
 
 
 def _page(title: str, head: str, schema: Schema) -> str:
