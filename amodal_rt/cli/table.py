@@ -86,7 +86,7 @@ def _line(
     return f"{style}{line}{_RESET}" if style else line
 
 
-def instant(text: object, *, now: datetime | None = None) -> str:
+def instant(text: object) -> str:
     """`2026-03-02 09:00:00` in the reader's zone for an ISO time; `-` for null."""
     if not isinstance(text, str):
         return "-"

@@ -268,7 +268,7 @@ class AutomationShape(DefaultsShape):
         str | None,
         described(
             "`cron`, `webhook`, `manual`, or the name of an event (`github.*` for several); "
-            "default by `schedule`, else `manual`."
+            "default by `schedule`, `webhookAuth` or `eventConditions`, else `manual`."
         ),
     ] = None
     triggers: Annotated[

@@ -7,22 +7,15 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, cast
 
-from amodal_rt.domain.event_type import EventOrigin, EventType
+from amodal_rt.domain.event_type import OF_THE_RUNTIME, EventOrigin, EventType
 from amodal_rt.domain.trigger import SignatureScheme
 
 _NOBODY = frozenset({"custom", "hmac-sha256", "standard-webhooks"})
 PROVIDERS = tuple(each.value for each in SignatureScheme if each.value not in _NOBODY)
 """The first words of what providers send."""
-_RUNTIME = (
-    "agent_session",
-    "automation",
-    "connector",
-    "credential",
-    "delivery",
-    "webhook",
-)
 OWN_FAMILIES: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(_RUNTIME, "this runtime") | {each: f"the provider {each}" for each in PROVIDERS}
+    dict.fromkeys(OF_THE_RUNTIME, "this runtime")
+    | {each: f"the provider {each}" for each in PROVIDERS}
 )
 """By first word, who alone makes events of it: nobody else may pass for them."""
 
@@ -33,7 +26,7 @@ class _Catalogue(Mapping[str, EventType]):
 
     def __getitem__(self, name: str) -> EventType:
         family = name.partition(".")[0]
-        if family in _RUNTIME:
+        if family in OF_THE_RUNTIME:
             return _load("runtime")[name]
         return _load(family if family in PROVIDERS else "platform")[name]
 

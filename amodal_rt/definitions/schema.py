@@ -13,7 +13,10 @@ from amodal_rt.definitions.words import snake
 
 Schema = dict[str, Any]
 
-_LISTED = frozenset({"model", "secret", "targets", "messages"})
+_LISTED = frozenset({"model", "secret", "targets", "messages", "actors", "ownAccounts"})
+_OF_LISTED = frozenset({"models", "accounts"})
+"""Keys of objects whose every value may be a text instead of a list."""
+_PARAMETER: Schema = {"type": ["string", "number", "boolean"]}
 _FILTER: Schema = {
     "type": "object",
     "not": {"required": ["connection"]},
@@ -73,6 +76,11 @@ def settings_schema() -> dict[str, object]:
     return _schema(SettingsShape, "amodal-rt settings")
 
 
+def file_schema(shape: type[BaseModel]) -> dict[str, object]:
+    """Of any other file of a workspace, by the shape that reads it."""
+    return _schema(shape, shape.__name__)
+
+
 class _Generate(GenerateJsonSchema):
     """Without titles, which would only repeat the keys; texts name `env:` where it is read."""
 
@@ -101,6 +109,8 @@ def _schema(shape: type[BaseModel], title: str) -> dict[str, object]:
             short = {"type": "string", "minLength": 1, "description": text}
             definitions[name] = {"anyOf": [short, definitions[name]]}
     if "GateShape" in definitions:
+        query = definitions["GateShape"]["properties"]["query"]["anyOf"][0]
+        query["additionalProperties"] = _PARAMETER
         definitions["GateShape"] = {"anyOf": [_FILTER, definitions["GateShape"]]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **made}
 
@@ -123,7 +133,7 @@ def _snakes(properties: dict[str, Schema]) -> Iterable[tuple[str, Schema]]:
 
 
 def _listed(key: str, field: Schema) -> Schema:
-    if key == "models":
+    if key in _OF_LISTED:
         return {**field, "additionalProperties": _or_text(field["additionalProperties"])}
     arrays = [each for each in (field, *field.get("anyOf", [])) if each.get("type") == "array"]
     return _or_text(field) if key in _LISTED and arrays else field

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+OF_THE_RUNTIME = frozenset(
+    {"agent_session", "automation", "connector", "credential", "delivery", "webhook"}
+)
+"""First words of what the runtime itself says. What others alone can know (`thread.*`, `email.*`,
+`context.*`) is theirs to send."""
+
 
 class EventOrigin(StrEnum):
     """Who makes events of a type."""

@@ -7,14 +7,10 @@ it. What programs and agents send through open doors is therefore named otherwis
 from collections.abc import Mapping
 
 from amodal_rt.domain.connection import Connection, Protocol
+from amodal_rt.domain.event_type import OF_THE_RUNTIME
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.trigger import SignatureScheme
 
-RUNTIME = frozenset(
-    {"agent_session", "automation", "connector", "credential", "delivery", "webhook"}
-)
-"""First words of what the runtime itself says. What others alone can know (`thread.*`, `email.*`,
-`context.*`) is theirs to send."""
 PROVIDERS = frozenset(each.value for each in SignatureScheme) - {"hmac-sha256", "custom"}
 """First words of what providers say and sign."""
 _OWN_SOURCES = ("automations", "connections", "integrations", "runtime", "webhooks")
@@ -29,7 +25,7 @@ def speaker_of(
 ) -> str | None:
     """Who alone says events of `type`, in words; None where anybody may."""
     word = type.partition(".")[0].lower()
-    if word in RUNTIME:
+    if word in OF_THE_RUNTIME:
         return "the runtime"
     if word in PROVIDERS:
         return f"the provider {word}"

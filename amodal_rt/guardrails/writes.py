@@ -103,7 +103,7 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
             verdict=Verdict.ALLOW, intent=Intent.READ, reason=judged.why, rule=_rule_name(judged)
         )
     if isinstance(call, RestCall) and call.stated == "read":
-        return _deny(judged, f"{call.label} is a write, and the call says `intent: read`", "intent")
+        return _deny(f"{call.label} is a write, and the call says `intent: read`", "intent")
     if not powers.write_enabled:
         opening = (
             f' and this automation is read-only: "writeEnabled": true in {powers.place} would '
@@ -112,7 +112,6 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
             else ""
         )
         return _deny(
-            judged,
             f"{call.label} is a write ({judged.why}){opening}"
             + _exception(call, connection, judged),
             "writeEnabled",
@@ -120,7 +119,6 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
     if confirm is not None:
         reason = f" ({judged.rule.reason})" if judged.rule and judged.rule.reason else ""
         return _deny(
-            judged,
             f"{call.label} needs a person's approval{reason}: connections/{connection.name}/"
             f'access.json says "confirm": "{confirm}", and approvals are not built yet'
             if confirm is not Confirm.NEVER
@@ -260,7 +258,7 @@ def _rule_name(judged: Judgement) -> str:
     return f"access.json {judged.rule.match}" if judged.rule else "default"
 
 
-def _deny(judged: Judgement, reason: str, rule: str) -> Decision:
+def _deny(reason: str, rule: str) -> Decision:
     return Decision(verdict=Verdict.DENY, intent=Intent.WRITE, reason=reason, rule=rule)
 
 

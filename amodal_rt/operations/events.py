@@ -74,13 +74,6 @@ class Events:
             return answers.called_back(judged.event)
         return await self._other(judged)
 
-    async def list_all(
-        self, caller: Caller, *, automation: str | None = None, limit: int = 50
-    ) -> list[Document]:
-        """Events with the runs that they led to, newest first."""
-        found = await self._ledger.list_events(limit=limit, automation=automation)
-        return [shapes.event(each) for each in found]
-
     async def rejections(self, caller: Caller, *, limit: int = 50) -> list[Document]:
         """Requests on known endpoints that were refused, newest first."""
         return [shapes.rejection(each) for each in await self._ledger.list_rejections(limit=limit)]

@@ -3,13 +3,10 @@
 from typing import Protocol
 
 from amodal_rt.domain.integration import Integration
-from amodal_rt.domain.presets import recipes_for
-from amodal_rt.domain.secret import SecretRef
-from amodal_rt.domain.signing import find_secret_fault
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue
-from amodal_rt.settings import Environment
+from amodal_rt.workspace.secret_faults import secret_faults
 
 READY, NOT_SET = "ready", "not set up"
 
@@ -42,7 +39,8 @@ class Integrations:
 
     def _document(self, integration: Integration) -> Document:
         environment = self._catalogue.environment()
-        unset = (*environment.missing(integration.secrets), *_useless(integration, environment))
+        useless = (name for name, _ in secret_faults(integration.auth, environment))
+        unset = (*environment.missing(integration.secrets), *useless)
         key = self._keys.key_for(integration)
         return {
             "name": integration.name,
@@ -54,11 +52,3 @@ class Integrations:
             "account": integration.account,
             "own_accounts": list(integration.own_accounts),
         }
-
-
-def _useless(integration: Integration, environment: Environment) -> list[str]:
-    """Variables whose value is too short or spells no key."""
-    recipes = recipes_for(integration.auth)
-    names = [each.name for each in integration.auth.secrets if isinstance(each, SecretRef)]
-    values = [(name, environment.find(name)) for name in names]
-    return [name for name, value in values if value and find_secret_fault(recipes, value)]

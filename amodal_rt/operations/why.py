@@ -108,6 +108,8 @@ class Why:
 
     async def _of_delivery(self, automation: str, name: str, error: InvalidError) -> list[Document]:
         events = await self._ledger.list_events(limit=10, automation=automation, delivery_id=name)
+        # One that started nothing of it is not among its own: an integration has many to start.
+        events = events or await self._ledger.list_events(limit=10, delivery_id=name)
         if not events:
             raise error
         return await self._of_events(automation, events)

@@ -1,7 +1,7 @@
 """How a run does its work, and who may look on."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -46,7 +46,6 @@ class RunContext:
     lease: Lease
     event: Event | None = None
     previous: Previous | None = None
-    extras: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Executor(Protocol):

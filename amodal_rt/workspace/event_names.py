@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from amodal_rt.definitions.catalogue import BUILT_IN
 from amodal_rt.definitions.words import is_one_slip, nearest, shown, suggestion
@@ -41,17 +42,32 @@ class Sources:
         catalogue is no fence, but a misspelt name would wait for ever."""
         if event in self.event_types or event in BUILT_IN:
             return None
-        return next((each for each in self.names() if is_one_slip(event, each)), None)
+        return _one_slip_away(event, tuple(self.event_types))
 
     def names(self) -> Iterator[str]:
         """Every name that is known beforehand."""
         yield from self.event_types
         yield from BUILT_IN
 
+    def near(self, event: str) -> str | None:
+        """The known name that is most like one that nobody is known to send."""
+        return _most_like(event, tuple(self.event_types))
+
     def _families(self) -> set[str]:
         providers = {each.family for each in self.integrations.values()}
         servers = {name for name, each in self.connections.items() if each.protocol is Protocol.MCP}
         return providers | servers
+
+
+# Thousands may wait for one type that the catalogue lacks, and each saved file asks for all anew.
+@lru_cache(maxsize=4_096)
+def _one_slip_away(event: str, own: tuple[str, ...]) -> str | None:
+    return next((each for each in (*own, *BUILT_IN) if is_one_slip(event, each)), None)
+
+
+@lru_cache(maxsize=4_096)
+def _most_like(event: str, own: tuple[str, ...]) -> str | None:
+    return nearest(event, (*own, *BUILT_IN), cutoff=0.75)
 
 
 def trigger_errors(definition: Definition, sources: Sources) -> Iterable[Problem]:
@@ -70,7 +86,7 @@ def event_warnings(definition: Definition, sources: Sources) -> Iterable[Problem
     """Events that no source is known to send."""
     for event, pointers in _events(definition):
         if ("." in event or is_glob(event)) and not sources.know(event):
-            near = nearest(event, sources.names(), cutoff=0.75)
+            near = sources.near(event)
             hint = f'did you mean "{near}"?' if near else "ops events types lists what is known"
             message = f"no source of events here is known to send {shown(event)}"
             yield _problem(definition, "unknown_event", message, pointers, hint, "warning")

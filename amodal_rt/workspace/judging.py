@@ -78,12 +78,13 @@ def judge(definition: Definition, world: World) -> Verdict:
     allowed = automation.connections
     if allowed is None and agent:
         allowed = agent.connections
+    sources = _sources(world)
     errors = [
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
         *gate_errors(definition, allowed, world.connections),
-        *trigger_errors(definition, _sources(world)),
+        *trigger_errors(definition, sources),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
     blocked += _bad_secrets(definition, world.environment)
@@ -98,7 +99,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         else:
             blocked += _unset(definition, unset, world.environment)
     model_errors, keys = _models(definition, agent, world)
-    warnings += event_warnings(definition, _sources(world))
+    warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
     return Verdict(

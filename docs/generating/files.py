@@ -4,15 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
-
 from amodal_rt.definitions.access import AccessShape
 from amodal_rt.definitions.agent import AgentShape
 from amodal_rt.definitions.connection import SpecShape
 from amodal_rt.definitions.event_type import EventTypeShape
 from amodal_rt.definitions.identities import IdentitiesShape
 from amodal_rt.definitions.integration import IntegrationShape
-from amodal_rt.definitions.schema import automation_schema, settings_schema
+from amodal_rt.definitions.schema import automation_schema, file_schema, settings_schema
 from amodal_rt.definitions.store import StoreShape
 from generating import markdown
 from generating.markdown import code, table
@@ -28,7 +26,8 @@ _AUTOMATION = """
 one. At most 256 KiB are read.
 
 Exactly one key says what runs: `prompt`, `promptFile`, `messages` or `inputTemplate`. A trigger
-comes from `schedule`, `trigger` or the list `triggers`; without any it is `manual`.
+comes from `trigger`, else from `schedule`, `webhookAuth` or `eventConditions`; several from the
+list `triggers`; without any of these it is `manual`.
 
 A `.md` file that begins with `---` holds these keys as front matter (YAML 1.2, no aliases), and
 its body is the prompt. `amodal-rt convert FILE` prints the JSON form. For the JSON Schema:
@@ -87,17 +86,13 @@ def other_page() -> str:
         ("Event type: `events/<name>.json`", EventTypeShape),
         ("Members: `identities.json`", IdentitiesShape),
     ):
-        schema = _own(shape)
+        schema = file_schema(shape)
         parts += [f"## {title}", _keys(schema, schema), *_sections(schema, "###")]
     return markdown.page("Other files", *parts)
 
 
 def _definitions(schema: Schema) -> Schema:
     return schema.get("$defs", {})
-
-
-def _own(shape: type[BaseModel]) -> Schema:
-    return shape.model_json_schema(by_alias=True)
 
 
 def _page(title: str, head: str, schema: Schema) -> str:
@@ -123,8 +118,6 @@ value `null` is accepted.
 
 _LATER_VALUES = [
     ('`"writeEnabled": "propose"`', "Writes that wait for a person."),
-    ("`webhookAuth.type`", "Every preset but `github`: `slack`, `stripe`, `gitlab` …"),
-    ('`"trigger": "github.push"`', "The name of an event; also `triggers` of type `event`."),
 ]
 """Values of built keys that are refused in the same way."""
 
@@ -219,7 +212,10 @@ def _plain(field: Schema, schema: Schema) -> str:
     kind = field.get("type")
     if isinstance(kind, list):
         # null says the same as leaving the key away.
-        kind = next(each for each in kind if each != "null")
+        kinds = [each for each in kind if each != "null"]
+        if len(kinds) > 1:
+            return " or ".join(_plain({**field, "type": each}, schema) for each in kinds)
+        kind = kinds[0]
     if kind == "array":
         items = field.get("items", {})
         return f"list of {_plural(_type(items, schema))}"

@@ -105,8 +105,9 @@ becomes no event: Slack's `url_verification`, Zoom's `endpoint.url_validation`, 
 Discord takes 204 without a body as the only answer to an event. Providers are answered within a
 second, if need be with 503: what they send again is known by then.
 
-Skipped is what comes while the automation is paused or over a limit. 503 means a full queue or
-disk, an invalid automation, or a secret that is unset, shorter than 16 bytes or no key.
+Skipped is what comes while the automation is paused or over a limit, and what its filter leaves
+out. 503 means a full queue or disk, an invalid automation, or a secret that is unset, shorter than
+16 bytes or no key.
 
 A body is kept whatever it is: JSON and forms parsed, text and binary as they came, malformed JSON
 as text, an empty body as null.

@@ -65,9 +65,21 @@ def told(daemon: Daemon) -> dict[str, Any]:
         "test": daemon.ask("connections", "test", "runtime"),
         "store": daemon.ask("stores")[0],
         "node": daemon.ask("nodes", "list")[0],
+        "emitted": daemon.ask("events", "emit", "deploy.finished"),
+        "replayed": daemon.ask("events", "replay", accepted["event_id"]),
+        "type": daemon.ask("events", "types", "github.push"),
+        "types": daemon.ask("events", "types")[0],
+        "member": daemon.ask("identities", "link", "anna", "github", "octocat", "--create"),
+        "integration": daemon.ask("integrations", "list")[0],
+        "new token": _tokens(daemon, "create", "ci", "--scope", "trigger"),
+        "token": _tokens(daemon, "list")[0],
         "tried": daemon.ask("automations", "test-event", "hook", str(data)),
         "next": daemon.ask("automations", "next", "--schedule", "every 15m"),
     }
+
+
+def _tokens(daemon: Daemon, *verb: str) -> Any:
+    return json.loads(daemon.run("amodal-rt", "tokens", *verb, "--json").stdout)
 
 
 def _ended(daemon: Daemon, run_id: str) -> dict[str, Any]:
@@ -113,6 +125,19 @@ def test_events_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
     assert told["event in full"].keys() == _table(section) | more
     assert all(f"`{key}`" in section for key in more)
     assert told["rejection"].keys() == _inline(section, "--rejected` prints")
+    assert told["emitted"].keys() == _inline(section, "emit` prints")
+    assert told["replayed"].keys() == _inline(section, "replay` prints")
+
+
+def test_what_stands_beside_the_automations_has_the_keys_of_the_page(told: dict[str, Any]) -> None:
+    types = _section("Type of event")
+
+    assert told["types"].keys() == _inline(types)
+    assert told["type"].keys() == _inline(types) | {"schema", "sample"}
+    assert told["member"].keys() == _table(_section("Member"))
+    assert told["integration"].keys() == _table(_section("Integration"))
+    assert told["token"].keys() == _table(_section("Token"))
+    assert told["new token"].keys() == _table(_section("Token")) | {"secret"}
 
 
 def test_deliveries_have_the_keys_of_the_page(told: dict[str, Any]) -> None:

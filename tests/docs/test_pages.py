@@ -11,6 +11,7 @@ import doc_pages
 import pytest
 import typer
 from doc_pages import Block
+from jsonschema import Draft202012Validator
 
 from amodal_rt.cli.app import build
 from amodal_rt.definitions.automation import parse_automation
@@ -18,6 +19,7 @@ from amodal_rt.definitions.connection import parse_connection
 from amodal_rt.definitions.event_type import parse_event_type
 from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
+from amodal_rt.definitions.schema import automation_schema
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.domain.delivery import Target, TargetType
@@ -28,6 +30,7 @@ _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`((?:ops|amodal-rt) [^`]+)`")
 _TARGET = Target(type=TargetType.WEBHOOK, label="x", url="https://x.example/in")
 _SETTINGS = WorkspaceSettings(targets={"reports": _TARGET, "oncall": _TARGET})
+_SCHEMA = Draft202012Validator(automation_schema())
 _REST = b'{"protocol": "rest", "baseUrl": "https://api.example.com"}'
 
 
@@ -73,6 +76,7 @@ def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
     """By its keys, a block is one of the files, or a message that the program sends."""
     keys = document.keys()
     if keys & {"title", "name"} and keys & {"prompt", "promptFile", "messages", "inputTemplate"}:
+        _SCHEMA.validate(document)
         return _automation(text, "shown.json")
     if "protocol" in keys:
         return parse_connection("shown", {"spec.json": text})[1]

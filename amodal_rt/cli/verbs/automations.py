@@ -28,6 +28,8 @@ _EMPTY = "No automations yet: put a JSON file into automations/, for example wit
 
 def _row(row: Document) -> tuple[str, ...]:
     status = str(row["status"]) + (" (last good version runs)" if row.get("stale") else "")
+    # An active one has a reason only where an MCP server does not watch for it.
+    status += " (not watched for)" if row["status"] == "active" and row["reason"] else ""
     schedule = f"{row['schedule']} {row['timezone']}" if row["schedule"] else "-"
     return row["name"], _triggers(row), schedule, status, _comes(row)
 
@@ -89,6 +91,7 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("reason", found["reason"]),
         ("triggers", _triggers(found)),
         ("events", _several(found.get("events"))),
+        ("watched", "; ".join(map(_watched, found.get("remote_triggers") or ()))),
         ("run as", found.get("run_as")),
         ("schedule", found["schedule"] and f"{found['schedule']} {found['timezone']}"),
         ("next", found["next_run_at"] and _next(found)),
@@ -105,6 +108,14 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("prompt", _first_line(found.get("prompt"))),
     ]
     return [(label, str(value)) for label, value in facts if value]
+
+
+def _watched(trigger: Document) -> str:
+    """How it stands with one event that an MCP server watches for."""
+    since = trigger["configured_at"]
+    return f"{trigger['event']} {trigger['state']}" + (
+        f" since {table.instant(since)}" if since else ""
+    )
 
 
 def _several(names: list[str] | None) -> str | None:

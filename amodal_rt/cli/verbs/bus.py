@@ -77,5 +77,5 @@ def _runs(door: Door, runs: Sequence[Document]) -> int:
         reason = f"/{run['reason']}" if run["reason"] else ""
         door.output.say(f"  {run['run_id']} {run['automation']} {run['status']}{reason}")
     if not runs:
-        door.output.say("  no automation waits for it")
+        door.output.say("  no automation wants it")
     return codes.OK

@@ -77,6 +77,11 @@ RIGHT: list[dict[str, Any]] = [
     {"model": "fast"}, {"model": ["a:b", "c:d"]}, {"writeEnabled": False}, {"write_enabled": True},
     {"limits": {"concurrency": 1, "timeout_seconds": 5, "writes": {"per_run": 1}}},
     {"catchUp": {"policy": "none"}},
+    {"trigger": "github.push", "actors": "github:ada"},
+    {"eventConditions": [{"event": "a.b", "actors": "ada", "payload_filter": {"a": 1}}]},
+    {"when": {"connection": "c", "endpoint": "/x", "changed": True, "path": ["a"],
+              "query": {"per_page": 1, "open": True, "q": "x"}}},
+    {"when": {"a.b": {"in": [1]}}},
 ]  # fmt: skip
 
 

@@ -203,13 +203,14 @@ async def test_an_event_that_was_missed_names_the_condition(desk: Desk, why: Why
 
     event = Event(
         id=desk.ids.event(), type="deploy.finished", source="/ci", data={"n": 1},
-        time=NOW, received_at=NOW,
+        time=NOW, received_at=NOW, delivery_id="build-1207",
     )  # fmt: skip
     await desk.ledger.accept(event, dedup=None, starts=[], missed=1, queue_limit=10)
 
     async def told(*triggers: Trigger) -> tuple[object, object]:
         desk.files.add(live(definition("a", *triggers)))
         row = await _one(why, event.id)
+        assert row == await _one(why, "build-1207")
         return row["status"], row["rule"]
 
     assert await told(waiting("deploy.*", 2)) == (

@@ -13,6 +13,7 @@ from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.settings import Environment
+from amodal_rt.workspace import event_names
 from amodal_rt.workspace.judging import World, judge
 
 OWN = ("deployed", "deploy.finished")
@@ -168,3 +169,19 @@ def test_without_a_file_of_members_nobody_is_looked_for() -> None:
     world = World(settings=WORLD.settings, agents={}, connections={}, environment=Environment())
 
     assert judged(world, runAs="bob", createdBy="eve", trigger="webhook", actors="mallory") == []
+
+
+@pytest.mark.parametrize(
+    ("event", "search"), [("crm.deal.won", "is_one_slip"), ("sales.deal.won", "nearest")]
+)
+def test_a_type_that_many_wait_for_is_looked_for_in_the_catalogue_once(
+    event: str, search: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = judged(trigger=event)
+
+    def search_again(*_: object, **__: object) -> None:
+        raise AssertionError(f"{event} was looked for again")
+
+    monkeypatch.setattr(event_names, search, search_again)
+
+    assert judged(trigger=event) == first
