@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from amodal_rt.cli.table import render
 from amodal_rt.errors import AmodalError
@@ -46,6 +47,28 @@ class Output:
             print(render(heads, rows, styled=self.styled))
         else:
             print(empty)
+
+    def rows(
+        self,
+        rows: Sequence[dict[str, Any]],
+        heads: Sequence[str],
+        cells: Callable[[dict[str, Any]], Sequence[str]],
+        *,
+        empty: str,
+    ) -> int:
+        """A list of the daemon's: the `--json` document, or a table of the `cells` of each row."""
+        if self.as_json:
+            self.document(rows)
+        else:
+            self.table(heads, [cells(row) for row in rows], empty=empty)
+        return OK
+
+    def answer(self, document: object, line: str) -> int:
+        """What came of a verb: the `--json` document, or a line for people."""
+        if self.as_json:
+            self.document(document)
+        self.say(line)
+        return OK
 
     def say(self, text: str) -> None:
         """A line for people on stdout; silent with `--json`."""

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypedDict
 
+from amodal_rt.clock import Clock
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.house import House
 from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared
+from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
 from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
@@ -52,6 +56,7 @@ from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.matching import Matching
 from amodal_rt.triggers.own_events import RuntimeEvents
 from amodal_rt.triggers.remote import RemoteTriggers
+from amodal_rt.workspace.service import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +74,20 @@ class _Shared:
     matching: Matching
 
 
+class _Usual(TypedDict):
+    """What most rooms ask for, by the names that they ask by."""
+
+    ledger: Telling
+    catalogue: Workspace
+    signals: SharedSignals
+    clock: Clock
+
+
 def build_house(ground: Ground, *, webhook_key: str) -> House:
     """Wire the rooms over an open ledger and a loaded workspace."""
     clock, signals = ground.clock, ground.signals
     ledger, workspace = ground.ledger, ground.workspace
-    shared = _shared(ground, webhook_key)
+    usual, shared = _usual(ground), _shared(ground, webhook_key)
     control = _Control()
     automations = _automations(ground, shared)
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
@@ -92,13 +106,13 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=shared.address,
         executor=executor,
         engine=control.engine,
-        holding=_holding(ground),
+        holding=Holding(**usual),
         membership=_membership(ground, control.engine),
         turned_back=_turned_back(ground),
         scheduler=_scheduler(ground),
         remote=remote,
         sender=_sender(ground, shared),
-        watch=_watch(ground),
+        watch=Watch(**usual, ids=ground.ids),
         automations=automations,
         runs=runs,
         events=_events(ground, shared, remote),
@@ -109,8 +123,8 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         nodes=Nodes(ledger),
         causes=shared.causes,
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
-        bus=_bus(ground, shared),
-        own_events=_own_events(ground, shared),
+        bus=Bus(**usual, matching=shared.matching),
+        own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
         event_bus=_event_bus(ground, shared),
         event_tests=_event_tests(ground, shared),
         tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
@@ -120,6 +134,15 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     _give_a_voice(house)
     automations.watch_with(remote.standings)
     return house
+
+
+def _usual(ground: Ground) -> _Usual:
+    return _Usual(
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        signals=ground.signals,
+        clock=ground.clock,
+    )
 
 
 def _shared(ground: Ground, webhook_key: str) -> _Shared:
@@ -164,27 +187,6 @@ def _events(ground: Ground, shared: _Shared, remote: RemoteTriggers) -> Events:
         shared.matching,
         signals=ground.signals,
         clock=clock,
-    )
-
-
-def _bus(ground: Ground, shared: _Shared) -> Bus:
-    return Bus(
-        ledger=ground.ledger,
-        catalogue=ground.workspace,
-        matching=shared.matching,
-        signals=ground.signals,
-        clock=ground.clock,
-    )
-
-
-def _own_events(ground: Ground, shared: _Shared) -> RuntimeEvents:
-    return RuntimeEvents(
-        ledger=ground.ledger,
-        catalogue=ground.workspace,
-        matching=shared.matching,
-        signals=ground.signals,
-        clock=ground.clock,
-        ids=ground.ids,
     )
 
 
@@ -238,23 +240,11 @@ def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> Agent
 
 def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engine:
     return Engine(
-        ledger=ground.ledger,
-        catalogue=ground.workspace,
+        **_usual(ground),
         executor=executor,
         planner=DeliveryPlanner(ground.ids),
-        signals=ground.signals,
-        clock=ground.clock,
         mask=redactor.mask,
         lease=ground.lease,
-    )
-
-
-def _holding(ground: Ground) -> Holding:
-    return Holding(
-        ledger=ground.ledger,
-        catalogue=ground.workspace,
-        signals=ground.signals,
-        clock=ground.clock,
     )
 
 
@@ -280,14 +270,7 @@ def _turned_back(ground: Ground) -> TurnedBack:
 
 
 def _scheduler(ground: Ground) -> Scheduler:
-    scheduler = Scheduler(
-        catalogue=ground.workspace,
-        ledger=ground.ledger,
-        facts=ground.ledger,
-        signals=ground.signals,
-        clock=ground.clock,
-        ids=ground.ids,
-    )
+    scheduler = Scheduler(**_usual(ground), facts=ground.ledger, ids=ground.ids)
     scheduler.look_back_with(ground.workspace)
     return scheduler
 
@@ -301,13 +284,10 @@ def _watchers(ground: Ground, executor: AgentExecutor) -> McpTriggers:
 
 def _remote(ground: Ground, watchers: McpTriggers, address: Address) -> RemoteTriggers:
     return RemoteTriggers(
-        catalogue=ground.workspace,
-        ledger=ground.ledger,
+        **_usual(ground),
         connections=watchers,
         callback_url=address.callback,
         lease=ground.lease,
-        signals=ground.signals,
-        clock=ground.clock,
         ids=ground.ids,
     )
 
@@ -334,16 +314,6 @@ def _sender(ground: Ground, shared: _Shared) -> Sender:
 
     sender.mark_with(marks)
     return sender
-
-
-def _watch(ground: Ground) -> Watch:
-    return Watch(
-        ledger=ground.ledger,
-        catalogue=ground.workspace,
-        signals=ground.signals,
-        clock=ground.clock,
-        ids=ground.ids,
-    )
 
 
 class _Control:

@@ -39,6 +39,19 @@ class Outcome:
         """Whether the built-in rehearsal model served."""
         return self.model == "rehearsal"
 
+    def entry(self, usage: Usage) -> dict[str, object]:
+        """What `run.finished` in the journal says of it; `usage` is that of all attempts."""
+        skipped = self.status is RunStatus.SKIPPED
+        data: dict[str, object] = {
+            "status": self.status.value,
+            "reason": self.reason,
+            "rule" if skipped else "error": self.error,
+            "model": self.model,
+            "usage": usage.document(),
+            "output": list(self.output),
+        }
+        return data | ({"notes": dict(self.notes)} if self.notes else {})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:

@@ -95,6 +95,16 @@ class Usage:
     turns: int = 0
     cost_usd: float | None = None
 
+    def __add__(self, more: "Usage") -> "Usage":
+        """Both together; of the costs, those that are known."""
+        costs = [cost for cost in (self.cost_usd, more.cost_usd) if cost is not None]
+        return Usage(
+            input_tokens=self.input_tokens + more.input_tokens,
+            output_tokens=self.output_tokens + more.output_tokens,
+            turns=self.turns + more.turns,
+            cost_usd=sum(costs) if costs else None,
+        )
+
     def document(self) -> dict[str, object]:
         """The shape of `usage` in every run document."""
         return {

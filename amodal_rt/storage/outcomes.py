@@ -47,11 +47,11 @@ class OutcomeRows(Part):
             before = _held_usage(connection, run)
             if before is None:
                 return False
-            usage = _added(before, outcome.usage)
+            usage = before + outcome.usage
             spent = _usage_columns(usage)
             if outcome.status is RunStatus.SKIPPED:
                 _change(connection, run, _skip_columns(outcome, at) | spent)
-                _append(connection, run, EntryType.RUN_FINISHED, at, _finished(outcome, usage))
+                _append(connection, run, EntryType.RUN_FINISHED, at, outcome.entry(usage))
                 return True
             if retry_at is not None:
                 _retry(connection, run, outcome, spent, at, retry_at)
@@ -63,7 +63,7 @@ class OutcomeRows(Part):
             planned = failures.commit_plan(connection, run.automation, plan)
             for note in planned.notes:
                 _append(connection, run, EntryType.RUN_NOTE, at, {"note": note})
-            told = _finished(outcome, usage)
+            told = outcome.entry(usage)
             if outcome.status is RunStatus.COMPLETED:
                 told |= _complete(connection, run, outcome, planned, at)
             _append(connection, run, EntryType.RUN_FINISHED, at, told)
@@ -249,26 +249,3 @@ def _usage_columns(usage: Usage) -> Columns:
         "turns": usage.turns,
         "cost_usd": usage.cost_usd,
     }
-
-
-def _finished(outcome: Outcome, usage: Usage) -> dict[str, object]:
-    skipped = outcome.status is RunStatus.SKIPPED
-    data: dict[str, object] = {
-        "status": outcome.status.value,
-        "reason": outcome.reason,
-        "rule" if skipped else "error": outcome.error,
-        "model": outcome.model,
-        "usage": usage.document(),
-        "output": list(outcome.output),
-    }
-    return data | ({"notes": dict(outcome.notes)} if outcome.notes else {})
-
-
-def _added(before: Usage, more: Usage) -> Usage:
-    costs = [cost for cost in (before.cost_usd, more.cost_usd) if cost is not None]
-    return Usage(
-        input_tokens=before.input_tokens + more.input_tokens,
-        output_tokens=before.output_tokens + more.output_tokens,
-        turns=before.turns + more.turns,
-        cost_usd=sum(costs) if costs else None,
-    )

@@ -1,6 +1,5 @@
 """Schedules: every due slot becomes a row of the ledger, once."""
 
-import asyncio
 import heapq
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +11,6 @@ from amodal_rt.clock import Clock, first_of
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.holding import armed as counting
-from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import UnavailableError
@@ -23,20 +21,20 @@ from amodal_rt.ports import (
     SNAPSHOT,
     FactLedger,
     RunLedger,
-    RunRef,
     ScheduleState,
     Signals,
     VersionedCatalogue,
     Versions,
 )
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
-from amodal_rt.triggers.arming import Armed, Asked, Key, first_slot, last_slot
+from amodal_rt.triggers.arming import Armed, Key
 from amodal_rt.triggers.covering import Covering
 from amodal_rt.triggers.given_up import GivenUp
 from amodal_rt.triggers.holds import Holds
 from amodal_rt.triggers.missed import wishes_of
 from amodal_rt.triggers.readying import Readying
 from amodal_rt.triggers.recounting import Recounting
+from amodal_rt.triggers.ruling import Ruling, take_turns
 from amodal_rt.triggers.standing import Standing, StandingLedger
 
 TICK_SECONDS = 5.0
@@ -50,11 +48,6 @@ ASIDE_SECONDS = 15.0
 
 RETRY_SECONDS = 1.0
 """How long after the ledger could not be used it is asked again."""
-
-_AT_A_TIME = 250
-"""After so many schedules others have a turn: ten thousand would hold up every webhook."""
-_ADMITTED_AT_A_TIME = 5_000
-"""So many starts are put on record while the next are got ready for it."""
 
 _log = Log("triggers")
 
@@ -83,7 +76,6 @@ class Scheduler:
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
         self._catalogue = catalogue
-        self._ledger = ledger
         self._fact_ledger = facts
         self._signals = signals
         self._clock = clock
@@ -98,8 +90,9 @@ class Scheduler:
         self._seen: dict[str, Definition] = {}
         self._standing = Standing(ledger)
         self._recounting = Recounting(ledger, clock)
-        self._covering = Covering(ledger, catalogue)
-        self._given_up = GivenUp(ledger, ids, self._covering)
+        covering = Covering(ledger, catalogue)
+        self._given_up = GivenUp(ledger, ids, covering)
+        self._ruling = Ruling(ledger, self._standing, covering, self._readying, clock, ids)
         self._aside: dict[Key, tuple[Armed, float]] = {}
         self._asked_others = clock.monotonic()
         self._holds = Holds()
@@ -291,7 +284,7 @@ class Scheduler:
             if any(armed.is_behind(now) for armed in due):
                 due = await self._caught_up(due, now)
             await self._read_facts()
-            await self._rule(due, now)
+            await self._ruling.rule(due, self._holds, now)
         except BaseException:
             for armed in due:
                 self._push(armed)
@@ -299,7 +292,7 @@ class Scheduler:
         self._signals.notify(RUNS_PENDING)
         for number, armed in enumerate(due, start=1):
             self._advance(armed, now)
-            await self._take_turns(number)
+            await take_turns(self._clock, number)
 
     async def _caught_up(self, due: list[Armed], now: datetime) -> list[Armed]:
         """Those of them of which slots are not on record, after a time in which other nodes may
@@ -327,91 +320,6 @@ class Scheduler:
         await self._standing.take_over(beside)
         return found
 
-    async def _rule(self, due: list[Armed], now: datetime) -> None:
-        """Put every slot on record."""
-        while due:
-            asked: list[Asked] = []
-            for number, armed in enumerate(due, start=1):
-                ready = self._readying.take(armed, self._holds, now)
-                wishes = wishes_of(armed, self._holds, now, self._ids) if ready is None else ready
-                asked.append((armed, wishes))
-                if ready is None:
-                    await self._take_turns(number)
-            await self._part_stretches(asked, now)
-            if await self._admit(asked):
-                return
-            due = await self._refused(asked, now)
-
-    async def _part_stretches(self, asked: list[Asked], now: datetime) -> None:
-        """Have no stretch cover a slot that stands on record."""
-        long = [
-            armed
-            for armed, wishes in asked
-            if any(start.scheduled_until is not None for start in wishes)
-        ]
-        if not long:
-            return
-        taken = await self._ledger.slots_on_record(
-            {armed.definition.automation.name for armed in long},
-            after=min(armed.ruled for armed in long),
-            until=now,
-        )
-        for place, (armed, _) in enumerate(asked):
-            known = taken.get(armed.definition.automation.name)
-            if known:
-                wishes = wishes_of(armed, self._holds, now, self._ids, known)
-                asked[place] = (armed, wishes)
-
-    async def _refused(self, asked: list[Asked], now: datetime) -> list[Armed]:
-        """Some slots were on record already, by another node or another schedule of the
-        automation. What must be asked for again: the rest of stretches that begin with one."""
-        await self._standing.read()
-        again: list[Armed] = []
-        passed: list[ScheduleState] = []
-        for armed, wishes in asked:
-            state = self._standing.find(armed.key)
-            if not wishes or state is None:
-                continue
-            last, seen = last_slot(wishes), state.last_slot or state.counted_from
-            if state.fingerprint != armed.fingerprint:
-                # How far another schedule has come says nothing of this one's slots; a row of
-                # this one's, from before it was replaced, does.
-                seen = await self._seen_in_rows(armed, wishes)
-            if seen >= last:
-                continue
-            if all(start.count == 1 for start in wishes) and seen <= armed.ruled:
-                # Left as it is, a schedule that never comes first would not move for years.
-                passed.append(replace(state, last_slot=max(last, state.last_slot or last)))
-                continue
-            armed.go_on_after(seen if seen > armed.ruled else first_slot(wishes))
-            if armed.next_at is not None and armed.next_at <= now:
-                again.append(armed)
-        await self._ledger.set_schedule_states(passed)
-        return again
-
-    async def _seen_in_rows(self, armed: Armed, wishes: list[Start]) -> datetime:
-        if all(start.count == 1 for start in wishes):
-            return armed.ruled
-        return await self._covering.until(armed.definition, armed.trigger, first_slot(wishes))
-
-    async def _admit(self, asked: list[Asked]) -> bool:
-        """Put them on record; whether each of them gave a row."""
-        admitted: list[asyncio.Task[list[RunRef]]] = []
-        part: list[Start] = []
-        wanted = 0
-        for place, (_, wishes) in enumerate(asked, start=1):
-            # Never parted: what follows a stretch must be refused with it.
-            part += wishes
-            if len(part) < _ADMITTED_AT_A_TIME and place < len(asked):
-                continue
-            wanted += len(part)
-            admitted.append(asyncio.ensure_future(self._ledger.admit(part)))
-            part = []
-            # The writer has them when two turns are over, and works while we go on.
-            await self._clock.sleep(0)
-            await self._clock.sleep(0)
-        return sum(len(refs) for refs in await asyncio.gather(*admitted)) == wanted
-
     async def _ready(self) -> None:
         """Make the starts of the next instant ahead of it, if there are very many."""
         at = self._heap[0][0] if self._heap else None
@@ -426,11 +334,7 @@ class Scheduler:
                 self._readying.keep(
                     armed, self._holds, wishes_of(armed, self._holds, at, self._ids)
                 )
-            await self._take_turns(number)
-
-    async def _take_turns(self, number: int) -> None:
-        if number % _AT_A_TIME == 0:
-            await self._clock.sleep(0)
+            await take_turns(self._clock, number)
 
     def _advance(self, armed: Armed, now: datetime) -> None:
         """Up to `now` everything is on record: go on to the next slot."""

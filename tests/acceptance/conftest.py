@@ -13,8 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from files import Workspace
 from installed import Installed, install_wheel
 from outside import Site
+from stub_http import Stub
 from stub_model import Model
 
 
@@ -69,3 +71,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.acceptance)
             if not any(True for _ in item.iter_markers("timeout")):
                 item.add_marker(pytest.mark.timeout(120))
+
+
+@pytest.fixture
+def files(site: Site, model: Model) -> Workspace:
+    """The workspace of `site`, whose agents are served by `model`."""
+    made = Workspace(site.workspace)
+    made.settings(model.settings())
+    made.secrets(MODEL_KEY="key")
+    return made
+
+
+@pytest.fixture
+def receiver() -> Iterator[Stub]:
+    """What results are sent to."""
+    with Stub() as stub:
+        yield stub

@@ -2,30 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from files import Workspace
 from outside import Site, post_json, send
 from services import rest
 from stub_http import Reply, Request, Stub
 from stub_model import Chat, Model, Say, Turn, use
 from waiting import eventually
-
-
-@pytest.fixture
-def files(site: Site, model: Model) -> Workspace:
-    made = Workspace(site.workspace)
-    made.settings(model.settings())
-    made.secrets(MODEL_KEY="key")
-    return made
-
-
-@pytest.fixture
-def receiver() -> Iterator[Stub]:
-    with Stub() as stub:
-        yield stub
 
 
 def test_every_acknowledged_webhook_is_a_run_after_kills_under_load(

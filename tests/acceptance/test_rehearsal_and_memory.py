@@ -1,7 +1,6 @@
 """Rehearsals leave no trace in memory or at strangers; real runs know the one before."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,20 +34,6 @@ def live(running: Site, model: Model) -> Site:
 @pytest.fixture
 def shared_files(live: Site) -> Workspace:
     return Workspace(live.workspace)
-
-
-@pytest.fixture
-def files(site: Site, model: Model) -> Workspace:
-    made = Workspace(site.workspace)
-    made.settings(model.settings())
-    made.secrets(MODEL_KEY="key")
-    return made
-
-
-@pytest.fixture
-def receiver() -> Iterator[Stub]:
-    with Stub() as stub:
-        yield stub
 
 
 def test_a_run_is_told_what_the_last_one_said(

@@ -32,7 +32,8 @@ def _long_functions(text: str) -> dict[str, int]:
 
 def test_no_file_has_more_than_400_lines_of_code() -> None:
     counted = {
-        tree.name(path): _code_lines(path.read_text(encoding="utf-8")) for path in tree.sources()
+        tree.name(path): _code_lines(path.read_text(encoding="utf-8"))
+        for path in (*tree.sources(), *tree.tests())
     }
 
     assert {name: lines for name, lines in counted.items() if lines > FILE_LINES} == {}

@@ -59,3 +59,9 @@ async def another(
         return
     async with SqliteLedger(tmp_path / "ledger.db", clock=clock) as opened:
         yield opened
+
+
+@pytest.fixture
+async def run_id(ledger: Ledger) -> str:
+    """A run that is running."""
+    return (await given.running(ledger)).run_id

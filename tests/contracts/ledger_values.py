@@ -22,7 +22,7 @@ from amodal_rt.domain.event import Event
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Run, RunStatus, Start
 from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.ports import Caller, Ledger
+from amodal_rt.ports import Caller, Ledger, RunFilter
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -143,6 +143,18 @@ async def finished(
     found = await ledger.find_run(run.run_id)
     assert found is not None
     return found
+
+
+async def ids(ledger: Ledger, **wanted: Any) -> list[str]:
+    """The ids of the runs that a filter keeps, as they are listed."""
+    return [run.run_id for run in await ledger.list_runs(RunFilter(**wanted))]
+
+
+async def status_of(ledger: Ledger, run_id: str) -> tuple[str, str | None]:
+    """A run's status and the reason of it."""
+    run = await ledger.find_run(run_id)
+    assert run is not None
+    return run.status.value, run.reason
 
 
 async def owed(ledger: Ledger, *messages: OutboxMessage) -> None:

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 import ledger_values as given
-import pytest
 from ledger_values import DAY, HOUR, NOW
 
 from amodal_rt.domain.breaker import FIRST_PAUSE, IN_A_ROW, TRIAL, BreakerState, Health
@@ -21,11 +20,6 @@ from amodal_rt.ports import Ledger
 
 BAD = Target(type=TargetType.WEBHOOK, label="#bad", url=SecretRef("BAD_URL"))
 KEY = "webhook env:BAD_URL"
-
-
-@pytest.fixture
-async def run_id(ledger: Ledger) -> str:
-    return (await given.running(ledger)).run_id
 
 
 async def attempt(

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 import ledger_values as given
-import pytest
 from ledger_values import HOUR, NOW
 
 from amodal_rt.domain.delivery import (
@@ -20,11 +19,6 @@ from amodal_rt.ports import Ledger
 
 OPS = Target(type=TargetType.WEBHOOK, label="#ops", url="https://ops.example/x")
 PAGER = Target(type=TargetType.WEBHOOK, label="#pager", url="https://pager.example/x")
-
-
-@pytest.fixture
-async def run_id(ledger: Ledger) -> str:
-    return (await given.running(ledger)).run_id
 
 
 async def owed(

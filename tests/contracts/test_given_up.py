@@ -4,7 +4,6 @@ import asyncio
 from datetime import datetime
 
 import ledger_values as given
-import pytest
 from ledger_values import DAY, HOUR, MINUTE, NOW
 
 from amodal_rt.domain.delivery import (
@@ -19,11 +18,6 @@ from amodal_rt.domain.delivery import (
     TargetType,
 )
 from amodal_rt.ports import Ledger
-
-
-@pytest.fixture
-async def run_id(ledger: Ledger) -> str:
-    return (await given.running(ledger)).run_id
 
 
 async def die(ledger: Ledger, message: OutboxMessage, at: datetime = NOW) -> None:

@@ -3,16 +3,10 @@
 from datetime import datetime
 
 import ledger_values as given
-from ledger_values import MINUTE, NOW
+from ledger_values import MINUTE, NOW, status_of
 
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.ports import Ledger
-
-
-async def status_of(ledger: Ledger, run_id: str) -> tuple[str, str | None]:
-    run = await ledger.find_run(run_id)
-    assert run is not None
-    return run.status.value, run.reason
 
 
 async def test_held_back_is_what_only_the_global_limit_keeps_from_its_start(

@@ -27,11 +27,6 @@ from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ports import Ledger
 
 
-@pytest.fixture
-async def run_id(ledger: Ledger) -> str:
-    return (await given.running(ledger)).run_id
-
-
 async def claimed(ledger: Ledger, now: datetime = NOW, limit: int = 100) -> list[str]:
     records = await ledger.claim_messages(limit=limit, now=now)
     return [record.message.delivery_id for record in records]

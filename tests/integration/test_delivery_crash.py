@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
 from delivery_desk import Desk  # pyright: ignore[reportMissingImports]
-from delivery_life import Lives, Places, Wish  # pyright: ignore[reportMissingImports]
+from delivery_life import POINTS, Lives, Places, Wish  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.delivery import DeliveryStatus
 from amodal_rt.testing.receiver import Receiver, Scripted
@@ -114,27 +114,13 @@ async def test_an_error_after_the_send_is_a_failed_attempt(
     assert (await _record(ledger))[1:] == (DeliveryStatus.PENDING, 1)
 
 
-PLACES = (
-    "delivery.before_send",
-    "delivery.after_send",
-    "delivery.before_record",
-    "delivery.after_record",
-    "breaker.before_write",
-    "breaker.after_write",
-    "delivery.before_follow_up",
-    "delivery.after_follow_up",
-    "condition.before_write",
-    "condition.after_write",
-)
-
-
 @pytest.fixture(scope="module")
 def lives() -> Iterator[Lives]:
     with Lives() as made:
         yield made
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", POINTS)
 async def test_killed_anywhere_each_alert_arrives_and_no_other_is_made(
     tmp_path: Path, lives: Lives, place: str
 ) -> None:

@@ -7,75 +7,18 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from watched_house import House, text_of
 
-from amodal_rt.clock import SystemClock
-from amodal_rt.daemon.signals import ProcessSignals
-from amodal_rt.domain.workspace import AutomationState, Snapshot
-from amodal_rt.ports import SNAPSHOT
-from amodal_rt.workspace.service import Workspace
+from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.workspace.vanishing import GRACE_SECONDS
 
-PATIENCE = 10.0
-"""Seconds; a machine under load is slow, a change that is never seen is a defect."""
 NO_SWEEP = 600.0
 """What the operating system does not report is not seen: the watch alone must see it."""
-
-
-class Clock(SystemClock):
-    """The clock of the machine; what a grace is counted by may be `ahead` of it."""
-
-    ahead = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
-
-
-class House:
-    """A served workspace, and a way to wait for what its next snapshots say."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.signals, self.clock = ProcessSignals(), Clock()
-        self.workspace = Workspace(
-            root, archive=None, signals=self.signals, clock=self.clock, process_env={}
-        )
-
-    def write(self, file: str, text: str) -> Path:
-        path = self.root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def automation(self, name: str, prompt: str = "look", **more: object) -> Path:
-        return self.write(f"automations/{name}.json", _text(name, prompt, **more))
-
-    def state(self, name: str) -> AutomationState:
-        return self.workspace.snapshot().automations[name]
-
-    def prompt(self, name: str) -> str | None:
-        state = self.workspace.snapshot().automations.get(name)
-        definition = state.definition if state else None
-        return definition.automation.work.messages[-1].content if definition else None
-
-    async def until(self, holds: Callable[[Snapshot], bool]) -> Snapshot:
-        """The first snapshot from now on that `holds`."""
-        with self.signals.listen(SNAPSHOT) as changed:
-            async with asyncio.timeout(PATIENCE):
-                while not holds(self.workspace.snapshot()):
-                    await changed()
-        return self.workspace.snapshot()
-
-    async def until_prompt(self, name: str, prompt: str | None) -> None:
-        await self.until(lambda _: self.prompt(name) == prompt)
-
-
-def _text(name: str, prompt: str = "look", **more: object) -> str:
-    return json.dumps({"title": name.title(), "trigger": "manual", "prompt": prompt, **more})
 
 
 def _all_gone(snapshot: Snapshot) -> bool:
@@ -148,7 +91,7 @@ async def test_an_editors_atomic_replace_is_one_edit(house: House) -> None:
     house.write("automations/.daily.json.swp", "editor")
     house.write("automations/4913", "")
     house.write("automations/#daily.json#", "{")
-    temporary = house.write("automations/.daily.json.tmp", _text("daily", "saved"))
+    temporary = house.write("automations/.daily.json.tmp", text_of("daily", "saved"))
     temporary.replace(path)
 
     snapshot = await house.until(lambda _: house.prompt("daily") == "saved")
@@ -158,7 +101,7 @@ async def test_an_editors_atomic_replace_is_one_edit(house: House) -> None:
 
 
 async def test_a_half_written_file_leaves_the_last_good_version_running(house: House) -> None:
-    whole = _text("daily", "second")
+    whole = text_of("daily", "second")
     path = house.root / "automations/daily.json"
     with path.open("w") as stream:
         stream.write(whole[:20])
@@ -247,8 +190,8 @@ async def test_a_workspace_removed_and_made_again_is_found(house: House) -> None
 async def test_a_workspace_swapped_for_another_is_read_anew(house: House, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "automations").mkdir(parents=True)
-    (other / "automations/kept.json").write_text(_text("kept", "kept as it is"))
-    (other / "automations/daily.json").write_text(_text("daily", "of the other"))
+    (other / "automations/kept.json").write_text(text_of("kept", "kept as it is"))
+    (other / "automations/daily.json").write_text(text_of("daily", "of the other"))
 
     house.root.rename(tmp_path / "away")
     other.rename(house.root)
@@ -259,8 +202,8 @@ async def test_a_workspace_swapped_for_another_is_read_anew(house: House, tmp_pa
 def _release(house: House, number: int, prompt: str) -> None:
     """One generation of files, swapped in as Kubernetes updates a mounted volume."""
     name = f"..release-{number}"
-    house.write(f"{name}/daily.json", _text("daily", prompt))
-    house.write(f"{name}/kept.json", _text("kept", "kept as it is"))
+    house.write(f"{name}/daily.json", text_of("daily", prompt))
+    house.write(f"{name}/kept.json", text_of("kept", "kept as it is"))
     link = house.root / "..data_tmp"
     link.symlink_to(name)
     link.replace(house.root / "..data")
@@ -371,7 +314,7 @@ async def test_a_change_that_no_watch_reports_is_found_by_the_sweep(tmp_path: Pa
     await house.workspace.load()
     watching = asyncio.create_task(house.workspace.watch(sweep_seconds=0.05))
 
-    (tmp_path / "elsewhere.json").write_text(_text("daily", "from elsewhere"))
+    (tmp_path / "elsewhere.json").write_text(text_of("daily", "from elsewhere"))
     await house.until_prompt("daily", "from elsewhere")
 
     watching.cancel()

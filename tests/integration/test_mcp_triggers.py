@@ -42,9 +42,7 @@ async def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 async def test_what_a_server_reports_becomes_a_run(scene: Scene) -> None:
     scene.waits("sort", params=INBOX)
 
-    async with scene.daemon() as daemon:
-        await daemon.stands(ACTIVE)
-        [watcher] = await scene.watchers()
+    async with scene.watched() as (daemon, watcher):
         assert (watcher["type"], watcher["params"]) == ("item.created", INBOX)
         answers = await scene.ask(**{"raise": "item.created", "data": {**INBOX, "n": 1}})
         assert [(each["status"], each["body"]) for each in answers] == [
@@ -63,9 +61,7 @@ async def test_what_a_server_reports_becomes_a_run(scene: Scene) -> None:
 async def test_what_does_not_fit_is_on_record_as_filtered(child: Scene) -> None:
     child.waits("sort", params=INBOX)
 
-    async with child.daemon() as daemon:
-        await daemon.stands(ACTIVE)
-        [watcher] = await child.watchers()
+    async with child.watched() as (daemon, watcher):
         status, _ = await daemon.call(
             watcher["token"], {"type": "item.created", "data": {"list": "later"}}
         )
@@ -78,9 +74,7 @@ async def test_pausing_ends_it_at_both_ends_and_resuming_begins_with_a_fresh_tok
 ) -> None:
     scene.waits("sort")
 
-    async with scene.daemon() as daemon:
-        await daemon.stands(ACTIVE)
-        [before] = await scene.watchers()
+    async with scene.watched() as (daemon, before):
         await daemon.house.automations.pause(ADA, "sort", reason=None)
         await until(lambda: _forgotten(scene))
         await daemon.stands()
@@ -101,9 +95,7 @@ async def test_an_event_that_comes_while_pausing_is_a_skipped_run_with_that_reas
 ) -> None:
     child.waits("sort")
 
-    async with child.daemon() as daemon:
-        await daemon.stands(ACTIVE)
-        [watcher] = await child.watchers()
+    async with child.watched() as (daemon, watcher):
         # Nobody is told yet: the server still has its token.
         now = child.clock.now()
         await daemon.house.ground.ledger.set_paused(
@@ -239,9 +231,7 @@ async def test_an_event_that_is_reported_twice_starts_one_run(child: Scene) -> N
 async def test_a_token_is_good_for_its_own_trigger_alone(child: Scene) -> None:
     child.waits("sort")
 
-    async with child.daemon() as daemon:
-        await daemon.stands(ACTIVE)
-        [watcher] = await child.watchers()
+    async with child.watched() as (daemon, watcher):
         stored = await daemon.house.ground.ledger.remote_triggers()
         for wrong in ("", "x" * len(watcher["token"]), stored[0].digest):
             status, body = await daemon.call(wrong, {"type": "item.created"})
@@ -256,9 +246,7 @@ async def test_a_chain_that_goes_through_a_server_ends_where_every_chain_ends(
     """The server says which run made it call, as it was told in the call."""
     child.waits("sort")
 
-    async with child.daemon() as daemon:
-        await daemon.stands(ACTIVE)
-        [watcher] = await child.watchers()
+    async with child.watched() as (daemon, watcher):
         for depth in (2, 3):
             mark = daemon.house.causes.token(Cause(depth=depth, run_id="run_0123456789abcdef"))
             status, _ = await daemon.call(

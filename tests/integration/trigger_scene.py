@@ -115,6 +115,14 @@ class Scene:
         async with daemon.serving() as house, aiohttp.ClientSession() as session:
             yield Daemoned(self, house, daemon, session)
 
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[tuple["Daemoned", dict[str, Any]]]:
+        """A daemon whose only trigger stands, and who is called back, as the server knows it."""
+        async with self.daemon() as daemon:
+            await daemon.stands(RemoteState.ACTIVE)
+            [watcher] = await self.watchers()
+            yield daemon, watcher
+
     async def _listens(self) -> bool:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)

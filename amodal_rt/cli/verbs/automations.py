@@ -16,11 +16,7 @@ _HISTORY = ("Run ID", "Started", "Duration", "Status", "Output")
 def list_all(door: Door) -> int:
     """Every automation with its trigger, schedule, status and what comes next."""
     rows = door.daemon.get("/v1/automations")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    door.output.table(_HEADS, [_row(row) for row in rows], empty=_EMPTY)
-    return codes.OK
+    return door.output.rows(rows, _HEADS, _row, empty=_EMPTY)
 
 
 _EMPTY = "No automations yet: put a JSON file into automations/, for example with `amodal-rt init`."
@@ -205,11 +201,7 @@ def history(door: Door, name: str, *, status: str | None, limit: int) -> int:
     if not rows:
         # A misspelt name is an error; a deleted automation still has its history.
         door.daemon.get(f"/v1/automations/{name}/why", wanted(limit=1))
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    door.output.table(_HISTORY, [_past(row) for row in rows], empty=f"No runs of {name} yet.")
-    return codes.OK
+    return door.output.rows(rows, _HISTORY, _past, empty=f"No runs of {name} yet.")
 
 
 def _past(row: Mapping[str, object]) -> tuple[str, ...]:
@@ -233,22 +225,17 @@ _WHY = ("Slot or event", "Run", "Status", "Rule")
 def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
     """What became of each slot and event, and which rule decided."""
     rows = door.daemon.get(f"/v1/automations/{name}/why", wanted(at=at, limit=limit))
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _WHY,
+        lambda row: (
             _cause(row),
             table.text(row["run_id"]),
             row["status"] + (f"/{row['reason']}" if row["reason"] else ""),
             table.text(row["rule"]),
-        )
-        for row in rows
-    ]
-    door.output.table(
-        _WHY, cells, empty=f"Nothing is on record for {name}" + (f" at {at}." if at else ".")
+        ),
+        empty=f"Nothing is on record for {name}" + (f" at {at}." if at else "."),
     )
-    return codes.OK
 
 
 def _cause(row: Document) -> str:

@@ -45,31 +45,25 @@ def create_token(door: Door, name: str, *, scopes: Sequence[str]) -> int:
 def list_tokens(door: Door) -> int:
     """All tokens, without their secrets."""
     rows = door.daemon.get("/v1/tokens")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _TOKENS,
+        lambda row: (
             row["name"],
             ", ".join(row["scopes"]),
             table.instant(row["created_at"]),
             row["created_by"],
             table.instant(row["revoked_at"]),
             row["token_id"],
-        )
-        for row in rows
-    ]
-    door.output.table(_TOKENS, cells, empty="No tokens.")
-    return codes.OK
+        ),
+        empty="No tokens.",
+    )
 
 
 def revoke_token(door: Door, name: str) -> int:
     """End a token, at once."""
     found = door.daemon.post(f"/v1/tokens/{name}/revoke")
-    if door.output.as_json:
-        door.output.document(found)
-    door.output.say(f"the token {found['name']} opens nothing any more")
-    return codes.OK
+    return door.output.answer(found, f"the token {found['name']} opens nothing any more")
 
 
 def _runs(door: Door, runs: Sequence[Document]) -> int:

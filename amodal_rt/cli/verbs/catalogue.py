@@ -24,12 +24,12 @@ def list_types(door: Door, *, fitting: str | None, source: str | None) -> int:
 
         rows = listed(BUILT_IN, fitting=fitting, source=source)
         door.output.remark(f"{error.message}; these are the built-in types alone")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [(row["type"], row["origin"], row["source"], row["description"]) for row in rows]
-    door.output.table(_TYPES, cells, empty="No such type of event.")
-    return codes.OK
+    return door.output.rows(
+        rows,
+        _TYPES,
+        lambda row: (row["type"], row["origin"], row["source"], row["description"]),
+        empty="No such type of event.",
+    )
 
 
 def show_type(door: Door, name: str) -> int:
@@ -58,36 +58,26 @@ def show_type(door: Door, name: str) -> int:
 def list_members(door: Door) -> int:
     """The members of `identities.json`."""
     rows = door.daemon.get("/v1/identities")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (row["id"], table.text(row["name"]), table.text(row["email"]), _accounts(row))
-        for row in rows
-    ]
-    door.output.table(_MEMBERS, cells, empty="No members: there is no identities.json with any.")
-    return codes.OK
+    return door.output.rows(
+        rows,
+        _MEMBERS,
+        lambda row: (row["id"], table.text(row["name"]), table.text(row["email"]), _accounts(row)),
+        empty="No members: there is no identities.json with any.",
+    )
 
 
 def link(door: Door, member: str, provider: str, account: str, *, create: bool) -> int:
     """Make an account a member's."""
     body = {"member": member, "provider": provider, "account": account, "create": create}
     found = door.daemon.post("/v1/identities/link", body)
-    return _written(door, found, f"{provider}:{account} is {found['id']}'s from now on")
+    return door.output.answer(found, f"{provider}:{account} is {found['id']}'s from now on")
 
 
 def unlink(door: Door, provider: str, account: str) -> int:
     """Take an account from whose it is."""
     body = {"provider": provider, "account": account}
     found = door.daemon.post("/v1/identities/unlink", body)
-    return _written(door, found, f"{provider}:{account} is no longer {found['id']}'s")
-
-
-def _written(door: Door, found: Document, said: str) -> int:
-    if door.output.as_json:
-        door.output.document(found)
-    door.output.say(said)
-    return codes.OK
+    return door.output.answer(found, f"{provider}:{account} is no longer {found['id']}'s")
 
 
 def _accounts(row: Document) -> str:

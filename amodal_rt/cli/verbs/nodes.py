@@ -1,6 +1,5 @@
 """`ops nodes …`."""
 
-from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
 from amodal_rt.cli.verbs.door import Door
 
@@ -10,11 +9,10 @@ _NODES = ("Node", "Host", "Pid", "Version", "Started", "Seen", "Status", "Runnin
 def list_nodes(door: Door) -> int:
     """The daemons that share the ledger."""
     rows = door.daemon.get("/v1/nodes")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _NODES,
+        lambda row: (
             row["node_id"],
             row["host"],
             str(row["pid"]),
@@ -23,8 +21,6 @@ def list_nodes(door: Door) -> int:
             table.instant(row["seen_at"]),
             row["status"],
             str(row["running"]),
-        )
-        for row in rows
-    ]
-    door.output.table(_NODES, cells, empty="No nodes.")
-    return codes.OK
+        ),
+        empty="No nodes.",
+    )

@@ -29,11 +29,10 @@ _ITEMS = ("Key", "Updated", "Run", "Value")
 def list_deliveries(door: Door, *, status: str | None, limit: int) -> int:
     """Messages owed, sent and given up."""
     rows = door.daemon.get("/v1/deliveries", wanted(status=status, limit=limit))
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _DELIVERIES,
+        lambda row: (
             row["delivery_id"],
             table.text(row["run_id"]),
             table.text(row["automation"]),
@@ -43,11 +42,9 @@ def list_deliveries(door: Door, *, status: str | None, limit: int) -> int:
             str(row["attempts"]),
             table.instant(row["next_attempt_at"]),
             table.text(row["last_error"]),
-        )
-        for row in rows
-    ]
-    door.output.table(_DELIVERIES, cells, empty="No deliveries.")
-    return codes.OK
+        ),
+        empty="No deliveries.",
+    )
 
 
 def show_delivery(door: Door, delivery_id: str) -> int:
@@ -59,10 +56,7 @@ def show_delivery(door: Door, delivery_id: str) -> int:
 def retry_delivery(door: Door, delivery_id: str) -> int:
     """Send a dead, expired or suppressed message again, now."""
     found = door.daemon.post(f"/v1/deliveries/{delivery_id}/retry")
-    if door.output.as_json:
-        door.output.document(found)
-    door.output.say(f"{found['delivery_id']} to {found['target']} is due now")
-    return codes.OK
+    return door.output.answer(found, f"{found['delivery_id']} to {found['target']} is due now")
 
 
 def retry_deliveries(door: Door, *, since: str, target: str | None) -> int:
@@ -83,27 +77,23 @@ def list_events(
     """Events with the runs that they led to, or the requests that were refused."""
     params = wanted(limit=limit, automation=automation, type=type, rejected=1 if rejected else None)
     rows = door.daemon.get("/v1/events", params)
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
     if rejected:
-        refused = [
-            (
-                table.instant(row["at"]),
-                table.text(row["automation"]),
-                row["endpoint"],
-                row["reason"],
-            )
-            for row in rows
-        ]
-        door.output.table(_REJECTED, refused, empty="No request was refused.")
-        return codes.OK
-    cells = [
-        (row["event_id"], table.instant(row["received_at"]), row["type"], row["source"], _runs(row))
-        for row in rows
-    ]
-    door.output.table(_EVENTS, cells, empty="No events yet.")
-    return codes.OK
+        return door.output.rows(rows, _REJECTED, _refused, empty="No request was refused.")
+    return door.output.rows(rows, _EVENTS, _event, empty="No events yet.")
+
+
+def _refused(row: Document) -> tuple[str, ...]:
+    return (
+        table.instant(row["at"]),
+        table.text(row["automation"]),
+        row["endpoint"],
+        row["reason"],
+    )
+
+
+def _event(row: Document) -> tuple[str, ...]:
+    at = table.instant(row["received_at"])
+    return row["event_id"], at, row["type"], row["source"], _runs(row)
 
 
 def _runs(row: Document) -> str:
@@ -125,39 +115,33 @@ def show_event(door: Door, event_id: str, *, cloudevents: bool = False) -> int:
 def list_connections(door: Door) -> int:
     """The connections of the workspace."""
     rows = door.daemon.get("/v1/connections")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _CONNECTIONS,
+        lambda row: (
             row["name"],
             row["protocol"],
             table.text(row.get("base_url")),
             table.text(row.get("state")),
-        )
-        for row in rows
-    ]
-    door.output.table(_CONNECTIONS, cells, empty="No connections: see connections/ in the docs.")
-    return codes.OK
+        ),
+        empty="No connections: see connections/ in the docs.",
+    )
 
 
 def list_tools(door: Door, name: str) -> int:
     """What a connection offers, each read, write or unknown, and the rule that says so."""
     rows = door.daemon.get(f"/v1/connections/{name}/tools")
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _TOOLS,
+        lambda row: (
             row["name"],
             row["intent"],
             table.text(row.get("rule")),
             table.text(row.get("description")),
-        )
-        for row in rows
-    ]
-    door.output.table(_TOOLS, cells, empty=f"{name} offers no tools.")
-    return codes.OK
+        ),
+        empty=f"{name} offers no tools.",
+    )
 
 
 def test_connection(door: Door, name: str) -> int:
@@ -175,26 +159,22 @@ def list_stores(door: Door, name: str | None, *, limit: int) -> int:
     """The stores, or the newest values of one."""
     path = "/v1/stores" if name is None else f"/v1/stores/{name}"
     rows = door.daemon.get(path, None if name is None else wanted(limit=limit))
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
     if name is None:
-        stores = [
-            (row["name"], str(row["count"]), table.text(row.get("description"))) for row in rows
-        ]
-        door.output.table(_STORES, stores, empty="No stores.")
-        return codes.OK
-    items = [
-        (
-            row["key"],
-            table.instant(row["updated_at"]),
-            table.text(row["run_id"]),
-            json.dumps(row["value"]),
-        )
-        for row in rows
-    ]
-    door.output.table(_ITEMS, items, empty=f"{name} is empty.")
-    return codes.OK
+        return door.output.rows(rows, _STORES, _store, empty="No stores.")
+    return door.output.rows(rows, _ITEMS, _item, empty=f"{name} is empty.")
+
+
+def _store(row: Document) -> tuple[str, ...]:
+    return row["name"], str(row["count"]), table.text(row.get("description"))
+
+
+def _item(row: Document) -> tuple[str, ...]:
+    return (
+        row["key"],
+        table.instant(row["updated_at"]),
+        table.text(row["run_id"]),
+        json.dumps(row["value"]),
+    )
 
 
 def _document(door: Door, found: Document) -> int:

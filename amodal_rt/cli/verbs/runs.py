@@ -16,11 +16,10 @@ def list_all(door: Door, *, automation: str | None, status: str | None, limit: i
     """Runs of all automations, newest first."""
     params = wanted(automation=automation, status=status, limit=limit)
     rows = door.daemon.get("/v1/runs", params)
-    if door.output.as_json:
-        door.output.document(rows)
-        return codes.OK
-    cells = [
-        (
+    return door.output.rows(
+        rows,
+        _HEADS,
+        lambda row: (
             row["run_id"],
             row["automation"],
             row["trigger"],
@@ -28,11 +27,9 @@ def list_all(door: Door, *, automation: str | None, status: str | None, limit: i
             table.seconds(row["duration_seconds"]),
             row["status"] + (f"/{row['reason']}" if row["reason"] else ""),
             labels(row),
-        )
-        for row in rows
-    ]
-    door.output.table(_HEADS, cells, empty="No runs yet.")
-    return codes.OK
+        ),
+        empty="No runs yet.",
+    )
 
 
 def labels(row: Mapping[str, Any]) -> str:
@@ -112,19 +109,15 @@ def logs(door: Door, run_id: str, *, follow: bool) -> int:
 def cancel(door: Door, run_id: str) -> int:
     """End a run that has not ended yet."""
     run = door.daemon.post(f"/v1/runs/{run_id}/cancel")
-    if door.output.as_json:
-        door.output.document(run)
-    door.output.say(f"{run['run_id']} {run['status']}")
-    return codes.OK
+    return door.output.answer(run, f"{run['run_id']} {run['status']}")
 
 
 def replay(door: Door, run_id: str) -> int:
     """Start a new run from the same event or payload."""
     run = door.daemon.post(f"/v1/runs/{run_id}/replay")
-    if door.output.as_json:
-        door.output.document(run)
-    door.output.say(f"{run['run_id']}  session {run['session_id']}  again from {run_id}")
-    return codes.OK
+    return door.output.answer(
+        run, f"{run['run_id']}  session {run['session_id']}  again from {run_id}"
+    )
 
 
 def exit_code(run: Document) -> int:

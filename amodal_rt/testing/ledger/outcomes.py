@@ -1,14 +1,13 @@
 """How a running run leaves, and how it goes to another node when its own is gone."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
-from amodal_rt.domain.run import Run, RunStatus, Usage, require_next
+from amodal_rt.domain.run import Run, RunStatus, require_next
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.runs import RunRows
@@ -45,7 +44,7 @@ class OutcomeRows(RunRows, FailureRows):
             planned = self._commit_plan(run.automation, plan)
             for note in planned.notes:
                 self._tell(run, EntryType.RUN_NOTE, at, {"note": note})
-            told = _finished(outcome, ended.usage)
+            told = outcome.entry(ended.usage)
             if outcome.status is RunStatus.COMPLETED:
                 told |= self._complete(run, outcome, planned)
             self._tell(run, EntryType.RUN_FINISHED, at, told)
@@ -107,7 +106,7 @@ class OutcomeRows(RunRows, FailureRows):
             result_text=values.maybe_text(outcome.text),
             result_payload=values.document(outcome.payload),
             output=tuple(values.text(label) for label in outcome.output),
-            usage=_added(row.run.usage, outcome.usage),
+            usage=row.run.usage + outcome.usage,
         )
 
     def _skip(self, row: RunRow, outcome: Outcome, at: datetime) -> None:
@@ -119,9 +118,9 @@ class OutcomeRows(RunRows, FailureRows):
             rule=values.maybe_text(outcome.error),
             started_at=None,
             finished_at=values.instant(at),
-            usage=_added(row.run.usage, outcome.usage),
+            usage=row.run.usage + outcome.usage,
         )
-        self._tell(row.run, EntryType.RUN_FINISHED, at, _finished(outcome, ended.usage))
+        self._tell(row.run, EntryType.RUN_FINISHED, at, outcome.entry(ended.usage))
 
     def _complete(self, run: Run, outcome: Outcome, plan: Plan) -> dict[str, object]:
         """Keep what only a completed run leaves behind; what to say of it in its journal."""
@@ -140,7 +139,7 @@ class OutcomeRows(RunRows, FailureRows):
             attempt=run.attempt + 1,
             not_before=values.instant(retry_at),
             error=values.maybe_text(outcome.error),
-            usage=_added(run.usage, outcome.usage),
+            usage=run.usage + outcome.usage,
         )
         told = {"reason": outcome.reason, "error": outcome.error, "retry_at": iso(retry_at)}
         self._tell(run, EntryType.RUN_RETRIED, at, told)
@@ -171,27 +170,3 @@ class OutcomeRows(RunRows, FailureRows):
 
     def _tell(self, run: Run, type: EntryType, at: datetime, data: Mapping[str, object]) -> None:
         self.store.append(run.run_id, type, at=at, attempt=run.attempt, data=data)
-
-
-def _finished(outcome: Outcome, usage: Usage) -> dict[str, object]:
-    skipped = outcome.status is RunStatus.SKIPPED
-    data: dict[str, object] = {
-        "status": outcome.status.value,
-        "reason": outcome.reason,
-        "rule" if skipped else "error": outcome.error,
-        "model": outcome.model,
-        "usage": usage.document(),
-        "output": list(outcome.output),
-    }
-    return data | ({"notes": dict(outcome.notes)} if outcome.notes else {})
-
-
-def _added(before: Usage, more: Usage) -> Usage:
-    costs = [cost for cost in (before.cost_usd, more.cost_usd) if cost is not None]
-    return replace(
-        before,
-        input_tokens=before.input_tokens + more.input_tokens,
-        output_tokens=before.output_tokens + more.output_tokens,
-        turns=before.turns + more.turns,
-        cost_usd=sum(costs) if costs else None,
-    )

@@ -9,25 +9,12 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from delivery_life import Lives, Places, Wish  # pyright: ignore[reportMissingImports]
+from delivery_life import POINTS, Lives, Places, Wish  # pyright: ignore[reportMissingImports]
 from figures import Figures
 from scale import scaled
 
 COOLDOWN = 3_600
-PLACES = (
-    "delivery.before_send",
-    "delivery.after_send",
-    "delivery.before_record",
-    "delivery.after_record",
-    "breaker.before_write",
-    "breaker.after_write",
-    "delivery.before_follow_up",
-    "delivery.after_follow_up",
-    "condition.before_write",
-    "condition.after_write",
-    "ledger.before_commit",
-    "ledger.after_commit",
-)
+PLACES = (*POINTS, "ledger.before_commit", "ledger.after_commit")
 NTH = scaled(ci=(1, 2), full=(1, 2, 3, 4, 6, 8), soak=(1, 2, 3, 4, 5, 6, 8, 10, 12, 16))
 
 
@@ -39,7 +26,7 @@ async def test_fifty_crash_looped_failures_in_one_cooldown_are_one_alert(
         wish = Wish(ledger=str(tmp_path / "ledger.db"), url=places.url, runs="f")
         for number in range(times):
             commit = f"ledger.{rng.choice(('before', 'after'))}_commit:{rng.randint(1, 7)}=kill"
-            place = f"{rng.choice(PLACES[:10])}:{rng.randint(1, 3)}=kill,{commit}"
+            place = f"{rng.choice(POINTS)}:{rng.randint(1, 3)}=kill,{commit}"
             after = (COOLDOWN - 60) * number / times
             status = await lives.live(replace(wish, number=number, after=after, failpoints=place))
             assert status in (0, -signal.SIGKILL), place

@@ -53,7 +53,7 @@ MUTANTS = (
         file="amodal_rt/storage/outcomes.py",
         old="_RUNS.id == run.run_id, _RUNS.term == run.term, text(tables.RUNNING)",
         new="_RUNS.id == run.run_id, text(tables.RUNNING)",
-        tests=(f"{LEDGER}/test_run_ledger.py", f"{LEDGER}/test_fencing.py"),
+        tests=(f"{LEDGER}/test_finishing.py", f"{LEDGER}/test_fencing.py"),
         only="sqlite and (old_term or after_a_takeover)",
         quick=True,
     ),
@@ -222,7 +222,7 @@ MUTANTS = (
         file="amodal_rt/storage/outcomes.py",
         old='        "not_before": to_millis(retry_at),\n',
         new='        "not_before": None,\n',
-        tests=(f"{LEDGER}/test_run_ledger.py",),
+        tests=(f"{LEDGER}/test_finishing.py",),
         only="sqlite and retry_at",
     ),
     Mutant(
@@ -230,7 +230,7 @@ MUTANTS = (
         file="amodal_rt/storage/writer.py",
         old='                raw.execute("ROLLBACK TO work")\n',
         new="",
-        tests=(f"{LEDGER}/test_run_ledger.py", f"{LEDGER}/test_admission.py"),
+        tests=(f"{LEDGER}/test_finishing.py", f"{LEDGER}/test_admission.py"),
         only="sqlite and (plan_that_raises or failing_start)",
     ),
     Mutant(
@@ -254,7 +254,7 @@ MUTANTS = (
         file="amodal_rt/storage/claiming.py",
         old="        return self._running[run.automation] >= run.concurrency\n",
         new="        return False\n",
-        tests=(f"{LEDGER}/test_run_ledger.py",),
+        tests=(f"{LEDGER}/test_claiming.py",),
         only="sqlite and concurrency",
     ),
     Mutant(

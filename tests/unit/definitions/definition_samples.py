@@ -7,6 +7,8 @@ from typing import Any
 from amodal_rt.definitions.automation import Parsed, parse_automation
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.delivery import Target, TargetType
+from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 
@@ -38,6 +40,24 @@ def settings(text: str = SETTINGS_TEXT) -> WorkspaceSettings:
 
 
 SETTINGS = settings()
+
+WITH_DEFAULTS = settings(
+    json.dumps(
+        {
+            **json.loads(SETTINGS_TEXT),
+            "defaults": {
+                "timezone": "Europe/Berlin",
+                "failure_alert": {"after": 2, "targets": ["oncall"]},
+                "delivery": "reports",
+                "limits": {"maxTurns": 7, "concurrency": 1},
+            },
+        }
+    )
+)
+
+REPORTS = Target(
+    type=TargetType.WEBHOOK, label="reports", url=SecretRef("REPORTS_URL"), format="slack"
+)
 
 
 def read_prompt(path: str) -> str:

@@ -27,6 +27,20 @@ from amodal_rt import failpoints
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import DeliveryStatus
 
+POINTS = (
+    "delivery.before_send",
+    "delivery.after_send",
+    "delivery.before_record",
+    "delivery.after_record",
+    "breaker.before_write",
+    "breaker.after_write",
+    "delivery.before_follow_up",
+    "delivery.after_follow_up",
+    "condition.before_write",
+    "condition.after_write",
+)
+"""The failpoints on the way of a message out of the house."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:

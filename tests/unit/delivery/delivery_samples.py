@@ -48,6 +48,10 @@ def webhook(url: str = "https://hooks.example/in", label: str = "reports", **mor
     )
 
 
+def callback(name: str | None = None) -> Target:
+    return Target(type=TargetType.CALLBACK, label=name or "callback", name=name)
+
+
 def definition(
     *targets: Target,
     template: str | None = None,

@@ -70,12 +70,6 @@ class Scene:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as made:
-        yield made
-
-
-@pytest.fixture
 async def scene(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Scene]:
     clock = FakeClock()
     async with (

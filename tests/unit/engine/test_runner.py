@@ -191,6 +191,11 @@ async def failing(context) -> Outcome:
     return Outcome(status=RunStatus.FAILED, reason="error", error="no")
 
 
+async def writing(context) -> Outcome:
+    await context.journal.record(EntryType.WRITE_STARTED, step="call-1")
+    raise RuntimeError("the connection broke")
+
+
 async def test_a_failed_run_is_tried_again_under_its_own_id_with_growing_pauses(desk):
     definition = desk.put("job", retry={"attempts": 2, "backoffSeconds": 30})
     desk.executor.work = failing
@@ -211,12 +216,7 @@ async def test_a_failed_run_is_tried_again_under_its_own_id_with_growing_pauses(
 
 async def test_what_may_have_written_is_not_tried_again(desk):
     definition = desk.put("job", retry={"attempts": 2})
-
-    async def write(context) -> Outcome:
-        await context.journal.record(EntryType.WRITE_STARTED, step="call-1")
-        raise RuntimeError("the connection broke")
-
-    desk.executor.work = write
+    desk.executor.work = writing
     async with desk.running():
         run_id = await desk.start(definition)
         await desk.clock.settle()
@@ -227,12 +227,7 @@ async def test_what_may_have_written_is_not_tried_again(desk):
 
 async def test_after_writes_allows_what_was_just_refused(desk):
     definition = desk.put("job", retry={"attempts": 1, "afterWrites": True})
-
-    async def write(context) -> Outcome:
-        await context.journal.record(EntryType.WRITE_STARTED, step="call-1")
-        raise RuntimeError("the connection broke")
-
-    desk.executor.work = write
+    desk.executor.work = writing
     async with desk.running():
         run_id = await desk.start(definition)
         await desk.clock.settle()

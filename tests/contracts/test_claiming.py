@@ -1,0 +1,145 @@
+"""`ports.RunLedger.claim`, `next_claimable_at` and `bind`, sentence by sentence."""
+
+import asyncio
+from datetime import timedelta
+
+import ledger_values as given
+from ledger_values import MINUTE, NOW, ids
+
+from amodal_rt.domain.run import RunStatus
+from amodal_rt.ports import Ledger
+
+
+async def test_claim_takes_the_oldest_first_and_marks_them_running(ledger: Ledger) -> None:
+    starts = [given.start(f"a{number}") for number in range(4)]
+    await ledger.admit(starts)
+
+    claimed = await ledger.claim(limit=3, overall=1000, now=NOW + MINUTE)
+
+    assert [run.run_id for run in claimed] == [start.run_id for start in starts[:3]]
+    assert all(run.status is RunStatus.RUNNING for run in claimed)
+    assert all((run.term, run.started_at) == (1, NOW + MINUTE) for run in claimed)
+    assert await ids(ledger, status=RunStatus.RUNNING) == [run.run_id for run in claimed[::-1]]
+
+
+async def test_no_run_is_claimed_twice(ledger: Ledger) -> None:
+    await ledger.admit([given.start(f"a{number}") for number in range(50)])
+
+    claims = await asyncio.gather(
+        *(ledger.claim(limit=3, overall=1000, now=NOW) for _ in range(40))
+    )
+
+    claimed = [run.run_id for claim in claims for run in claim]
+    assert len(claimed) == len(set(claimed)) == 50
+
+
+async def test_claim_skips_automations_with_concurrency_running_runs(ledger: Ledger) -> None:
+    many = [given.start("many", concurrency=2) for _ in range(5)]
+    other = given.start("other")
+    await ledger.admit([*many, other])
+
+    claimed = await ledger.claim(limit=10, overall=1000, now=NOW)
+
+    assert [run.run_id for run in claimed] == [many[0].run_id, many[1].run_id, other.run_id]
+    assert await ledger.claim(limit=10, overall=1000, now=NOW) == []
+
+
+async def test_claim_sees_past_any_number_of_waiting_runs(ledger: Ledger) -> None:
+    await ledger.admit([given.start("many", concurrency=1) for _ in range(700)])
+    other = given.start("other")
+    await ledger.admit([other])
+
+    claimed = await ledger.claim(limit=10, overall=1000, now=NOW)
+
+    assert [run.automation for run in claimed] == ["many", "other"]
+
+
+async def test_claim_skips_runs_whose_time_has_not_come(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+    await ledger.finish(
+        run, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + MINUTE
+    )
+
+    assert await ledger.claim(limit=1, overall=1000, now=NOW + MINUTE - timedelta(seconds=1)) == []
+    assert len(await ledger.claim(limit=1, overall=1000, now=NOW + MINUTE)) == 1
+
+
+async def test_claim_skips_runs_whose_conversation_has_a_running_run(ledger: Ledger) -> None:
+    first, second = (given.start(conversation_key="k") for _ in range(2))
+    elsewhere = given.start("other", conversation_key="k")
+    alone = given.start()
+    await ledger.admit([first, second, elsewhere, alone])
+
+    claimed = await ledger.claim(limit=10, overall=1000, now=NOW)
+
+    assert {run.run_id for run in claimed} == {first.run_id, elsewhere.run_id, alone.run_id}
+    one = next(run for run in claimed if run.run_id == first.run_id)
+    await ledger.finish(one, given.outcome(), at=NOW, plan=given.nothing)
+    assert [run.run_id for run in await ledger.claim(limit=10, overall=1000, now=NOW)] == [
+        second.run_id
+    ]
+
+
+async def test_started_at_is_of_the_first_attempt_and_each_claim_raises_the_term(
+    ledger: Ledger,
+) -> None:
+    run = await given.running(ledger)
+    await ledger.requeue(run, at=NOW + MINUTE)
+
+    (again,) = await ledger.claim(limit=1, overall=1000, now=NOW + 2 * MINUTE)
+
+    assert (again.started_at, again.term, again.attempt) == (NOW, 2, 2)
+
+
+async def test_next_claimable_is_the_earliest_run_that_waits_for_time(ledger: Ledger) -> None:
+    assert await ledger.next_claimable_at() is None
+    for minutes in (3, 2):
+        run = await given.running(ledger)
+        await ledger.finish(
+            run,
+            given.outcome(RunStatus.FAILED),
+            at=NOW,
+            plan=given.nothing,
+            retry_at=NOW + minutes * MINUTE,
+        )
+
+    assert await ledger.next_claimable_at() == NOW + 2 * MINUTE
+
+
+async def test_next_claimable_leaves_out_what_waits_for_a_slot_as_well(ledger: Ledger) -> None:
+    first = await given.running(ledger, concurrency=1)
+    await ledger.finish(
+        first,
+        given.outcome(RunStatus.FAILED),
+        at=NOW,
+        plan=given.nothing,
+        retry_at=NOW + MINUTE,
+    )
+    await given.running(ledger, concurrency=1)
+
+    assert await ledger.next_claimable_at() is None
+    await ledger.claim(limit=10, overall=1000, now=NOW + 2 * MINUTE)
+    assert await ledger.next_claimable_at() is None
+
+
+async def test_a_run_whose_time_has_come_is_not_waited_for(ledger: Ledger) -> None:
+    """Else an engine at its global limit would wake again and again for it."""
+    run = await given.running(ledger)
+    await ledger.finish(
+        run, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + MINUTE
+    )
+
+    await ledger.claim(limit=0, overall=1000, now=NOW + MINUTE)
+
+    assert await ledger.next_claimable_at() is None
+
+
+async def test_bind_names_the_version_that_a_claimed_run_executes(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+
+    await ledger.bind(run.run_id, term=run.term, definition="e" * 64)
+    await ledger.bind(run.run_id, term=run.term + 1, definition="f" * 64)
+
+    found = await ledger.find_run(run.run_id)
+    assert found is not None
+    assert found.definition == "e" * 64
