@@ -42,6 +42,14 @@ async def _ask(
     return outcome
 
 
+def _value(outcome: Outcome) -> str | None:
+    return outcome.gate.value if outcome.gate else None
+
+
+async def _kept(house: AgentHouse) -> str | None:
+    return (await house.ledger.gate_value("auto")).value
+
+
 def _changes(house: AgentHouse, **more: Any) -> Automation:
     house.rest(base_url=house.service.origin)
     return house.automation(gate=Gate(read=STATUS, changed=True), **more)
@@ -61,7 +69,7 @@ async def test_the_first_time_counts_as_changed_and_then_only_news_opens(
     ]  # fmt: skip
     assert (same.reason, same.usage.turns, same.model) == ("filtered", 0, None)
     assert "GET /status (data.version) is as the last completed run saw it" in (same.error or "")
-    assert [first.gate, same.gate, news.gate] == ["1", None, "2"]
+    assert [_value(first), same.gate, _value(news)] == ["1", None, "2"]
     assert len(house.model.requests) == 2
     asked = house.service.requests[0]
     assert (asked.method, asked.path) == ("GET", "/status")
@@ -76,7 +84,21 @@ async def test_what_was_seen_counts_only_once_the_run_completed(house: AgentHous
     failed, again = [await _ask(house, automation) for _ in range(2)]
 
     assert (failed.status, again.status) == (RunStatus.FAILED, RunStatus.COMPLETED)
-    assert await house.ledger.gate_value("auto") == "1"
+    assert await _kept(house) == "1"
+
+
+async def test_of_two_runs_side_by_side_what_was_read_last_counts(house: AgentHouse) -> None:
+    automation = _changes(house)
+    house.service.answers = [_version(1), _version(2), _version(2)]
+    runs = [await house.context(automation) for _ in range(2)]
+    runs = [replace(each, run=replace(each.run, trigger=TriggerKind.CRON)) for each in runs]
+
+    outcomes = [await house.executor.execute(each) for each in runs]
+    for context, outcome in reversed(list(zip(runs, outcomes, strict=True))):
+        await house.ledger.finish(context.run, outcome, at=datetime.now(UTC), plan=lambda _: Plan())
+
+    assert await _kept(house) == "2"
+    assert (await _ask(house, automation)).status is RunStatus.SKIPPED
 
 
 @pytest.mark.parametrize(
@@ -125,7 +147,7 @@ async def test_the_journal_holds_the_gate_before_and_after_its_read(house: Agent
     [started] = house.of(EntryType.GATE_STARTED)
     assert (started.data["request"], started.data["intent"]) == ("GET /status", "read")
     assert "s3cr3t" not in house.journal_text()
-    assert "s3cr3t" not in (await house.ledger.gate_value("auto") or "")
+    assert "s3cr3t" not in (await _kept(house) or "")
 
 
 @pytest.mark.parametrize("kind", [TriggerKind.MANUAL, TriggerKind.INVOKED])
@@ -167,7 +189,7 @@ async def test_a_read_that_fails_fails_the_run_and_is_no_news(
     assert says in (outcome.error or "")
     assert house.model.requests == []
     assert house.of(EntryType.GATE_FAILED)
-    assert await house.ledger.gate_value("auto") is None
+    assert await _kept(house) is None
 
 
 async def test_nobody_there_fails_the_run(house: AgentHouse) -> None:
@@ -229,7 +251,7 @@ async def test_a_run_that_goes_on_from_its_journal_is_not_asked_again(house: Age
     house.model.script(Turn(status=400), Turn(text="done"))
     context = await house.context(automation)
     context = replace(context, run=replace(context.run, trigger=TriggerKind.CRON))
-    await house.executor.execute(context)
+    first = await house.executor.execute(context)
     again = replace(
         context,
         run=replace(context.run, attempt=2, resumes=1),
@@ -238,7 +260,8 @@ async def test_a_run_that_goes_on_from_its_journal_is_not_asked_again(house: Age
 
     outcome = await house.executor.execute(again)
 
-    assert outcome.gate == "7"
+    assert _value(outcome) == "7"
+    assert outcome.gate == first.gate
     assert len(house.service.requests) == 1
 
 
@@ -286,4 +309,4 @@ async def test_a_value_too_long_to_keep_is_compared_by_its_digest(house: AgentHo
     seen = [(await _ask(house, automation)).status for _ in range(3)]
 
     assert seen == [RunStatus.COMPLETED, RunStatus.SKIPPED, RunStatus.COMPLETED]
-    assert len(await house.ledger.gate_value("auto") or "") < 100
+    assert len(await _kept(house) or "") < 100
