@@ -27,15 +27,22 @@ def _version(number: object, **more: object) -> web.Response:
 
 
 async def _ask(
-    house: AgentHouse, automation: Automation, kind: TriggerKind = TriggerKind.CRON, **more: Any
+    house: AgentHouse,
+    automation: Automation,
+    kind: TriggerKind = TriggerKind.CRON,
+    *,
+    failures: list[int] | None = None,
+    **more: Any,
 ) -> Outcome:
-    """One run as the engine has it, its outcome in the ledger."""
+    """One run as the engine has it, its outcome in the ledger; `failures` is told the counter."""
     context = await house.context(automation, **more)
     context = replace(context, run=replace(context.run, trigger=kind))
     outcome = await house.executor.execute(context)
     house.entries = await house.ledger.entries(context.run.run_id)
 
-    def owes(_: FailureState) -> Plan:
+    def owes(state: FailureState) -> Plan:
+        if failures is not None:
+            failures.append(state.consecutive)
         return Plan()
 
     await house.ledger.finish(context.run, outcome, at=datetime.now(UTC), plan=owes)
@@ -300,6 +307,44 @@ async def test_a_tool_that_nothing_calls_a_read_is_not_called(house: AgentHouse)
     assert outcome.status is RunStatus.FAILED
     assert "only reads" in (outcome.error or "")
     assert house.mcp_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "says"),
+    [
+        ("set_item", "the gate only reads: set_item is a write"),
+        ("crash_all", "the server of tools has no tool crash_all"),
+        ("fail", "answered: "),
+    ],
+)
+async def test_a_gate_that_its_running_server_makes_impossible_is_a_failure_that_is_told(
+    house: AgentHouse, tool: str, says: str
+) -> None:
+    _tools(house, trust_annotations=True)
+    read = GateRead(connection="tools", tool=tool)
+    automation = house.automation(gate=Gate(read=read, changed=True), write_enabled=True)
+    failures: list[int] = []
+
+    outcome = await _ask(house, automation, failures=failures)
+
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, "error")
+    assert (outcome.error or "").startswith("when: ")
+    assert says in (outcome.error or "")
+    # Not skipped, which would count as nothing, nor opened.
+    assert failures == [1]
+    assert house.model.requests == []
+    assert {each["tool"] for each in house.mcp_calls()} <= {"fail"}
+    assert [each.data["error"] for each in house.of(EntryType.GATE_FAILED)] == [outcome.error]
+    assert await _kept(house) is None
+
+
+async def test_the_word_of_a_trusted_server_opens_the_gate_to_its_reads(house: AgentHouse) -> None:
+    _tools(house, trust_annotations=True)
+    read = GateRead(connection="tools", tool="lookup", arguments={"name": "alpha"})
+
+    outcome = await _ask(house, house.automation(gate=Gate(read=read, changed=True)))
+
+    assert (outcome.status, _value(outcome)) == (RunStatus.COMPLETED, "1")
 
 
 async def test_a_value_too_long_to_keep_is_compared_by_its_digest(house: AgentHouse) -> None:
