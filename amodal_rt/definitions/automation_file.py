@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from amodal_rt.definitions.event_file import Actors, EventConditions
-from amodal_rt.definitions.filtering import FilterField, ParamsField
+from amodal_rt.definitions.filtering import FilterField, ParamsField, ResultFilterField
 from amodal_rt.definitions.gate_file import CoalesceShape, GateField
 from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
@@ -104,7 +104,7 @@ class DeliveryShape(FileShape):
         str | None, described("Liquid over the result; becomes `message` in the payload.")
     ] = None
     when: Annotated[
-        FilterField, described("A filter over `{result, data}`: what it stops is not sent.")
+        ResultFilterField, described("A filter over `{result, data}`: what it stops is not sent.")
     ] = None
 
 

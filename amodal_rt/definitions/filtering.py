@@ -5,10 +5,10 @@ In full: `{"op": "and", "filters": […]}`, with rules such as
 In short: `{"issue.draft": false, "action": {"in": ["opened", "reopened"]}}`: all must hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from amodal_rt.definitions.shapes import complaint
 from amodal_rt.definitions.words import nearest, shown, type_name
@@ -18,6 +18,8 @@ from amodal_rt.domain.params import Param, ParamTest
 
 _JOINS = {"and": algebra.All, "all": algebra.All, "or": algebra.Any, "any": algebra.Any}
 _TESTS = {each.value: each for each in Test}
+TESTS = frozenset(_TESTS)
+"""The words of comparison."""
 _TEXTS = {Test.CONTAINS, Test.STARTS_WITH, Test.ENDS_WITH}
 _OPS = sorted({*_JOINS, "not", *_TESTS})
 _DEEPEST = 16
@@ -187,6 +189,34 @@ FilterField = Annotated[
     Filter | None, BeforeValidator(parse_filter), WithJsonSchema({"type": ["object", "null"]})
 ]
 """A filter in a file."""
+
+
+def _of_result(found: Filter | None) -> Filter | None:
+    for path in _paths(found):
+        if path[0] not in ("result", "data") or (path[0] == "result" and len(path) > 1):
+            place = algebra.shown_path(path)
+            inner = place.removeprefix("result.")
+            message = f"{place} is never there: the filter looks at result, a text, and at data"
+            raise complaint("bad_filter", message, f'did you mean "data.{inner}"?')
+    return found
+
+
+def _paths(found: Filter | None) -> Iterator[algebra.Path]:
+    match found:
+        case None:
+            return
+        case Rule():
+            yield found.path
+        case algebra.Not():
+            yield from _paths(found.filter)
+        case algebra.All() | algebra.Any():
+            for each in found.filters:
+                yield from _paths(each)
+
+
+ResultFilterField = Annotated[FilterField, AfterValidator(_of_result)]
+"""A filter over `{result, data}` in a file. A path that leads nowhere would hold back every
+result, or none."""
 ParamsField = Annotated[
     tuple[Param, ...], BeforeValidator(parse_params), WithJsonSchema({"type": ["object", "null"]})
 ]

@@ -5,19 +5,17 @@ from typing import Annotated, cast
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from amodal_rt.definitions.filtering import FilterField
+from amodal_rt.definitions.filtering import TESTS, FilterField
 from amodal_rt.definitions.shapes import Duration, FileShape, Filled, complaint, described
-from amodal_rt.definitions.words import shown, type_name
+from amodal_rt.definitions.words import nearest, shown, type_name
 
 
 def _as_gate(value: object) -> object:
     """A filter alone means the filter of the event's data."""
     if value is None or _reads(value):
         return value
-    keys = cast("Mapping[str, object]", value).keys() if isinstance(value, Mapping) else set[str]()
-    if {"endpoint", "tool"} & keys and keys <= _READ:
-        message = "a read needs the connection that it goes through"
-        raise complaint("missing_key", message, 'add "connection"')
+    if isinstance(value, Mapping):
+        _refuse_slip(cast("Mapping[str, object]", value))
     return {"filter": cast("object", value)}
 
 
@@ -26,6 +24,35 @@ _READ = {"endpoint", "query", "tool", "arguments", "path", "changed", "filter"}
 
 def _reads(value: object) -> bool:
     return isinstance(value, Mapping) and "connection" in value
+
+
+def _refuse_slip(fields: Mapping[str, object]) -> None:
+    """Raise a complaint about a read that lacks its connection. As a filter it would look for
+    keys of these names in the event's data, and could keep the gate shut for ever."""
+    place = next((name for name in ("endpoint", "tool") if isinstance(fields.get(name), str)), None)
+    others = fields.keys() - _READ
+    near = {name for name in others if nearest(name, ("connection",), cutoff=0.9)}
+    if others - near or (near and place is None):
+        return
+    if near:
+        raise complaint("unknown_key", f"{min(near)} is no key of it", 'did you mean "connection"?')
+    key = place or ("changed" if fields.get("changed") is True else _holding_names(fields))
+    if key is None:
+        return
+    hint = f'to filter by a key called {key}, write {{"op": "eq", "path": ["{key}"], "value": …}}'
+    if key == "filter":
+        hint = "a filter of the event's data stands alone, with no filter around it"
+    message = f"{key} belongs to a read, which needs the connection that it goes through"
+    raise complaint("missing_key", message, f'add "connection"; {hint}')
+
+
+def _holding_names(fields: Mapping[str, object]) -> str | None:
+    """The key that holds names of somebody's own, where a filter would have comparisons."""
+    for name in ("filter", "query", "arguments"):
+        inner = fields.get(name)
+        if isinstance(inner, Mapping) and not cast("Mapping[str, object]", inner).keys() <= TESTS:
+            return name
+    return None
 
 
 def _as_path(value: object) -> object:

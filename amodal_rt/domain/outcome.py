@@ -2,11 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 
 UNKNOWN_WRITE = "unknown_write"
 """The note of an outcome that must be told of, whatever else was told lately."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateValue:
+    """What a gate saw (canonical JSON), and what tells the older of two such values.
+
+    It was read after `since` and before `until`, by the ledger's clock; `over` is the run whose
+    value stood on record at `since`, None where none did.
+    """
+
+    value: str
+    since: datetime
+    until: datetime
+    over: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +33,8 @@ class Outcome:
     `payload` is that text parsed, if it is JSON (an object or a list). `model` is what
     served, `rehearsal` included. `wrote` says that at least one write was attempted, which
     forbids an automatic retry. `notes` are remarks for the journal; `UNKNOWN_WRITE` among them
-    names a write that nobody can tell the end of. `gate` is what the automation's gate saw
-    (canonical JSON); it becomes the last value seen when the run completed, and only then.
+    names a write that nobody can tell the end of. `gate` is what the automation's gate saw; it
+    becomes the last value seen when the run completed, and only then.
     """
 
     status: RunStatus
@@ -32,7 +47,7 @@ class Outcome:
     model: str | None = None
     wrote: bool = False
     notes: Mapping[str, object] = field(default_factory=dict[str, object])
-    gate: str | None = None
+    gate: GateValue | None = None
 
     @property
     def rehearsed(self) -> bool:

@@ -1,6 +1,6 @@
 """What an event would do to an automation: `ops automations test-event`. Starts nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from amodal_rt.clock import Clock
@@ -14,7 +14,8 @@ from amodal_rt.definitions.liquid import (
 )
 from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.event import Event
-from amodal_rt.domain.glob import is_glob
+from amodal_rt.domain.filter import shown_path
+from amodal_rt.domain.glob import fits, is_glob
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.redaction import Redactor
@@ -61,32 +62,62 @@ class EventTests:
 
     async def test(self, caller: Caller, name: str, asked: Mapping[str, object]) -> Document:
         """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, an envelope of
-        CloudEvents, or what `ops events show` or `ops events types` prints. Without it, the
-        sample of the type. `asked["type"]` says which type it is; without any, it is of whatever
-        type the automation waits for.
+        CloudEvents, or what `ops events show` or `ops events types` prints. `asked["type"]` says
+        which type it is; without any, it is of whatever type the automation waits for. Without an
+        event, the sample of the type; without both, of the types that the automation waits for
+        the first whose sample matches, or the first. Nothing is read: of a gate that would be
+        asked, `gate` says what it would read.
 
         Raises NotFoundError, and InvalidError: no version can be read, `bad_event`, `no_sample`.
         """
         state = self._starting.state(name)
         definition = state.definition or runnable(state)
         snapshot = self._catalogue.snapshot()
-        found = explain(
+        type, samples = _text(asked, "type"), dict[str, object]()
+        if "event" in asked:
+            found = self._explained(definition, snapshot, self._event(asked["event"], type))
+        else:
+            samples = _samples(definition, snapshot, type)
+            found = self._sampled(definition, snapshot, samples)
+        rendered, fault = self._rendered(definition.automation, found)
+        document = {
+            **_document(found, rendered, fault),
+            "gate": _gate(definition.automation) if found.matches else None,
+            "sample": found.event.type if samples else None,
+            "samples": list(samples),
+        }
+        return cast("Document", self._redactor.mask_document(document))
+
+    def _explained(self, definition: Definition, snapshot: Snapshot, event: Event) -> Explanation:
+        return explain(
             definition,
-            self._event(definition, snapshot, asked),
+            event,
             snapshot,
-            self._facts.current.get(name),
+            self._facts.current.get(definition.automation.name),
             ids=self._ids,
             now=self._clock.now(),
         )
-        rendered, fault = self._rendered(definition.automation, found)
-        document = _document(found, rendered, fault)
-        return cast("Document", self._redactor.mask_document(document))
 
-    def _event(
-        self, definition: Definition, snapshot: Snapshot, asked: Mapping[str, object]
-    ) -> Event:
-        type = _text(asked, "type")
-        given = asked["event"] if "event" in asked else _sample(definition, snapshot, type)
+    def _sampled(
+        self, definition: Definition, snapshot: Snapshot, samples: Mapping[str, object]
+    ) -> Explanation:
+        """The first sample that matches, or else the first."""
+        tried = (
+            self._explained(definition, snapshot, self._plain(type, data))
+            for type, data in samples.items()
+        )
+        first = next(tried)
+        if first.matches:
+            return first
+        return next((each for each in tried if each.matches), first)
+
+    def _plain(self, type: str, data: object) -> Event:
+        now = self._clock.now()
+        return Event(
+            id=self._ids.event(), type=type, source="/test", data=data, time=now, received_at=now
+        )
+
+    def _event(self, given: object, type: str | None) -> Event:
         require_depth(given)
         envelope = _envelope(given)
         now = self._clock.now()
@@ -175,20 +206,49 @@ def _envelope(given: object) -> Mapping[str, object]:
     return fields if whole else {}
 
 
-def _sample(definition: Definition, snapshot: Snapshot, type: str | None) -> object:
-    """Data as it may come, of the type, or of the first that the automation waits for."""
-    exact = (each.event for each in conditions_of(definition) if not is_glob(each.event))
-    name = type or next(exact, None)
-    if name is None:
+def _samples(definition: Definition, snapshot: Snapshot, type: str | None) -> dict[str, object]:
+    """Data as it may come, by type: of the one that is asked for, or of each that the automation
+    waits for, in file order. Raises InvalidError (`no_sample`) where none is known."""
+    wanted = (type,) if type else tuple(each.event for each in conditions_of(definition))
+    if not wanted:
         raise InvalidError(
             "nothing says of which type of event a sample is wanted",
             code="no_sample",
             hint="give a file, or --type",
         )
-    known = snapshot.event_types.get(name) or BUILT_IN.get(name)
-    if known is None or known.sample is None:
-        raise InvalidError(f"no sample of {name} is known", code="no_sample", hint="give a file")
-    return known.sample
+    names = dict.fromkeys(name for each in wanted for name in _types(each, snapshot))
+    known = ((name, snapshot.event_types.get(name) or BUILT_IN.get(name)) for name in names)
+    samples = {name: each.sample for name, each in known if each and each.sample is not None}
+    if not samples:
+        raise InvalidError(
+            f"no sample of {' or '.join(wanted)} is known",
+            code="no_sample",
+            hint="give a file, or --type; ops events types lists those with a sample",
+        )
+    return samples
+
+
+def _types(name: str, snapshot: Snapshot) -> Iterable[str]:
+    """The types of the catalogue that a glob stands for; any other name is itself."""
+    if not is_glob(name):
+        return (name,)
+    return sorted(each for each in {*snapshot.event_types, *BUILT_IN} if fits(name, each))
+
+
+def _gate(automation: Automation) -> Document | None:
+    """What would be read before the model, and what is asked of it; None where nothing is."""
+    gate = automation.gate
+    if gate is None or gate.read is None:
+        return None
+    read = gate.read
+    asks = ["be new since the last completed run"] if gate.changed else []
+    asks += ["fit its filter"] if gate.filter is not None else []
+    return {
+        "connection": read.connection,
+        "reads": read.tool or f"GET {read.endpoint}",
+        "path": shown_path(read.path) or None,
+        "must": " and ".join(asks),
+    }
 
 
 def _text(fields: Mapping[str, object], key: str) -> str | None:

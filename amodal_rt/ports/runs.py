@@ -52,6 +52,16 @@ class Previous:
     finished_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptValue:
+    """What stood on record of an automation's gate `at` an instant of the ledger's own clock:
+    the value (canonical JSON) and the run that kept it, None where none did."""
+
+    at: datetime
+    value: str | None = None
+    run_id: str | None = None
+
+
 CanRun = Callable[[str, bool], bool]
 """Whether a node can execute a run of the automation of that name, or (True) a rehearsal of it.
 Called in the ledger's thread, perhaps more than once for one name."""
@@ -141,9 +151,10 @@ class RunLedger(Protocol):
         raised, owes nothing and counts no failure. A skipped outcome owes nothing, counts
         nothing, is not tried again and leaves no `started_at`; its `error` becomes the run's
         `rule`. A completed run takes the `reason` of the plan, and what its gate saw becomes the
-        automation's `gate_value`, unless it was a rehearsal. The events of the plan are stored
-        as `BusLedger.emit` does, those that are there already left alone. False, and nothing
-        written, when the run is no longer running under `run.term`.
+        automation's `gate_value`, unless it was a rehearsal, or another run has kept a value
+        since this one began to read that is not surely older: read before `gate.since`. The
+        events of the plan are stored as `BusLedger.emit` does, those that are there already left
+        alone. False, and nothing written, when the run is no longer running under `run.term`.
         """
         ...
 
@@ -212,9 +223,8 @@ class RunLedger(Protocol):
         """The last completed run whose model was not the rehearsal."""
         ...
 
-    async def gate_value(self, automation: str) -> str | None:
-        """What the gate of the automation saw (canonical JSON) when its last run that asked it
-        completed, or None."""
+    async def gate_value(self, automation: str) -> KeptValue:
+        """What the gate of the automation saw in the run that completed and read last."""
         ...
 
     async def writes_since(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
-from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.clock import from_millis
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.ports import LAPSED
 from amodal_rt.storage import tables
@@ -157,12 +157,6 @@ class NodeRows(Part):
             connection.execute(statement)
 
         await self._database.write(work)
-
-    def _moment(self, connection: Connection) -> int:
-        """The instant by which leases count, in milliseconds: the database's own clock where
-        several machines share it."""
-        del connection
-        return to_millis(self._clock.now())
 
 
 def _retire(connection: Connection, now: int, nodes: Sequence[str] | None) -> None:

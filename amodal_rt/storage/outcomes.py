@@ -4,12 +4,12 @@ it goes to another node when its own is gone."""
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, or_, select, text, update
 
 from amodal_rt.clock import iso, to_millis
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.outcome import GateValue, Outcome, Waiting
 from amodal_rt.domain.run import Run, RunStatus, Usage, require_next
 from amodal_rt.storage import failures, journal, tables
 from amodal_rt.storage.dialect import upsert
@@ -65,7 +65,7 @@ class OutcomeRows(Part):
                 _append(connection, run, EntryType.RUN_NOTE, at, {"note": note})
             told = outcome.entry(usage)
             if outcome.status is RunStatus.COMPLETED:
-                told |= _complete(connection, run, outcome, planned, at)
+                told |= _complete(connection, run, outcome, planned)
             _append(connection, run, EntryType.RUN_FINISHED, at, told)
             return True
 
@@ -195,18 +195,25 @@ def _retry(
     _append(connection, run, EntryType.RUN_RETRIED, at, told)
 
 
-def _complete(
-    connection: Connection, run: Run, outcome: Outcome, plan: Plan, at: datetime
-) -> dict[str, object]:
+def _complete(connection: Connection, run: Run, outcome: Outcome, plan: Plan) -> dict[str, object]:
     """Keep what only a completed run leaves behind; what to say of it in its journal."""
     if outcome.gate is not None and not (run.rehearse or outcome.rehearsed):
-        seen = {"value": storable(outcome.gate), "run_id": run.run_id, "at": to_millis(at)}
-        row = upsert(tables.gate_values).values(automation=run.automation, **seen)
-        connection.execute(row.on_conflict_do_update(index_elements=["automation"], set_=seen))
+        _keep(connection, run, outcome.gate)
     if plan.reason is None:
         return {}
     _change(connection, run, {"reason": plan.reason})
     return {"reason": plan.reason}
+
+
+def _keep(connection: Connection, run: Run, gate: GateValue) -> None:
+    """Make it the last value seen, unless what stands there may be newer."""
+    last = tables.gate_values.c
+    seen = {"value": storable(gate.value), "run_id": run.run_id, "at": to_millis(gate.until)}
+    # What stood there before this run read is older, even where a clock was set back since.
+    older = or_(last.run_id == gate.over, last.at < to_millis(gate.since))
+    row = upsert(tables.gate_values).values(automation=run.automation, **seen)
+    statement = row.on_conflict_do_update(index_elements=["automation"], set_=seen, where=older)
+    connection.execute(statement)
 
 
 def _count(connection: Connection, automation: str, outcome: Outcome) -> None:

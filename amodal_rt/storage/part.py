@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from amodal_rt.clock import Clock
+from amodal_rt.clock import Clock, to_millis
 from amodal_rt.ids import Ids
 from amodal_rt.storage import tables
 from amodal_rt.storage.acceptance import Acceptance
@@ -37,6 +37,12 @@ class Part:
             return True
         query = select(_NODES.id).where(_NODES.id == node, _NODES.gone_at.is_(None))
         return connection.execute(query).first() is not None
+
+    def _moment(self, connection: Connection) -> int:
+        """The instant by which leases count and readings are in order, in milliseconds: the
+        database's own clock where several machines share it."""
+        del connection
+        return to_millis(self._clock.now())
 
 
 def is_orphaned(

@@ -44,5 +44,5 @@ class PostgresLedger(DatabaseLedger):
             raise postgres_faults.translated(error) from None
 
     def _moment(self, connection: Connection) -> int:
-        # Leases of several machines count by one clock.
+        # Several machines count by one clock.
         return connection.execute(_NOW).scalar_one()

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.run import Run
-from amodal_rt.ports import Previous, RunFilter
+from amodal_rt.ports import KeptValue, Previous, RunFilter
 from amodal_rt.storage import tables
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, to_run
@@ -79,10 +79,18 @@ class RunQueries(Part):
 
         return await self._database.read(work)
 
-    async def gate_value(self, automation: str) -> str | None:
+    async def gate_value(self, automation: str) -> KeptValue:
         columns = tables.gate_values.c
-        query = select(columns.value).where(columns.automation == automation)
-        return await self._database.read(lambda connection: connection.execute(query).scalar())
+        query = select(columns.value, columns.run_id).where(columns.automation == automation)
+
+        def work(connection: Connection) -> KeptValue:
+            row: Row | None = connection.execute(query).mappings().first()
+            at = from_millis(self._moment(connection))
+            if row is None:
+                return KeptValue(at=at)
+            return KeptValue(at=at, value=row["value"], run_id=row["run_id"])
+
+        return await self._database.read(work)
 
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None

@@ -83,7 +83,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
-        *gate_errors(definition, allowed, world.connections),
+        *gate_errors(definition, agent, world.connections),
         *trigger_errors(definition, sources),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)

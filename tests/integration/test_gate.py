@@ -27,19 +27,34 @@ def _version(number: object, **more: object) -> web.Response:
 
 
 async def _ask(
-    house: AgentHouse, automation: Automation, kind: TriggerKind = TriggerKind.CRON, **more: Any
+    house: AgentHouse,
+    automation: Automation,
+    kind: TriggerKind = TriggerKind.CRON,
+    *,
+    failures: list[int] | None = None,
+    **more: Any,
 ) -> Outcome:
-    """One run as the engine has it, its outcome in the ledger."""
+    """One run as the engine has it, its outcome in the ledger; `failures` is told the counter."""
     context = await house.context(automation, **more)
     context = replace(context, run=replace(context.run, trigger=kind))
     outcome = await house.executor.execute(context)
     house.entries = await house.ledger.entries(context.run.run_id)
 
-    def owes(_: FailureState) -> Plan:
+    def owes(state: FailureState) -> Plan:
+        if failures is not None:
+            failures.append(state.consecutive)
         return Plan()
 
     await house.ledger.finish(context.run, outcome, at=datetime.now(UTC), plan=owes)
     return outcome
+
+
+def _value(outcome: Outcome) -> str | None:
+    return outcome.gate.value if outcome.gate else None
+
+
+async def _kept(house: AgentHouse) -> str | None:
+    return (await house.ledger.gate_value("auto")).value
 
 
 def _changes(house: AgentHouse, **more: Any) -> Automation:
@@ -61,7 +76,7 @@ async def test_the_first_time_counts_as_changed_and_then_only_news_opens(
     ]  # fmt: skip
     assert (same.reason, same.usage.turns, same.model) == ("filtered", 0, None)
     assert "GET /status (data.version) is as the last completed run saw it" in (same.error or "")
-    assert [first.gate, same.gate, news.gate] == ["1", None, "2"]
+    assert [_value(first), same.gate, _value(news)] == ["1", None, "2"]
     assert len(house.model.requests) == 2
     asked = house.service.requests[0]
     assert (asked.method, asked.path) == ("GET", "/status")
@@ -76,7 +91,21 @@ async def test_what_was_seen_counts_only_once_the_run_completed(house: AgentHous
     failed, again = [await _ask(house, automation) for _ in range(2)]
 
     assert (failed.status, again.status) == (RunStatus.FAILED, RunStatus.COMPLETED)
-    assert await house.ledger.gate_value("auto") == "1"
+    assert await _kept(house) == "1"
+
+
+async def test_of_two_runs_side_by_side_what_was_read_last_counts(house: AgentHouse) -> None:
+    automation = _changes(house)
+    house.service.answers = [_version(1), _version(2), _version(2)]
+    runs = [await house.context(automation) for _ in range(2)]
+    runs = [replace(each, run=replace(each.run, trigger=TriggerKind.CRON)) for each in runs]
+
+    outcomes = [await house.executor.execute(each) for each in runs]
+    for context, outcome in reversed(list(zip(runs, outcomes, strict=True))):
+        await house.ledger.finish(context.run, outcome, at=datetime.now(UTC), plan=lambda _: Plan())
+
+    assert await _kept(house) == "2"
+    assert (await _ask(house, automation)).status is RunStatus.SKIPPED
 
 
 @pytest.mark.parametrize(
@@ -125,7 +154,7 @@ async def test_the_journal_holds_the_gate_before_and_after_its_read(house: Agent
     [started] = house.of(EntryType.GATE_STARTED)
     assert (started.data["request"], started.data["intent"]) == ("GET /status", "read")
     assert "s3cr3t" not in house.journal_text()
-    assert "s3cr3t" not in (await house.ledger.gate_value("auto") or "")
+    assert "s3cr3t" not in (await _kept(house) or "")
 
 
 @pytest.mark.parametrize("kind", [TriggerKind.MANUAL, TriggerKind.INVOKED])
@@ -167,7 +196,7 @@ async def test_a_read_that_fails_fails_the_run_and_is_no_news(
     assert says in (outcome.error or "")
     assert house.model.requests == []
     assert house.of(EntryType.GATE_FAILED)
-    assert await house.ledger.gate_value("auto") is None
+    assert await _kept(house) is None
 
 
 async def test_nobody_there_fails_the_run(house: AgentHouse) -> None:
@@ -229,7 +258,7 @@ async def test_a_run_that_goes_on_from_its_journal_is_not_asked_again(house: Age
     house.model.script(Turn(status=400), Turn(text="done"))
     context = await house.context(automation)
     context = replace(context, run=replace(context.run, trigger=TriggerKind.CRON))
-    await house.executor.execute(context)
+    first = await house.executor.execute(context)
     again = replace(
         context,
         run=replace(context.run, attempt=2, resumes=1),
@@ -238,7 +267,8 @@ async def test_a_run_that_goes_on_from_its_journal_is_not_asked_again(house: Age
 
     outcome = await house.executor.execute(again)
 
-    assert outcome.gate == "7"
+    assert _value(outcome) == "7"
+    assert outcome.gate == first.gate
     assert len(house.service.requests) == 1
 
 
@@ -279,6 +309,44 @@ async def test_a_tool_that_nothing_calls_a_read_is_not_called(house: AgentHouse)
     assert house.mcp_calls() == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "says"),
+    [
+        ("set_item", "the gate only reads: set_item is a write"),
+        ("crash_all", "the server of tools has no tool crash_all"),
+        ("fail", "answered: "),
+    ],
+)
+async def test_a_gate_that_its_running_server_makes_impossible_is_a_failure_that_is_told(
+    house: AgentHouse, tool: str, says: str
+) -> None:
+    _tools(house, trust_annotations=True)
+    read = GateRead(connection="tools", tool=tool)
+    automation = house.automation(gate=Gate(read=read, changed=True), write_enabled=True)
+    failures: list[int] = []
+
+    outcome = await _ask(house, automation, failures=failures)
+
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, "error")
+    assert (outcome.error or "").startswith("when: ")
+    assert says in (outcome.error or "")
+    # Not skipped, which would count as nothing, nor opened.
+    assert failures == [1]
+    assert house.model.requests == []
+    assert {each["tool"] for each in house.mcp_calls()} <= {"fail"}
+    assert [each.data["error"] for each in house.of(EntryType.GATE_FAILED)] == [outcome.error]
+    assert await _kept(house) is None
+
+
+async def test_the_word_of_a_trusted_server_opens_the_gate_to_its_reads(house: AgentHouse) -> None:
+    _tools(house, trust_annotations=True)
+    read = GateRead(connection="tools", tool="lookup", arguments={"name": "alpha"})
+
+    outcome = await _ask(house, house.automation(gate=Gate(read=read, changed=True)))
+
+    assert (outcome.status, _value(outcome)) == (RunStatus.COMPLETED, "1")
+
+
 async def test_a_value_too_long_to_keep_is_compared_by_its_digest(house: AgentHouse) -> None:
     automation = _changes(house)
     house.service.answers = [_version("x" * 9_000), _version("x" * 9_000), _version("x" * 9_001)]
@@ -286,4 +354,4 @@ async def test_a_value_too_long_to_keep_is_compared_by_its_digest(house: AgentHo
     seen = [(await _ask(house, automation)).status for _ in range(3)]
 
     assert seen == [RunStatus.COMPLETED, RunStatus.SKIPPED, RunStatus.COMPLETED]
-    assert len(await house.ledger.gate_value("auto") or "") < 100
+    assert len(await _kept(house) or "") < 100

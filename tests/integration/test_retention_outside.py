@@ -10,7 +10,7 @@ from older_ledger import CALLER, NOW, start
 
 from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.event import DedupKey, Event
-from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.outcome import GateValue, Outcome
 from amodal_rt.domain.run import RunStatus, SkippedReason
 from amodal_rt.domain.token import Scope, Token
 from amodal_rt.ports import ArchivedDefinition
@@ -46,7 +46,7 @@ async def seen(ledger: SqliteLedger, automation: str, at: datetime = NOW) -> Non
     """A run of `automation` whose gate saw something completed at `at`."""
     await ledger.admit([start(f"{automation}_{at:%j}", automation=automation, created_at=at)])
     (run,) = await ledger.claim(limit=1, overall=10, now=at)
-    outcome = Outcome(status=RunStatus.COMPLETED, gate="1")
+    outcome = Outcome(status=RunStatus.COMPLETED, gate=GateValue(value="1", since=at, until=at))
     await ledger.finish(run, outcome, at=at, plan=lambda _: Plan())
 
 
@@ -72,7 +72,7 @@ async def test_what_a_gate_saw_goes_with_its_automation(ledger: SqliteLedger) ->
 
     await ledger.prune(LATER, history=HISTORY)
 
-    values = {name: await ledger.gate_value(name) for name in ("live", "gone", "young")}
+    values = {name: (await ledger.gate_value(name)).value for name in ("live", "gone", "young")}
     assert values == {"live": "1", "gone": None, "young": "1"}
 
 
@@ -97,7 +97,7 @@ async def test_without_a_limit_only_delivery_keys_go(ledger: SqliteLedger) -> No
     await ledger.prune(LATER)
 
     assert await ledger.find_event("evt_matched") is not None
-    assert await ledger.gate_value("gone") == "1"
+    assert (await ledger.gate_value("gone")).value == "1"
     assert len(await ledger.tokens()) == 1
 
 

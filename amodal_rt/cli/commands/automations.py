@@ -151,7 +151,7 @@ def test_event(
         typer.Argument(
             metavar="FILE",
             help="JSON: an event's data, or all of it as CloudEvents; - for standard input. "
-            "Default a sample of the type.",
+            "Default the sample of a type that it waits for.",
         ),
     ] = None,
     type: Annotated[

@@ -17,11 +17,27 @@ def show(door: Door, name: str, body: Mapping[str, object]) -> int:
     return codes.OK if found["matches"] else codes.FAILED
 
 
+def _tried_sample(found: Document) -> list[str]:
+    if found["sample"] is None:
+        return []
+    others = len(found["samples"]) - 1
+    more = f", one of {others + 1} types that fit; --type names another" if others else ""
+    return [f"tried with the sample of {found['sample']}{more}"]
+
+
 def _lines(found: Document) -> list[str]:
-    lines = [f"{'matches' if found['matches'] else 'does not match'}: {found['rule']}"]
+    lines = [*_tried_sample(found)]
+    lines.append(f"{'matches' if found['matches'] else 'does not match'}: {found['rule']}")
     for each in found["conditions"]:
         mark = "yes" if each["matches"] else "no"
         lines.append(f"  {mark:<4} {each['event']}: {each['rule']}")
+    if found["gate"]:
+        gate = found["gate"]
+        what = f"{gate['reads']} ({gate['path']})" if gate["path"] else gate["reads"]
+        lines.append(
+            f"a gate would still decide: what {what} over {gate['connection']} says must "
+            f"{gate['must']}; it was not asked here"
+        )
     if found["skipped"]:
         skipped = found["skipped"]
         lines.append(f"it would be skipped now ({skipped['reason']}): {skipped['rule']}")

@@ -22,7 +22,7 @@ from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
-from amodal_rt.ports import BusLedger, RunContext, RuntimeView, StoreLedger
+from amodal_rt.ports import BusLedger, KeptValue, RunContext, RuntimeView, StoreLedger
 
 Opening = tuple[str, asyncio.Future[Any]]
 
@@ -36,7 +36,7 @@ class SessionLedger(StoreLedger, BusLedger, Contract):
         """As `ports.RunLedger`."""
         ...
 
-    async def gate_value(self, automation: str) -> str | None:
+    async def gate_value(self, automation: str) -> KeptValue:
         """As `ports.RunLedger`."""
         ...
 

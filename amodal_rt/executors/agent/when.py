@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from amodal_rt import failpoints
+from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.automation import Gate, GateRead
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import Outcome, failed
-from amodal_rt.domain.run import FailedReason, RunStatus, SkippedReason
+from amodal_rt.domain.outcome import GateValue, Outcome, failed
+from amodal_rt.domain.run import FailedReason, Run, RunStatus, SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
 from amodal_rt.executors.agent.gate import Answer, CallKey, Wish
@@ -27,7 +28,7 @@ from amodal_rt.executors.agent.tools import prepare_mcp
 from amodal_rt.guardrails.grants import grants_of
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Powers
-from amodal_rt.ports import RunContext
+from amodal_rt.ports import KeptValue, RunContext
 
 STEP = "when"
 """The step of the gate in the journal."""
@@ -39,11 +40,11 @@ _ASKED_FOR = frozenset({TriggerKind.MANUAL, TriggerKind.INVOKED})
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the gate said. `value` is the canonical JSON that was seen, None without `changed`."""
+    """What the gate said, and what it saw; no `value` without `changed`."""
 
     open: bool
     rule: str
-    value: str | None = None
+    value: GateValue | None = None
 
     def closed(self) -> Outcome:
         """The outcome of a run that it stopped."""
@@ -60,17 +61,19 @@ async def ask_gate(context: RunContext, services: Services, past: Past) -> Seen 
     if gate is None or context.run.trigger in _ASKED_FOR:
         return None
     if past.gate is not None:
-        return _recalled(past.gate)
+        return _recalled(past.gate, context.run)
+    # Before the read: what is kept later than this may come from a read that is newer.
+    before = await _kept(context, services, gate)
     try:
         found = await _read(context, services, gate.read) if gate.read else _given(context)
     except AmodalError as error:
         return await _failed(context, services, error.message)
     except OSError as error:
         return await _failed(context, services, str(error) or type(error).__name__)
-    seen = await _judge(context, services, gate, found)
+    seen = await _judge(context, services, gate, found, before)
     facts: dict[str, object] = {"open": seen.open, "rule": seen.rule}
     if seen.value is not None:
-        facts["value"] = seen.value
+        facts |= _told(seen.value)
     await context.journal.record(EntryType.GATE_FINISHED, step=STEP, data=facts)
     return seen
 
@@ -79,15 +82,23 @@ def _given(context: RunContext) -> object:
     return context.event.data if context.event is not None else context.run.payload
 
 
-async def _judge(context: RunContext, services: Services, gate: Gate, found: object) -> Seen:
+async def _kept(context: RunContext, services: Services, gate: Gate) -> KeptValue | None:
+    if not gate.changed:
+        return None
+    return await services.ledger.gate_value(context.definition.automation.name)
+
+
+async def _judge(
+    context: RunContext, services: Services, gate: Gate, found: object, before: KeptValue | None
+) -> Seen:
     passed = algebra.judge(gate.filter, found) if gate.filter is not None else None
     said = passed.rule if passed is not None else ""
-    if not gate.changed:
+    last = await _kept(context, services, gate)
+    if before is None or last is None:
         rule = services.redactor.mask(f"when: {said}")
         return Seen(passed is None or passed.passes, plain_line(rule, 300))
     value = canonical(services.redactor.mask_document(_or_null(found)))
-    last = await services.ledger.gate_value(context.definition.automation.name)
-    news = value != last
+    news = value != last.value
     if news and passed is not None and not passed.passes:
         rule = f"when: {said}"
     elif not news:
@@ -95,7 +106,8 @@ async def _judge(context: RunContext, services: Services, gate: Gate, found: obj
     else:
         rule = f"when: {_label(gate.read)} is not as the last completed run saw it"
     is_open = news and (passed is None or passed.passes)
-    return Seen(is_open, plain_line(services.redactor.mask(rule), 300), value)
+    seen = GateValue(value=value, since=before.at, until=last.at, over=before.run_id)
+    return Seen(is_open, plain_line(services.redactor.mask(rule), 300), seen)
 
 
 def canonical(value: object) -> str:
@@ -196,12 +208,28 @@ def _label(read: GateRead | None) -> str:
     return (read.tool or f"GET {read.endpoint}") + place
 
 
-def _recalled(facts: Mapping[str, object]) -> Seen:
-    value = facts.get("value")
-    return Seen(
-        facts.get("open") is True,
-        str(facts.get("rule", "when")),
-        value if isinstance(value, str) else None,
+def _told(seen: GateValue) -> dict[str, object]:
+    read = {"since": iso(seen.since), "until": iso(seen.until), "over": seen.over}
+    return {"value": seen.value, "read": read}
+
+
+def _recalled(facts: Mapping[str, object], run: Run) -> Seen:
+    value, read = facts.get("value"), facts.get("read")
+    is_open, rule = facts.get("open") is True, str(facts.get("rule", "when"))
+    if not isinstance(value, str):
+        return Seen(is_open, rule)
+    told = cast("Mapping[str, object]", read if isinstance(read, Mapping) else {})
+    return Seen(is_open, rule, _recalled_value(value, told, run))
+
+
+def _recalled_value(value: str, told: Mapping[str, object], run: Run) -> GateValue:
+    since, until, over = told.get("since"), told.get("until"), told.get("over")
+    # A journal that does not say when: as old as can be, so that it replaces nothing newer.
+    return GateValue(
+        value=value,
+        since=parse_iso(since) if isinstance(since, str) else run.created_at,
+        until=parse_iso(until) if isinstance(until, str) else run.created_at,
+        over=over if isinstance(over, str) else None,
     )
 
 

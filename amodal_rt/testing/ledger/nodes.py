@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.run import Run
 from amodal_rt.ports import LAPSED
-from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.part import Part
 
 _TOLD = timedelta(days=1)
@@ -138,7 +137,3 @@ class NodeRows(Part):
         known = self.store.nodes.get(node)
         if known is not None and known.gone_at is None:
             self.store.nodes.put(node, replace(known, gone_at=now))
-
-    def _moment(self) -> datetime:
-        """The instant by which leases count."""
-        return values.instant((self.store.clock or self._clock).now())

@@ -1,16 +1,18 @@
 """How a running run leaves, and how it goes to another node when its own is gone."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.outcome import GateValue, Outcome, Waiting
 from amodal_rt.domain.run import Run, RunStatus, require_next
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.runs import RunRows
+from amodal_rt.testing.ledger.store import GateRow
 from amodal_rt.testing.ledger.tables import RunRow
 
 
@@ -125,11 +127,23 @@ class OutcomeRows(RunRows, FailureRows):
     def _complete(self, run: Run, outcome: Outcome, plan: Plan) -> dict[str, object]:
         """Keep what only a completed run leaves behind; what to say of it in its journal."""
         if outcome.gate is not None and not (run.rehearse or outcome.rehearsed):
-            self.store.gates.put(run.automation, values.text(outcome.gate))
+            self._keep_value(run, outcome.gate)
         if plan.reason is None:
             return {}
         self._change(self.store.runs.row(run.run_id), reason=plan.reason)
         return {"reason": plan.reason}
+
+    def _keep_value(self, run: Run, gate: GateValue) -> None:
+        """Make it the last value seen, unless what stands there may be newer."""
+        last = self.store.gates.get(run.automation)
+        seen = replace(
+            gate,
+            value=values.text(gate.value),
+            since=values.instant(gate.since),
+            until=values.instant(gate.until),
+        )
+        if last is None or last.run_id == gate.over or last.gate.until < seen.since:
+            self.store.gates.put(run.automation, GateRow(run.run_id, seen))
 
     def _retry(self, row: RunRow, outcome: Outcome, at: datetime, retry_at: datetime) -> None:
         run = row.run

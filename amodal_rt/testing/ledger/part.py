@@ -1,12 +1,14 @@
 """What every part of the double stands on."""
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import TypeVar
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ids import Ids
+from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.faults import Faults
 from amodal_rt.testing.ledger.store import MemoryStore
 from amodal_rt.testing.ledger.tables import RunRow
@@ -41,6 +43,10 @@ class Part:
     def _check_reach(self) -> None:
         """Asked before each question to the ledger."""
         self.faults.check_reach()
+
+    def _moment(self) -> datetime:
+        """The instant by which leases count and readings are in order."""
+        return values.instant((self.store.clock or self._clock).now())
 
     def _may_act(self, node: str) -> bool:
         """Whether `node` was not retired: a life that others hold for dead claims nothing."""

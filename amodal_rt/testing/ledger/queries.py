@@ -7,7 +7,7 @@ from itertools import islice
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.run import OPEN, Run, RunStatus
-from amodal_rt.ports import Previous, RunFilter
+from amodal_rt.ports import KeptValue, Previous, RunFilter
 from amodal_rt.testing.ledger.part import Part
 
 
@@ -47,9 +47,14 @@ class RunQueries(Part):
             run_id=last.run_id, summary=last.result_text or "", finished_at=last.finished_at
         )
 
-    async def gate_value(self, automation: str) -> str | None:
+    async def gate_value(self, automation: str) -> KeptValue:
         self._check_reach()
-        return self.store.gates.get(automation)
+        at, row = self._moment(), self.store.gates.get(automation)
+        return (
+            KeptValue(at=at)
+            if row is None
+            else KeptValue(at=at, value=row.gate.value, run_id=row.run_id)
+        )
 
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None

@@ -12,6 +12,7 @@ from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureSta
 from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.node import NodeRecord
+from amodal_rt.domain.outcome import GateValue
 from amodal_rt.domain.remote_trigger import RemoteTrigger
 from amodal_rt.domain.token import Token
 from amodal_rt.ports import (
@@ -74,6 +75,14 @@ class ItemRow:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """What the gate of an automation saw last, and in which run."""
+
+    run_id: str
+    gate: GateValue
+
+
 class MemoryStore:
     """The tables of one ledger. Give one to several `MemoryLedger`s: they are its nodes.
 
@@ -112,7 +121,7 @@ class MemoryStore:
         self.items: Table[tuple[str, str], ItemRow] = Table(undo)
         self.since: Table[str, datetime] = Table(undo)
         """By run: when the first of those that became one with it was made."""
-        self.gates: Table[str, str] = Table(undo)
+        self.gates: Table[str, GateRow] = Table(undo)
         self.remote: Table[tuple[str, str], RemoteTrigger] = Table(undo)
         self.tokens: Table[str, Token] = Table(undo)
 

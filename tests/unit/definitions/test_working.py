@@ -67,6 +67,47 @@ def test_a_gate_is_a_filter_or_a_read(when: Any, gate: Gate | None) -> None:
     assert automation(when=when).gate == gate
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"changed": False},
+        {"changed": {"eq": True}},
+        {"changed": "yes", "path": "/x"},
+        {"changed": True, "issue.state": "open"},
+        {"op": "eq", "path": ["changed"], "value": True},
+        {"endpoint": {"starts_with": "/api"}, "path": "a"},
+        {"endpoint": "/api", "method": "GET"},
+        {"endpoint": "/api", "collection": "deals"},
+        {"connections": 3, "changed": True},
+        {"query": {"contains": "sale"}, "filter": {"exists": True}},
+    ],
+)
+def test_a_filter_may_have_keys_that_a_read_has_too(when: Any) -> None:
+    gate = automation(when=when).gate
+
+    assert gate is not None
+    assert gate.read is None
+    assert gate.filter is not None
+
+
+@pytest.mark.parametrize(
+    ("when", "hint"),
+    [
+        ({"severity": "high"}, "data.severity"),
+        ({"data.changes": 1, "status": {"neq": "failed"}}, "data.status"),
+        ({"op": "not", "filter": {"op": "exists", "path": ["error", "code"]}}, "data.error.code"),
+        ({"op": "or", "filters": [{"data.a": 1}, {"result.a": 1}]}, "data.a"),
+    ],
+)
+def test_what_a_filter_over_the_result_could_never_find_is_refused(when: Any, hint: str) -> None:
+    text = json.dumps({"title": "T", "prompt": "x", "delivery": {"targets": ["r"], "when": when}})
+
+    found = parse(text).problems[0]
+
+    assert (found.code, found.hint) == ("bad_filter", f'did you mean "{hint}"?')
+    assert "delivery.when" in found.message
+
+
 def test_keys_are_kept_as_they_stand_and_coalescing_has_a_longest_wait() -> None:
     found = automation(
         conversationKey="{{ payload.thread }}",
@@ -131,6 +172,18 @@ def _text(keys: dict[str, Any]) -> str:
         ({"prompt": "x", "when": {"a": {"equals": 1}}}, "bad_filter", "equals", "when"),
         ({"prompt": "x", "when": {"endpoint": "/a", "changed": True}}, "missing_key",
          "the connection", "when"),
+        ({"prompt": "x", "when": {"changed": True}}, "missing_key", "when: changed belongs",
+         "when"),
+        ({"prompt": "x", "when": {"path": "data.id", "changed": True}}, "missing_key",
+         "when: changed belongs", "when"),
+        ({"prompt": "x", "when": {"filter": {"issue.draft": False}}}, "missing_key",
+         "when: filter belongs", "when"),
+        ({"prompt": "x", "when": {"query": {"page": 1}, "path": "0.id"}}, "missing_key",
+         "when: query belongs", "when"),
+        ({"prompt": "x", "when": {"tool": "count", "arguments": {}}}, "missing_key",
+         "when: tool belongs", "when"),
+        ({"prompt": "x", "when": {"conection": "crm", "endpoint": "/a", "changed": True}},
+         "unknown_key", "conection", "when"),
         ({"prompt": "x", "when": {"connection": "crm"}}, "one_of", "endpoint, tool", "when"),
         ({"prompt": "x", "when": {"connection": "crm", "endpoint": "/a", "tool": "b"}}, "one_of",
          "exactly one", "when"),

@@ -16,7 +16,7 @@ from delivery_samples import (
 
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.domain.delivery import Delivery, FailureState, MessageKind, OutboxMessage, Told
-from amodal_rt.domain.filter import Filter, Rule, Test
+from amodal_rt.domain.filter import Any, Filter, Rule, Test
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
 
@@ -305,6 +305,41 @@ def test_a_result_that_the_filter_holds_back_is_quiet(
 
     assert (len(plan.messages), plan.reason) == ((1, None) if sent else (0, "quiet"))
     assert any("delivery.when" in each for each in plan.notes) is not sent
+
+
+@pytest.mark.parametrize("when", [Rule(("data", "new"), Test.IN, (1,)), ONLY_NEWS])
+def test_no_filter_over_the_result_holds_back_an_alert(
+    planner: DeliveryPlanner, when: Filter
+) -> None:
+    target = webhook()
+    found = definition(target, alert=alerting(target))
+    delivery = Delivery(targets=(target,), when=when)
+    found = replace(found, automation=replace(found.automation, delivery=delivery))
+
+    failing = FailureState(consecutive=1)
+    held_back = replace(failure(), text='{"new": 0}', payload={"new": 0})
+    letter = planner.plan(run(), completed('{"new": 1}'), found, QUIET, NOW).messages[0]
+
+    failed = planner.plan(run(), held_back, found, failing, NOW)
+    lost = planner.plan_dead_letter(letter, "gone", found, failing, NOW)
+
+    for plan in (failed, lost):
+        assert (_only(plan.messages).kind, plan.reason) == (MessageKind.FAILURE_ALERT, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [("The disk is full!", True), ('{"severity": "high"}', True), ('{"severity": "low"}', False)],
+)
+def test_a_filter_may_let_messages_without_json_through(
+    planner: DeliveryPlanner, text: str, sent: bool
+) -> None:
+    high = Rule(("data", "severity"), Test.IN, ("high",))
+    delivery = Delivery(targets=(webhook(),), when=Any((Rule(("data",), Test.EQ, (None,)), high)))
+    found = definition(webhook())
+    found = replace(found, automation=replace(found.automation, delivery=delivery))
+
+    assert bool(planner.plan(run(), completed(text), found, QUIET, NOW).messages) is sent
 
 
 def test_a_quiet_result_still_ends_an_alert(planner: DeliveryPlanner) -> None:

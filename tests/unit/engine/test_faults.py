@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.outcome import GateValue, Outcome
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ids import SystemIds
@@ -84,10 +84,14 @@ async def test_a_run_that_its_gate_stops_is_skipped_owes_nothing_and_counts_nowh
 
 async def test_what_a_gate_saw_is_kept_by_the_run_that_completed(desk):
     definition = desk.put("job")
+
+    def saw(value: str) -> GateValue:
+        return GateValue(value=value, since=desk.clock.now(), until=desk.clock.now())
+
     ends = [
-        Outcome(status=RunStatus.FAILED, reason="error", error="no", gate="1"),
-        Outcome(status=RunStatus.COMPLETED, text="done", gate="2"),
-        Outcome(status=RunStatus.SKIPPED, reason="filtered", error="when", gate="3"),
+        Outcome(status=RunStatus.FAILED, reason="error", error="no", gate=saw("1")),
+        Outcome(status=RunStatus.COMPLETED, text="done", gate=saw("2")),
+        Outcome(status=RunStatus.SKIPPED, reason="filtered", error="when", gate=saw("3")),
     ]
     seen: list[str | None] = []
 
@@ -99,7 +103,7 @@ async def test_what_a_gate_saw_is_kept_by_the_run_that_completed(desk):
         for _ in ends:
             await desk.start(definition, TriggerKind.CRON)
             await desk.clock.settle()
-            seen.append(await desk.ledger.gate_value("job"))
+            seen.append((await desk.ledger.gate_value("job")).value)
 
     assert seen == [None, "2", "2"]
 

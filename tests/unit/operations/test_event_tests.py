@@ -90,6 +90,9 @@ async def test_an_event_that_matches_is_shown_with_all_that_it_becomes(asking: A
         "coalesce_key": "all",
         "requester": None,
         "skipped": None,
+        "gate": None,
+        "sample": None,
+        "samples": [],
     }
     assert rendered.startswith("Look at (the data in the event_data block below).\n\nUntrusted")
     assert re.search(r'<event_data id="[a-z0-9]+">\n".*It broke.*"\n</event_data>', rendered)
@@ -180,10 +183,65 @@ async def test_without_a_file_the_sample_of_the_type_is_tried(asking: Asking) ->
     assert "shop" in str(found["rendered"])
 
     assert (await asking.ask({"type": OPENED}, trigger="github.*"))["matches"] is True
-    for keys in ({"trigger": "github.*"}, {"trigger": "nobody.knows"}):
+    for keys in ({"trigger": "webhook"}, {"trigger": "nobody.knows"}, {"trigger": "nobody.*"}):
         with pytest.raises(InvalidError) as error:
             await asking.ask({}, **keys)
         assert error.value.code == "no_sample"
+
+
+@pytest.mark.parametrize(
+    ("keys", "sample", "matches"),
+    [
+        ({"trigger": "deploy.*"}, "deploy.finished", True),
+        ({"trigger": "github.issues.*", "filter": {"action": "reopened"}},
+         "github.issues.reopened", True),
+        ({"trigger": "github.issues.*", "filter": {"action": "no such"}},
+         "github.issues.assigned", False),
+        ({"triggers": [{"type": "event", "event": "nobody.knows"},
+                       {"type": "event", "event": "deploy.*"}]}, "deploy.finished", True),
+    ],
+)  # fmt: skip
+async def test_of_the_types_that_a_glob_stands_for_one_is_tried_and_named(
+    asking: Asking, keys: dict[str, Any], sample: str, matches: bool
+) -> None:
+    found: Any = await asking.ask({}, **keys)
+
+    assert (found["sample"], found["type"], found["matches"]) == (sample, sample, matches)
+    assert sample in found["samples"]
+    assert all(each.startswith(sample.rpartition(".")[0]) for each in found["samples"])
+
+
+async def test_a_sample_with_a_type_and_data_of_its_own_is_data(asking: Asking) -> None:
+    found = await asking.ask({"type": "stripe.charge.failed"}, trigger="stripe.*")
+
+    assert (found["matches"], found["type"]) == (True, "stripe.charge.failed")
+
+
+READS = {
+    "connection": "crm", "endpoint": "/deals", "path": "0.id", "changed": True,
+    "filter": {"open": True},
+}  # fmt: skip
+
+
+async def test_a_gate_that_would_read_is_told_and_not_asked(asking: Asking) -> None:
+    found = await asking.ask({"event": ISSUE}, trigger=OPENED, when=READS)
+
+    assert found["matches"] is True
+    assert found["gate"] == {
+        "connection": "crm",
+        "reads": "GET /deals",
+        "path": "0.id",
+        "must": "be new since the last completed run and fit its filter",
+    }
+    tool = {"connection": "desk", "tool": "count", "changed": True}
+    asked: Any = await asking.ask({"event": ISSUE}, trigger=OPENED, when=tool)
+    assert (asked["gate"]["reads"], asked["gate"]["path"]) == ("count", None)
+
+
+async def test_a_gate_that_is_never_reached_would_decide_nothing(asking: Asking) -> None:
+    found = await asking.ask({"event": ISSUE}, trigger=OPENED, filter={"action": "x"}, when=READS)
+
+    assert (found["matches"], found["gate"]) == (False, None)
 
 
 async def test_a_template_is_printed_as_the_model_would_have_it(asking: Asking) -> None:

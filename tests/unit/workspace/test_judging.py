@@ -13,7 +13,15 @@ from amodal_rt.domain.automation import (
     Gate,
     GateRead,
 )
-from amodal_rt.domain.connection import Agent, Connection, Protocol
+from amodal_rt.domain.connection import (
+    Access,
+    AccessRule,
+    Agent,
+    Confirm,
+    Connection,
+    Intent,
+    Protocol,
+)
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import (
     ManualTrigger,
@@ -34,7 +42,12 @@ WORLD = World(
     connections={
         "stripe": Connection(name="stripe", protocol=Protocol.REST, hash="0", secrets=("KEY",)),
         "runtime": Connection(name="runtime", protocol=Protocol.RUNTIME, hash="0"),
-        "tools": Connection(name="tools", protocol=Protocol.MCP, hash="0"),
+        "tools": Connection(
+            name="tools",
+            protocol=Protocol.MCP,
+            hash="0",
+            access=Access(tools=(AccessRule(match="t", intent=Intent.READ),)),
+        ),
     },
     environment=Environment(),
     broken_agents=frozenset({"broken"}),
@@ -55,7 +68,15 @@ def _definition(*, secrets: tuple[str, ...] = (), **keys: Any) -> Definition:
         document="{}",
         file="automations/x.json",
         secrets=secrets,
-        lines={"/agent": 3, "/connections/1": 5, "/tools/0": 6, "/model": 7, "/when/connection": 8},
+        lines={
+            "/agent": 3,
+            "/connections/1": 5,
+            "/tools/0": 6,
+            "/model": 7,
+            "/when/connection": 8,
+            "/when/tool": 9,
+            "/when/endpoint": 10,
+        },
     )
 
 
@@ -71,6 +92,73 @@ def test_a_gate_that_can_be_asked_is_no_problem_and_needs_its_secret() -> None:
     verdict = judge(_definition(gate=_gate("stripe")), WORLD)
 
     assert [problem.code for problem in verdict.blocked] == ["env_missing"]
+
+
+_READ = AccessRule(match="t*", intent=Intent.READ)
+
+
+def _with(**changes: Any) -> World:
+    """The world with another `tools` connection."""
+    tools = replace(WORLD.connections["tools"], **changes)
+    return replace(WORLD, connections={**WORLD.connections, "tools": tools})
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"access": Access()}, '"tools": {"t": {"intent": "read"}}'),
+        ({"access": Access(tools=(replace(_READ, intent=Intent.WRITE),))}, "says t* is a write"),
+        ({"access": Access(tools=(replace(_READ, confirm=Confirm.NEVER),))}, "names t*"),
+        (
+            {
+                "access": Access(tools=(replace(_READ, intent=Intent.WRITE),)),
+                "trust_annotations": True,
+            },
+            "says t* is a write",
+        ),
+    ],
+)
+def test_a_tool_that_the_connection_calls_no_read_is_no_gate(
+    changes: dict[str, Any], word: str
+) -> None:
+    definition = _definition(gate=_gate("tools", tool="t"))
+
+    (problem,) = judge(definition, _with(**changes)).errors
+
+    assert (problem.code, problem.file, problem.line) == ("not_a_read", "automations/x.json", 9)
+    assert word in problem.sentence()
+    assert problem.hint is not None
+
+
+def test_a_tool_that_only_its_server_can_speak_for_is_judged_when_it_is_called() -> None:
+    definition = _definition(gate=_gate("tools", tool="t"))
+
+    trusting = _with(access=Access(), trust_annotations=True)
+
+    assert judge(definition, trusting).errors == ()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "code", "word"),
+    [
+        ("/a/7", "not_a_read", "GET /a/7 of runtime is a write"),
+        ("/b?_method=DELETE", "not_a_read", "method override"),
+        ("/b/../a", "bad_when", "climbs"),
+        ("//evil.example/a", "bad_when", "doubled slash"),
+    ],
+)
+def test_an_endpoint_that_the_gate_could_never_read_is_refused(
+    endpoint: str, code: str, word: str
+) -> None:
+    rule = AccessRule(match="GET /a/{id}", intent=Intent.WRITE)
+    known = replace(WORLD.connections["runtime"], access=Access(endpoints=(rule,)))
+    world = replace(WORLD, connections={**WORLD.connections, "runtime": known})
+
+    (problem,) = judge(_definition(gate=_gate("runtime", endpoint)), world).errors
+
+    assert (problem.code, problem.line) == (code, 10)
+    assert word in problem.sentence()
+    assert problem.hint is not None
 
 
 def test_what_names_nothing_needs_nothing() -> None:
@@ -94,6 +182,18 @@ def test_what_names_nothing_needs_nothing() -> None:
         ({"gate": _gate("runtime", tool="t")}, "bad_when", 8, "no MCP connection"),
         ({"gate": _gate("tools", endpoint="/a")}, "bad_when", 8, "an MCP connection"),
         ({"gate": _gate("runtime"), "agent": "narrow"}, "not_granted", 8, "agents/narrow.md"),
+        (
+            {"gate": _gate("tools", tool="t"), "tools": ("tools.other",)},
+            "not_granted",
+            9,
+            "tools.t, which is not among the tools of automations/x.json",
+        ),
+        (
+            {"gate": _gate("runtime"), "tools": ("query_store",)},
+            "not_granted",
+            10,
+            "runtime.request",
+        ),
     ],
 )
 def test_a_name_that_nothing_bears_is_an_error_at_its_line(
