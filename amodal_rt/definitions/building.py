@@ -168,9 +168,10 @@ OWN_TOOLS = frozenset(
         "write_store",
         "read_knowledge",
         "read_event",
+        "emit_event",
     }
 )
-"""Tools that belong to no connection."""
+"""Tools of the runtime itself, which belong to no connection (specification §6.2)."""
 
 
 def _limits(shape: LimitsShape) -> Limits:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from amodal_rt.definitions.building import OWN_TOOLS
 from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.event_type import EventType
@@ -27,20 +28,6 @@ from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 
 DEFAULT_AGENT = "main"
 """The agent that needs no file."""
-OWN_TOOLS = frozenset(
-    {
-        "request",
-        "read_connection",
-        "dispatch_task",
-        "query_store",
-        "write_store",
-        "read_knowledge",
-        "read_event",
-        "emit_event",
-        "propose_write",
-    }
-)
-"""Tools of the runtime itself (specification §6.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

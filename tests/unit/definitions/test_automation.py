@@ -71,6 +71,7 @@ def test_the_shortest_file_has_the_documented_defaults() -> None:
         ({"connections": []}, "connections", ()),
         ({"connections": ["crm", "mail"]}, "connections", ("crm", "mail")),
         ({"tools": ["crm.*", "query_store", "*"]}, "tools", ("crm.*", "query_store", "*")),
+        ({"tools": ["emit_event"]}, "tools", ("emit_event",)),
         ({"writeEnabled": True}, "write_enabled", True),
         ({"write_enabled": True}, "write_enabled", True),
         ({"status": "draft"}, "status", Lifecycle.DRAFT),
