@@ -8,7 +8,7 @@ from amodal_rt.clock import Clock, iso
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition, Lifecycle
 from amodal_rt.domain.event import Event, Rejection
-from amodal_rt.domain.run import Run
+from amodal_rt.domain.run import Run, SkippedReason
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import InvalidError, NotFoundError
@@ -26,7 +26,12 @@ from amodal_rt.ports import (
     ScheduleState,
     Versions,
 )
-from amodal_rt.triggers.explaining import OWN_WEBHOOK, in_words, try_conditions
+from amodal_rt.triggers.explaining import (
+    OWN_WEBHOOK,
+    in_words,
+    is_of_own_run,
+    try_conditions,
+)
 from amodal_rt.triggers.holds import hold_on
 
 NEAR = timedelta(seconds=30)
@@ -142,7 +147,8 @@ class Why:
         rule = in_words(definition, tried)
         if any(each.passes for each in tried):
             rule = f"it would match by the file as it is now, and did not then: {rule}"
-        return _row("not_matched", rule, event_id=event.id, definition=definition)
+        reason = SkippedReason.OWN_EVENT if is_of_own_run(definition, event) else None
+        return _row("not_matched", rule, event_id=event.id, reason=reason, definition=definition)
 
     async def _of_instant(self, automation: str, instant: datetime, limit: int) -> list[Document]:
         runs = await self._ledger.list_runs(
