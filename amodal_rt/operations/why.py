@@ -15,6 +15,7 @@ from amodal_rt.errors import InvalidError, NotFoundError
 from amodal_rt.ids import drawn_at
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.queued import Queued
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
     DEDUP_RETENTION,
@@ -63,6 +64,7 @@ class Why:
         self._ledger = ledger
         self._facts = facts
         self._clock = clock
+        self._queued = Queued(catalogue, ledger, clock=clock)
 
     async def explain(
         self, caller: Caller, automation: str, *, at: str | None = None, limit: int = 20
@@ -75,7 +77,7 @@ class Why:
         """
         if not at:
             wanted = RunFilter(automation=automation, limit=limit)
-            return _rulings(await self._ledger.list_runs(wanted))
+            return await self._rulings(await self._ledger.list_runs(wanted))
         if _OUR_ID.fullmatch(at):
             return await self._of_id(automation, at)
         try:
@@ -89,7 +91,7 @@ class Why:
         if id.startswith("run_"):
             found = await self._ledger.find_run(id)
             if found is not None and found.automation == automation:
-                return _rulings([found])
+                return await self._rulings([found])
         else:
             event = await self._ledger.find_event(id)
             if event is not None:
@@ -100,6 +102,10 @@ class Why:
             event = id if id.startswith("evt_") else None
             return [_row("forgotten", rule, event_id=event)]
         raise _unknown(automation, id)
+
+    async def _rulings(self, runs: Sequence[Run]) -> list[Document]:
+        waits = await self._queued.waits(runs)
+        return [shapes.ruling(each, waits.get(each.run_id)) for each in runs]
 
     def _kept(self) -> timedelta:
         return self._catalogue.snapshot().settings.limits.history
@@ -122,7 +128,8 @@ class Why:
         for each in events:
             wanted = RunFilter(automation=automation, event_id=each.event.id, limit=10)
             found = await self._ledger.list_runs(wanted)
-            rows += [{**row, "rule": row["rule"] or _first(each)} for row in _rulings(found)]
+            rulings = await self._rulings(found)
+            rows += [{**row, "rule": row["rule"] or _first(each)} for row in rulings]
             if not found:
                 rows.append(self._unmatched(automation, each.event))
         return rows
@@ -162,7 +169,7 @@ class Why:
             for each in rejections
             if each.automation == automation and abs(each.at - instant) <= NEAR
         ]
-        return ([told] if told else []) + _rulings(runs) + near
+        return ([told] if told else []) + await self._rulings(runs) + near
 
     async def _of_slot(
         self,
@@ -246,10 +253,6 @@ class Why:
         return "due", None, due
 
 
-def _rulings(runs: Sequence[Run]) -> list[Document]:
-    return [shapes.ruling(each) for each in runs]
-
-
 def _row(
     status: str,
     rule: str,
@@ -267,6 +270,7 @@ def _row(
         "reason": reason,
         "rule": rule,
         "definition": definition.hash if definition else None,
+        "waits_for": None,
     }
 
 
