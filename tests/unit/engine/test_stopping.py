@@ -146,36 +146,3 @@ async def test_a_run_that_always_ends_the_process_is_given_up(desk):
 
     found = await desk.run(run_id)
     assert (found.status, found.reason, found.attempt) == ("failed", "interrupted", 4)
-
-
-class SlowToAnswer:
-    """A ledger whose claims are committed long before the engine hears of them."""
-
-    def __init__(self, ledger) -> None:
-        self._ledger = ledger
-        self.claimed = asyncio.Event()
-        self.answer = asyncio.Event()
-
-    def __getattr__(self, name: str):
-        return getattr(self._ledger, name)
-
-    async def claim(self, **wanted):
-        runs = await self._ledger.claim(**wanted)
-        self.claimed.set()
-        await self.answer.wait()
-        return runs
-
-
-async def test_what_is_claimed_while_stopping_goes_back(desk):
-    desk.ledger = ledger = SlowToAnswer(desk.ledger)
-    engine = desk.engine()
-    run_id = await desk.start(desk.put("job"))
-    task = asyncio.create_task(engine.run())
-    await ledger.claimed.wait()
-    await engine.stop(0)
-    ledger.answer.set()
-    await desk.clock.settle()
-    await asyncio.wait([task])
-
-    assert desk.executor.contexts == []
-    assert (await desk.run(run_id)).status == "pending"
