@@ -71,7 +71,7 @@ def start(run_id: str, skip: SkippedReason | None = None, **more: object) -> Sta
         on_limit=OnLimit.QUEUE,
         skip=skip,
     )
-    return replace(plain, **more)  # pyright: ignore[reportArgumentType]
+    return replace(plain, **more)
 
 
 async def test_skipped_starts_are_told_of_by_whichever_road_they_came(heard: Heard) -> None:
