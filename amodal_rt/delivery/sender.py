@@ -183,7 +183,10 @@ class Sender:
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            # Stopping does so too: then the next start is in doubt anyway.
+            self._in_doubt = True
+        elif (error := task.exception()) is not None:
             _log.exception("delivery.lost", error, delivery=task.get_name())
             self._in_doubt = True
 

@@ -31,7 +31,7 @@ LEAST_SECONDS = 60.0
 _log = Log("engine")
 _HARMLESS = frozenset({EntryType.RUN_STARTED, EntryType.PROMPT})
 _BETWEEN = frozenset({EntryType.RUN_RESUMED, EntryType.RUN_RETRIED})
-_MOST_ATTEMPTS = 3
+_MOST_REQUEUES = 3
 _AT_ONCE = 32
 
 
@@ -76,8 +76,23 @@ async def entries_of(ledger: JournalLedger, run: Run) -> list[Entry]:
     return await latest_try(lambda after: ledger.entries(run.run_id, after=after))
 
 
-def rule(run: Run, entries: Sequence[Entry], now: datetime) -> Ruling:
-    """What becomes of a run that was cut off, by what it journaled since it last began afresh.
+async def requeues_of(ledger: JournalLedger, run: Run) -> int:
+    """How often in a row the run went back to the queue without having journaled a step."""
+    count = after = 0
+    while page := await ledger.entries(run.run_id, after=after):
+        for each in page:
+            if each.type is EntryType.RUN_RETRIED:
+                # A retry by rule has done what could be done, and failed.
+                count = count + 1 if each.data.get("reason") == "requeued" else 0
+            elif each.type not in _HARMLESS:
+                count = 0
+        after = page[-1].sequence
+    return count
+
+
+def rule(run: Run, entries: Sequence[Entry], now: datetime, *, requeues: int = 0) -> Ruling:
+    """What becomes of a run that was cut off, by what it journaled since it last began afresh,
+    and by how often in a row it had begun again before.
 
     One that had done nothing yet begins again, three times at most: it may be what ends the
     process. One that was cut off in a write fails, for nobody can tell whether it happened.
@@ -85,24 +100,38 @@ def rule(run: Run, entries: Sequence[Entry], now: datetime) -> Ruling:
     times at most.
     """
     if all(each.type in _HARMLESS for each in entries):
-        if run.attempt <= _MOST_ATTEMPTS:
+        if requeues < _MOST_REQUEUES:
             return Ruling(Next.REQUEUE)
-        return Ruling(Next.FAIL, f"it was cut off before its first step, {run.attempt} times")
+        return Ruling(Next.FAIL, _in_vain(run, requeues + 1))
     write = open_write(entries)
     if write is not None:
-        return Ruling(Next.FAIL, write_sentence(write), write.step or "unknown")
+        told = _in_the_middle(write_sentence(write))
+        return Ruling(Next.FAIL, told, write.step or "unknown")
     if run.resumes >= MOST_RESUMES:
-        return Ruling(Next.FAIL, f"it was cut off again, after it had gone on {MOST_RESUMES} times")
+        told = f"it was cut off again, after it had gone on {MOST_RESUMES} times"
+        return Ruling(Next.FAIL, _in_the_middle(told))
     if now - entries[-1].at > RESUMES_WITHIN:
         minutes = RESUMES_WITHIN / timedelta(minutes=1)
-        return Ruling(Next.FAIL, f"it was cut off more than {minutes:g} minutes ago")
+        told = f"it was cut off more than {minutes:g} minutes ago"
+        return Ruling(Next.FAIL, _in_the_middle(told))
     return Ruling(Next.RESUME)
+
+
+def _in_the_middle(rule: str) -> str:
+    return f"the daemon ended in the middle of the run: {rule}"
+
+
+def _in_vain(run: Run, times: int) -> str:
+    return (
+        f"the daemon ended {times} times in a row before the first step of the run, which may be"
+        f" why: it does not begin again by itself. Nothing was done; start it again with"
+        f" `ops runs replay {run.run_id}`"
+    )
 
 
 def interrupted(ruling: Ruling) -> Outcome:
     """The outcome of a run that does not go on."""
-    error = f"the daemon ended in the middle of the run: {ruling.error}"
-    return cut_off_in(ruling.write, error)
+    return cut_off_in(ruling.write, ruling.error)
 
 
 def seconds_left(entries: Sequence[Entry], timeout: timedelta) -> float:
@@ -183,7 +212,10 @@ class Recovery:
         Its executor must have ended or be unable to journal. Nothing is written for a run
         that fails: its carrier settles it.
         """
-        ruling = rule(run, await entries_of(self._ledger, run), self._clock.now())
+        entries, requeues = await entries_of(self._ledger, run), 0
+        if run.attempt > _MOST_REQUEUES:
+            requeues = await requeues_of(self._ledger, run)
+        ruling = rule(run, entries, self._clock.now(), requeues=requeues)
         if ruling.next is not Next.FAIL:
             await self._return(run, ruling.next)
         return ruling

@@ -145,7 +145,8 @@ class Engine:
     async def stop(self, grace: float) -> None:
         """Claim nothing more; let runs finish for `grace` seconds, then interrupt them.
 
-        A second call with a shorter grace counts from then. Returns when no run is left.
+        A second call with a shorter grace counts from then. Returns when no run is left, and
+        what a claim under way took is back in the queue, unless that takes too long.
         """
         self._stopping = True
         self._freed.set()
@@ -154,7 +155,7 @@ class Engine:
             await self._settle(grace)
         for supervisor, _ in self._carried.values():
             supervisor.stop(Stop.INTERRUPTED)
-        await self._settle(_LAST_WORDS_SECONDS)
+        await asyncio.gather(self._settle(_LAST_WORDS_SECONDS), self._end_claim())
 
     def cancel_running(self, run_id: str) -> bool:
         """Ask a run that is carried here to end as cancelled."""
@@ -175,7 +176,7 @@ class Engine:
         snapshot = self._catalogue.snapshot()
         overall = snapshot.settings.limits.concurrency
         found: list[Run] = []
-        if free > 0 and self._lease.held():
+        if free > 0 and self._lease.held() and not self._stopping:
             async with self._recovery.taking:
                 try:
                     # What cannot run here waits for another node, or until it can.
@@ -196,8 +197,19 @@ class Engine:
             await self.obey_cancels()
         self._in_vain = 0 if found else self._in_vain + 1
 
+    async def _end_claim(self) -> None:
+        """Wait for a claim under way. Without that, what it takes would look as if it ran until
+        the next start, or until other nodes give this one up."""
+
+        async def ended() -> None:
+            async with self._recovery.taking:
+                pass
+
+        await first_of(ended(), self._clock.sleep(_LAST_WORDS_SECONDS))
+
     async def _resolve_doubt(self) -> None:
-        """A claim that was not answered may have been made, and would be carried by nobody."""
+        """A claim that was not answered may have been made, and a run may have been let go of
+        without a word: they would be carried by nobody."""
         if self._in_doubt:
             self._in_doubt = False
             try:
@@ -225,7 +237,10 @@ class Engine:
         # Let go of and taken over again, it may already be carried anew.
         if self._carried.get(run.run_id, (None, None))[1] is task:
             del self._carried[run.run_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            _log.error("run.lost", run=run.run_id, error="it was cancelled")
+            self._in_doubt = True
+        elif (error := task.exception()) is not None:
             _log.exception("run.lost", error, run=run.run_id)
             self._in_doubt = True
         # A slot is free, and perhaps the automation's own limit too.

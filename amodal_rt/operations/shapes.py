@@ -139,8 +139,8 @@ def run_in_full(found: Run, deliveries: Sequence[DeliveryRecord]) -> Document:
     }
 
 
-def ruling(found: Run) -> Document:
-    """One row of `ops automations why`."""
+def ruling(found: Run, waits: Document | None) -> Document:
+    """One row of `ops automations why`; `waits` says what a pending run waits for."""
     return {
         "scheduled_for": iso(found.scheduled_for),
         "event_id": found.event_id,
@@ -149,6 +149,7 @@ def ruling(found: Run) -> Document:
         "reason": found.reason,
         "rule": found.rule,
         "definition": found.definition,
+        "waits_for": waits,
     }
 
 

@@ -8,13 +8,14 @@ from amodal_rt.clock import Clock, iso
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Definition, Lifecycle
 from amodal_rt.domain.event import Event, Rejection
-from amodal_rt.domain.run import Run
+from amodal_rt.domain.run import Run, SkippedReason
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import InvalidError, NotFoundError
 from amodal_rt.ids import drawn_at
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.queued import Queued
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
     DEDUP_RETENTION,
@@ -26,7 +27,12 @@ from amodal_rt.ports import (
     ScheduleState,
     Versions,
 )
-from amodal_rt.triggers.explaining import OWN_WEBHOOK, in_words, try_conditions
+from amodal_rt.triggers.explaining import (
+    OWN_WEBHOOK,
+    in_words,
+    is_of_own_run,
+    try_conditions,
+)
 from amodal_rt.triggers.holds import hold_on
 
 NEAR = timedelta(seconds=30)
@@ -58,6 +64,7 @@ class Why:
         self._ledger = ledger
         self._facts = facts
         self._clock = clock
+        self._queued = Queued(catalogue, ledger, clock=clock)
 
     async def explain(
         self, caller: Caller, automation: str, *, at: str | None = None, limit: int = 20
@@ -70,7 +77,7 @@ class Why:
         """
         if not at:
             wanted = RunFilter(automation=automation, limit=limit)
-            return _rulings(await self._ledger.list_runs(wanted))
+            return await self._rulings(await self._ledger.list_runs(wanted))
         if _OUR_ID.fullmatch(at):
             return await self._of_id(automation, at)
         try:
@@ -84,7 +91,7 @@ class Why:
         if id.startswith("run_"):
             found = await self._ledger.find_run(id)
             if found is not None and found.automation == automation:
-                return _rulings([found])
+                return await self._rulings([found])
         else:
             event = await self._ledger.find_event(id)
             if event is not None:
@@ -95,6 +102,10 @@ class Why:
             event = id if id.startswith("evt_") else None
             return [_row("forgotten", rule, event_id=event)]
         raise _unknown(automation, id)
+
+    async def _rulings(self, runs: Sequence[Run]) -> list[Document]:
+        waits = await self._queued.waits(runs)
+        return [shapes.ruling(each, waits.get(each.run_id)) for each in runs]
 
     def _kept(self) -> timedelta:
         return self._catalogue.snapshot().settings.limits.history
@@ -119,7 +130,8 @@ class Why:
         for each in events:
             wanted = RunFilter(automation=automation, event_id=each.event.id, limit=10)
             found = await self._ledger.list_runs(wanted)
-            rows += [{**row, "rule": row["rule"] or _first(each)} for row in _rulings(found)]
+            rulings = await self._rulings(found)
+            rows += [{**row, "rule": row["rule"] or _first(each)} for row in rulings]
             if not found:
                 rows.append(self._unmatched(automation, each.event))
         return rows
@@ -144,7 +156,8 @@ class Why:
         rule = in_words(definition, tried)
         if any(each.passes for each in tried):
             rule = f"it would match by the file as it is now, and did not then: {rule}"
-        return _row("not_matched", rule, event_id=event.id, definition=definition)
+        reason = SkippedReason.OWN_EVENT if is_of_own_run(definition, event) else None
+        return _row("not_matched", rule, event_id=event.id, reason=reason, definition=definition)
 
     async def _of_instant(self, automation: str, instant: datetime, limit: int) -> list[Document]:
         runs = await self._ledger.list_runs(
@@ -158,7 +171,7 @@ class Why:
             for each in rejections
             if each.automation == automation and abs(each.at - instant) <= NEAR
         ]
-        return ([told] if told else []) + _rulings(runs) + near
+        return ([told] if told else []) + await self._rulings(runs) + near
 
     async def _of_slot(
         self,
@@ -242,10 +255,6 @@ class Why:
         return "due", None, due
 
 
-def _rulings(runs: Sequence[Run]) -> list[Document]:
-    return [shapes.ruling(each) for each in runs]
-
-
 def _row(
     status: str,
     rule: str,
@@ -263,6 +272,7 @@ def _row(
         "reason": reason,
         "rule": rule,
         "definition": definition.hash if definition else None,
+        "waits_for": None,
     }
 
 

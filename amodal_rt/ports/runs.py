@@ -9,6 +9,7 @@ from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.records import ScheduleState
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.domain.wait import Wait
 from amodal_rt.ports.signals import Caller
 
 MINIMUM_INTERVAL = timedelta(seconds=60)
@@ -124,6 +125,21 @@ class RunLedger(Protocol):
         """The pending runs, oldest first, that could start now but for `overall`: what waits for
         its own automation, its conversation or its time is not among them, nor what this node
         cannot run or ever started, nor what a free slot is there for."""
+        ...
+
+    async def waits(
+        self,
+        run_ids: Sequence[str],
+        *,
+        overall: int,
+        now: datetime,
+        can_run: CanRun | None = None,
+    ) -> Mapping[str, Wait]:
+        """What each of these runs that is pending waits for, as `claim` would find it now: it is
+        parked (`reason` is set); this node cannot run it; it may still become one with a later
+        start, or is not due, `until` then; a run of its conversation goes first; as many of its
+        automation go first as may run at once; `overall` alone keeps it; nothing but the next
+        claim."""
         ...
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:

@@ -28,8 +28,8 @@ _OF_ONE = (
 )
 _REHEARSALS = f"{_COLUMNS} runs_rehearsals WHERE {tables.REHEARSAL} AND {_DUE} ORDER BY number"
 # Of one conversation, whatever its place in the queue.
-_HEAD = (
-    "SELECT number, not_before FROM runs INDEXED BY runs_in_order"  # noqa: S608  all constants
+HEAD = (
+    "SELECT number, not_before, id FROM runs INDEXED BY runs_in_order"  # noqa: S608  all constants
     f" WHERE automation = ? AND conversation_key = ? AND {tables.IN_ORDER} AND reason IS NULL"
     " ORDER BY order_key, number LIMIT 1"
 )
@@ -100,9 +100,17 @@ def claimable(
 def held_back(raw: Raw, overall: int, now: int, can_run: CanRun | None = None) -> list[int]:
     """The numbers of the runs, oldest first, that could start but for the bound `overall` on
     all that run together. What stands behind runs of its own automation is not among them."""
+    return in_line(raw, overall, now, can_run)[1]
+
+
+def in_line(
+    raw: Raw, overall: int, now: int, can_run: CanRun | None = None
+) -> tuple[list[int], list[int]]:
+    """The runs that the next claim would start, were it without a limit of its own, and those
+    that it would leave for `overall` alone."""
     claim = _Claim(raw, sys.maxsize, sys.maxsize, now, can_run)
-    free = max(0, overall - claim.running)
-    return claim.all()[free:]
+    free, found = max(0, overall - claim.running), claim.all()
+    return found[:free], found[free:]
 
 
 class _Claim:
@@ -216,12 +224,12 @@ class _Claim:
         key = (run.automation, conversation)
         if key in self._held:
             return None
-        found = self._raw.execute(_HEAD, key).fetchone()
+        found = self._raw.execute(HEAD, key).fetchone()
         if found is None or found[0] == run.number:
             return run.number
         if self._raw.execute(_ORDER, (run.number,)).fetchone()[0] is None:
             return run.number
-        number, not_before = found
+        number, not_before, _ = found
         if not_before is None or not_before <= self._now:
             return int(number)
         self._held.add(key)

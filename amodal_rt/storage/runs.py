@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text, update
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.domain.wait import Wait
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, CanRun, RunRef
 from amodal_rt.storage import journal, tables
@@ -15,6 +16,7 @@ from amodal_rt.storage.admission import wishes
 from amodal_rt.storage.claiming import Occupancy, candidate, claimable, held_back
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
+from amodal_rt.storage.queued import waits
 from amodal_rt.storage.rows import Row, to_run
 
 _RUNS = tables.runs.c
@@ -101,6 +103,19 @@ class RunRows(Part):
             return refs
 
         return await self._database.read(work)
+
+    async def waits(
+        self,
+        run_ids: Sequence[str],
+        *,
+        overall: int,
+        now: datetime,
+        can_run: CanRun | None = None,
+    ) -> dict[str, Wait]:
+        at = to_millis(now)
+        return await self._database.read(
+            lambda connection: waits(driver(connection), run_ids, overall, at, can_run)
+        )
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
         node, reason = self._node, SkippedReason.GLOBAL_LIMIT

@@ -7,14 +7,14 @@ from datetime import datetime
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.glob import fits
-from amodal_rt.domain.run import Start
+from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.ids import Ids
 from amodal_rt.ports import AutomationFacts
 from amodal_rt.triggers.holds import Hold
 from amodal_rt.triggers.index import own_accounts
-from amodal_rt.triggers.matching import conditions_of, gate_rule, hold_for
+from amodal_rt.triggers.matching import conditions_of, gate_rule, hold_for, whose_run
 from amodal_rt.triggers.starts import start_for_event
 from amodal_rt.triggers.wanting import judge_wanted
 
@@ -22,6 +22,7 @@ OWN_WEBHOOK = "webhook"
 """What stands for the automation's own URL among the conditions."""
 ANY_TYPE = ""
 """The type of an event of which nobody said what it is: it is of whatever type is asked for."""
+_OWN = f"{SkippedReason.OWN_EVENT}: it is of a run of this automation, which starts no other of it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,11 @@ def in_words(definition: Definition, tried: Sequence[Tried]) -> str:
     return "; ".join(f"{each.event}: {each.rule}" for each in tried)
 
 
+def is_of_own_run(definition: Definition, event: Event) -> bool:
+    """Whether the event tells of a run of this very automation, which it is not started by."""
+    return whose_run(event) == definition.automation.name
+
+
 def _try(definition: Definition, event: Event, snapshot: Snapshot) -> Iterable[Tried]:
     webhook = definition.automation.webhook
     if webhook is not None:
@@ -102,6 +108,9 @@ def _try(definition: Definition, event: Event, snapshot: Snapshot) -> Iterable[T
     for condition in conditions_of(definition):
         if event.type != ANY_TYPE and not fits(condition.event, event.type):
             yield Tried(event=condition.event, passes=False, rule=f"the type is {event.type}")
+            continue
+        if is_of_own_run(definition, event):
+            yield Tried(event=condition.event, passes=False, rule=_OWN)
             continue
         verdict = judge_wanted(condition.wanted, event, snapshot.identities)
         rule = verdict.rule or "the type is all that it asks for"

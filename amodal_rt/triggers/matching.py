@@ -24,6 +24,9 @@ from amodal_rt.triggers.wanting import is_wanted, judge_wanted
 
 CALLED_BACK = "/connections/"
 """What the source of an event begins with that an MCP server reports."""
+_AUTOMATIONS = "/automations/"
+_OF_RUNS = ("automation.run.", "agent_session.")
+"""What every run is told of with; only the runtime says it."""
 
 
 class Matching:
@@ -52,11 +55,15 @@ class Matching:
         index = self._index(snapshot)
         identities = snapshot.identities
         starts: list[Start] = []
+        own = whose_run(event)
         matched: str | None = None
         for watch in index.waiting_for(event.type).candidates(event.data):
             definition = watch.definition
             name = definition.automation.name
-            if name == matched or not is_wanted(watch.condition.wanted, event, identities):
+            # A row would be told of as well, and that again, as deep as a chain may go.
+            if name in (matched, own):
+                continue
+            if not is_wanted(watch.condition.wanted, event, identities):
                 continue
             # One automation's conditions stand together, so that the last name is enough.
             matched = name
@@ -116,6 +123,14 @@ def road_of(event: Event, definition: Definition) -> TriggerKind:
     if called_back or definition.automation.webhook is None:
         return TriggerKind.EVENT
     return TriggerKind.WEBHOOK
+
+
+def whose_run(event: Event) -> str | None:
+    """The automation of whose run the runtime says this; such an event starts all but that one.
+    None where it is of no run."""
+    if event.type.startswith(_OF_RUNS) and event.source.startswith(_AUTOMATIONS):
+        return event.source.removeprefix(_AUTOMATIONS)
+    return None
 
 
 def conditions_of(definition: Definition) -> list[EventCondition]:

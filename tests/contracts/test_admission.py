@@ -154,6 +154,19 @@ async def test_over_starts_per_hour_a_start_is_skipped_with_the_rule(ledger: Led
     assert run.rule == "limits.startsPerHour 2"
 
 
+@pytest.mark.parametrize("kind", [TriggerKind.MANUAL, TriggerKind.WEBHOOK, TriggerKind.EVENT])
+async def test_every_start_counts_against_the_rate_however_it_came(
+    ledger: Ledger, kind: TriggerKind
+) -> None:
+    limit: dict[str, Any] = {"starts_per_hour": 2}
+    for each in (TriggerKind.MANUAL, TriggerKind.WEBHOOK):
+        await ledger.admit([given.start(trigger=each, **limit)])
+
+    refs = await ledger.admit([given.start(trigger=kind, **limit)])
+
+    assert ruled(refs) == [("skipped", "rate_limit")]
+
+
 async def test_starts_of_a_clock_that_was_ahead_do_not_count_against_the_rate(
     ledger: Ledger,
 ) -> None:

@@ -22,12 +22,18 @@ PATIENCE = 5.0
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 LOOP = asyncio.get_running_loop
+_hanging: list[RawRequest] = []
+"""Requests that are at work, for as long as they are."""
 
 
 async def _accept(request: RawRequest) -> Answer:
     body = await request.read_body(1000)
     if body == b"hang":
-        await asyncio.Event().wait()
+        _hanging.append(request)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            _hanging.remove(request)
     status = 413 if body is None else 202
     return Answer(status=status, document={"size": len(body or b"")})
 
@@ -79,6 +85,13 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
         body = await reader.readexactly(int(fields[b"Content-Length"]))
     return int(head.split(b" ")[1]), body
+
+
+async def _at_work(count: int) -> None:
+    """Wait until so many requests hang."""
+    async with asyncio.timeout(PATIENCE):
+        while len(_hanging) < count:  # noqa: ASYNC110  handlers come and go
+            await asyncio.sleep(0.005)
 
 
 def _post(body: bytes, length: int | None = None) -> bytes:
@@ -282,7 +295,7 @@ async def test_connections_past_the_most_are_turned_away_while_all_are_at_work()
         for _, writer in held:
             writer.write(_post(b"hang"))
             await writer.drain()
-        await asyncio.sleep(0.1)
+        await _at_work(2)
 
         reader, _ = await connect()
         text, _ = await _until_closed(reader)
@@ -317,7 +330,7 @@ async def test_one_public_address_has_no_more_than_its_share() -> None:
         for _, writer in (first, second):
             writer.write(_post(b"hang"))
             await writer.drain()
-        await asyncio.sleep(0.1)
+        await _at_work(2)
         text, _ = await _until_closed((await connect())[0])
         assert text.startswith(b"HTTP/1.1 503 ")
 

@@ -232,10 +232,17 @@ def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
             _cause(row),
             table.text(row["run_id"]),
             row["status"] + (f"/{row['reason']}" if row["reason"] else ""),
-            table.text(row["rule"]),
+            table.text(_decided(row)),
         ),
         empty=f"Nothing is on record for {name}" + (f" at {at}." if at else "."),
     )
+
+
+def _decided(row: Document) -> str | None:
+    """The rule that decided, and what a pending run waits for."""
+    waits = row["waits_for"]
+    told = [row["rule"], f"waits for {waits['reason']}: {waits['rule']}" if waits else None]
+    return "; ".join(each for each in told if each) or None
 
 
 def _cause(row: Document) -> str:

@@ -8,10 +8,12 @@ from itertools import islice
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.domain.wait import Wait
 from amodal_rt.ports import Caller, CanRun, RunRef
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.admission import admit
 from amodal_rt.testing.ledger.part import Part
+from amodal_rt.testing.ledger.queued import Queue, can_run_here
 from amodal_rt.testing.ledger.tables import RunRow
 
 
@@ -86,6 +88,30 @@ class RunRows(Part):
         found = [row.run for row in self._ready(values.instant(now), can_run)]
         return [_ref(run) for run in found[free:] if run.started_at is None]
 
+    async def waits(
+        self,
+        run_ids: Sequence[str],
+        *,
+        overall: int,
+        now: datetime,
+        can_run: CanRun | None = None,
+    ) -> dict[str, Wait]:
+        self._check_reach()
+        at, runs = values.instant(now), self.store.runs
+        queue = Queue(
+            line=[row.run for row in self._ready(at, can_run)],
+            running=[runs.row(run_id).run for run_id in runs.running.values()],
+            overall=overall,
+            now=at,
+            can_run=can_run,
+        )
+        rows = [row for run_id in run_ids if (row := runs.get(run_id))]
+        return {
+            row.run.run_id: queue.wait_of(row, self._first_of(row).run)
+            for row in rows
+            if row.run.status is RunStatus.PENDING
+        }
+
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
         node, reason = self._node, SkippedReason.GLOBAL_LIMIT.value
         rule = "limits.startWithin"
@@ -150,7 +176,7 @@ class RunRows(Part):
         """Those that may start together, as the queue comes to them."""
         occupancy = self._occupancy()
         for each in self.store.runs.rows(self.store.runs.pending):
-            if not (_is_due(each.run, at) and _runs(each.run, can_run)):
+            if not (_is_due(each.run, at) and can_run_here(each.run, can_run)):
                 continue
             row = self._first_of(each) if occupancy.has_room(each) else None
             if row is not None and _is_due(row.run, at):
@@ -218,10 +244,6 @@ class RunRows(Part):
 def _is_due(run: Run, now: datetime) -> bool:
     """Whether a pending run wants a slot now."""
     return run.reason is None and (run.not_before is None or run.not_before <= now)
-
-
-def _runs(run: Run, can_run: CanRun | None) -> bool:
-    return can_run is None or can_run(run.automation, run.rehearse)
 
 
 def _ref(run: Run) -> RunRef:

@@ -101,11 +101,17 @@ def test_it_goes_on_three_times(resumes: int, wanted: Next) -> None:
     assert wanted is Next.RESUME or "3 times" in ruling.error
 
 
-@pytest.mark.parametrize(("attempt", "wanted"), [(3, Next.REQUEUE), (4, Next.FAIL)])
-def test_what_ends_the_process_at_its_first_step_begins_three_times(
-    attempt: int, wanted: Next
+@pytest.mark.parametrize(("requeues", "wanted"), [(2, Next.REQUEUE), (3, Next.FAIL)])
+def test_what_ends_the_process_at_its_first_step_begins_again_three_times(
+    requeues: int, wanted: Next
 ) -> None:
-    assert rule(replace(RUN, attempt=attempt), entries(STARTED), NOW).next is wanted
+    ruling = rule(replace(RUN, attempt=9), entries(STARTED), NOW, requeues=requeues)
+
+    assert ruling.next is wanted
+    if wanted is Next.FAIL:
+        assert "4 times in a row before the first step" in ruling.error
+        assert "Nothing was done" in ruling.error
+        assert "`ops runs replay run_1`" in ruling.error
 
 
 def at(seconds: float, attempt: int, type: EntryType = TURN) -> Entry:

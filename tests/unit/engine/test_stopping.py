@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
@@ -146,36 +147,30 @@ async def test_a_run_that_always_ends_the_process_is_given_up(desk):
 
     found = await desk.run(run_id)
     assert (found.status, found.reason, found.attempt) == ("failed", "interrupted", 4)
+    assert "4 times in a row before the first step" in found.error
+    assert f"ops runs replay {run_id}" in found.error
 
 
-class SlowToAnswer:
-    """A ledger whose claims are committed long before the engine hears of them."""
+@pytest.mark.parametrize("before", ["retried", "stepped"])
+async def test_only_ends_in_a_row_before_the_first_step_count_against_a_run(desk, before: str):
+    """A retry by rule or a step in between shows that it is not the run that ends the process."""
+    definition = desk.put("job", retry={"attempts": 3, "backoffSeconds": 1})
+    run_id = await desk.start(definition)
+    for attempt in range(1, 4):
+        await desk.clock.advance(3600)
+        (run,) = await desk.ledger.claim(limit=1, overall=9, now=desk.clock.now())
+        failed = Outcome(status=RunStatus.FAILED, reason="error", error="x")
+        if before == "stepped" and attempt == 3:
+            await desk.ledger.record(run_id, EntryType.TURN_STARTED, at=desk.clock.now())
+        if before == "retried":
+            now = desk.clock.now()
+            await desk.ledger.finish(run, failed, at=now, plan=lambda _: Plan(), retry_at=now)
+        else:
+            await desk.ledger.requeue(run, at=desk.clock.now())
+    await desk.ledger.claim(limit=1, overall=9, now=desk.clock.now())
+    await new_life(desk)
 
-    def __init__(self, ledger) -> None:
-        self._ledger = ledger
-        self.claimed = asyncio.Event()
-        self.answer = asyncio.Event()
+    await desk.engine().recover()
 
-    def __getattr__(self, name: str):
-        return getattr(self._ledger, name)
-
-    async def claim(self, **wanted):
-        runs = await self._ledger.claim(**wanted)
-        self.claimed.set()
-        await self.answer.wait()
-        return runs
-
-
-async def test_what_is_claimed_while_stopping_goes_back(desk):
-    desk.ledger = ledger = SlowToAnswer(desk.ledger)
-    engine = desk.engine()
-    run_id = await desk.start(desk.put("job"))
-    task = asyncio.create_task(engine.run())
-    await ledger.claimed.wait()
-    await engine.stop(0)
-    ledger.answer.set()
-    await desk.clock.settle()
-    await asyncio.wait([task])
-
-    assert desk.executor.contexts == []
-    assert (await desk.run(run_id)).status == "pending"
+    found = await desk.run(run_id)
+    assert (found.status, found.attempt) == ("pending", 5)

@@ -286,6 +286,16 @@ async def test_an_event_that_the_gate_stops_does_not_match(asking: Asking) -> No
     assert (found["matches"], found["rule"]) == (False, "when: issue.number eq 8; it is 7")
 
 
+async def test_what_is_told_of_its_own_run_does_not_match(asking: Asking) -> None:
+    told = {"type": "automation.run.failed", "source": "/automations/a", "data": {}}
+
+    found = await asking.ask({"event": told}, trigger="*")
+    other = await asking.ask({"event": {**told, "source": "/automations/b"}}, trigger="*")
+
+    assert (found["matches"], other["matches"]) == (False, True)
+    assert "own_event" in str(found["rule"])
+
+
 async def test_what_waits_for_no_event_says_what_starts_it(asking: Asking) -> None:
     found = await asking.ask({"event": {}}, schedule="@daily")
 

@@ -26,7 +26,16 @@ from amodal_rt.triggers.starts import start_for, start_for_event
 
 SLOT = NOW - timedelta(hours=3)
 """09:00 of the day on which it is noon now."""
-KEYS = {"scheduled_for", "event_id", "run_id", "status", "reason", "rule", "definition"}
+KEYS = {
+    "scheduled_for",
+    "event_id",
+    "run_id",
+    "status",
+    "reason",
+    "rule",
+    "definition",
+    "waits_for",
+}
 
 
 @pytest.fixture
@@ -70,6 +79,7 @@ async def test_a_skipped_slot_is_answered_from_its_row(desk: Desk, why: Why) -> 
         "reason": "paused",
         "rule": "paused by ada",
         "definition": found.hash,
+        "waits_for": None,
     }
 
 

@@ -162,6 +162,27 @@ def test_a_chain_that_is_too_deep_names_what_caused_it(make: Any) -> None:
     assert only(files, replace(deep, depth=3)).skip == "paused"
 
 
+@pytest.mark.parametrize("type", ["automation.run.skipped", "agent_session.completed"])
+@pytest.mark.parametrize("trigger", ["*", "exact"])
+def test_what_is_told_of_its_own_run_is_a_miss_and_starts_all_others(
+    make: Any, type: str, trigger: str
+) -> None:
+    wanted = type if trigger == "exact" else trigger
+    files = snapshot(make("a", trigger=wanted), make("b", trigger=wanted))
+
+    found, missed = starts(files, event(type, source="/automations/a", depth=1))
+
+    assert [(each.automation, each.skip) for each in found] == [("b", None)]
+    assert missed == 1
+
+
+@pytest.mark.parametrize("type", ["automation.resumed", "delivery.dead", "game.ping"])
+def test_what_else_is_said_of_an_automation_may_start_it(make: Any, type: str) -> None:
+    start = only(snapshot(make("a", trigger=type)), event(type, source="/automations/a", depth=1))
+
+    assert (start.automation, start.skip) == ("a", None)
+
+
 def test_an_event_is_in_its_conversation_where_its_source_puts_it(make: Any) -> None:
     files = snapshot(make("a", trigger=OPENED, conversationKey="issue {{ payload.issue.number }}"))
 

@@ -1,0 +1,50 @@
+"""`ops automations why` in words."""
+
+from typing import Any
+
+import pytest
+
+from amodal_rt.cli.output import Output
+from amodal_rt.cli.verbs import automations
+from amodal_rt.cli.verbs.door import Door
+
+ROW: dict[str, Any] = {
+    "scheduled_for": None, "event_id": "evt_1", "run_id": "run_2", "status": "pending",
+    "reason": None, "rule": None, "definition": "d",
+    "waits_for": {
+        "reason": "conversation", "rule": "conversationKey: run_1 goes first", "until": None,
+        "runs": ["run_1"],
+    },
+}  # fmt: skip
+
+
+class Answers:
+    """A daemon that answers with one row."""
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        self._row = row
+
+    def get(self, path: str, params: object = None) -> list[dict[str, Any]]:
+        return [self._row]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, "waits for conversation: conversationKey: run_1 goes first"),
+        (
+            {"rule": "catchUp last"},
+            "catchUp last; waits for conversation: conversationKey: run_1 goes first",
+        ),
+        ({"rule": "paused", "waits_for": None}, "paused"),
+        ({"waits_for": None}, "-"),
+    ],
+)
+def test_the_rule_and_what_a_run_waits_for_stand_in_one_cell(
+    capsys: pytest.CaptureFixture[str], changed: dict[str, Any], told: str
+) -> None:
+    door = Door(Answers({**ROW, **changed}), Output())  # pyright: ignore[reportArgumentType]
+
+    assert automations.why(door, "a", at=None, limit=1) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f"  {told}")
