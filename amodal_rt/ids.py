@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from amodal_rt.clock import Clock, from_millis, to_millis
@@ -110,6 +111,7 @@ def session(run_id: str) -> str:
     return "auto_" + run_id
 
 
+@lru_cache(maxsize=4_096)
 def automation(stem: str) -> str:
     """`aut_` + hash of the stem: the same on every machine, unlike the webhook id."""
     return "aut_" + base32(hashlib.sha256(stem.encode()).digest()[:10])

@@ -4,12 +4,14 @@ an error. Asking for such a name (`if`, `default`) is not."""
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from liquid import BoundTemplate, FalsyStrictUndefined, RenderContext, Undefined
+from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import FilteredExpression, Literal, Path
+from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 from liquid.expression import Expression
 
@@ -19,6 +21,10 @@ from amodal_rt.errors import InvalidError
 ROOTS = ("payload", "event", "schedule", "automation")
 """The names that a strict template may begin a path with."""
 
+_Names = tuple[str, ...]
+_Printer = Callable[[str, Mapping[str, object]], str]
+_SHORT = 16_384
+"""So many characters are within a key's limit of bytes, whatever they are."""
 _OURS = frozenset({"automation", "schedule"})
 # What could hide one text inside another, or end the line: see guardrails/untrusted.py.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -33,9 +39,7 @@ class _Keys(Printing):
 
     def shown(self, value: object, expression: Expression, context: RenderContext) -> str:
         del expression, context
-        text = value if isinstance(value, str) else _canonical(value)
-        # Half a character, which nothing can encode, as JSON spells it.
-        return _HALVES.sub(_escaped, text)
+        return _in_key(value)
 
 
 class _Own(str):
@@ -77,12 +81,12 @@ def _environment(kind: type[Printing]) -> Printing:
 
 def printed_key(template: str, scope: Mapping[str, object]) -> str:
     """The template over `scope`, for a key. Raises InvalidError (`template_render_failed`)."""
-    return _print(_Keys, template, scope)
+    return _print(_key, template, scope)
 
 
 def printed_prompt(template: str, scope: Mapping[str, object]) -> str:
     """The template over `scope`, for a prompt. Raises InvalidError (`template_render_failed`)."""
-    return _print(_Prompts, template, scope)
+    return _print(_prompt, template, scope)
 
 
 def trouble(template: str) -> str | None:
@@ -101,14 +105,68 @@ def trouble(template: str) -> str | None:
     return None
 
 
-def _print(kind: type[Printing], template: str, scope: Mapping[str, object]) -> str:
+def _print(printed: _Printer, template: str, scope: Mapping[str, object]) -> str:
     try:
-        return _parse(kind, template).render(dict(scope))
+        return printed(template, scope)
     # A filter meets values that its author did not think of: whatever it raises is about this
     # template and these values.
     except Exception as error:  # noqa: BLE001
         said = _placed(one_line(error), error, template)
         raise InvalidError(f"template_render_failed: {said}", code=FAILED) from None
+
+
+def _prompt(template: str, scope: Mapping[str, object]) -> str:
+    return _parse(_Prompts, template).render(dict(scope))
+
+
+def _key(template: str, scope: Mapping[str, object]) -> str:
+    """Most keys are values that stand in the scope: looked up, they cost a tenth of what Liquid
+    takes. All that is not so plain, errors too, is Liquid's."""
+    texts = [_found(each, scope) for each in _looked_up(template)]
+    whole = "".join(each for each in texts if each is not None)
+    if not texts or None in texts or len(whole) > _SHORT:
+        return _parse(_Keys, template).render(dict(scope))
+    return whole
+
+
+@lru_cache(maxsize=4_096)
+def _looked_up(template: str) -> Sequence[str | _Names]:
+    """The texts and the paths of which alone a template is made; nothing for any other."""
+    parts: list[str | _Names] = []
+    for node in _parse(_Keys, template).nodes:
+        if isinstance(node, ContentNode) and not _HALVES.search(node.text):
+            parts.append(node.text)
+        elif isinstance(node, OutputNode) and (names := _names(node.expression)):
+            parts.append(names)
+        else:
+            return ()
+    return parts
+
+
+def _names(expression: Expression) -> _Names | None:
+    if not isinstance(expression, FilteredExpression) or expression.filters:
+        return None
+    path = expression.left.path if isinstance(expression.left, Path) else []
+    names = tuple(each for each in path if isinstance(each, str))
+    return names if len(names) == len(path) else None
+
+
+def _found(part: str | _Names, scope: Mapping[str, object]) -> str | None:
+    """A text itself, or what stands at the path; None unless every name of it is there."""
+    if isinstance(part, str):
+        return part
+    value: Any = scope
+    for name in part:
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = cast("dict[str, Any]", value)[name]
+    return _in_key(value)
+
+
+def _in_key(value: object) -> str:
+    text = value if isinstance(value, str) else _canonical(value)
+    # Half a character, which nothing can encode, as JSON spells it.
+    return text if text.isascii() else _HALVES.sub(_escaped, text)
 
 
 FAILED = "template_render_failed"

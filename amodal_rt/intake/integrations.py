@@ -23,13 +23,16 @@ class IntegrationKeys:
     def __init__(self, key: bytes, catalogue: Catalogue) -> None:
         self._key = key
         self._catalogue = catalogue
+        self._made: dict[str, str] = {}
 
     def key_for(self, integration: Integration) -> str | None:
         """The key as it counts now; None while the variable that holds it is not set."""
-        said = _value(integration.endpoint_key, self._catalogue.environment())
         if integration.endpoint_key is not None:
-            return said
-        return ids.integration(self._key, integration.name)
+            return _value(integration.endpoint_key, self._catalogue.environment())
+        name = integration.name
+        if name not in self._made:
+            self._made[name] = ids.integration(self._key, name)
+        return self._made[name]
 
 
 class IntegrationIntake:

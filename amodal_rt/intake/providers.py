@@ -210,23 +210,31 @@ def type_of(parts: Sequence[Part], first: str, headers: Headers, data: object) -
 
 def first_text(data: object, paths: Sequence[Path]) -> str | None:
     """The first text, or number as text, that one of `paths` leads to, cut; or None."""
-    found = (_text(data, path) for path in paths)
-    return next((text for text in found if text), None)
+    for path in paths:
+        if text := _text(data, path):
+            return text
+    return None
 
 
 def _words(part: Part, headers: Headers, data: object) -> Iterator[str]:
     value = headers.first(part.header) if part.header else first_text(data, part.paths)
-    pieces = (value or "").lower().split(part.split) if part.split else [(value or "").lower()]
+    if not value:
+        return
+    pieces = value.lower().split(part.split) if part.split else [value.lower()]
     for piece in pieces[:_MOST_WORDS]:
         if _WORD.fullmatch(piece):
             yield piece
 
 
 def _text(data: object, path: Path) -> str | None:
+    # A dozen paths of every event are walked: what JSON gives is a dict, and asking whether it
+    # is some `Mapping` would take longer than all the rest.
     for key in path:
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             return None
-        data = cast("Mapping[str, object]", data).get(key)
-    if isinstance(data, bool) or not isinstance(data, str | int):
+        data = cast("dict[str, object]", data).get(key)
+    if isinstance(data, str):
+        return data[:LONGEST]
+    if isinstance(data, bool) or not isinstance(data, int):
         return None
     return str(data)[:LONGEST]

@@ -1,6 +1,7 @@
 """From headers to a proof. Total: any text gives a proof or the fault with it."""
 
 import hashlib
+from functools import lru_cache
 
 from amodal_rt.domain.signing import Fields, Kind, Plain, Recipe, Versioned, decoded, wire_bytes
 from amodal_rt.intake.headers import Headers
@@ -77,7 +78,7 @@ def _bytes(recipe: Recipe, text: str) -> bytes | None:
     """The signature that `text` spells, if it has the right length; a token as it stands."""
     if recipe.kind is Kind.TOKEN:
         return wire_bytes(text)
-    size = _ED25519_BYTES if recipe.kind is Kind.ED25519 else _digest_size(recipe)
+    size = _ED25519_BYTES if recipe.kind is Kind.ED25519 else _digest_size(recipe.algorithm)
     for encoding in recipe.encodings:
         found = decoded(text, encoding)
         if found is not None and len(found) == size:
@@ -85,5 +86,6 @@ def _bytes(recipe: Recipe, text: str) -> bytes | None:
     return None
 
 
-def _digest_size(recipe: Recipe) -> int:
-    return hashlib.new(recipe.algorithm).digest_size
+@lru_cache
+def _digest_size(algorithm: str) -> int:
+    return hashlib.new(algorithm).digest_size

@@ -111,6 +111,46 @@ def test_a_long_key_and_one_that_no_database_keeps_are_digests() -> None:
     assert render_key("{{ payload }}", scope("a\ud800")) == "a\\ud800"
 
 
+NAMES = st.sampled_from(["a", "b", "size", "first", "last", "gone"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "b", "size", "first"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    data=VALUES,
+    paths=st.lists(st.lists(NAMES, max_size=3), max_size=3),
+    between=st.sampled_from(["", "/", " ü "]),
+)
+def test_a_plain_key_is_what_liquid_prints(
+    data: object, paths: list[list[str]], between: str
+) -> None:
+    plain = between + between.join(f"{{{{ {'.'.join(['payload', *each])} }}}}" for each in paths)
+    # A tag that prints nothing: not plain any more.
+    whole = plain + "{% if false %}{% endif %}"
+
+    assert key_or_fault(plain, data) == key_or_fault(whole, data)
+
+
+def test_a_plain_key_has_the_bounds_of_every_other() -> None:
+    fits, long = "ü" * 32_768, "ü" * 32_769
+
+    assert key_or_fault("{{ payload }}", fits).startswith("sha256:")
+    assert "limit" in key_or_fault("{{ payload }}", long)
+
+
+def key_or_fault(template: str, data: object) -> str:
+    try:
+        return render_key(template, scope(data))
+    except InvalidError as error:
+        return error.message
+
+
 def test_a_slot_has_its_schedule_in_the_zone_of_the_file() -> None:
     nightly = automation(schedule="0 9 * * *", timezone="Asia/Tokyo")
     late = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
