@@ -24,22 +24,28 @@ from amodal_rt.definitions.shapes import (
 )
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.words import shown
-from amodal_rt.domain.integration import SAYS_ACCOUNT, SAYS_ACTOR, SHARED, Integration
+from amodal_rt.domain.integration import (
+    ENDPOINT_KEY_FAULT,
+    SAYS_ACCOUNT,
+    SAYS_ACTOR,
+    SHARED,
+    Integration,
+    is_endpoint_key,
+)
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import PREFIX, SecretRef
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 Result = tuple[Integration | None, tuple[Problem, ...]]
 
 
 def _endpoint_key(value: str) -> str:
-    if not value.startswith(PREFIX) and not _KEY.fullmatch(value):
+    if not value.startswith(PREFIX) and not is_endpoint_key(value):
         # The value is not shown: it is half of a proof.
         raise complaint(
             "bad_endpoint_key",
-            "is not 16 to 128 letters, digits, - and _",
+            ENDPOINT_KEY_FAULT,
             'take it away for one that is made for you, or write "env:NAME"',
         )
     return value

@@ -1,5 +1,6 @@
 """A provider that sends its events to one address for the whole workspace."""
 
+import re
 from dataclasses import dataclass
 
 from amodal_rt.domain.secret import Text
@@ -24,6 +25,14 @@ SHARED = frozenset(
 """Schemes that many senders share: the events of each are called after the integration."""
 SAYS_ACTOR = frozenset(SignatureScheme) - SHARED - {SignatureScheme.SHOPIFY}
 """Providers whose signed bodies say who caused an event."""
+
+_ENDPOINT_KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
+ENDPOINT_KEY_FAULT = "is not 16 to 128 letters, digits, - and _"
+
+
+def is_endpoint_key(text: str) -> bool:
+    """Whether it can be the last part of an address, and cannot be guessed."""
+    return _ENDPOINT_KEY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

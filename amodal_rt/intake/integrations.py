@@ -4,7 +4,7 @@ import hmac
 from functools import partial
 
 from amodal_rt import ids
-from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.integration import Integration, is_endpoint_key
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.signing import wire_bytes
 from amodal_rt.intake.examining import Examiner, Place
@@ -26,9 +26,10 @@ class IntegrationKeys:
         self._made: dict[str, str] = {}
 
     def key_for(self, integration: Integration) -> str | None:
-        """The key as it counts now; None while the variable that holds it is not set."""
+        """The key as it counts now; None while the variable that holds it has no key."""
         if integration.endpoint_key is not None:
-            return _value(integration.endpoint_key, self._catalogue.environment())
+            key = _value(integration.endpoint_key, self._catalogue.environment())
+            return key if key and is_endpoint_key(key) else None
         name = integration.name
         if name not in self._made:
             self._made[name] = ids.integration(self._key, name)
@@ -51,7 +52,7 @@ class IntegrationIntake:
         key = self._keys.key_for(integration) if integration else None
         # A key is compared even where there is no such name: the time must not tell names.
         same = hmac.compare_digest(wire_bytes(request.key), wire_bytes(key or "\0"))
-        if integration is None or not same:
+        if integration is None or (key is not None and not same):
             return UNKNOWN
         place = Place(
             endpoint=f"/integrations/{integration.name}",
@@ -60,6 +61,9 @@ class IntegrationIntake:
             name=partial(integration_name, integration.auth, integration.name),
             account=integration.account,
         )
+        if key is None:
+            # It may be the right address: after a 404 many senders come no more.
+            return self._examiner.later(place, "the endpoint's key is not set, or is no key")
         environment = self._catalogue.environment()
         return await self._examiner.examine(
             request, place, snapshot=snapshot, environment=environment

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.secret import SecretRef
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue
@@ -15,7 +16,7 @@ class Keys(Protocol):
     """The second part of each integration's address."""
 
     def key_for(self, integration: Integration) -> str | None:
-        """The key as it counts now; None while the variable that holds it is not set."""
+        """The key as it counts now; None while the variable that holds it has no key."""
         ...
 
 
@@ -39,9 +40,12 @@ class Integrations:
 
     def _document(self, integration: Integration) -> Document:
         environment = self._catalogue.environment()
-        useless = (name for name, _ in secret_faults(integration.auth, environment))
-        unset = (*environment.missing(integration.secrets), *useless)
-        key = self._keys.key_for(integration)
+        missing = environment.missing(integration.secrets)
+        useless = [name for name, _ in secret_faults(integration.auth, environment)]
+        key, given = self._keys.key_for(integration), integration.endpoint_key
+        if key is None and isinstance(given, SecretRef) and given.name not in missing:
+            useless.append(given.name)
+        unset = (*missing, *useless)
         return {
             "name": integration.name,
             "provider": integration.auth.scheme.value,

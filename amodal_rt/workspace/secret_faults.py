@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.integration import ENDPOINT_KEY_FAULT, Integration, is_endpoint_key
 from amodal_rt.domain.presets import recipes_for
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.signing import find_secret_fault
 from amodal_rt.domain.trigger import WebhookAuth
 from amodal_rt.settings import Environment
-
-SHORTEST_ENDPOINT_KEY = 16
 
 
 def secret_faults(auth: WebhookAuth, environment: Environment) -> Iterator[tuple[str, str]]:
@@ -53,10 +51,10 @@ def _wrong(integration: Integration, environment: Environment) -> Iterator[Probl
         )
     key = integration.endpoint_key
     value = environment.find(key.name) if isinstance(key, SecretRef) else None
-    if isinstance(key, SecretRef) and value and len(value) < SHORTEST_ENDPOINT_KEY:
+    if isinstance(key, SecretRef) and value and not is_endpoint_key(value):
         yield Problem(
             file=integration.file,
             code="env_bad",
-            message=f"the value of {key.name} is shorter than {SHORTEST_ENDPOINT_KEY} characters",
+            message=f"the value of {key.name} {ENDPOINT_KEY_FAULT}",
             hint="make one with: openssl rand -hex 16",
         )

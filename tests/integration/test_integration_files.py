@@ -117,3 +117,15 @@ async def test_a_secret_that_is_taken_away_is_503_until_it_is_back(
     await until(session, 503)
     dotenv(root, NEW_SECRET=SECRETS["NEW_SECRET"])
     await until(session, 202)
+
+
+async def test_an_address_whose_key_is_taken_away_or_is_no_key_is_503_until_it_is_back(
+    root: Path, session: aiohttp.ClientSession
+) -> None:
+    write(root, "integrations/acme.json", {**FILE, "endpointKey": "env:ADDRESS"})
+    await until(session, 503)
+    dotenv(root, **SECRETS, ADDRESS="short")
+    assert (await send(session, "1", path="/integrations/acme/short"))[0] == 503
+    dotenv(root, **SECRETS, ADDRESS="another-key-of-acme")
+    await until(session, 202, path="/integrations/acme/another-key-of-acme")
+    assert (await send(session, "2"))[0] == 404
