@@ -191,7 +191,10 @@ class Sender:
             self._in_doubt = True
 
     async def _rest(self, woken: Callable[[], Awaitable[None]]) -> None:
-        """Until a message is due and a place is free for it, or a stop is asked for."""
+        """Until a message is due and a place is free for it, or a stop is asked for; not at all
+        where a message was let go while others were claimed, as nothing would tell of it."""
+        if self._in_doubt:
+            return
         waits = {asyncio.create_task(_wait(woken)), asyncio.create_task(_wait(self._stopping.wait))}
         if len(self._sending) < PARALLEL:
             waits.add(asyncio.create_task(self._patiently(self._sleep_until_due)))
