@@ -9,7 +9,8 @@ from amodal_rt.cli.verbs import automations
 from amodal_rt.cli.verbs.door import Door
 
 ROW: dict[str, Any] = {
-    "scheduled_for": None, "event_id": "evt_1", "run_id": "run_2", "status": "pending",
+    "scheduled_for": None, "scheduled_until": None, "count": 1,
+    "event_id": "evt_1", "run_id": "run_2", "status": "pending",
     "reason": None, "rule": None, "definition": "d",
     "waits_for": {
         "reason": "conversation", "rule": "conversationKey: run_1 goes first", "until": None,
@@ -48,3 +49,20 @@ def test_the_rule_and_what_a_run_waits_for_stand_in_one_cell(
     assert automations.why(door, "a", at=None, limit=1) == 0
 
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"  {told}")
+
+
+def test_a_row_of_several_slots_names_both_ends_and_their_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missed = {
+        **ROW, "event_id": None, "status": "skipped", "reason": "missed", "rule": "catchUp none",
+        "waits_for": None, "scheduled_for": "2026-03-01T09:00:00Z",
+        "scheduled_until": "2026-03-01T09:04:00Z", "count": 5,
+    }  # fmt: skip
+    door = Door(Answers(missed), Output())  # pyright: ignore[reportArgumentType]
+
+    assert automations.why(door, "a", at=None, limit=1) == 0
+
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith("2026-03-01 09:00:00 to 2026-03-01 09:04:00  run_2")
+    assert "skipped/missed ×5" in told
