@@ -244,7 +244,7 @@ def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
 def _decided(row: Document) -> str | None:
     """The rule that decided, and what a pending run waits for."""
     waits = row["waits_for"]
-    told = [row["rule"], f"waits for {waits['reason']}: {waits['rule']}" if waits else None]
+    told = [row["rule"], f"waits: {waits['rule']}" if waits else None]
     return "; ".join(each for each in told if each) or None
 
 

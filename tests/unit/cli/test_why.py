@@ -32,10 +32,10 @@ class Answers:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({}, "waits for conversation: conversationKey: run_1 goes first"),
+        ({}, "waits: conversationKey: run_1 goes first"),
         (
             {"rule": "catchUp last"},
-            "catchUp last; waits for conversation: conversationKey: run_1 goes first",
+            "catchUp last; waits: conversationKey: run_1 goes first",
         ),
         ({"rule": "paused", "waits_for": None}, "paused"),
         ({"waits_for": None}, "-"),
