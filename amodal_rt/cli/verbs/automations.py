@@ -227,7 +227,8 @@ _WHY = ("Slot or event", "Run", "Status", "Rule")
 
 def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
     """What became of each slot and event, and which rule decided."""
-    rows = door.daemon.get(f"/v1/automations/{name}/why", wanted(at=at, limit=limit))
+    asked = wanted(at=at and table.typed_instant(at), limit=limit)
+    rows = door.daemon.get(f"/v1/automations/{name}/why", asked)
     return door.output.rows(
         rows,
         _WHY,

@@ -1,5 +1,7 @@
 """`ops automations why` in words."""
 
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,8 +26,10 @@ class Answers:
 
     def __init__(self, row: dict[str, Any]) -> None:
         self._row = row
+        self.asked: list[object] = []
 
     def get(self, path: str, params: object = None) -> list[dict[str, Any]]:
+        self.asked.append(params)
         return [self._row]
 
 
@@ -66,3 +70,26 @@ def test_a_row_of_several_slots_names_both_ends_and_their_number(
     told = capsys.readouterr().out.splitlines()[-1]
     assert told.startswith("2026-03-01 09:00:00 to 2026-03-01 09:04:00  run_2")
     assert "skipped/missed ×5" in told
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/St_Johns"])
+def test_a_time_can_be_asked_about_as_it_was_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    slot = {**ROW, "waits_for": None, "scheduled_for": "2026-03-01T09:00:00+00:00"}
+    daemon = Answers(slot)
+    door = Door(daemon, Output())  # pyright: ignore[reportArgumentType]
+    automations.why(door, "a", at=None, limit=1)
+    printed = capsys.readouterr().out.splitlines()[-1].split("  ")[0]
+
+    automations.why(door, "a", at=printed, limit=1)
+    automations.why(door, "a", at="d3b07384", limit=1)
+
+    monkeypatch.undo()
+    time.tzset()
+    _, typed, other = daemon.asked
+    assert isinstance(typed, dict)
+    assert datetime.fromisoformat(typed["at"]) == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert other == {"at": "d3b07384", "limit": "1"}
