@@ -18,6 +18,12 @@ PATIENCE = 60.0
 """Seconds; only a broken daemon takes them."""
 _ROOT = Path(__file__).parents[2]
 """Where daemons are born: a test may stand in a folder that goes."""
+_UP = """
+import pathlib, sys
+from amodal_rt.daemon.lifecycle import run_up
+sys.exit(run_up(pathlib.Path(sys.argv[1]), listen=sys.argv[2] or None,
+                say=lambda line: print(line, flush=True)))
+"""
 
 
 class Life:
@@ -80,6 +86,28 @@ class Life:
         poll = select.poll()
         poll.register(self._handle, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
+
+
+class Executed(Life):
+    """A daemon that pays for its imports. What the loader reads, a fork would come too late for."""
+
+    def __init__(
+        self, root: Path, log: Path, variables: Mapping[str, str], listen: str | None
+    ) -> None:
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _UP, str(root), listen or ""],
+                env=dict(variables), stdout=out, stderr=out,
+            )  # fmt: skip
+        super().__init__(self._process.pid, log)
+
+    def kill(self) -> None:
+        super().kill()
+        self._process.wait()
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        self._await_end(seconds)
+        return self._process.wait()
 
 
 class Zygote:
