@@ -270,6 +270,35 @@ async def test_when_one_of_the_workspace_s_targets_fails_the_next_hears_of_it(
     assert not any(each.unreported for each in conditions)
 
 
+async def test_a_second_alert_that_dies_at_the_same_target_is_passed_on_too(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(404, 404)
+    desk.tell(webhook(receiver.url("/ops"), "ops"))
+    known = definition(alert=alerting(webhook(receiver.url("/pager"), "pager")))
+
+    async def tried_once() -> bool:
+        return any(
+            each.attempts == 1 and each.status is DeliveryStatus.PENDING
+            for each in await desk.messages()
+        )
+
+    async with desk.sending():
+        for number in (1, 2):
+            await desk.finish(known, failure())
+            await _when(tried_once)
+            desk.clock.advance(10)
+            await _until(desk, dead=number, delivered=number)
+            receiver.script(404, 404)
+            desk.clock.advance(timedelta(hours=2).total_seconds())
+
+    lost = [each for each in await desk.messages() if each.status is DeliveryStatus.DEAD]
+    told = [each.json["error"] for each in receiver.requests if each.path == "/ops"]
+    assert len(lost) == len(told) == 2
+    for record in lost:
+        assert any(record.message.delivery_id in each for each in told)
+
+
 async def test_when_all_fail_it_is_on_record_and_tried_no_further(
     desk: Desk, receiver: Receiver
 ) -> None:
