@@ -1,9 +1,8 @@
-"""Targets that fail, alerts that do not arrive, callbacks that do not return."""
+"""Targets that fail, and alerts that do not arrive."""
 
 import asyncio
 import sys
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from delivery_samples import (  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.breaker import FIRST_PAUSE, IN_A_ROW, BreakerState
 from amodal_rt.domain.condition import ConditionKind
-from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target, TargetType
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.testing.receiver import Receiver
 
@@ -321,54 +320,6 @@ async def test_when_all_fail_it_is_on_record_and_tried_no_further(
     conditions = await desk.ledger.conditions()
     assert {each.kind for each in conditions} == {ConditionKind.ALERT_FAILED}
     assert {each.subject for each in conditions} == {"pager", "first", "second"}
-
-
-async def test_a_function_that_never_returns_keeps_neither_sender_nor_loop(desk: Desk) -> None:
-    begun, for_ever = threading.Event(), threading.Event()
-
-    def block(payload: Mapping[str, object], name: str | None) -> None:
-        begun.set()
-        for_ever.wait()
-
-    desk.callbacks.register(block)
-    try:
-        async with desk.sending(stop=False):
-            await desk.finish(definition(_callback()), completed())
-            await asyncio.to_thread(begun.wait, 30)
-        (record,) = await desk.messages()
-        assert record.status is DeliveryStatus.SENDING
-        hanging = [each for each in threading.enumerate() if each.name.startswith("callback")]
-        assert len(hanging) == 1
-        assert all(each.daemon for each in hanging)
-    finally:
-        for_ever.set()
-
-
-async def test_a_coroutine_that_swallows_its_cancellation_is_left_behind(desk: Desk) -> None:
-    begun, enough = asyncio.Event(), asyncio.Event()
-
-    async def stubborn(payload: Mapping[str, object], name: str | None) -> None:
-        begun.set()
-        while not enough.is_set():
-            try:
-                await enough.wait()
-            except asyncio.CancelledError:
-                continue
-
-    desk.callbacks.register(stubborn)
-    try:
-        async with desk.sending():
-            await desk.finish(definition(_callback()), completed())
-            await begun.wait()
-            desk.clock.advance(10)
-            (record,) = await desk.settled()
-            assert record.last_error == "no answer within 10 s"
-    finally:
-        enough.set()
-
-
-def _callback(name: str | None = None) -> Target:
-    return Target(type=TargetType.CALLBACK, label=name or "callback", name=name)
 
 
 async def _dead_to(desk: Desk, receiver: Receiver, label: str) -> None:
