@@ -57,9 +57,10 @@ class Life:
         return self.wait()
 
     def kill(self) -> None:
-        """SIGKILL, and the end."""
-        self.send(signal.SIGKILL)
-        self._await_end(PATIENCE)
+        """SIGKILL, and the end. Nothing is written into its folder afterwards."""
+        if self._handle is not None:
+            self.send(signal.SIGKILL)
+            self.wait()
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit status, negative where a signal killed it. Fails when it lives on."""
@@ -101,10 +102,6 @@ class Executed(Life):
             )  # fmt: skip
         super().__init__(self._process.pid, log)
 
-    def kill(self) -> None:
-        super().kill()
-        self._process.wait()
-
     def wait(self, seconds: float = PATIENCE) -> int:
         self._await_end(seconds)
         return self._process.wait()
@@ -126,13 +123,11 @@ class Zygote:
         return self
 
     def __exit__(self, *_: object) -> None:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.wait(PATIENCE)
-        process.stdout.close()
+        assert self._process is not None
+        # Popen's own end of a context closes both pipes, also of a process that has died.
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
 
     def bear(self, root: Path, log: Path, variables: Mapping[str, str], listen: str | None) -> Life:
         """A daemon that serves `root`, with `variables` as its whole environment."""
