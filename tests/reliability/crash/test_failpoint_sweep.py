@@ -14,7 +14,7 @@ from scale import scaled
 from sweep import Played, play_all
 from world import World
 
-NTH = scaled(ci=4, full=10_000, soak=10_000)
+NTH = scaled(ci=3, full=10_000, soak=10_000)
 """How many hits of one name are tried; spread over all of them."""
 PAIRS = scaled(ci=60, full=200, soak=5_000)
 
