@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.readiness import Readiness
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
@@ -54,6 +55,7 @@ class House:
     engine: Engine
     holding: Holding
     membership: Membership
+    readiness: Readiness
     turned_back: TurnedBack
     scheduler: Scheduler
     remote: RemoteTriggers

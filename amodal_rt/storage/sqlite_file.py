@@ -87,10 +87,16 @@ class SqliteSession:
         self.connection = connection
         self._raw = sqlite_driver(connection)
         self._begin = begin
+        self._changes = 0
 
     def begin(self) -> None:
         """As `session.Session` promises, like all that follow."""
+        self._changes = self._raw.total_changes
         self._raw.execute(self._begin)
+
+    def has_written(self) -> bool:
+        """Counts rows that were changed and changed back too."""
+        return self._raw.total_changes != self._changes
 
     def commit(self) -> None:
         """Returns after the sync of the disk."""
