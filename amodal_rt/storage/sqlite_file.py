@@ -45,6 +45,7 @@ class SqliteFile:
             filesystem.require_local(self._path.parent, self._kind_of)
             # A restore that was decided on and cut off ends here.
             backup.keep_promise(self._path)
+            revision.require_ours(self._path)
             _make_private(self._path)
             connection = self._engine.connect()
         except Exception as error:  # noqa: BLE001  raised again in our words
