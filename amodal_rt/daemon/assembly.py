@@ -46,6 +46,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
@@ -122,6 +123,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
         nodes=Nodes(ledger),
+        overflow=Overflow(ledger, clock=clock),
         causes=shared.causes,
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
@@ -220,6 +222,8 @@ def _introduce(house: House) -> None:
     house.automations.watch_with(house.remote.standings)
     own = house.own_events
     house.ground.ledger.note_with(own.note, partial(house.ground.signals.notify, EVENTS))
+    for door in (house.events, house.event_bus):
+        door.count_with(house.overflow)
     for room in (house.engine, house.sender, house.automations, house.connections):
         room.speak_with(own)
 

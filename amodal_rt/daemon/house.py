@@ -29,6 +29,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
@@ -69,6 +70,7 @@ class House:
     stores: Stores
     integrations: Integrations
     nodes: Nodes
+    overflow: Overflow
     causes: Causes
     why: Why
     bus: Bus

@@ -157,6 +157,7 @@ class Daemon:
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),
+            run("overflow", house.overflow.run(), house.overflow.record),
             run("watcher", ground.workspace.watch()),
         ):
             await stack.enter_async_context(service)
