@@ -122,7 +122,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
-        nodes=Nodes(ledger),
+        nodes=Nodes(ledger, clock=clock),
         overflow=Overflow(ledger, clock=clock),
         causes=shared.causes,
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
