@@ -13,6 +13,7 @@ from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.readiness import Readiness
 from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
@@ -45,6 +46,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
@@ -92,8 +94,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     automations = _automations(ground, shared)
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
-    view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
-    executor = _executor(ground, shared, view)
+    executor = _executor(ground, shared, automations, runs, deliveries)
     control.engine = _engine(ground, executor, shared.redactor)
     watchers = _watchers(ground, executor)
     remote = _remote(ground, watchers, shared.address)
@@ -108,6 +109,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         engine=control.engine,
         holding=Holding(**usual),
         membership=_membership(ground, control.engine),
+        readiness=Readiness(ledger=ledger, lease=ground.lease, clock=clock),
         turned_back=_turned_back(ground),
         scheduler=_scheduler(ground),
         remote=remote,
@@ -120,7 +122,8 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         connections=Connections(workspace, ConnectionProbe(executor, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
-        nodes=Nodes(ledger),
+        nodes=Nodes(ledger, clock=clock),
+        overflow=Overflow(ledger, clock=clock),
         causes=shared.causes,
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
@@ -131,8 +134,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
         members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
     )
-    _give_a_voice(house)
-    automations.watch_with(remote.standings)
+    _introduce(house)
     return house
 
 
@@ -215,10 +217,13 @@ def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
     )
 
 
-def _give_a_voice(house: House) -> None:
-    """Let the rooms say on the bus what happens in them."""
+def _introduce(house: House) -> None:
+    """Let the rooms say on the bus what happens in them, and ask and count what others know."""
+    house.automations.watch_with(house.remote.standings)
     own = house.own_events
     house.ground.ledger.note_with(own.note, partial(house.ground.signals.notify, EVENTS))
+    for door in (house.events, house.event_bus):
+        door.count_with(house.overflow)
     for room in (house.engine, house.sender, house.automations, house.connections):
         room.speak_with(own)
 
@@ -228,11 +233,13 @@ def _give_a_voice(house: House) -> None:
     house.executor.services.pool.heard = heard
 
 
-def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> AgentExecutor:
+def _executor(
+    ground: Ground, shared: _Shared, automations: Automations, runs: Runs, deliveries: Deliveries
+) -> AgentExecutor:
     return AgentExecutor(
         ledger=ground.ledger,
         egress=shared.egress,
-        runtime_view=view,
+        runtime_view=LedgerRuntimeView(automations, runs, deliveries, clock=ground.clock),
         clock=ground.clock,
         ids=ground.ids,
         redactor=shared.redactor,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.readiness import Readiness
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
@@ -28,6 +29,7 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
@@ -54,6 +56,7 @@ class House:
     engine: Engine
     holding: Holding
     membership: Membership
+    readiness: Readiness
     turned_back: TurnedBack
     scheduler: Scheduler
     remote: RemoteTriggers
@@ -67,6 +70,7 @@ class House:
     stores: Stores
     integrations: Integrations
     nodes: Nodes
+    overflow: Overflow
     causes: Causes
     why: Why
     bus: Bus

@@ -66,7 +66,6 @@ class Daemon:
         self._plan = plan
         self._stopping = stopping
         self.services = Services()
-        self._ready = False
         self._started_at = plan.clock.now()
         self._tcp: TcpDoor | None = None
         self.state = state_folder(plan.root, plan.settings)
@@ -129,8 +128,8 @@ class Daemon:
             "url": self.url,
             "public_url": house.address.public,
             "node": house.ground.ledger.node_id,
-            "ready": self._is_ready(house.ground),
-            "degraded": list(house.watch.degraded),
+            "ready": house.readiness.why_not() is None,
+            "degraded": [*house.readiness.degraded, *house.watch.degraded],
             "model": ", ".join(settings.model) or REHEARSAL,
             "started_at": iso(self._started_at),
         }
@@ -147,6 +146,7 @@ class Daemon:
         stop_engine = partial(self._stop_engine, house.engine)
         for service in (
             run("ledger watch", self._watch_ledger(ground)),
+            run("readiness", house.readiness.prove()),
             run("pruning", _prune(ground)),
             run("settings", _follow_settings(house)),
             run("holding", house.holding.run()),
@@ -157,6 +157,7 @@ class Daemon:
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),
+            run("overflow", house.overflow.run(), house.overflow.record),
             run("watcher", ground.workspace.watch()),
         ):
             await stack.enter_async_context(service)
@@ -164,8 +165,8 @@ class Daemon:
         await self._open_tcp(stack, house)
         await stack.enter_async_context(run("triggers", house.remote.run()))
         await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))
-        self._ready = True
-        stack.callback(self._not_ready)
+        house.readiness.begin()
+        stack.callback(house.readiness.end)
         self._record.write(self.status(house))
 
     async def _meet(self, stack: AsyncExitStack, house: House) -> None:
@@ -197,7 +198,7 @@ class Daemon:
             return
         tcp = TcpDoor(
             house.events.accept_webhook,
-            lambda: self._is_ready(house.ground),
+            house.readiness.why_not,
             integrations=house.events.accept_integration,
             callbacks=house.events.accept_callback,
             events=house.events_door().routes(),
@@ -231,12 +232,6 @@ class Daemon:
         self._stopping.urge("the ledger is broken", seconds=BROKEN_SECONDS)
         self.services.fail("the ledger is broken")
         await asyncio.Event().wait()
-
-    def _is_ready(self, ground: Ground) -> bool:
-        return self._ready and not ground.ledger.broken and ground.lease.held()
-
-    def _not_ready(self) -> None:
-        self._ready = False
 
 
 async def _follow_settings(house: House) -> None:

@@ -105,6 +105,7 @@ class CallbackIntake:
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )  # fmt: skip
         return Verified(
+            endpoint=endpoint_of(trigger),
             event=self._event(trigger, askers, data, id, headers),
             dedup=_dedup(trigger, id),
             snapshot=snapshot,

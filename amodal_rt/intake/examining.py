@@ -135,6 +135,7 @@ class Examiner:
         key = dedup.key_for(place.endpoint, auth, headers, body, data)
         row = naming.provider_of(auth)
         return Verified(
+            endpoint=place.endpoint,
             event=self._event(place, headers, data, name),
             dedup=key,
             snapshot=snapshot,

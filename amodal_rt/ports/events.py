@@ -55,8 +55,11 @@ class EventLedger(Protocol):
         """
         ...
 
-    async def reject(self, rejection: Rejection) -> None:
-        """Count and remember a refused request; the newest hundred per endpoint are kept."""
+    async def reject(
+        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+    ) -> None:
+        """Remember a refused request; the newest hundred per endpoint are kept. It counts for
+        `count` of them, by its reason or by `counted_as`."""
         ...
 
     async def find_event(self, event_id: str) -> EventRecord | None:

@@ -12,6 +12,7 @@ from amodal_rt.operations import asked
 from amodal_rt.ports import Caller
 from amodal_rt.servers.peers import user_name
 
+_YES = ("1", "true")
 UID: web.RequestKey[int] = web.RequestKey("uid", int)
 """The user at the other end of the socket."""
 
@@ -32,6 +33,11 @@ def name_of(request: web.Request) -> str:
 def id_of(request: web.Request) -> str:
     """The `{id}` of the route."""
     return request.match_info["id"]
+
+
+def asks(request: web.Request, name: str) -> bool:
+    """Whether the query says yes to `name`."""
+    return request.query.get(name) in _YES
 
 
 def limit_of(request: web.Request, default: int = 50) -> int:

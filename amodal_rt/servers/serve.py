@@ -42,7 +42,7 @@ class TcpDoor:
     def __init__(
         self,
         accept: Accept,
-        ready: Callable[[], bool],
+        why_not_ready: Callable[[], str | None],
         *,
         integrations: Accept,
         callbacks: Accept | None = None,
@@ -54,7 +54,7 @@ class TcpDoor:
         app.add_routes(
             webhook_routes(
                 accept,
-                ready,
+                why_not_ready,
                 integrations=integrations,
                 callbacks=callbacks,
                 clock=clock,

@@ -45,7 +45,9 @@ class EventRows(Part):
 
         return await self._write("accept", work)
 
-    async def reject(self, rejection: Rejection) -> None:
+    async def reject(
+        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+    ) -> None:
         stored = replace(
             rejection,
             endpoint=values.text(rejection.endpoint),
@@ -57,8 +59,8 @@ class EventRows(Part):
         def work() -> None:
             rejections, rejected = self.store.rejections, self.store.rejected
             rejections.put(next(self.store.numbers), stored)
-            counted = (stored.endpoint, stored.reason)
-            rejected.put(counted, (rejected.get(counted) or 0) + 1)
+            counted = (stored.endpoint, values.text(counted_as or rejection.reason))
+            rejected.put(counted, (rejected.get(counted) or 0) + count)
             mine = [
                 number
                 for number in rejections

@@ -53,8 +53,8 @@ def events(ledger: Slow, clock: FakeClock, *, seconds: float | None) -> Events:
     event = Event(id="evt_1", type="github.push", source="/integrations/github", data={},
                   time=NOW, received_at=NOW)  # fmt: skip
     dedup = KEY if seconds else None
-    judged = Judged(Verified(event=event, dedup=dedup, snapshot=Snapshot(version=1),
-                             seconds=seconds))  # fmt: skip
+    judged = Judged(Verified(endpoint="github", event=event, dedup=dedup,
+                             snapshot=Snapshot(version=1), seconds=seconds))  # fmt: skip
     anything = cast("Any", ledger)
     intakes: Sequence[Any] = (judged, judged, judged)
     return Events(*intakes, anything, anything, anything, signals=anything, clock=clock)
