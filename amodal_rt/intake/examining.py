@@ -159,7 +159,7 @@ class Examiner:
             time=name.at if name.at and name.at <= now + AHEAD else now,
             received_at=now,
             address=place.address,
-            delivery_id=dedup.delivery_id(place.auth, headers),
+            delivery_id=dedup.name_of(place.auth, headers, data),
             order=order_of(name.at, now=now),
             headers=headers.kept(also_secret=_proofs(place.auth)),
         )
