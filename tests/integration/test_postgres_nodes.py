@@ -78,15 +78,16 @@ async def test_no_run_is_claimed_twice(nodes: list[PostgresLedger]) -> None:
 async def test_limits_hold_across_nodes(nodes: list[PostgresLedger]) -> None:
     """Of one automation, and of all together, however many nodes have room."""
     await nodes[0].admit([given.start("narrow", concurrency=2) for _ in range(20)])
+
+    async def claim_everywhere() -> list[str]:
+        claimed = await asyncio.gather(
+            *(node.claim(limit=20, overall=10, now=NOW) for node in nodes * 3)
+        )
+        return [run.automation for runs in claimed for run in runs]
+
+    assert await claim_everywhere() == ["narrow"] * 2
     await nodes[1].admit([given.start(f"wide{number}") for number in range(20)])
-
-    claimed = await asyncio.gather(
-        *(node.claim(limit=20, overall=10, now=NOW) for node in nodes * 3)
-    )
-
-    running = [run.automation for runs in claimed for run in runs]
-    assert len(running) == 10
-    assert running.count("narrow") == 2
+    assert sorted(await claim_everywhere()) == [f"wide{number}" for number in range(8)]
     listed = await nodes[2].list_runs(RunFilter(status=RunStatus.RUNNING, limit=1000))
     assert len(listed) == 10
 

@@ -122,7 +122,8 @@ async def test_headers_dripped_byte_by_byte_run_into_the_deadline(connect: Conne
     text, seconds = await _until_closed(reader)
     dripping.cancel()
 
-    assert text.startswith(b"HTTP/1.1 408 ")
+    # A byte that was on its way when the door closed may take the answer along with it.
+    assert text == b"" or text.startswith(b"HTTP/1.1 408 ")
     assert seconds < 2
 
 
