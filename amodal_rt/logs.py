@@ -50,13 +50,21 @@ class Log:
 
 
 def configure(form: Format, *, mask: Mask, level: int = logging.INFO) -> None:
-    """Send the package's log lines to stderr; `mask` sees each finished line and hides secrets."""
+    """Send the package's log lines to stderr; `mask` sees each finished line and hides secrets.
+
+    Warnings of Python, and what other libraries log from `warning` up, go the same way.
+    """
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(_Lines(form, mask))
     logger = logging.getLogger(_ROOT)
     logger.handlers[:] = [stream]
     logger.setLevel(level)
     logger.propagate = False
+    # Left to Python these would be printed as they are: secrets, line breaks and no JSON.
+    others = logging.getLogger()
+    kept = [each for each in others.handlers if not isinstance(each.formatter, _Lines)]
+    others.handlers[:] = [*kept, stream]
+    logging.captureWarnings(True)
 
 
 class _Lines(logging.Formatter):
@@ -66,21 +74,23 @@ class _Lines(logging.Formatter):
         self._mask = mask
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = getattr(record, "fields", {})
+        # What others say is no event's name, and may hold anything.
+        event = record.getMessage() if hasattr(record, "fields") else record.name
+        fields: dict[str, object] = getattr(record, "fields", {"message": record.getMessage()})
         at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
         trace = self.formatException(record.exc_info) if record.exc_info else None
         if self._form == "json":
             document: dict[str, object] = {
                 "at": at,
                 "level": record.levelname.lower(),
-                "event": record.getMessage(),
+                "event": event,
                 **fields,
             }
             if trace:
                 document["trace"] = trace
             return self._mask(json.dumps(document, default=str))
         pairs = " ".join(f"{key}={_shown(value)}" for key, value in fields.items())
-        line = f"{at} {record.levelname.lower():7} {record.getMessage()} {pairs}".rstrip()
+        line = f"{at} {record.levelname.lower():7} {event} {pairs}".rstrip()
         return self._mask(f"{line}\n{trace}" if trace else line)
 
 

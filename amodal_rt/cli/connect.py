@@ -9,7 +9,7 @@ from amodal_rt.cli.output import Output
 from amodal_rt.cli.verbs.door import Door
 from amodal_rt.client import RECORD_FILE, Client, DaemonRecord, find_client, running_daemons
 from amodal_rt.errors import AmodalError, NotFoundError
-from amodal_rt.settings import load_process_settings, state_folder
+from amodal_rt.settings import ProcessSettings, load_process_settings, state_folder
 from amodal_rt.workspace.locate import find_workspace
 
 
@@ -35,13 +35,17 @@ def connect(workspace: str | None) -> Client:
     except NotFoundError as error:
         state = _only_daemon(error, flag).state_dir
     else:
-        state = _state_of(root, state_folder(root, settings))
+        state = _state_of(root, settings)
     return find_client(state, actor=user(), cause=settings.cause)
 
 
-def _state_of(root: Path, usual: Path) -> Path:
-    """The state folder of the daemon that serves `root`: it may have been given another one."""
-    if (usual / RECORD_FILE).exists():
+def _state_of(root: Path, settings: ProcessSettings) -> Path:
+    """The state folder of the daemon that serves `root`: it may have been given another one.
+
+    One that the caller names is meant, whoever serves the workspace from elsewhere.
+    """
+    usual = state_folder(root, settings)
+    if settings.state_dir or (usual / RECORD_FILE).exists():
         return usual
     serving = (each.state_dir for each in running_daemons() if each.workspace == root.absolute())
     return next(serving, usual)
@@ -76,7 +80,7 @@ def find_state(workspace: Path | None) -> tuple[Path, Path]:
     Raises NotFoundError (`no_workspace`).
     """
     root = find_root(workspace)
-    return root, _state_of(root, state_folder(root, load_process_settings()))
+    return root, _state_of(root, load_process_settings())
 
 
 def user() -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from amodal_rt.guardrails.untrusted import plain
 
 _GAP = "  "
+_WALL = "%Y-%m-%d %H:%M:%S"
 _WHOLE = re.compile(r"(run|msg|evt|auto_run)_\w+|https?://|\d{4}-\d\d-\d\d \d\d:").match
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
@@ -90,7 +91,16 @@ def instant(text: object) -> str:
     """`2026-03-02 09:00:00` in the reader's zone for an ISO time; `-` for null."""
     if not isinstance(text, str):
         return "-"
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromisoformat(text).astimezone().strftime(_WALL)
+
+
+def typed_instant(text: str) -> str:
+    """What `instant` printed, as an ISO time with its offset; any other text as it is."""
+    try:
+        local = datetime.strptime(text.strip(), _WALL).astimezone()
+    except ValueError:
+        return text
+    return local.isoformat()
 
 
 def upcoming(text: object, zone: str = "UTC", *, now: datetime | None = None) -> str:

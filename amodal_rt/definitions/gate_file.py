@@ -3,10 +3,18 @@
 from collections.abc import Mapping
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from amodal_rt.definitions.filtering import TESTS, FilterField
-from amodal_rt.definitions.shapes import Duration, FileShape, Filled, complaint, described
+from amodal_rt.definitions.shapes import (
+    Duration,
+    FileShape,
+    Filled,
+    PlainText,
+    complaint,
+    described,
+    plain_text,
+)
 from amodal_rt.definitions.words import nearest, shown, type_name
 
 
@@ -81,6 +89,14 @@ def _parameter(name: str, value: object) -> str:
     return str(value)
 
 
+def _as_argument(value: object) -> object:
+    return plain_text(value) if isinstance(value, str) else value
+
+
+Argument = Annotated[object, AfterValidator(_as_argument)]
+"""Whatever a tool takes, but for a text that looks like a variable and would be sent as it is."""
+
+
 class GateShape(FileShape):
     """A read through a granted connection, before a model is paid; or a filter alone, over the
     event's data."""
@@ -90,14 +106,14 @@ class GateShape(FileShape):
         Filled | None, described("Of a REST connection: the path that is read with GET.")
     ] = None
     query: Annotated[
-        dict[str, str] | None,
+        dict[str, PlainText] | None,
         BeforeValidator(_as_query),
         described("Query parameters of the endpoint."),
     ] = None
     tool: Annotated[
         Filled | None, described("Of an MCP connection: a tool that `access.json` calls a read.")
     ] = None
-    arguments: Annotated[dict[str, object] | None, described("Arguments of the tool.")] = None
+    arguments: Annotated[dict[str, Argument] | None, described("Arguments of the tool.")] = None
     path: Annotated[
         tuple[str, ...],
         BeforeValidator(_as_path),

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from jsonschema import Draft202012Validator, exceptions
 
 from amodal_rt.definitions.document import Document, Loc
+from amodal_rt.definitions.json_patterns import SteadyValidator, pattern_fault
 from amodal_rt.definitions.words import shown
 from amodal_rt.domain.problem import Problem
 
@@ -16,7 +17,7 @@ _OTHER_DIALECT = "values are judged by draft 2020-12 of JSON Schema alone"
 
 def schema_problem(document: Document, schema: Mapping[str, object], key: str) -> Problem | None:
     """What is wrong with the schema that stands at `key`; None when it is one of draft 2020-12,
-    with references to its own parts alone."""
+    with references to its own parts alone, and patterns that take no longer than their text."""
     try:
         Draft202012Validator.check_schema(schema)
     except exceptions.SchemaError as error:
@@ -32,6 +33,11 @@ def schema_problem(document: Document, schema: Mapping[str, object], key: str) -
         if message is not None:
             hint = 'as in "$ref": "#/$defs/x"'
             return document.problem("bad_schema", message, loc, hint=hint)
+    for loc, pattern in _patterns(schema, (key,)):
+        if fault := pattern_fault(pattern):
+            message = f"no text can be held against the pattern {shown(pattern)}: {fault}"
+            hint = "a text is read once: write it without look-around and back-references"
+            return document.problem("bad_schema", message, loc, hint=hint)
     return None
 
 
@@ -39,7 +45,7 @@ def misfit(value: object, schema: Mapping[str, object]) -> tuple[str, Loc] | Non
     """Why `value` does not fit a schema without a `schema_problem`, and where; None if it does."""
     try:
         # The library leaves what it finds untyped.
-        validator, best = cast("Any", Draft202012Validator(schema)), cast("Any", exceptions)
+        validator, best = SteadyValidator(schema), cast("Any", exceptions)
         error: exceptions.ValidationError | None = best.best_match(validator.iter_errors(value))
     except RecursionError:
         return "the schema refers to itself without end", ()
@@ -62,6 +68,23 @@ def _references(value: object, loc: Loc) -> Iterator[tuple[Loc, str]]:
         items += enumerate(cast("list[object]", value))
     for key, each in items:
         yield from _references(each, (*loc, key))
+
+
+def _patterns(value: object, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    items: list[tuple[str | int, object]] = []
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        if isinstance(pattern := members.get("pattern"), str):
+            yield (*loc, "pattern"), pattern
+        by_pattern = members.get("patternProperties")
+        if isinstance(by_pattern, dict):
+            for each in cast("dict[str, object]", by_pattern):
+                yield (*loc, "patternProperties", each), each
+        items += members.items()
+    elif isinstance(value, list):
+        items += enumerate(cast("list[object]", value))
+    for key, each in items:
+        yield from _patterns(each, (*loc, key))
 
 
 def _wrong_reference(reference: str, schema: Mapping[str, object]) -> str | None:

@@ -77,7 +77,8 @@ Listed = BeforeValidator(_listed)
 """A text alone means a list of one."""
 
 
-def _plain_text(value: str) -> str:
+def plain_text(value: str) -> str:
+    """The text. Raises a complaint (`env_not_here`) about one that is `env:NAME`."""
     if value.startswith(PREFIX) and _VARIABLE.fullmatch(value.removeprefix(PREFIX)):
         raise complaint(
             "env_not_here",
@@ -87,7 +88,7 @@ def _plain_text(value: str) -> str:
     return value
 
 
-PlainText = Annotated[str, AfterValidator(_plain_text)]
+PlainText = Annotated[str, AfterValidator(plain_text)]
 """A text in which `env:` has no meaning, so that `env:NAME` alone would only look like one."""
 
 

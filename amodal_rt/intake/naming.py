@@ -15,6 +15,7 @@ from amodal_rt.intake.providers import PROVIDERS, Part, Provider, first_text, ty
 RECEIVED = "webhook.received"
 """The type of an own webhook whose sender no preset names."""
 _ANYBODY = Provider(name="webhook")
+_BY_NAME = {row.name: row for scheme, row in PROVIDERS.items() if scheme not in SHARED}
 _STAMP = re.compile(r"([0-9]{10})(?:([0-9]{3})|\.([0-9]{1,9}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -66,6 +67,16 @@ def integration_name(auth: WebhookAuth, name: str, headers: Headers, data: objec
     scheme is not one provider's own, the integration's name stands for the provider's."""
     first = name if auth.scheme in SHARED else provider_of(auth).name
     return _named(auth, first, f"/integrations/{name}", headers, data)
+
+
+def told_of(type: str, data: object) -> tuple[str | None, str | None]:
+    """Subject and actor of a provider's event of that type, as its door reads them from the
+    data; nothing of an event that is no preset's."""
+    row = _BY_NAME.get(type.partition(".")[0])
+    if row is None:
+        return None, None
+    actor = first_text(data, row.actors)
+    return first_text(data, row.subjects), f"{row.name}:{actor}" if actor else None
 
 
 def _named(auth: WebhookAuth, first: str, source: str, headers: Headers, data: object) -> EventName:

@@ -1,9 +1,10 @@
 """What an event would do to an automation: `ops automations test-event`. Starts nothing."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import cast
 
-from amodal_rt.clock import Clock
+from amodal_rt.clock import Clock, parse_iso
 from amodal_rt.definitions.catalogue import BUILT_IN
 from amodal_rt.definitions.liquid import (
     DATA_BELOW,
@@ -21,6 +22,7 @@ from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.untrusted import event_block
 from amodal_rt.ids import Ids
+from amodal_rt.intake.naming import told_of
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_depth, runnable
@@ -38,6 +40,8 @@ _ON_RECORD = frozenset({"event_id", "type", "received_at", "data"})
 """Keys that `ops events show` prints of every event that came."""
 _CATALOGUED = frozenset({"type", "origin", "sample"})
 """Keys that `ops events types` prints of every type."""
+_SAYS_ALL = frozenset({"specversion", "event_id"})
+"""What an event that is written out whole has one of: nothing of it is taken from its data."""
 
 
 class EventTests:
@@ -63,7 +67,8 @@ class EventTests:
     async def test(self, caller: Caller, name: str, asked: Mapping[str, object]) -> Document:
         """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, an envelope of
         CloudEvents, or what `ops events show` or `ops events types` prints. `asked["type"]` says
-        which type it is; without any, it is of whatever type the automation waits for. Without an
+        which type it is; without any, it is of whatever type the automation waits for. Of data
+        alone subject and actor are what the door of a provider's events reads from it. Without an
         event, the sample of the type; without both, of the types that the automation waits for
         the first whose sample matches, or the first. Nothing is read: of a gate that would be
         asked, `gate` says what it would read.
@@ -75,7 +80,8 @@ class EventTests:
         snapshot = self._catalogue.snapshot()
         type, samples = _text(asked, "type"), dict[str, object]()
         if "event" in asked:
-            found = self._explained(definition, snapshot, self._event(asked["event"], type))
+            event = self._event(asked["event"], type, definition)
+            found = self._explained(definition, snapshot, event)
         else:
             samples = _samples(definition, snapshot, type)
             found = self._sampled(definition, snapshot, samples)
@@ -113,23 +119,31 @@ class EventTests:
 
     def _plain(self, type: str, data: object) -> Event:
         now = self._clock.now()
+        subject, actor = told_of(type, data)
         return Event(
-            id=self._ids.event(), type=type, source="/test", data=data, time=now, received_at=now
-        )
+            id=self._ids.event(), type=type, source="/test", subject=subject, actor=actor,
+            data=data, time=now, received_at=now,
+        )  # fmt: skip
 
-    def _event(self, given: object, type: str | None) -> Event:
+    def _event(self, given: object, type: str | None, definition: Definition) -> Event:
         require_depth(given)
         envelope = _envelope(given)
+        type = type or _text(envelope, "type") or ANY_TYPE
+        data = envelope.get("data") if envelope else given
+        subject = actor = None
+        if not envelope.keys() & _SAYS_ALL:
+            subject, actor = told_of(type or _family(definition), data)
         now = self._clock.now()
         return Event(
             id=_text(envelope, "id") or self._ids.event(),
-            type=type or _text(envelope, "type") or ANY_TYPE,
+            type=type,
             source=_text(envelope, "source") or "/test",
-            subject=_text(envelope, "subject"),
-            actor=_text(envelope, "actor"),
-            data=envelope.get("data") if envelope else given,
-            time=now,
+            subject=_text(envelope, "subject") or subject,
+            actor=_text(envelope, "actor") or actor,
+            data=data,
+            time=_instant(envelope) or now,
             received_at=now,
+            depth=_depth(envelope),
         )
 
     def _rendered(
@@ -206,6 +220,12 @@ def _envelope(given: object) -> Mapping[str, object]:
     return fields if whole else {}
 
 
+def _family(definition: Definition) -> str:
+    """The first word of all types that it waits for; nothing where they differ in it."""
+    families = {each.event.partition(".")[0] for each in conditions_of(definition)}
+    return families.pop() if len(families) == 1 else ""
+
+
 def _samples(definition: Definition, snapshot: Snapshot, type: str | None) -> dict[str, object]:
     """Data as it may come, by type: of the one that is asked for, or of each that the automation
     waits for, in file order. Raises InvalidError (`no_sample`) where none is known."""
@@ -249,6 +269,20 @@ def _gate(automation: Automation) -> Document | None:
         "path": shown_path(read.path) or None,
         "must": " and ".join(asks),
     }
+
+
+def _depth(fields: Mapping[str, object]) -> int:
+    depth = fields.get("depth")
+    return depth if isinstance(depth, int) else 0
+
+
+def _instant(fields: Mapping[str, object]) -> datetime | None:
+    said = _text(fields, "time")
+    try:
+        return parse_iso(said) if said else None
+    except (ValueError, OverflowError):
+        message = "time of the event is no instant with a zone"
+        raise InvalidError(message, code="bad_event") from None
 
 
 def _text(fields: Mapping[str, object], key: str) -> str | None:

@@ -63,7 +63,7 @@ def _rule(run: Run, wait: Wait, snapshot: Snapshot) -> str:
             told = "" if run.started_at else f"; it is skipped after limits.startWithin {longest}"
             return f"limits.concurrency {wait.limit} of amodal.json: as many go first{told}"
         case WaitReason.NEXT:
-            return "nothing: it is the next to start"
+            return "it is the next to start"
 
 
 def _invalid(run: Run, snapshot: Snapshot) -> str:

@@ -143,6 +143,8 @@ def ruling(found: Run, waits: Document | None) -> Document:
     """One row of `ops automations why`; `waits` says what a pending run waits for."""
     return {
         "scheduled_for": iso(found.scheduled_for),
+        "scheduled_until": iso(found.scheduled_until),
+        "count": found.count,
         "event_id": found.event_id,
         "run_id": found.run_id,
         "status": found.status.value,

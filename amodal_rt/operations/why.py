@@ -266,6 +266,8 @@ def _row(
 ) -> Document:
     return {
         "scheduled_for": iso(at),
+        "scheduled_until": None,
+        "count": 1,
         "event_id": event_id,
         "run_id": None,
         "status": status,

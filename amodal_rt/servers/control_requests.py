@@ -43,8 +43,8 @@ def number_of(text: str | None) -> int:
     """A sequence, 0 where none is given. Raises InvalidError (`bad_sequence`)."""
     if not text:
         return 0
-    if not text.isascii() or not text.isdigit():
-        raise InvalidError(f"{text!r} is no sequence", code="bad_sequence")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidError(f"{text[:60]!r} is no sequence", code="bad_sequence")
     return int(text)
 
 

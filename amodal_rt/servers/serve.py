@@ -22,13 +22,18 @@ def parse_listen(text: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         host = ""
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+    if not colon or not host or not _is_port(port):
         raise InvalidError(
             f"cannot listen on {text!r}",
             code="bad_listen",
             hint='write HOST:PORT, for example "127.0.0.1:3847" or "[::1]:3847"',
         )
     return host, int(port)
+
+
+def _is_port(text: str) -> bool:
+    # Of a text of five thousand digits int() makes an error, not a number.
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535
 
 
 class TcpDoor:

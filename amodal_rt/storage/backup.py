@@ -21,7 +21,7 @@ from amodal_rt.errors import (
     UnavailableError,
 )
 from amodal_rt.storage import faults, revision, tables
-from amodal_rt.storage.filesystem import make_private, sync_file, sync_folder
+from amodal_rt.storage.filesystem import give_to_owner_of, make_private, sync_file, sync_folder
 
 RESTORED = ".restored-"
 """What stands in the name of a checked copy that is about to become the ledger."""
@@ -105,6 +105,8 @@ def prepare(
     with _writing(draft, backup):
         discard(draft)
         copied = _copy(backup, draft, draft)
+        # A daemon that runs as another user than root could not open what root restores.
+        give_to_owner_of(draft.parent, draft)
         revision.bring_copy_up_to_date(draft, scripts)
     return draft, copied
 

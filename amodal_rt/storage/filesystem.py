@@ -141,6 +141,13 @@ def make_private(path: Path) -> None:
     os.close(os.open(path, flags, 0o600))
 
 
+def give_to_owner_of(folder: Path, file: Path | int) -> None:
+    """Where root works in somebody's folder, make `file` theirs. Raises OSError."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(file, owner.st_uid, owner.st_gid)
+
+
 def sync_file(path: Path) -> None:
     """Make the content of `path` durable. Raises OSError."""
     _sync(path, os.O_RDWR)

@@ -55,9 +55,9 @@ def registrations(
     """Those of all automations that may start by themselves now.
 
     Where an integration brings the events of a provider, a connection that is named like the
-    provider is not asked for them too.
+    first word of them is not asked for them too.
     """
-    provided = {each.auth.scheme.value for each in snapshot.integrations.values()}
+    provided = {each.family for each in snapshot.integrations.values()}
     servers = {
         name: each
         for name, each in snapshot.connections.items()

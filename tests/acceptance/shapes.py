@@ -14,7 +14,18 @@ RUN_IN_FULL = RUN | {"result", "event_id", "definition"}
 USAGE = {"input_tokens", "output_tokens", "cost_usd", "turns"}
 RESULT = {"text", "payload", "output"}
 RUN_DELIVERY = {"target", "status", "attempts"}
-RULING = {"scheduled_for", "event_id", "run_id", "status", "reason", "rule", "definition"}
+RULING = {
+    "scheduled_for",
+    "scheduled_until",
+    "count",
+    "waits_for",
+    "event_id",
+    "run_id",
+    "status",
+    "reason",
+    "rule",
+    "definition",
+}
 EVENT = {"event_id", "type", "source", "received_at", "delivery_id", "missed", "runs"}
 EVENT_RUN = {"run_id", "automation", "status", "reason"}
 DELIVERY = {

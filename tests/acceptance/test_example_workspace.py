@@ -1,6 +1,7 @@
 """The workspace that newcomers copy runs as it is, with no key and no network."""
 
 import json
+from pathlib import Path
 
 import pytest
 import senders
@@ -50,6 +51,27 @@ def test_each_automation_completes_in_rehearsal(example: Site, name: str) -> Non
     assert (run["status"], run["model"]) == ("completed", "rehearsal")
     assert run["result"]["text"].startswith("[rehearsal]")
     assert run["usage"]["input_tokens"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "empty"),
+    [
+        ("github-triage", "github.issues.opened", "issue.body"),
+        ("github-triage", "github.pull_request.opened", "pull_request.body"),
+        ("linear-triage", "linear.issue.create", "data.description"),
+    ],
+)
+def test_a_text_that_nobody_wrote_keeps_no_automation_from_running(
+    example: Site, tmp_path: Path, name: str, type: str, empty: str
+) -> None:
+    told = example.ask("events", "types", type)
+    around, _, last = empty.rpartition(".")
+    told["sample"][around][last] = None
+    (tmp_path / "empty.json").write_text(json.dumps(told))
+
+    found = example.ask("automations", "test-event", name, str(tmp_path / "empty.json"))
+
+    assert (found["matches"], found["fault"]) == (True, None)
 
 
 def test_the_webhook_responder_quotes_what_it_was_sent(example: Site) -> None:

@@ -181,6 +181,7 @@ async def test_a_slot_that_is_caught_up_is_asked(house: AgentHouse) -> None:
         (web.Response(status=503, text="down"), "503"),
         (web.Response(status=404, text="gone"), "404"),
         (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), "302"),
+        (web.Response(text="<html>sign in</html>", content_type="text/html"), "no JSON"),
     ],
 )
 async def test_a_read_that_fails_fails_the_run_and_is_no_news(

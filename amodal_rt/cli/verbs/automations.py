@@ -205,18 +205,21 @@ def history(door: Door, name: str, *, status: str | None, limit: int) -> int:
 
 
 def _past(row: Mapping[str, object]) -> tuple[str, ...]:
-    status = str(row["status"]) + (f"/{row['reason']}" if row["reason"] else "")
-    count = row["count"]
-    if isinstance(count, int) and count > 1:
-        status += f" ×{count}"
     started = row["started_at"] or row["scheduled_for"] or row["created_at"]
     return (
         str(row["run_id"]),
         table.instant(started),
         table.seconds(row["duration_seconds"]),
-        status,
+        _ended(row),
         labels(row),
     )
+
+
+def _ended(row: Mapping[str, object]) -> str:
+    """Status and reason, and of how many starts where there was more than one."""
+    status = str(row["status"]) + (f"/{row['reason']}" if row["reason"] else "")
+    count = row["count"]
+    return f"{status} ×{count}" if isinstance(count, int) and count > 1 else status
 
 
 _WHY = ("Slot or event", "Run", "Status", "Rule")
@@ -224,14 +227,15 @@ _WHY = ("Slot or event", "Run", "Status", "Rule")
 
 def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
     """What became of each slot and event, and which rule decided."""
-    rows = door.daemon.get(f"/v1/automations/{name}/why", wanted(at=at, limit=limit))
+    asked = wanted(at=at and table.typed_instant(at), limit=limit)
+    rows = door.daemon.get(f"/v1/automations/{name}/why", asked)
     return door.output.rows(
         rows,
         _WHY,
         lambda row: (
             _cause(row),
             table.text(row["run_id"]),
-            row["status"] + (f"/{row['reason']}" if row["reason"] else ""),
+            _ended(row),
             table.text(_decided(row)),
         ),
         empty=f"Nothing is on record for {name}" + (f" at {at}." if at else "."),
@@ -241,12 +245,13 @@ def why(door: Door, name: str, *, at: str | None, limit: int) -> int:
 def _decided(row: Document) -> str | None:
     """The rule that decided, and what a pending run waits for."""
     waits = row["waits_for"]
-    told = [row["rule"], f"waits for {waits['reason']}: {waits['rule']}" if waits else None]
+    told = [row["rule"], f"waits: {waits['rule']}" if waits else None]
     return "; ".join(each for each in told if each) or None
 
 
 def _cause(row: Document) -> str:
     """The slot, the event, or that a person asked."""
     if row["scheduled_for"]:
-        return table.instant(row["scheduled_for"])
+        first, until = table.instant(row["scheduled_for"]), row["scheduled_until"]
+        return f"{first} to {table.instant(until)}" if until else first
     return str(row["event_id"] or ("by hand" if row["run_id"] else "-"))

@@ -49,6 +49,9 @@ def _words(data: Document) -> Iterator[str]:
         yield from _call(data)
     elif data.get("model"):
         yield str(data["model"])
+    elif "open" in data:
+        # Of a gate the rule is all that a reader looks for.
+        yield str(data.get("rule"))
     calls = data.get("calls")
     if calls:
         yield "calls " + ", ".join(str(each["tool"]) for each in calls)

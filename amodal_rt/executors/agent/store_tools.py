@@ -118,12 +118,13 @@ def faults_of(store: Store, value: object) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _checker(schema: str) -> Callable[[object], Iterable[str]]:
-    from jsonschema import Draft202012Validator
     from referencing import Registry
+
+    from amodal_rt.definitions.json_patterns import SteadyValidator
 
     # An empty registry: a `$ref` to a URL must never make the daemon fetch it.
     registry = cast("Any", Registry)()
-    validator: Any = Draft202012Validator(json.loads(schema), registry=registry)
+    validator = SteadyValidator(json.loads(schema), registry=registry)
 
     def faults(value: object) -> Iterable[str]:
         found: list[str] = []

@@ -135,7 +135,7 @@ async def _read(context: RunContext, services: Services, read: GateRead) -> obje
     except TimeoutError:
         raise UnavailableError(f"no answer within {wish.seconds or 0:g} seconds") from None
     failpoints.hit("gate.after_read")
-    return algebra.value_at(_parsed(_body(answer, read)), read.path)
+    return algebra.value_at(_parsed(_body(answer, read), read), read.path)
 
 
 def _session(context: RunContext, services: Services, read: GateRead) -> Session:
@@ -190,10 +190,16 @@ def _body(answer: Answer, read: GateRead) -> str:
     return answer.text.partition("\n\n")[2] if status is not None else answer.text
 
 
-def _parsed(text: str) -> object:
+def _parsed(text: str, read: GateRead) -> object:
+    """The document, or the text where none was asked for. Raises UnavailableError: a sign-in
+    page with status 200 has nothing at any path, which would be news."""
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError):
+        if read.path:
+            said = plain_line(text, 80)
+            message = f"{_label(read)} over {read.connection} answered no JSON: {said}"
+            raise UnavailableError(message) from None
         return text
 
 

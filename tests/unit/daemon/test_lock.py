@@ -72,6 +72,17 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "file" / "state") in caught.value.message
 
 
+def test_a_state_folder_that_nothing_can_be_written_to_is_named(tmp_path: Path) -> None:
+    # Stands for a disk that is read-only, which a test cannot have.
+    (tmp_path / "daemon.lock").mkdir()
+
+    with pytest.raises(UnavailableError) as caught, daemon_lock(tmp_path):
+        pass
+
+    assert caught.value.code == "state_folder"
+    assert str(tmp_path) in caught.value.message
+
+
 def test_a_second_process_is_refused_and_told_who_holds(tmp_path: Path) -> None:
     holder = child(HOLD, tmp_path)
     assert holder.stdout is not None

@@ -2,12 +2,13 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from desk import ADA, Desk, live
 
 from amodal_rt.definitions.automation import parse_automation
+from amodal_rt.definitions.catalogue import BUILT_IN
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.identity import Identities, Member
@@ -148,6 +149,24 @@ async def test_an_event_as_it_was_shown_is_that_event(asking: Asking) -> None:
     assert (await asking.ask({"event": shown}, trigger="github.push"))["matches"] is False
 
 
+async def test_an_event_as_it_was_shown_is_as_old_and_as_deep_as_it_was(asking: Asking) -> None:
+    shown = {
+        "event_id": "evt_1", "type": OPENED, "received_at": "2026-01-05T09:00:00Z", "depth": 4,
+        "time": "2026-01-05T08:59:00Z", "data": ISSUE,
+    }  # fmt: skip
+    found = await asking.ask({"event": shown}, trigger=OPENED, conversationKey="{{ event.time }}")
+
+    assert found["conversation_key"] == "2026-01-05T08:59:00Z"
+    assert found["skipped"]
+    assert cast("Document", found["skipped"])["reason"] == "depth_limit"
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-01-05T08:59:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_that_is_none_is_refused(asking: Asking, time: str) -> None:
+    with pytest.raises(InvalidError, match="time of the event is no instant"):
+        await asking.ask({"event": {"type": OPENED, "time": time, "data": 1}}, trigger=OPENED)
+
+
 async def test_a_type_as_the_catalogue_shows_it_is_its_sample(asking: Asking) -> None:
     shown = {
         "type": OPENED, "origin": "provider", "source": "github", "description": "x",
@@ -175,6 +194,31 @@ async def test_data_alone_is_of_whatever_type_is_waited_for(asking: Asking, data
 
     assert (found["matches"], found["type"]) == (True, "deploy.finished")
     assert ("<event_data" in str(found["rendered"])) is (data is not None)
+
+
+@pytest.mark.parametrize("asked", [{"type": OPENED}, {}])
+@pytest.mark.parametrize("shown", ["data", "catalogue", "sample"])
+async def test_data_of_a_provider_says_whose_it_is_and_of_what(
+    asking: Asking, asked: dict[str, Any], shown: str
+) -> None:
+    data = BUILT_IN[OPENED].sample
+    given = {"type": OPENED, "origin": "provider", "sample": data} if shown == "catalogue" else data
+    asked = asked if shown == "sample" else {**asked, "event": given}
+    found = await asking.ask(
+        asked, trigger=OPENED, actors=["github:octocat"], conversationKey="{{ event.subject }}"
+    )
+
+    assert (found["matches"], found["conversation_key"]) == (True, "acme/widgets")
+
+
+async def test_an_event_that_is_written_out_says_itself_whose_it_is(asking: Asking) -> None:
+    whole = {
+        "specversion": "1.0", "id": "1", "source": "/ci", "type": OPENED,
+        "data": BUILT_IN[OPENED].sample,
+    }  # fmt: skip
+    found = await asking.ask({"event": whole}, trigger=OPENED, actors=["github:octocat"])
+
+    assert (found["matches"], "by nobody known" in str(found["rule"])) == (False, True)
 
 
 async def test_without_a_file_the_sample_of_the_type_is_tried(asking: Asking) -> None:

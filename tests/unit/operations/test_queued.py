@@ -55,7 +55,7 @@ def _waits(reason: str, rule: str, *runs: str, until: str | None = None) -> dict
 
 
 async def test_of_a_run_that_nothing_holds_it_says_so(queue: Queue) -> None:
-    assert await queue.told(await queue.put()) == _waits("next", "nothing: it is the next to start")
+    assert await queue.told(await queue.put()) == _waits("next", "it is the next to start")
 
 
 async def test_a_run_that_has_begun_waits_for_nothing(queue: Queue) -> None:

@@ -28,6 +28,8 @@ SLOT = NOW - timedelta(hours=3)
 """09:00 of the day on which it is noon now."""
 KEYS = {
     "scheduled_for",
+    "scheduled_until",
+    "count",
     "event_id",
     "run_id",
     "status",
@@ -73,6 +75,8 @@ async def test_a_skipped_slot_is_answered_from_its_row(desk: Desk, why: Why) -> 
     assert await _one(why, SLOT) == await _one(why, None) == await _one(why, start.run_id)
     assert await _one(why, SLOT) == {
         "scheduled_for": "2026-03-01T09:00:00Z",
+        "scheduled_until": None,
+        "count": 1,
         "event_id": None,
         "run_id": start.run_id,
         "status": "skipped",
@@ -176,6 +180,8 @@ async def test_within_a_skipped_stretch_only_slots_are_its_slots(desk: Desk, why
     inside = await _one(why, SLOT - timedelta(days=2))
     beside = await why.explain(ADA, "a", at=(SLOT - timedelta(days=2, hours=1)).isoformat())
     assert (inside["status"], inside["reason"]) == ("skipped", "missed")
+    ends = inside["scheduled_for"], inside["scheduled_until"], inside["count"]
+    assert ends == ("2026-02-25T09:00:00Z", "2026-03-01T09:00:00Z", 5)
     assert [row["status"] for row in beside] == ["no_slot", "skipped"]
 
 

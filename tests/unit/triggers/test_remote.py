@@ -49,16 +49,25 @@ async def test_what_no_server_knows_and_what_is_no_type_of_one_is_not_registered
         assert desk.servers.told == []
 
 
+@pytest.mark.parametrize(
+    ("scheme", "integration", "connection", "asked"),
+    [
+        (SignatureScheme.GITHUB, "acme", "github", False),
+        (SignatureScheme.GITHUB, "acme", "acme", True),
+        (SignatureScheme.HMAC_SHA256, "acme", "acme", False),
+        (SignatureScheme.CUSTOM, "acme", "custom", True),
+    ],
+)
 async def test_what_an_integration_brings_is_not_asked_of_a_server_of_the_same_name(
-    desk: RemoteDesk,
+    desk: RemoteDesk, scheme: SignatureScheme, integration: str, connection: str, asked: bool
 ) -> None:
-    desk.put(waiting("triage", "github.issues.opened"), connections=(server("github"),))
-    auth = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=("s",))
-    provided = {"acme": Integration(name="acme", auth=auth)}
+    desk.put(waiting("triage", f"{connection}.issues"), connections=(server(connection),))
+    auth = WebhookAuth(scheme=scheme, secrets=("s",))
+    provided = {integration: Integration(name=integration, auth=auth)}
     desk.current = replace(desk.current, integrations=provided)
 
     async with desk.running():
-        assert desk.servers.told == []
+        assert [each.type for each in desk.servers.told] == ["issues"] * asked
 
 
 async def test_a_glob_cannot_be_registered_and_is_shown_so(desk: RemoteDesk) -> None:
