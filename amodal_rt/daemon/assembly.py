@@ -22,9 +22,9 @@ from amodal_rt.delivery.watching import Watch
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
-from amodal_rt.executors.agent.connections import ConnectionProbe
+from amodal_rt.executors.acting.connections import ConnectionProbe
+from amodal_rt.executors.acting.mcp_triggers import McpTriggers
 from amodal_rt.executors.agent.executor import AgentExecutor
-from amodal_rt.executors.agent.mcp_triggers import McpTriggers
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
@@ -117,7 +117,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         runs=runs,
         events=_events(ground, shared, remote),
         deliveries=deliveries,
-        connections=Connections(workspace, ConnectionProbe(executor, workspace)),
+        connections=Connections(workspace, ConnectionProbe(executor.services, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
         nodes=Nodes(ledger),

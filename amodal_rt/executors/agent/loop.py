@@ -30,12 +30,14 @@ from amodal_rt.domain.models import REHEARSAL, ModelChoice
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 from amodal_rt.errors import AmodalError
+from amodal_rt.executors.acting.gate import Answer
+from amodal_rt.executors.acting.past import GapError
+from amodal_rt.executors.acting.payload import parse_payload
+from amodal_rt.executors.acting.session import Session, Tally, agent_of
+from amodal_rt.executors.acting.tools import DispatchArguments
 from amodal_rt.executors.agent.failures import describe
-from amodal_rt.executors.agent.gate import Answer
 from amodal_rt.executors.agent.journaled import JournaledModel
 from amodal_rt.executors.agent.models import ModelShelf
-from amodal_rt.executors.agent.past import GapError
-from amodal_rt.executors.agent.payload import parse_payload
 from amodal_rt.executors.agent.prompt import (
     Prompt,
     build_prompt,
@@ -44,9 +46,7 @@ from amodal_rt.executors.agent.prompt import (
     past_prompt,
 )
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
-from amodal_rt.executors.agent.session import Session, Tally, agent_of
 from amodal_rt.executors.agent.spoken import keep
-from amodal_rt.executors.agent.tools import DispatchArguments
 from amodal_rt.executors.agent.toolset import GatedToolset
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.logs import Log

@@ -16,8 +16,8 @@ from amodal_rt.clock import AHEAD
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import AmodalError, DeniedError
-from amodal_rt.executors.agent.past import gap
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.past import gap
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Decision, Verdict
 from amodal_rt.logs import Log
@@ -27,7 +27,7 @@ RESULT_CHARACTERS = 20_000
 
 _LEASE_SECONDS = 0.05
 
-_log = Log("executors.agent")
+_log = Log("executors.acting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from amodal_rt.domain.event import Event
 from amodal_rt.errors import DeniedError, InvalidError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.namespaces import speaker_of, type_fault
 from amodal_rt.ids import base32
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain.connection import Store
 from amodal_rt.errors import InvalidError, NotFoundError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ports import StoreItem
 

@@ -12,10 +12,10 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.journal import Entry
-from amodal_rt.executors.agent.mcp_opening import McpServer
-from amodal_rt.executors.agent.mcp_pool import McpPool
-from amodal_rt.executors.agent.past import Past, PastTurn
-from amodal_rt.executors.agent.spoken import NAME_CHARACTERS
+from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.executors.acting.mcp_opening import McpServer
+from amodal_rt.executors.acting.mcp_pool import McpPool
+from amodal_rt.executors.acting.past import Past, PastTurn
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
@@ -23,6 +23,9 @@ from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
 from amodal_rt.ports import BusLedger, KeptValue, RunContext, RuntimeView, StoreLedger
+
+NAME_CHARACTERS = 200
+"""How much is kept of a name that a model chose: of a tool, of a call."""
 
 Opening = tuple[str, asyncio.Future[Any]]
 
@@ -171,6 +174,17 @@ class Session:
 def agent_of(context: RunContext) -> Agent | None:
     """The agent that the automation names, if there is one."""
     return context.snapshot.agents.get(context.definition.automation.agent)
+
+
+def event_data(session: Session) -> tuple[bool, object]:
+    """Whether the run carries event data, and what. A payload that a person or a program gave
+    counts; the `{scheduled_at}` of a slot does not."""
+    context = session.context
+    if context.event is not None:
+        return context.event.data is not None, context.event.data
+    given = context.run.trigger in {TriggerKind.MANUAL, TriggerKind.INVOKED}
+    payload = context.run.payload if given else None
+    return payload is not None, payload
 
 
 async def open_session(context: RunContext, services: Services, past: Past) -> Session:
