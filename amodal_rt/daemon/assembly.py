@@ -50,7 +50,7 @@ from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
-from amodal_rt.ports import EVENTS
+from amodal_rt.ports import EVENTS, OUTBOX
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.matching import Matching
@@ -216,7 +216,8 @@ def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
 def _give_a_voice(house: House) -> None:
     """Let the rooms say on the bus what happens in them."""
     own = house.own_events
-    house.ground.ledger.note_with(own.note, partial(house.ground.signals.notify, EVENTS))
+    notify = house.ground.signals.notify
+    house.ground.ledger.note_with(own.note, partial(notify, EVENTS), partial(notify, OUTBOX))
     for room in (house.engine, house.sender, house.automations, house.connections):
         room.speak_with(own)
 
