@@ -88,8 +88,8 @@ class PastCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """Prompts by the step of the sub-agent (None for the run's own agent), turns and calls by
-    (parent, step), the steps that kept something in the ledger, what the gate said. Empty for a run that
-    begins."""
+    (parent, step), the steps that kept something in the ledger, what the gate said. Empty for a
+    run that begins."""
 
     prompts: Mapping[str | None, Mapping[str, object]] = field(
         default_factory=dict[str | None, Mapping[str, object]]

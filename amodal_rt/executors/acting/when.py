@@ -23,7 +23,7 @@ from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
 from amodal_rt.executors.acting.gate import Answer, CallKey, Wish
 from amodal_rt.executors.acting.past import Past
 from amodal_rt.executors.acting.request_tool import RequestArguments, prepare_request
-from amodal_rt.executors.acting.session import Services, Session, Tally, agent_of
+from amodal_rt.executors.acting.session import Services, Session, agent_of
 from amodal_rt.executors.acting.tools import prepare_mcp
 from amodal_rt.guardrails.grants import grants_of
 from amodal_rt.guardrails.untrusted import plain_line
@@ -153,7 +153,6 @@ def _session(context: RunContext, services: Services, read: GateRead) -> Session
         connections={read.connection: usable} if usable and not missing else {},
         unavailable=why,
         servers={},
-        tally=Tally(),
     )
 
 

@@ -100,6 +100,14 @@ class AgentExecutor:
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
 
+    async def carry(self, session: Session) -> Outcome:
+        """Carry a session that somebody else opened, as a node of a workflow, to its outcome.
+        Raises AmodalError for what keeps it from beginning."""
+        _require_agent(session.context)
+        choices = choose_models(session.context)
+        loop = await self._load({choice.provider.type for choice in choices})
+        return await loop.run(session, choices)
+
     async def close(self) -> None:
         """End every MCP server and every connection to a model provider."""
         await self.services.pool.close()

@@ -12,8 +12,9 @@ from amodal_rt.definitions.liquid import (
     render_prompt,
     scope_of,
 )
-from amodal_rt.domain.automation import ChatMessage
+from amodal_rt.domain.automation import AgentWork, ChatMessage
 from amodal_rt.domain.connection import Connection, Protocol
+from amodal_rt.errors import InvalidError
 from amodal_rt.executors.acting.past import gap
 from amodal_rt.executors.acting.session import Session, agent_of, event_data
 from amodal_rt.guardrails.untrusted import data_block, event_block, plain_line
@@ -56,6 +57,8 @@ def build_prompt(session: Session) -> Prompt:
     """
     context = session.context
     work = context.definition.automation.work
+    if not isinstance(work, AgentWork):
+        raise InvalidError("what runs is no agent session", code="no_prompt")
     if work.template is not None:
         return _templated(session, work.template, work.instructions)
     messages = work.messages

@@ -108,7 +108,7 @@ def _count_again(session: Session, step: str, usage: RunUsage) -> None:
         count(session.tally, response, turn.model)
         usage.incr(response.usage)
         usage.requests += 1
-    session.tally.writes += session.past.writes_below(step)
+    session.effects.recall(session.past.writes_below(step))
 
 
 @lru_cache(maxsize=1)
