@@ -25,6 +25,8 @@ from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.acting.connections import ConnectionProbe
 from amodal_rt.executors.acting.mcp_triggers import McpTriggers
 from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.work import WorkExecutor
+from amodal_rt.executors.workflow.executor import WorkflowExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
@@ -227,8 +229,8 @@ def _give_a_voice(house: House) -> None:
     house.executor.services.pool.heard = heard
 
 
-def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> AgentExecutor:
-    return AgentExecutor(
+def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> WorkExecutor:
+    agents = AgentExecutor(
         ledger=ground.ledger,
         egress=shared.egress,
         runtime_view=view,
@@ -237,9 +239,16 @@ def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> Agent
         redactor=shared.redactor,
         causes=shared.causes,
     )
+    workflows = WorkflowExecutor(
+        agents.services,
+        ledger=ground.ledger,
+        agents=agents,
+        messages=DeliveryPlanner(ground.ids),
+    )
+    return WorkExecutor(agents, workflows)
 
 
-def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engine:
+def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:
     return Engine(
         **_usual(ground),
         executor=executor,
@@ -276,7 +285,7 @@ def _scheduler(ground: Ground) -> Scheduler:
     return scheduler
 
 
-def _watchers(ground: Ground, executor: AgentExecutor) -> McpTriggers:
+def _watchers(ground: Ground, executor: WorkExecutor) -> McpTriggers:
     services = executor.services
     return McpTriggers(
         services.pool, ground.workspace, clock=ground.clock, redactor=services.redactor
