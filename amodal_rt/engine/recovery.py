@@ -225,13 +225,17 @@ class Recovery:
         entries, requeues = await entries_of(self._ledger, run), 0
         if run.attempt > _MOST_REQUEUES:
             requeues = await requeues_of(self._ledger, run)
-        if run.resumes >= MOST_RESUMES:
-            # To go on after a wait is no sign that something ends the process.
-            run = replace(run, resumes=await crashes_of(self._ledger, run))
+        run = await self._without_waits(run)
         ruling = rule(run, entries, self._clock.now(), requeues=requeues)
         if ruling.next is not Next.FAIL:
             await self._return(run, ruling.next)
         return ruling
+
+    async def _without_waits(self, run: Run) -> Run:
+        """To go on after a wait is no sign that something ends the process."""
+        if run.resumes < MOST_RESUMES:
+            return run
+        return replace(run, resumes=await crashes_of(self._ledger, run))
 
     async def give_back(self, run: Run) -> None:
         """Send back a run that was claimed and not begun. One that goes on with its journal
