@@ -225,8 +225,8 @@ class Recovery:
         entries, requeues = await entries_of(self._ledger, run), 0
         if run.attempt > _MOST_REQUEUES:
             requeues = await requeues_of(self._ledger, run)
-        run = await self._without_waits(run)
-        ruling = rule(run, entries, self._clock.now(), requeues=requeues)
+        judged = await self._without_waits(run)
+        ruling = rule(judged, entries, self._clock.now(), requeues=requeues)
         if ruling.next is not Next.FAIL:
             await self._return(run, ruling.next)
         return ruling
