@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import FailedReason, Usage
 from amodal_rt.domain.workflow import Node, Workflow
-from amodal_rt.errors import AmodalError
+from amodal_rt.errors import UnavailableError
 from amodal_rt.executors.acting.session import Effects
 from amodal_rt.executors.workflow.trail import PastNode
 
@@ -17,10 +17,8 @@ VALUE_BYTES = 262_144
 """How large the value of one node may be, as JSON: the journal is no store."""
 
 
-class NodeError(AmodalError):
+class NodeError(UnavailableError):
     """A node has failed: `message` says why, in one line without secrets."""
-
-    default_code = "node_failed"
 
     def __init__(
         self,
