@@ -22,9 +22,11 @@ from amodal_rt.delivery.watching import Watch
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
-from amodal_rt.executors.agent.connections import ConnectionProbe
+from amodal_rt.executors.acting.connections import ConnectionProbe
+from amodal_rt.executors.acting.mcp_triggers import McpTriggers
 from amodal_rt.executors.agent.executor import AgentExecutor
-from amodal_rt.executors.agent.mcp_triggers import McpTriggers
+from amodal_rt.executors.work import WorkExecutor
+from amodal_rt.executors.workflow.executor import WorkflowExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
@@ -50,7 +52,7 @@ from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
-from amodal_rt.ports import EVENTS
+from amodal_rt.ports import EVENTS, OUTBOX
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.matching import Matching
@@ -117,7 +119,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         runs=runs,
         events=_events(ground, shared, remote),
         deliveries=deliveries,
-        connections=Connections(workspace, ConnectionProbe(executor, workspace)),
+        connections=Connections(workspace, ConnectionProbe(executor.services, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
         nodes=Nodes(ledger),
@@ -216,7 +218,8 @@ def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
 def _give_a_voice(house: House) -> None:
     """Let the rooms say on the bus what happens in them."""
     own = house.own_events
-    house.ground.ledger.note_with(own.note, partial(house.ground.signals.notify, EVENTS))
+    notify = house.ground.signals.notify
+    house.ground.ledger.note_with(own.note, partial(notify, EVENTS), partial(notify, OUTBOX))
     for room in (house.engine, house.sender, house.automations, house.connections):
         room.speak_with(own)
 
@@ -226,8 +229,8 @@ def _give_a_voice(house: House) -> None:
     house.executor.services.pool.heard = heard
 
 
-def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> AgentExecutor:
-    return AgentExecutor(
+def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> WorkExecutor:
+    agents = AgentExecutor(
         ledger=ground.ledger,
         egress=shared.egress,
         runtime_view=view,
@@ -236,9 +239,16 @@ def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> Agent
         redactor=shared.redactor,
         causes=shared.causes,
     )
+    workflows = WorkflowExecutor(
+        agents.services,
+        ledger=ground.ledger,
+        agents=agents,
+        messages=DeliveryPlanner(ground.ids),
+    )
+    return WorkExecutor(agents, workflows)
 
 
-def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engine:
+def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:
     return Engine(
         **_usual(ground),
         executor=executor,
@@ -275,7 +285,7 @@ def _scheduler(ground: Ground) -> Scheduler:
     return scheduler
 
 
-def _watchers(ground: Ground, executor: AgentExecutor) -> McpTriggers:
+def _watchers(ground: Ground, executor: WorkExecutor) -> McpTriggers:
     services = executor.services
     return McpTriggers(
         services.pool, ground.workspace, clock=ground.clock, redactor=services.redactor

@@ -11,7 +11,7 @@ from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
 from amodal_rt.engine.runner import Engine
-from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -50,7 +50,7 @@ class House:
     endpoints: Endpoints
     facts: KnownFacts
     address: Address
-    executor: AgentExecutor
+    executor: WorkExecutor
     engine: Engine
     holding: Holding
     membership: Membership

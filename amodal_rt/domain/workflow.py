@@ -234,7 +234,8 @@ class NodeRetry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One step of a graph. `visits` is how often one run may come by, None where nobody said:
-    then once. `pointer` is where it stands in the file, as a JSON pointer."""
+    then other nodes bound the cycles that it stands in. `pointer` is where it stands in the file,
+    as a JSON pointer."""
 
     id: str
     kind: NodeKind

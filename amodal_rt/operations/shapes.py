@@ -10,7 +10,7 @@ from datetime import datetime
 from amodal_rt import ids
 from amodal_rt.clock import iso
 from amodal_rt.domain import schedule
-from amodal_rt.domain.automation import AgentWork, Automation, Definition, Lifecycle
+from amodal_rt.domain.automation import AgentWork, Automation, Definition, Lifecycle, Work
 from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import DeliveryRecord, Target
 from amodal_rt.domain.event import Rejection
@@ -339,8 +339,10 @@ def _content(parsed: Automation | None) -> Document:
     }
 
 
-def _prompt(work: AgentWork) -> str:
-    """The prompt as the file has it: a template before it is printed."""
+def _prompt(work: Work) -> str | None:
+    """The prompt as the file has it, a template before it is printed; None for other work."""
+    if not isinstance(work, AgentWork):
+        return None
     return work.messages[-1].content if work.template is None else work.template
 
 

@@ -103,15 +103,16 @@ class RunLedger(Protocol):
     ) -> list[Run]:
         """Turn up to `limit` pending runs into running ones, oldest first, and return them.
 
-        No run is claimed twice, and never so many that more than `overall` run at once on
-        all nodes together. Skips runs whose automation has `concurrency` running runs,
-        whose `not_before` is in the future, or whose conversation key has a running run. Of
-        one automation's conversation, the pending run of the lowest `order_key` goes first (among
-        equals, the oldest), and while that one is not due, no other with a key; those without
-        go by their age. A parked run keeps nobody waiting.
+        No run is claimed twice, and never so many that more than `overall` run at once on all
+        nodes together. Skips runs whose automation has `concurrency` running runs, whose
+        `not_before` is in the future, or whose conversation key has a running run, and parked
+        ones that wait for an answer alone. Of one automation's conversation, the pending run of
+        the lowest `order_key` goes first (among equals, the oldest), and while that one is not
+        due, no other with a key; those without go by their age. A parked run keeps nobody
+        waiting until it is due.
         What this node cannot run (`can_run`) stays pending, for another node or for later.
-        Sets `started_at` on the first attempt, names this node as the run's `node` and
-        raises `term`.
+        Sets `started_at` on the first attempt, takes the `reason` away, names this node as the
+        run's `node` and raises `term`.
         """
         ...
 
@@ -136,10 +137,10 @@ class RunLedger(Protocol):
         can_run: CanRun | None = None,
     ) -> Mapping[str, Wait]:
         """What each of these runs that is pending waits for, as `claim` would find it now: it is
-        parked (`reason` is set); this node cannot run it; it may still become one with a later
-        start, or is not due, `until` then; a run of its conversation goes first; as many of its
-        automation go first as may run at once; `overall` alone keeps it; nothing but the next
-        claim."""
+        parked (`reason` is set), perhaps `until` an instant; this node cannot run it; it may still
+        become one with a later start, or is not due, `until` then; a run of its conversation
+        goes first; as many of its automation go first as may run at once; `overall` alone keeps
+        it; nothing but the next claim."""
         ...
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
@@ -175,7 +176,17 @@ class RunLedger(Protocol):
         ...
 
     async def park(self, run: Run, waiting: Waiting, *, at: datetime) -> bool:
-        """Back to pending with a reason, outside any slot. False as for `finish`."""
+        """Back to pending with a reason, outside any slot, until `waiting.until` or an answer;
+        then it continues its journal: `attempt` and `resumes` are raised, and a `run.waiting`
+        entry `{reason, until}` says so. False as for `finish`."""
+        ...
+
+    async def answer(
+        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+    ) -> bool:
+        """Give a run that is `awaiting_approval` at that step its answer, `{approved, by, note}`:
+        an `approval.answered` entry in its journal, and it is due. False, and nothing written,
+        where no such question is open, or any more. Raises NotFoundError."""
         ...
 
     async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:

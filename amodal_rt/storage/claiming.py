@@ -15,7 +15,8 @@ _MANY = 200
 """From this many waiting automations on, they are not asked one by one."""
 
 _SPEAKING = f"SELECT automation, conversation_key FROM runs WHERE {tables.RUNNING}"  # noqa: S608
-_DUE = f"{tables.PENDING} AND reason IS NULL AND (not_before IS NULL OR not_before <= ?)"
+# A parked run without an instant waits for an answer.
+_DUE = f"{tables.PENDING} AND (not_before <= ? OR (not_before IS NULL AND reason IS NULL))"
 _COLUMNS = "SELECT number, automation, concurrency, conversation_key FROM runs INDEXED BY"
 # By the primary key, every run there ever was would be looked at.
 _OLDEST = (
@@ -30,7 +31,8 @@ _REHEARSALS = f"{_COLUMNS} runs_rehearsals WHERE {tables.REHEARSAL} AND {_DUE} O
 # Of one conversation, whatever its place in the queue.
 HEAD = (
     "SELECT number, not_before, id FROM runs INDEXED BY runs_in_order"  # noqa: S608  all constants
-    f" WHERE automation = ? AND conversation_key = ? AND {tables.IN_ORDER} AND reason IS NULL"
+    f" WHERE automation = ? AND conversation_key = ? AND {tables.IN_ORDER}"
+    " AND (reason IS NULL OR not_before <= ?)"
     " ORDER BY order_key, number LIMIT 1"
 )
 _ORDER = "SELECT order_key FROM runs WHERE number = ?"
@@ -224,7 +226,7 @@ class _Claim:
         key = (run.automation, conversation)
         if key in self._held:
             return None
-        found = self._raw.execute(HEAD, key).fetchone()
+        found = self._raw.execute(HEAD, (*key, self._now)).fetchone()
         if found is None or found[0] == run.number:
             return run.number
         if self._raw.execute(_ORDER, (run.number,)).fetchone()[0] is None:

@@ -15,7 +15,7 @@ MOVES = {"rename", "link", "symlink_to"}
 ELSEWHERE = {
     "daemon/sdnotify.py:_send": "says how it is, to nobody who acts on it twice",
     "delivery/request.py:post": "delivery/attempts.py:make",
-    "executors/agent/request_tool.py:_exchange": "executors/agent/gate.py:write and read",
+    "executors/acting/request_tool.py:_exchange": "executors/acting/gate.py:write and read",
     "storage/sqlite_file.py:commit": "storage/writer.py:_commit",
 }
 """Functions whose failpoints stand around their caller, or why they need none."""

@@ -8,6 +8,7 @@ from amodal_rt.cli.verbs.door import Document, Door, wanted
 _SILENT = frozenset(
     {
         "run.started", "run.finished", "run.prompt", "turn.started", "tool.started", "gate.started",
+        "node.started",
     }
 )  # fmt: skip
 _WIDTH = 160
@@ -47,6 +48,8 @@ def sentence(entry: Document) -> str:
 def _words(data: Document) -> Iterator[str]:
     if data.get("tool"):
         yield from _call(data)
+    elif data.get("node"):
+        yield from _node(data)
     elif data.get("model"):
         yield str(data["model"])
     elif "open" in data:
@@ -59,6 +62,15 @@ def _words(data: Document) -> Iterator[str]:
         value = data.get(key)
         if isinstance(value, str) and value:
             yield value
+
+
+def _node(data: Document) -> Iterator[str]:
+    """`check → notify`: a node of a workflow, and the one that follows."""
+    yield str(data["node"])
+    if data.get("next"):
+        yield f"→ {data['next']}"
+    if data.get("until"):
+        yield f"until {data['until']}"
 
 
 def _call(data: Document) -> Iterator[str]:

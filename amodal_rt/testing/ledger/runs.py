@@ -72,8 +72,7 @@ class RunRows(Part):
         waiting = [
             row.run.not_before
             for row in self.store.runs.rows(self.store.runs.pending)
-            if row.run.reason is None
-            and row.run.not_before is not None
+            if row.run.not_before is not None
             # What was due at the last claim and is pending still waits for a slot.
             and (self._claimed_at is None or row.run.not_before > self._claimed_at)
             and occupancy.has_room(row)
@@ -107,7 +106,7 @@ class RunRows(Part):
         )
         rows = [row for run_id in run_ids if (row := runs.get(run_id))]
         return {
-            row.run.run_id: queue.wait_of(row, self._first_of(row).run)
+            row.run.run_id: queue.wait_of(row, self._first_of(row, at).run)
             for row in rows
             if row.run.status is RunStatus.PENDING
         }
@@ -178,12 +177,12 @@ class RunRows(Part):
         for each in self.store.runs.rows(self.store.runs.pending):
             if not (_is_due(each.run, at) and can_run_here(each.run, can_run)):
                 continue
-            row = self._first_of(each) if occupancy.has_room(each) else None
+            row = self._first_of(each, at) if occupancy.has_room(each) else None
             if row is not None and _is_due(row.run, at):
                 occupancy.take(row.run)
                 yield row
 
-    def _first_of(self, row: RunRow) -> RunRow:
+    def _first_of(self, row: RunRow, at: datetime) -> RunRow:
         """The run of its conversation that must go first: of the lowest key, or itself where
         it has none."""
         run = row.run
@@ -196,7 +195,7 @@ class RunRows(Part):
             if each.run.status is RunStatus.PENDING
             and each.run.conversation_key == run.conversation_key
             and each.run.order_key is not None
-            and each.run.reason is None
+            and (each.run.reason is None or _is_due(each.run, at))
         ]
         return min(same, key=lambda each: (each.run.order_key or "", each.number))
 
@@ -211,6 +210,7 @@ class RunRows(Part):
             status=RunStatus.RUNNING,
             node=node,
             term=run.term + 1,
+            reason=None,
             not_before=None,
             started_at=run.started_at or at,
         )
@@ -243,7 +243,8 @@ class RunRows(Part):
 
 def _is_due(run: Run, now: datetime) -> bool:
     """Whether a pending run wants a slot now."""
-    return run.reason is None and (run.not_before is None or run.not_before <= now)
+    # A parked run without an instant waits for an answer.
+    return run.reason is None if run.not_before is None else run.not_before <= now
 
 
 def _ref(run: Run) -> RunRef:

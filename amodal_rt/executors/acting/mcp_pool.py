@@ -10,7 +10,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Connection
 from amodal_rt.errors import UnavailableError
-from amodal_rt.executors.agent.mcp_opening import McpServer, Opening, opening_of
+from amodal_rt.executors.acting.mcp_opening import McpServer, Opening, opening_of
 from amodal_rt.guardrails.causes import VARIABLE, Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -188,6 +188,6 @@ class _Serve(Protocol):
 
 
 def _load() -> _Serve:
-    from amodal_rt.executors.agent.mcp_server import serve
+    from amodal_rt.executors.acting.mcp_server import serve
 
     return serve

@@ -12,17 +12,21 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.journal import Entry
-from amodal_rt.executors.agent.mcp_opening import McpServer
-from amodal_rt.executors.agent.mcp_pool import McpPool
-from amodal_rt.executors.agent.past import Past, PastTurn
-from amodal_rt.executors.agent.spoken import NAME_CHARACTERS
+from amodal_rt.domain.run import Usage
+from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.executors.acting.mcp_opening import McpServer
+from amodal_rt.executors.acting.mcp_pool import McpPool
+from amodal_rt.executors.acting.past import Past, PastTurn
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
-from amodal_rt.guardrails.grants import Grants, NarrowedGrants, grants_of
+from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants, grants_of
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
 from amodal_rt.ports import BusLedger, KeptValue, RunContext, RuntimeView, StoreLedger
+
+NAME_CHARACTERS = 200
+"""How much is kept of a name that a model chose: of a tool, of a call."""
 
 Opening = tuple[str, asyncio.Future[Any]]
 
@@ -64,38 +68,81 @@ class Services:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a run has done so far, its sub-agents and its earlier attempts included."""
+    """What an agent has consumed so far, its sub-agents and its earlier attempts included."""
 
     answered: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
     served: str | None = None
+    silent: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True, kw_only=True)
+class Effects:
+    """What was done to the world: by a run or, where `outer` is set, by a part of one, whose
+    effects are those of the whole too. `overdue` says that the part's time is over: what it
+    leaves unfinished is given up, and the run goes on without it."""
+
     writes: int = 0
     emitted: int = 0
-    silent: set[str] = field(default_factory=set[str])
+    overdue: bool = False
+    outer: "Effects | None" = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its time is over, or that of a part that it belongs to."""
+        return self.overdue or (self.outer is not None and self.outer.given_up)
+
+    @property
+    def whole(self) -> "Effects":
+        """Those of the run."""
+        return self if self.outer is None else self.outer.whole
+
+    def write(self, count: int = 1) -> None:
+        """Count writes that were attempted."""
+        self.writes += count
+        if self.outer is not None:
+            self.outer.write(count)
+
+    def recall(self, count: int) -> None:
+        """Count writes of an earlier attempt. The whole of several parts counted them when it
+        began to go on, so they count for the parts alone."""
+        self.writes += count
+        if self.outer is not None and self.outer.outer is not None:
+            self.outer.recall(count)
+
+    def emit(self) -> None:
+        """Count an event."""
+        self.emitted += 1
+        if self.outer is not None:
+            self.outer.emit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One agent at work. `parent` is the call that dispatched a sub-agent, None for the first.
+    """One agent at work, or one node of a workflow. `parent` is the call that dispatched a
+    sub-agent or the node, None for a run's own agent.
 
     `connections` are those that may be used and can be; `unavailable` says why others of the
     granted ones cannot. `servers` holds the MCP servers that are up. `opening`
     is the step of the first turn while its row, and that of the prompt, are on their way.
-    `past` is what earlier attempts left in the journal. Steps are numbered within one agent and
+    `past` is what earlier attempts left in the journal. `spent` is what other agents of the run
+    have used of its limits. Steps are numbered within one agent and
     named below the call that dispatched it, so that they are the same in every attempt,
     whatever runs beside it.
     """
 
     context: RunContext
     services: Services
-    grants: Grants | NarrowedGrants
+    grants: Grants | BothGrants | NarrowedGrants
     powers: Powers
     connections: Mapping[str, Connection]
     unavailable: Mapping[str, str]
     servers: Mapping[str, McpServer]
-    tally: Tally
+    tally: Tally = field(default_factory=Tally)
+    effects: Effects = field(default_factory=Effects)
+    spent: Usage = field(default_factory=Usage)
     parent: str | None = None
     opening: list[Opening] = field(default_factory=list[Opening])
     past: Past = field(default_factory=Past)
@@ -173,9 +220,41 @@ def agent_of(context: RunContext) -> Agent | None:
     return context.snapshot.agents.get(context.definition.automation.agent)
 
 
+def event_data(session: Session) -> tuple[bool, object]:
+    """Whether the run carries event data, and what. A payload that a person or a program gave
+    counts; the `{scheduled_at}` of a slot does not."""
+    context = session.context
+    if context.event is not None:
+        return context.event.data is not None, context.event.data
+    given = context.run.trigger in {TriggerKind.MANUAL, TriggerKind.INVOKED}
+    payload = context.run.payload if given else None
+    return payload is not None, payload
+
+
 async def open_session(context: RunContext, services: Services, past: Past) -> Session:
     """Find out what the run may use and start the MCP servers that it may need; `past` is what it
     goes on from."""
+    return await with_servers(closed_session(context, services, past))
+
+
+async def with_servers(session: Session) -> Session:
+    """The session with the MCP servers of its connections, started where needed."""
+    context, connections = session.context, session.connections
+    servers, failed = await session.services.pool.open_all(
+        [each for each in connections.values() if each.mcp is not None],
+        context.environment,
+        depth=context.run.depth,
+    )
+    return replace(
+        session,
+        connections={name: each for name, each in connections.items() if name not in failed},
+        unavailable={**session.unavailable, **failed},
+        servers=servers,
+    )
+
+
+def closed_session(context: RunContext, services: Services, past: Past) -> Session:
+    """What the run may use, without any MCP server."""
     if None in past.prompts:
         # What is new since the last run must mean what it meant before the interruption.
         context = replace(context, previous=past.previous())
@@ -191,12 +270,6 @@ async def open_session(context: RunContext, services: Services, past: Past) -> S
             unavailable[name] = f"the environment variable {missing[0]} is not set"
         else:
             usable[name] = connection
-    servers, failed = await services.pool.open_all(
-        [each for each in usable.values() if each.mcp is not None],
-        context.environment,
-        depth=context.run.depth,
-    )
-    unavailable |= failed
     return Session(
         context=context,
         services=services,
@@ -205,9 +278,8 @@ async def open_session(context: RunContext, services: Services, past: Past) -> S
             write_enabled=automation.write_enabled,
             place=context.definition.place("/writeEnabled"),
         ),
-        connections={name: each for name, each in usable.items() if name not in failed},
+        connections=usable,
         unavailable=unavailable,
-        servers=servers,
-        tally=Tally(),
+        servers={},
         past=past,
     )

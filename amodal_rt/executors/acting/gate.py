@@ -4,6 +4,7 @@ A tool only says what a call would do; whether it may, what is written down befo
 and how it is bounded, is decided here and nowhere else.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from amodal_rt.clock import AHEAD
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import AmodalError, DeniedError
-from amodal_rt.executors.agent.past import gap
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.past import gap
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Decision, Verdict
 from amodal_rt.logs import Log
@@ -26,8 +27,9 @@ RESULT_CHARACTERS = 20_000
 """How much of a tool's answer a model is shown."""
 
 _LEASE_SECONDS = 0.05
+_UNKNOWN = "whether the write happened is unknown: do not repeat it, look first"
 
-_log = Log("executors.agent")
+_log = Log("executors.acting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,17 @@ class Answer:
     ok: bool = True
     known: bool = True
     facts: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """A call behind the gate: in words, whether it did what was asked, and the facts of its
+    answer, of an earlier attempt's where its outcome stood in the journal."""
+
+    told: str
+    ok: bool = False
+    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+    recalled: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +97,31 @@ async def pass_gate(
     A refusal or failure is an answer too, never an exception: the model goes on. A call whose
     outcome stands in the journal is answered from there; `recalled` is told of its step.
     """
+
+    async def prepared() -> Wish:
+        return prepare()
+
+    passed = await make_call(session, name, arguments, call_id, prepared)
+    if passed.recalled is not None:
+        recalled(passed.recalled)
+    return passed.told
+
+
+async def make_call(
+    session: Session,
+    name: str,
+    arguments: Mapping[str, object],
+    call_id: str,
+    prepare: Callable[[], Awaitable[Wish]],
+) -> Passed:
+    """The same for who wants more than words. `prepare` is not asked where the outcome stands in
+    the journal."""
     call = _Call(session, name, arguments, session.step(call_id))
-    told = call.told(recalled)
-    if told is not None:
-        return told
+    before = call.before()
+    if before is not None:
+        return before
     try:
-        wish = prepare()
+        wish = await prepare()
     except DeniedError as error:
         return await call.denied(error.message, error.code, error.hint)
     except (AmodalError, ValidationError) as error:
@@ -117,33 +149,32 @@ class _Call:
         run_id = session.context.run.run_id
         self._key = CallKey(step=step, idempotency_key=f"{run_id}:{step}")
 
-    def told(self, recalled: Callable[[str], None]) -> str | None:
+    def before(self) -> Passed | None:
         """What an earlier attempt was told of this call. Raises ConflictError (`journal_gap`)."""
         session = self._session
         call = session.past.calls.get((self._parent, self._step))
         if call is not None:
             if call.data.get("tool") != self._name:
                 raise gap(f"the call {self._step} was another one")
-            session.tally.writes += call.wrote
-            recalled(self._step)
-            return call.told
+            session.effects.recall(int(call.wrote))
+            return Passed(told=call.told, ok=call.ok, facts=call.data, recalled=self._step)
         turn = session.past.turns.get((session.parent, self._parent or ""))
         if turn is not None and turn.data.get("altered"):
             raise gap(f"the arguments of {self._step} held a secret, which is not kept")
         return None
 
-    async def denied(self, reason: str, rule: str, hint: str | None = None) -> str:
+    async def denied(self, reason: str, rule: str, hint: str | None = None) -> Passed:
         reason = self._session.mask(reason)
         hinted = {"hint": hint} if hint else {}
         await self._record(EntryType.TOOL_DENIED, reason=reason, rule=rule, **hinted)
-        return f"refused: {reason}" + (f" ({hint})" if hint else "")
+        return Passed(told=f"refused: {reason}" + (f" ({hint})" if hint else ""))
 
-    async def failed(self, reason: str) -> str:
+    async def failed(self, reason: str) -> Passed:
         reason = self._session.mask(reason)
         await self._record(EntryType.TOOL_FAILED, error=reason)
-        return f"error: {reason}"
+        return Passed(told=f"error: {reason}")
 
-    async def read(self, wish: Wish) -> str:
+    async def read(self, wish: Wish) -> Passed:
         await self._record(EntryType.TOOL_STARTED, **wish.facts)
         failpoints.hit("tool.before_read")
         answer = await self._perform(wish)
@@ -151,23 +182,33 @@ class _Call:
         kind = EntryType.TOOL_FINISHED if answer.ok else EntryType.TOOL_FAILED
         return await self._finish(kind, answer)
 
-    async def write(self, wish: Wish) -> str:
+    async def write(self, wish: Wish) -> Passed:
         session = self._session
         automation = session.context.definition.automation
         async with session.services.write_locks[automation.name]:
             refusal = await self._over_limit()
             if refusal is None:
-                session.tally.writes += 1
+                session.effects.write()
                 facts = {"idempotency_key": self._key.idempotency_key, **wish.facts}
                 await self._record(EntryType.WRITE_STARTED, **facts)
         if refusal is not None:
             return await self.denied(refusal, "limits.writes")
         await self._held()
         failpoints.hit("tool.before_write")
-        answer = await self._perform(wish)
+        answer = await self._carried_out(wish)
         failpoints.hit("tool.after_write")
         kind = EntryType.WRITE_FINISHED if answer.ok else EntryType.WRITE_FAILED
         return await self._finish(kind, answer)
+
+    async def _carried_out(self, wish: Wish) -> Answer:
+        try:
+            return await self._perform(wish)
+        except asyncio.CancelledError:
+            if self._session.effects.given_up:
+                # The run goes on, so its journal may not leave this write open.
+                text = f"no answer in time; {_UNKNOWN}"
+                await self._finish(EntryType.WRITE_FAILED, Answer(text=text, ok=False, known=False))
+            raise
 
     async def _held(self) -> None:
         """Wait while another node may have the run: if one has, this execution is ended."""
@@ -178,7 +219,7 @@ class _Call:
         session = self._session
         definition = session.context.definition
         limits = definition.automation.limits.writes
-        if session.tally.writes >= limits.per_run:
+        if session.effects.whole.writes >= limits.per_run:
             place = definition.place("/limits/writes/perRun")
             return f"this run has used its {limits.per_run} writes (limits.writes.perRun, {place})"
         now = session.services.clock.now()
@@ -211,16 +252,17 @@ class _Call:
             text = plain_line(str(error) or type(error).__name__, 300)
         if writing:
             # Nobody can tell whether the other side did it, so nobody may do it again.
-            text += "; whether the write happened is unknown: do not repeat it, look first"
+            text += f"; {_UNKNOWN}"
         return Answer(text=text, ok=False, known=not writing)
 
-    async def _finish(self, kind: EntryType, answer: Answer) -> str:
+    async def _finish(self, kind: EntryType, answer: Answer) -> Passed:
         text = cut(self._session.mask(answer.text))
         facts: dict[str, object] = dict(answer.facts)
         if not answer.known:
             facts["outcome"] = "unknown"
         await self._record(kind, **facts, **({"result" if answer.ok else "error": text}))
-        return text if answer.ok else f"error: {text}"
+        told = text if answer.ok else f"error: {text}"
+        return Passed(told=told, ok=answer.ok, facts=answer.facts)
 
     async def _record(self, kind: EntryType, **facts: object) -> None:
         mask = self._session.services.redactor.mask_document

@@ -4,9 +4,9 @@ import json
 
 from amodal_rt.domain.connection import AccessRule, Connection, Intent, Protocol
 from amodal_rt.errors import AmodalError
-from amodal_rt.executors.agent.executor import AgentExecutor
-from amodal_rt.executors.agent.payload import count_of
-from amodal_rt.executors.agent.request_tool import SECONDS, send
+from amodal_rt.executors.acting.payload import count_of
+from amodal_rt.executors.acting.request_tool import SECONDS, send
+from amodal_rt.executors.acting.session import Services
 from amodal_rt.guardrails.endpoints import parse_endpoint
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import RestCall, judge, unknown
@@ -16,10 +16,10 @@ _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ConnectionProbe:
-    """Looks at connections as the executor's agents would, with today's secrets."""
+    """Looks at connections as a run would, with today's secrets."""
 
-    def __init__(self, executor: AgentExecutor, catalogue: Catalogue) -> None:
-        self._services = executor.services
+    def __init__(self, services: Services, catalogue: Catalogue) -> None:
+        self._services = services
         self._catalogue = catalogue
 
     async def tools(self, connection: Connection) -> list[dict[str, object]]:

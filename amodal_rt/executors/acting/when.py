@@ -20,11 +20,11 @@ from amodal_rt.domain.outcome import GateValue, Outcome, failed
 from amodal_rt.domain.run import FailedReason, Run, RunStatus, SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish
-from amodal_rt.executors.agent.past import Past
-from amodal_rt.executors.agent.request_tool import RequestArguments, prepare_request
-from amodal_rt.executors.agent.session import Services, Session, Tally, agent_of
-from amodal_rt.executors.agent.tools import prepare_mcp
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish
+from amodal_rt.executors.acting.past import Past
+from amodal_rt.executors.acting.request_tool import RequestArguments, prepare_request
+from amodal_rt.executors.acting.session import Services, Session, agent_of
+from amodal_rt.executors.acting.tools import prepare_mcp
 from amodal_rt.guardrails.grants import grants_of
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Powers
@@ -153,7 +153,6 @@ def _session(context: RunContext, services: Services, read: GateRead) -> Session
         connections={read.connection: usable} if usable and not missing else {},
         unavailable=why,
         servers={},
-        tally=Tally(),
     )
 
 

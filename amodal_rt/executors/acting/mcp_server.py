@@ -13,13 +13,13 @@ from yarl import URL
 
 from amodal_rt.clock import Clock
 from amodal_rt.errors import UnavailableError
-from amodal_rt.executors.agent.mcp_opening import (
+from amodal_rt.executors.acting.mcp_opening import (
     DESCRIPTION_CHARACTERS,
     McpAnswer,
     McpTool,
     Opening,
 )
-from amodal_rt.executors.agent.mcp_transport import Child, Streams, http_transport
+from amodal_rt.executors.acting.mcp_transport import Child, Streams, http_transport
 from amodal_rt.guardrails.causes import META
 from amodal_rt.guardrails.egress import Egress, is_loopback_host
 from amodal_rt.guardrails.untrusted import plain_line

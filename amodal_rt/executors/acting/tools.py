@@ -9,18 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from amodal_rt.domain.connection import Protocol
 from amodal_rt.errors import DeniedError, NotFoundError
-from amodal_rt.executors.agent.emit_tool import EMIT, EmitArguments, prepare_emit
-from amodal_rt.executors.agent.emit_tool import offered as emitting
-from amodal_rt.executors.agent.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
-from amodal_rt.executors.agent.mcp_opening import McpServer, McpTool
-from amodal_rt.executors.agent.prompt import event_data
-from amodal_rt.executors.agent.request_tool import (
+from amodal_rt.executors.acting.emit_tool import EMIT, EmitArguments, prepare_emit
+from amodal_rt.executors.acting.emit_tool import offered as emitting
+from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.mcp_opening import McpServer, McpTool
+from amodal_rt.executors.acting.request_tool import (
     RequestArguments,
     find_connection,
     prepare_request,
 )
-from amodal_rt.executors.agent.session import Session
-from amodal_rt.executors.agent.store_tools import (
+from amodal_rt.executors.acting.session import Session, event_data
+from amodal_rt.executors.acting.store_tools import (
     QueryArguments,
     WriteArguments,
     prepare_query,

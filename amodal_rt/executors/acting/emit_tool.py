@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from amodal_rt.domain.event import Event
 from amodal_rt.errors import DeniedError, InvalidError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.namespaces import speaker_of, type_fault
 from amodal_rt.ids import base32
 
@@ -59,9 +59,9 @@ def prepare_emit(session: Session, given: EmitArguments) -> Wish:
     if size > DATA_BYTES:
         raise InvalidError(f"the data has {size:,} bytes, and {DATA_BYTES:,} are allowed")
     emitted = sum(call.data.get("tool") == EMIT for call in session.past.calls.values())
-    if emitted + session.tally.emitted >= MOST:
+    if emitted + session.effects.whole.emitted >= MOST:
         raise DeniedError(f"a run emits at most {MOST} events", code="too_many_events")
-    session.tally.emitted += 1
+    session.effects.emit()
     subject = session.mask(given.subject) if given.subject else None
 
     async def perform(key: CallKey) -> Answer:

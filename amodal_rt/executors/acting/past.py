@@ -1,6 +1,6 @@
 """What earlier attempts of a run left in its journal: the steps that are not done again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, cast
@@ -13,6 +13,7 @@ from amodal_rt.domain.journal import (
     EntryType,
     latest_try,
     open_write,
+    waited_last,
     write_sentence,
 )
 from amodal_rt.domain.run import Run
@@ -23,6 +24,7 @@ GAP = "journal_gap"
 """The code of what ends a run that cannot go on from its journal: it fails as interrupted."""
 
 _RETRY_SECONDS = 0.5
+_KEPT = frozenset({EntryType.STORE_WRITTEN, EntryType.DELIVERY_OWED})
 
 
 class GapError(ConflictError):
@@ -68,6 +70,11 @@ class PastCall:
         return self.type in {EntryType.WRITE_FINISHED, EntryType.WRITE_FAILED}
 
     @property
+    def ok(self) -> bool:
+        """Whether it did what was asked."""
+        return self.type in {EntryType.TOOL_FINISHED, EntryType.WRITE_FINISHED}
+
+    @property
     def told(self) -> str:
         """What the model was told then."""
         if self.type is EntryType.TOOL_DENIED:
@@ -81,8 +88,8 @@ class PastCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """Prompts by the step of the sub-agent (None for the run's own agent), turns and calls by
-    (parent, step), the values kept in stores by step, what the gate said. Empty for a run that
-    begins."""
+    (parent, step), the steps that kept something in the ledger, what the gate said. Empty for a
+    run that begins."""
 
     prompts: Mapping[str | None, Mapping[str, object]] = field(
         default_factory=dict[str | None, Mapping[str, object]]
@@ -130,14 +137,19 @@ class ReadsJournal(Protocol):
 
 
 async def read_past(run: Run, ledger: ReadsJournal, clock: Clock) -> Past:
-    """What a resumed run goes on from; empty for any other run.
+    """What a resumed run goes on from, as `read_journal`; empty for any other run."""
+    return past_of(await read_journal(run, ledger, clock))
+
+
+async def read_journal(run: Run, ledger: ReadsJournal, clock: Clock) -> list[Entry]:
+    """The entries that a resumed run goes on from; none for any other run.
 
     Raises ConflictError (`journal_gap`) when it may not go on: its last step is over an hour
     old by now, or it was cut off in a write, which nobody may repeat. Waits for a ledger that
     is away: the run's deadline goes on.
     """
     if not run.resumes:
-        return Past()
+        return []
 
     async def page(after: int) -> list[Entry]:
         while True:
@@ -148,20 +160,22 @@ async def read_past(run: Run, ledger: ReadsJournal, clock: Clock) -> Past:
 
     entries = await latest_try(page)
     before = [each for each in entries if not _of_this_attempt(each, run)]
-    if before and clock.now() - before[-1].at > RESUMES_WITHIN:
+    late = before and clock.now() - before[-1].at > RESUMES_WITHIN
+    if late and not waited_last(before):
         hours = RESUMES_WITHIN / timedelta(hours=1)
         raise gap(f"it was cut off more than {hours:g} h ago")
     unknown = open_write(entries)
     if unknown is not None:
         raise GapError(write_sentence(unknown), write=unknown.step or "unknown")
-    return _past(entries)
+    return entries
 
 
 def _of_this_attempt(entry: Entry, run: Run) -> bool:
     return entry.attempt == run.attempt and entry.type is not EntryType.RUN_RESUMED
 
 
-def _past(entries: list[Entry]) -> Past:
+def past_of(entries: Iterable[Entry]) -> Past:
+    """The prompts, turns, calls and kept values of these entries."""
     prompts: dict[str | None, Mapping[str, object]] = {}
     turns: dict[tuple[str | None, str], PastTurn] = {}
     calls: dict[tuple[str | None, str], PastCall] = {}
@@ -181,6 +195,6 @@ def _past(entries: list[Entry]) -> Past:
             turns[place] = PastTurn(each.step, each.data, finished=False)
         elif each.type in CALL_OUTCOMES:
             calls[place] = PastCall(each.type, each.data)
-        elif each.type is EntryType.STORE_WRITTEN:
+        elif each.type in _KEPT:
             kept.add(each.step)
     return Past(prompts=prompts, turns=turns, calls=calls, kept=frozenset(kept), gate=gate)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain.connection import Store
 from amodal_rt.errors import InvalidError, NotFoundError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ports import StoreItem
 
@@ -49,7 +49,7 @@ class WriteArguments(BaseModel):
 
 def prepare_query(session: Session, given: QueryArguments) -> Wish:
     """Read values, newest first."""
-    store = _find(session, given.store)
+    store = find_store(session, given.store)
     since = _since(session, given.since)
 
     async def perform(_key: CallKey) -> Answer:
@@ -74,7 +74,7 @@ def prepare_query(session: Session, given: QueryArguments) -> Wish:
 
 def prepare_write(session: Session, given: WriteArguments) -> Wish:
     """Check a value against the store's schema, then keep it together with its journal row."""
-    store = _find(session, given.store)
+    store = find_store(session, given.store)
     value = session.services.redactor.mask_document(given.value)
     size = len(json.dumps(value, default=str).encode())
     if size > VALUE_BYTES:
@@ -138,7 +138,8 @@ def _checker(schema: str) -> Callable[[object], Iterable[str]]:
     return faults
 
 
-def _find(session: Session, name: str) -> Store:
+def find_store(session: Session, name: str) -> Store:
+    """A store of the workspace. Raises NotFoundError."""
     store = session.context.snapshot.stores.get(name)
     if store is None:
         known = ", ".join(sorted(session.context.snapshot.stores)) or "none"

@@ -16,8 +16,8 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.connection import Confirm, Connection
 from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.errors import ConflictError, NotFoundError, UnavailableError
-from amodal_rt.executors.agent.mcp_opening import McpAnswer, McpServer, McpTool
-from amodal_rt.executors.agent.mcp_pool import McpPool
+from amodal_rt.executors.acting.mcp_opening import McpAnswer, McpServer, McpTool
+from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.failpoints import hit
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.untrusted import plain_line

@@ -12,8 +12,8 @@ from yarl import URL
 from amodal_rt.domain.connection import AuthType, Connection, Intent, Protocol
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed
-from amodal_rt.executors.agent.session import Session
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.session import Session
 from amodal_rt.guardrails.causes import HEADER
 from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
 from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint

@@ -1,0 +1,138 @@
+"""What scripts may call: the same gate as every node, a row for each call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from amodal_rt.domain.workflow import Script, StoreAction, StoreWork
+from amodal_rt.executors.workflow.calls import Calls
+from amodal_rt.executors.workflow.session import Function, WorkflowSession
+from amodal_rt.executors.workflow.walk import Done, NodeError, Visit
+
+SECONDS = 30.0
+"""How long a script may take where its node says nothing."""
+MOST_CALLS = 100
+"""How often one script may reach for something."""
+PRINTED_BYTES = 65_536
+"""How much of what a script prints is kept, as UTF-8."""
+
+
+async def run_script(run: WorkflowSession, visit: Visit, script: Script, calls: Calls) -> Done:
+    """Gives the value of the script's last expression."""
+    if run.scripts is None:
+        raise NodeError("scripts cannot run here")
+    timeout = visit.node.timeout
+    ran = await run.scripts.run(
+        script,
+        visit.walk.scope(),
+        functions=_Functions(calls).all(),
+        seconds=timeout.total_seconds() if timeout else SECONDS,
+    )
+    return Done(value=ran.value, printed=_kept(ran.printed))
+
+
+async def decide(run: WorkflowSession, visit: Visit, script: Script) -> bool:
+    """The truth of an expression, which reaches nothing."""
+    if run.scripts is None:
+        raise NodeError("expressions cannot be computed here")
+    timeout = visit.node.timeout
+    seconds = timeout.total_seconds() if timeout else SECONDS
+    ran = await run.scripts.run(script, visit.walk.scope(), functions={}, seconds=seconds)
+    return bool(ran.value)
+
+
+class _Functions:
+    """By name what a script may call; every call raises AmodalError where it fails."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._made = 0
+
+    def all(self) -> Mapping[str, Function]:
+        """`request`, `call_tool`, `get_value`, `put_value`, `delete_value`, `query_store`,
+        `emit_event`."""
+        named: Mapping[str, Function] = {
+            "request": self._request,
+            "call_tool": self._call_tool,
+            "get_value": self._get_value,
+            "put_value": self._put_value,
+            "delete_value": self._delete_value,
+            "query_store": self._query_store,
+            "emit_event": self._emit_event,
+        }
+        return {name: self._bounded(each) for name, each in named.items()}
+
+    def _bounded(self, function: Function) -> Function:
+        async def call(*given: Any, **named: Any) -> object:
+            self._made += 1
+            if self._made > MOST_CALLS:
+                raise NodeError(f"a script makes at most {MOST_CALLS} calls")
+            try:
+                return await function(*given, **named)
+            except TypeError as error:
+                raise NodeError(str(error).replace(f"{type(self).__name__}._", "")) from None
+
+        return call
+
+    async def _request(
+        self,
+        connection: str,
+        method: str = "GET",
+        endpoint: str = "/",
+        params: object = None,
+        data: object = None,
+        headers: object = None,
+    ) -> object:
+        fields = {
+            "connection": connection,
+            "method": method,
+            "endpoint": endpoint,
+            "params": params,
+            "data": data,
+            "headers": headers,
+        }
+        return await self._calls.request(fields)
+
+    async def _call_tool(
+        self, connection: str, tool: str, arguments: dict[str, object] | None = None
+    ) -> object:
+        return await self._calls.mcp(connection, tool, arguments or {})
+
+    async def _get_value(self, store: str, key: str) -> object:
+        return await self._stored(store, StoreAction.GET, key)
+
+    async def _put_value(self, store: str, key: str, value: object) -> object:
+        return await self._stored(store, StoreAction.PUT, key, value)
+
+    async def _delete_value(self, store: str, key: str) -> object:
+        return await self._stored(store, StoreAction.DELETE, key)
+
+    async def _query_store(self, store: str, where: object = None, limit: int = 100) -> object:
+        return await self._stored(store, StoreAction.QUERY, None, where, limit)
+
+    async def _emit_event(
+        self, type: str, data: object = None, subject: str | None = None
+    ) -> object:
+        return await self._calls.emit(type, data, subject)
+
+    async def _stored(
+        self,
+        store: str,
+        action: StoreAction,
+        key: str | None,
+        value: object = None,
+        limit: int = 100,
+    ) -> object:
+        work = StoreWork(store=store, action=action, limit=limit)
+        return await self._calls.store(work, key, value)
+
+
+def _kept(printed: Sequence[str]) -> tuple[str, ...]:
+    lines: list[str] = []
+    left = PRINTED_BYTES
+    for line in printed:
+        left -= len(line.encode("utf-8", "replace")) + 1
+        if left < 0:
+            lines.append(f"(cut: the first {PRINTED_BYTES:,} bytes are kept)")
+            break
+        lines.append(line)
+    return tuple(lines)
