@@ -28,18 +28,21 @@ from amodal_rt.domain.automation import (
 )
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 
 class Builder:
     """Turns one shape into an automation; collects problems, secrets and named targets."""
 
-    def __init__(self, document: Document, settings: WorkspaceSettings) -> None:
+    def __init__(
+        self, document: Document, settings: WorkspaceSettings, workflow: Workflow | None = None
+    ) -> None:
         self._document = document
         self._problems: list[Problem] = []
         self._targets = Targets(settings.targets, self.complain)
         self._triggering = Triggering(document, self.complain)
-        self._working = Working(document, self.complain)
+        self._working = Working(document, self.complain, workflow)
 
     @property
     def secrets(self) -> set[str]:

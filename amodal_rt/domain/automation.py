@@ -15,6 +15,7 @@ from amodal_rt.domain.trigger import (
     TriggerKind,
     WebhookTrigger,
 )
+from amodal_rt.domain.workflow import Workflow
 
 STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """What a file's stem must be to name an automation."""
@@ -146,8 +147,15 @@ class CoalesceRule:
     longest: timedelta
 
 
-Work = AgentWork
-"""What runs. Workflows and commands join this union."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRun:
+    """A graph that runs, node by node."""
+
+    workflow: Workflow
+
+
+Work = AgentWork | WorkflowRun
+"""What runs. Commands join this union."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.secret import Text
+from amodal_rt.domain.workflow import Workflow
 
 MODEL_KEY_MISSING = "model_key_missing"
 """The code of a problem that stops every run but a rehearsal."""
@@ -136,6 +137,7 @@ class Snapshot:
     integrations: Mapping[str, Integration] = field(default_factory=dict[str, Integration])
     identities: Identities = field(default_factory=Identities)
     event_types: Mapping[str, EventType] = field(default_factory=dict[str, EventType])
+    workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     problems: tuple[Problem, ...] = ()
 
     def find(self, name: str) -> Definition | None:

@@ -12,7 +12,7 @@ from amodal_rt.definitions.liquid import (
     render_prompt,
     scope_of,
 )
-from amodal_rt.domain.automation import ChatMessage
+from amodal_rt.domain.automation import AgentWork, ChatMessage
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.executors.agent.past import gap
@@ -57,6 +57,7 @@ def build_prompt(session: Session) -> Prompt:
     """
     context = session.context
     work = context.definition.automation.work
+    assert isinstance(work, AgentWork), "a graph has prompts of its own"
     if work.template is not None:
         return _templated(session, work.template, work.instructions)
     messages = work.messages
