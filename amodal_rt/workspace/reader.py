@@ -143,6 +143,12 @@ class Reader:
         return self._beside.identities_document
 
     @property
+    def world(self) -> World:
+        """What everything stood among when it was last read."""
+        assert self._world is not None, "read first"
+        return self._world
+
+    @property
     def good(self) -> Mapping[str, Definition]:
         """By stem, the newest version of each automation that could run here."""
         return self._good
