@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 from amodal_rt.definitions.event_file import Actors, EventConditions
 from amodal_rt.definitions.filtering import FilterField, ParamsField, ResultFilterField
 from amodal_rt.definitions.gate_file import CoalesceShape, GateField
+from amodal_rt.definitions.invoke_file import PrefillsShape
 from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
     Duration,
@@ -325,9 +326,17 @@ class AutomationShape(DefaultsShape):
     webhook_auth: Annotated[
         WebhookAuthShape | None, described("The proof that a webhook must carry.")
     ] = None
-    input_schema: Annotated[NotYet, later("JSON Schema of an invoked run's payload.")] = None
-    prefills: Annotated[NotYet, later("Locked values of an invoked run's payload.")] = None
-    invoke_auth: Annotated[NotYet, later("Who may invoke it.")] = None
+    input_schema: Annotated[
+        dict[str, object] | None,
+        described("JSON Schema (2020-12) of an invoked run's payload; references within it alone."),
+    ] = None
+    prefills: Annotated[
+        PrefillsShape | None, described("Values of an invoked run's payload that are locked.")
+    ] = None
+    invoke_auth: Annotated[
+        Literal["secret_key", "user"] | None,
+        described("Who may invoke it: a program with a token, or a person; default both."),
+    ] = None
 
     profile: Annotated[NotYet, later("The sandbox profile, as `name` or `name@version`.")] = None
     write_enabled: Annotated[
