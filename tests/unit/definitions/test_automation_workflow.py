@@ -61,7 +61,7 @@ def test_a_workflow_is_named_by_each_of_its_spellings(key: str) -> None:
 def test_a_graph_may_stand_in_the_automations_own_file() -> None:
     found = work_of(definition(workflow=GRAPH))
     assert (found.name, found.file) == ("sample", FILE)
-    assert found.lines["/nodes/1/script"] == 17
+    assert found.lines["/nodes/1/script"] == 15
     assert found.hash == graph().hash
 
 
@@ -69,7 +69,7 @@ def test_what_is_wrong_with_an_inline_graph_has_its_line_in_the_automation() -> 
     nodes = [*GRAPH["nodes"], {"kind": "transform", "id": "lost", "value": 1}]
     problems = parsed(workflow={**GRAPH, "nodes": nodes}).problems
     assert [(each.code, each.file, each.line) for each in problems] == [
-        ("unreachable_node", FILE, 19)
+        ("unreachable_node", FILE, 17)
     ]
 
 
