@@ -96,7 +96,8 @@ class Invoking:
             raise ConflictError(message, code="automation_paused", hint=f"{hint} {automation.name}")
         nobody = creator_rule(definition, self._catalogue.snapshot().identities)
         if nobody is not None:
-            raise ConflictError(nobody, code="creator_invalid")
+            message = f"{automation.name} counts as paused: {nobody}"
+            raise ConflictError(message, code="creator_invalid")
 
     async def _started(
         self, caller: Caller, definition: Definition, payload: object, key: str | None
