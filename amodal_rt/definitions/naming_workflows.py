@@ -7,6 +7,7 @@ from typing import cast
 from amodal_rt.definitions.document import Document
 from amodal_rt.definitions.graph import read_workflow, reread_workflow
 from amodal_rt.definitions.words import shown, suggestion
+from amodal_rt.domain.automation import STEM
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workflow import Script, Workflow
 
@@ -40,7 +41,7 @@ def find_workflow(
     if isinstance(value, dict):
         graph = cast("dict[str, object]", value)
         return read_workflow(_part(document, key, graph), scripts=workflows.scripts)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not STEM.fullmatch(value):
         return None, ()
     found = workflows.named.get(value)
     if found is not None:

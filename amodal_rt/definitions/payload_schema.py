@@ -11,8 +11,8 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from amodal_rt.definitions.document import Loc
 
-MOST_CHECKS = 100_000
-"""Keywords that are judged of one payload: about half a second."""
+MOST_CHECKS = 50_000
+"""Keywords that are judged of one payload."""
 TOO_LONG = "it takes too long to check"
 
 _left: ContextVar[list[int]] = ContextVar("payload_schema_left")
@@ -31,7 +31,7 @@ def payload_schema_fault(schema: Mapping[str, object]) -> tuple[Loc, str] | None
 def payload_misfit(value: object, schema: Mapping[str, object]) -> tuple[str, Loc] | None:
     """Why `value` does not fit a schema without a `payload_schema_fault`, and where.
 
-    Costs up to half a second of computing: call it off the event loop.
+    May compute for a second or two: call it off the event loop.
     """
     _left.set([MOST_CHECKS])
     try:

@@ -155,7 +155,7 @@ async def _judged(payload: object, rules: Invocation, automation: Automation) ->
         raise InvalidError(f"{where} is locked to another value", code="payload_locked") from None
     if rules.schema is None:
         return whole
-    # Half a second of computing at the most, which the event loop must not spend.
+    # A second or two of computing at the worst, which the event loop must not spend.
     wrong = await asyncio.to_thread(payload_misfit, whole, rules.schema)
     if wrong is not None:
         words, path = wrong
