@@ -17,6 +17,7 @@ from amodal_rt.cli.commands import (
     outside,
     runs,
     up,
+    workflow,
 )
 from amodal_rt.cli.output import Output
 from amodal_rt.errors import InvalidError
@@ -66,6 +67,7 @@ def build() -> typer.Typer:
     local.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
+    root.add_typer(workflow.group(), name="workflow")
     root.add_typer(build_ops(), name="ops")
     return root
 

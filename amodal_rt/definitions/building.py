@@ -11,6 +11,7 @@ from amodal_rt.definitions.automation_file import (
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
+from amodal_rt.definitions.invoke_file import input_schema_problem, invocation
 from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
@@ -28,18 +29,21 @@ from amodal_rt.domain.automation import (
 )
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 
 class Builder:
     """Turns one shape into an automation; collects problems, secrets and named targets."""
 
-    def __init__(self, document: Document, settings: WorkspaceSettings) -> None:
+    def __init__(
+        self, document: Document, settings: WorkspaceSettings, workflow: Workflow | None = None
+    ) -> None:
         self._document = document
         self._problems: list[Problem] = []
         self._targets = Targets(settings.targets, self.complain)
         self._triggering = Triggering(document, self.complain)
-        self._working = Working(document, self.complain)
+        self._working = Working(document, self.complain, workflow)
 
     @property
     def secrets(self) -> set[str]:
@@ -68,6 +72,7 @@ class Builder:
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
         self._tools(shape)
+        self._input_schema(shape)
         if self._problems or work is None:
             return None
         return Automation(
@@ -97,6 +102,7 @@ class Builder:
                 backoff=timedelta(seconds=shape.retry.backoff_seconds),
                 after_writes=shape.retry.after_writes,
             ),
+            invocation=invocation(shape.input_schema, shape.prefills, shape.invoke_auth),
             conversation_key=conversation_key,
             idempotency_key=idempotency_key,
             coalesce=coalesce,
@@ -117,6 +123,11 @@ class Builder:
             example = "title: Daily Digest" if markdown else '"title": "Daily Digest"'
             self.complain("missing_key", "title is missing", hint=f"for example {example}")
         return " ".join((title or "").split())
+
+    def _input_schema(self, shape: AutomationShape) -> None:
+        if shape.input_schema is not None:
+            problem = input_schema_problem(self._document, shape.input_schema)
+            self._problems += [problem] if problem else []
 
     def _run_as(self, shape: AutomationShape) -> str | None:
         if shape.run_as is not None and shape.run_as_user is not None:

@@ -13,6 +13,7 @@ from amodal_rt.definitions.graph_nodes import KINDS, SHAPES, NodeId, NodeShape, 
 from amodal_rt.definitions.graph_ways import Ways
 from amodal_rt.definitions.graph_works import Works
 from amodal_rt.definitions.judging import judge, judge_part
+from amodal_rt.definitions.script import LONGEST, script_fault
 from amodal_rt.definitions.shapes import FileShape, Filled, PlainText, SchemaKey, described
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.words import shown, suggestion, type_name
@@ -21,8 +22,6 @@ from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workflow import Node, Script, Workflow
 
 MOST_NODES = 5_000
-LONGEST_SCRIPT = 100_000
-"""Characters."""
 
 Result = tuple[Workflow | None, tuple[Problem, ...]]
 
@@ -34,7 +33,7 @@ class ScriptShape(FileShape):
 
     kind: Annotated[Literal["Script"], described("Always `Script`.")] = "Script"
     id: Annotated[NodeId, described("What nodes call it by.")]
-    script: Annotated[str, Field(max_length=LONGEST_SCRIPT, description="Python for the sandbox.")]
+    script: Annotated[str, Field(max_length=LONGEST, description="Python for the sandbox.")]
 
 
 class GraphShape(FileShape):
@@ -74,16 +73,41 @@ def read_workflow(document: Document, *, scripts: Mapping[str, Script]) -> Resul
     return _Reading(document, scripts).workflow(shape)
 
 
+def reread_workflow(document: str, *, file: str, name: str | None = None) -> Workflow | None:
+    """The workflow that `Workflow.document` once came from; None where this release does not
+    understand it. Lines are unknown, but of scripts that had files of their own."""
+    try:
+        value = cast("object", json.loads(document))
+    except ValueError:
+        return None
+    fields = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    graph, sources = fields.get("graph"), fields.get("scripts")
+    if not isinstance(graph, dict) or not isinstance(sources, dict):
+        return None
+    scripts = {
+        each: Script(name=each, source=str(source), file=f"scripts/{each}.py")
+        for each, source in cast("dict[str, object]", sources).items()
+    }
+    whole = Document(file, cast("dict[str, object]", graph), dict[str, tuple[int, int]])
+    shape, _ = judge(whole, GraphShape)
+    if shape is None:
+        return None
+    return _Reading(whole, scripts, name).workflow(shape)[0]
+
+
 class _Reading:
     """Turns one shape into a workflow; collects problems."""
 
-    def __init__(self, document: Document, scripts: Mapping[str, Script]) -> None:
+    def __init__(
+        self, document: Document, scripts: Mapping[str, Script], name: str | None = None
+    ) -> None:
+        self._name = name or PurePosixPath(document.file).stem
         self._document = document
         self._scripts = dict(scripts)
         self._problems: list[Problem] = []
 
     def workflow(self, shape: GraphShape) -> Result:
-        name = PurePosixPath(self._document.file).stem
+        name = self._name
         if not STEM.fullmatch(name):
             hint = "rename it: lower-case letters, digits, - and _; 64 characters at most"
             self._complain("bad_name", f"{shown(name)} cannot name a workflow", hint=hint)
@@ -124,6 +148,10 @@ class _Reading:
                 self._complain("duplicate_id", message, ("data", number, "id"))
             own[each.id] = number
             line, _ = self._document.place(loc)
+            fault = script_fault(each.script)
+            if fault is not None:
+                message = f"script {shown(each.id)}, line {fault[0]}: not Python: {fault[2]}"
+                self._complain("bad_script", message, loc)
             self._scripts[each.id] = Script(
                 name=each.id, source=each.script, file=self._document.file, first_line=line or 1
             )

@@ -240,3 +240,9 @@ def kind_of(word: str) -> NodeKind | None:
     """The kind that a file names: `WorkflowScript`, or `script` in short."""
     plain = (word.removeprefix("Workflow") or word).lower()
     return _WORDS.get(plain)
+
+
+def words_for(kind: NodeKind) -> tuple[str, ...]:
+    """How files spell a kind, the documented platform's way first."""
+    short = sorted(word for word, each in _WORDS.items() if each is kind and word != kind.value)
+    return (f"Workflow{kind.value.capitalize()}", kind.value, *short)

@@ -8,6 +8,7 @@ from amodal_rt.definitions import graph_nodes as shapes
 from amodal_rt.definitions.document import Loc
 from amodal_rt.definitions.graph_ways import Complain
 from amodal_rt.definitions.scope_templates import template_fault
+from amodal_rt.definitions.script import script_fault
 from amodal_rt.definitions.words import shown, suggestion
 from amodal_rt.domain.workflow import (
     AgentWork,
@@ -157,6 +158,11 @@ class Works:
         if shape.filter is not None:
             return ConditionWork(filter=shape.filter)
         source = cast("str", shape.expression)
+        fault = script_fault(source)
+        if fault is not None:
+            message = f"{who}: the expression is not Python: {fault[2]}"
+            self._complain("bad_script", message, (*at, "expression"))
+            return None
         script = Script(name=f"{shape.id}.expression", source=source, file=self._file)
         return ConditionWork(expression=script)
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from amodal_rt.domain.delivery import Delivery, FailureAlert
 from amodal_rt.domain.filter import Filter, Path
+from amodal_rt.domain.invocation import Invocation
 from amodal_rt.domain.trigger import (
     CronTrigger,
     EventTrigger,
@@ -165,6 +166,7 @@ class Automation:
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
     allow-lists, None meaning all that the agent may. `write_enabled` False is read-only.
+    `invocation` is None where no key speaks of programs that invoke it.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
     `created_by` are members' ids.
     """
@@ -188,6 +190,7 @@ class Automation:
     limits: Limits = field(default_factory=Limits)
     catch_up: CatchUp = field(default_factory=CatchUp)
     retry: Retry = field(default_factory=Retry)
+    invocation: Invocation | None = None
     conversation_key: str | None = None
     idempotency_key: str | None = None
     coalesce: CoalesceRule | None = None

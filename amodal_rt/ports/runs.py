@@ -238,6 +238,11 @@ class RunLedger(Protocol):
         """One run, or None."""
         ...
 
+    async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
+        """The run of the automation, no skipped one, that took the idempotency key within
+        `IDEMPOTENT_FOR` before `now`; the first of several, None where none did."""
+        ...
+
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         """Newest first, with everything but the journal."""
         ...

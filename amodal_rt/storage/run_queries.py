@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.run import Run
-from amodal_rt.ports import KeptValue, Previous, RunFilter
+from amodal_rt.ports import IDEMPOTENT_FOR, KeptValue, Previous, RunFilter
 from amodal_rt.storage import tables
 from amodal_rt.storage.part import Part
-from amodal_rt.storage.rows import Row, to_run
+from amodal_rt.storage.rows import Row, storable, to_run
 
 _RUNS = tables.runs.c
 # Jumps from name to name along the index: a million runs of ten automations are ten steps.
@@ -34,6 +34,21 @@ class RunQueries(Part):
 
     async def find_run(self, run_id: str) -> Run | None:
         found = await self._runs(select(tables.runs).where(_RUNS.id == run_id))
+        return found[0] if found else None
+
+    async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
+        query = (
+            select(tables.runs)
+            .where(
+                _RUNS.automation == automation,
+                _RUNS.idempotency_key == storable(key),
+                text(tables.IDEMPOTENT),
+                _RUNS.created_at > to_millis(now - IDEMPOTENT_FOR),
+            )
+            .order_by(_RUNS.created_at)
+            .limit(1)
+        )
+        found = await self._runs(query)
         return found[0] if found else None
 
     async def list_runs(self, wanted: RunFilter) -> list[Run]:

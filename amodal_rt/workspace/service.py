@@ -10,9 +10,11 @@ from typing import Any
 
 from amodal_rt.clock import Clock
 from amodal_rt.definitions.automation import reparse
+from amodal_rt.definitions.graph import reread_workflow
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.logs import Log
@@ -26,6 +28,7 @@ _log = Log("workspace")
 
 AUTOMATION = "automation"
 AGENT = "agent"
+WORKFLOW = "workflow"
 SETTINGS_KIND = "settings"
 IDENTITIES_KIND = "identities"
 """Kinds under which the archive keeps what is brought back after a restart."""
@@ -97,6 +100,7 @@ class Workspace:
         """
         remembered: dict[str, Remembered] = {}
         agents: dict[str, Agent] = {}
+        workflows: dict[str, Workflow] = {}
         settings: str | None = None
         identities: str | None = None
         if self._archive:
@@ -108,12 +112,15 @@ class Workspace:
                     )
                 elif version.kind == AGENT and (agent := _agent(version.document)):
                     agents[version.file] = agent
+                elif version.kind == WORKFLOW:
+                    if workflow := reread_workflow(version.document, file=version.file):
+                        workflows[version.file] = workflow
                 elif version.kind == SETTINGS_KIND:
                     settings = version.document
                 elif version.kind == IDENTITIES_KIND:
                     identities = version.document
         self._reader = Reader(
-            self._root, self._process_env, remembered, agents, settings, identities
+            self._root, self._process_env, remembered, agents, settings, identities, workflows
         )
         await self.reload()
         assert self._reading is not None
@@ -217,6 +224,10 @@ class Workspace:
             *(
                 version(AGENT, name, each.hash, _document(asdict(each)), f"agents/{name}.md")
                 for name, each in snapshot.agents.items()
+            ),
+            *(
+                version(WORKFLOW, name, each.hash, each.document, each.file)
+                for name, each in snapshot.workflows.items()
             ),
             *(
                 version("store", name, each.hash, _document(asdict(each)), f"stores/{name}.json")

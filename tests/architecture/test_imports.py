@@ -30,7 +30,7 @@ OWNED = {
     "cli/owned": "import rich, typer",
     "workspace/owned": "import watchfiles",
     "delivery/owned": "import aiohttp, liquid",
-    "executors/owned": "import mcp, pydantic_ai",
+    "executors/owned": "import mcp, pydantic_ai, pydantic_monty",
     "definitions/owned": "import markdown_it, ruamel.yaml",
 }
 
@@ -86,6 +86,7 @@ def test_each_contract_can_break(tmp_path: Path) -> None:
         "intake/watch": "import watchfiles",
         "intake/template": "import liquid",
         "servers/model": "import pydantic_ai",
+        "servers/script": "import pydantic_monty",
         "daemon/http": "import aiohttp.web",
         "workspace/yaml": "from ruamel.yaml import YAML",
     }

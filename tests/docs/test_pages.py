@@ -17,19 +17,28 @@ from amodal_rt.cli.app import build
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
 from amodal_rt.definitions.event_type import parse_event_type
+from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
+from amodal_rt.definitions.naming_workflows import Workflows
 from amodal_rt.definitions.schema import automation_schema
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Script
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`((?:ops|amodal-rt) [^`]+)`")
 _TARGET = Target(type=TargetType.WEBHOOK, label="x", url="https://x.example/in")
 _SETTINGS = WorkspaceSettings(targets={"reports": _TARGET, "oncall": _TARGET})
+_WORK = {"prompt", "promptFile", "messages", "inputTemplate", "workflow"}
+_SCRIPTS = {"greeting": Script(name="greeting", source="1", file="scripts/greeting.py")}
+_GRAPH = b'{"kind": "WorkflowGraph", "nodes": [{"kind": "trigger", "id": "start"}]}'
+_WELCOME, _ = parse_workflow(_GRAPH, file="workflows/welcome.json", scripts={})
+assert _WELCOME is not None
+_WORKFLOWS = Workflows(named={"welcome": _WELCOME})
 _SCHEMA = Draft202012Validator(automation_schema())
 _REST = b'{"protocol": "rest", "baseUrl": "https://api.example.com"}'
 
@@ -75,9 +84,8 @@ def test_every_json_block_is_what_the_program_takes_or_sends(block: Block) -> No
 def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
     """By its keys, a block is one of the files, or a message that the program sends."""
     keys = document.keys()
-    if keys & {"title", "name"} and keys & {"prompt", "promptFile", "messages", "inputTemplate"}:
-        _SCHEMA.validate(document)
-        return _automation(text, "shown.json")
+    if keys & {"title", "name"} and keys & {*_WORK, "nodes"}:
+        return _working(document, text)
     if "protocol" in keys:
         return parse_connection("shown", {"spec.json": text})[1]
     if "provider" in keys:
@@ -99,9 +107,21 @@ def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
     return ()
 
 
+def _working(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
+    """An automation, or a graph."""
+    if document.get("kind") == "WorkflowGraph":
+        return parse_workflow(text, file="workflows/shown.json", scripts=_SCRIPTS)[1]
+    _SCHEMA.validate(document)
+    return _automation(text, "shown.json")
+
+
 def _automation(text: bytes, file: str) -> tuple[Problem, ...]:
     parsed = parse_automation(
-        text, file=f"automations/{file}", settings=_SETTINGS, read_prompt=lambda path: path
+        text,
+        file=f"automations/{file}",
+        settings=_SETTINGS,
+        read_prompt=lambda path: path,
+        workflows=_WORKFLOWS,
     )
     return parsed.problems
 

@@ -8,6 +8,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.run import OPEN, Run, RunStatus
 from amodal_rt.ports import KeptValue, Previous, RunFilter
+from amodal_rt.testing.ledger import keyed
 from amodal_rt.testing.ledger.part import Part
 
 
@@ -18,6 +19,11 @@ class RunQueries(Part):
         self._check_reach()
         row = self.store.runs.get(run_id)
         return None if row is None else row.run
+
+    async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
+        self._check_reach()
+        rows = self.store.runs.of.get(automation, {}).values()
+        return keyed.first_of([self.store.runs.row(each).run for each in rows], key, now)
 
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         self._check_reach()
