@@ -33,7 +33,10 @@ from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.events import EventsDoor
+from amodal_rt.servers.guard import Guard
+from amodal_rt.servers.serve import Routes
 from amodal_rt.servers.tokens import TokenCheck
+from amodal_rt.servers.webhooks import webhook_routes
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.own_events import RuntimeEvents
@@ -98,6 +101,20 @@ class House:
             signals=ground.signals,
             clock=ground.clock,
         )
+
+    def proven_routes(self, ready: Callable[[], bool]) -> Routes:
+        """What needs none of our tokens over TCP: senders prove themselves, health says nothing."""
+        return webhook_routes(
+            self.events.accept_webhook,
+            ready,
+            integrations=self.events.accept_integration,
+            callbacks=self.events.accept_callback,
+            clock=self.ground.clock,
+        )
+
+    def guard(self) -> Guard:
+        """Who lets in all else."""
+        return Guard(TokenCheck(self.tokens, self.address), clock=self.ground.clock)
 
     def events_door(self) -> EventsDoor:
         """What takes events of programs over TCP."""

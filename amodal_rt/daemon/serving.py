@@ -195,14 +195,9 @@ class Daemon:
         listen = asked if asked is not None else self._plan.settings.listen or said
         if not listen:
             return
-        tcp = TcpDoor(
-            house.events.accept_webhook,
-            lambda: self._is_ready(house.ground),
-            integrations=house.events.accept_integration,
-            callbacks=house.events.accept_callback,
-            events=house.events_door().routes(),
-            clock=self._plan.clock,
-        )
+        proven = house.proven_routes(lambda: self._is_ready(house.ground))
+        proven += house.events_door().routes()
+        tcp = TcpDoor(proven, guard=house.guard())
         await tcp.open(listen)
         stack.push_async_callback(tcp.close)
         self._tcp = tcp

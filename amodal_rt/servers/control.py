@@ -48,6 +48,7 @@ from amodal_rt.servers.control_requests import (
     text_of,
 )
 from amodal_rt.servers.peers import may_control, peer_uid
+from amodal_rt.servers.problems import STATUS, refused, respond
 
 _log = Log("control")
 _silence = logging.getLogger("amodal_rt.control.wire")
@@ -58,15 +59,6 @@ LONGEST_PATH = 107
 """Bytes of a unix socket's path on Linux; 103 elsewhere, where this module binds shorter ones."""
 LARGEST_BODY = 4 * 1024 * 1024
 
-_STATUS: Mapping[str, int] = {
-    "invalid": 422,
-    "not_found": 404,
-    "conflict": 409,
-    "denied": 403,
-    "unavailable": 503,
-    "timed_out": 504,
-    "internal": 500,
-}
 _Answer = Callable[[web.Request], Awaitable[object]]
 
 
@@ -306,34 +298,26 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[UID] = uid
         return await handler(request)
     except AmodalError as error:
-        return _refused(error)
+        return _told(error)
     except web.HTTPNotFound:
-        return _refused(NotFoundError(f"no such path: {request.path}", code="no_such_path"))
+        return _told(NotFoundError(f"no such path: {request.path}", code="no_such_path"))
     except web.HTTPRequestEntityTooLarge:
-        return _refused(InvalidError("the body is too large", code="too_large"))
+        return _told(InvalidError("the body is too large", code="too_large"))
     except web.HTTPException as error:
-        return _refused(InvalidError(error.reason, code="bad_request"))
+        return _told(InvalidError(error.reason, code="bad_request"))
     except ConnectionError:
         raise  # a follower who went away is no defect
     except Exception as error:  # noqa: BLE001 - the caller gets an answer, the log gets the defect
         _log.exception("control.defect", error, path=request.path)
-        return _refused(InternalError("a defect of this program; the daemon's log has it"))
+        return _told(InternalError("a defect of this program; the daemon's log has it"))
 
 
-def _refused(error: AmodalError) -> web.Response:
-    return _respond({"error": error.document()}, _STATUS[error.kind])
-
-
-def _respond(document: object, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=json.dumps(document).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+def _told(error: AmodalError) -> web.Response:
+    return refused(error, STATUS[error.kind])
 
 
 def _json(answer: _Answer) -> Handler:
-    async def respond(request: web.Request) -> web.StreamResponse:
-        return _respond(await answer(request))
+    async def answered(request: web.Request) -> web.StreamResponse:
+        return respond(await answer(request))
 
-    return respond
+    return answered

@@ -1,13 +1,15 @@
-"""The TCP door: webhooks and health, and nothing else that needs no token."""
+"""A TCP door: webhooks and health, and what the guard lets in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from amodal_rt.clock import Clock
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.servers.deadlines import Deadlines, Listener
-from amodal_rt.servers.webhooks import Accept, webhook_routes
+from amodal_rt.servers.guard import Guard, Guarded
+
+Routes = list[web.RouteDef]
+"""What answers where."""
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - spellings, nothing is bound here
 
@@ -36,28 +38,17 @@ class TcpDoor:
 
     def __init__(
         self,
-        accept: Accept,
-        ready: Callable[[], bool],
+        proven: Routes,
         *,
-        integrations: Accept,
-        callbacks: Accept | None = None,
-        events: Sequence[web.RouteDef] = (),
-        clock: Clock,
+        guard: Guard,
+        guarded: Sequence[Guarded] = (),
         deadlines: Deadlines | None = None,
     ) -> None:
+        """`proven` routes have proofs of their own; all that is neither they nor `guarded` is
+        nothing, which only bearers of a token are told."""
         app = web.Application()
-        app.add_routes(
-            webhook_routes(
-                accept,
-                ready,
-                integrations=integrations,
-                callbacks=callbacks,
-                clock=clock,
-                deadlines=deadlines,
-            )
-        )
-        app.add_routes(events)
-        app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
+        app.add_routes(proven)
+        app.add_routes([*guard.routes(guarded), guard.rest()])
         self._listener = Listener(app, deadlines=deadlines)
         self.address = ""
         self.url = ""
@@ -79,10 +70,6 @@ class TcpDoor:
     async def close(self) -> None:
         """Take no more, answer what is in hand, hang up the rest."""
         await self._listener.close()
-
-
-async def _nothing_here(request: web.Request) -> web.Response:
-    return web.json_response({"error": {"code": "not_found", "message": "not found"}}, status=404)
 
 
 def _joined(host: str, port: int) -> str:

@@ -81,6 +81,24 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/connections/{name}/test": "`ops connections test`",
 }
 
+_DOOR = """
+## The TCP door
+
+On `listen` (default `127.0.0.1:3847`). These routes need none of our tokens, but for `/events`:
+"""
+
+_GUARDED = """
+### All else
+
+Everything else wants a token with the scope that it names (`amodal-rt tokens create`), as
+`Authorization: Bearer …`, `x-archastro-api-key` or `x-api-key`. `Host` must be an address, a name
+of this machine or that of `publicUrl`; an `Origin` must be ours. A body has at most 1 MiB and no
+`Content-Encoding`.
+
+What is wrong is told as `{"error": {"code", "kind", "message", "hint"}}`, and nothing of what is
+inside. Without a token every path answers 401 alike, those too where nothing is.
+"""
+
 _ANSWERS = """
 | answer | body | when |
 |---|---|---|
@@ -163,7 +181,7 @@ def page() -> str:
     socket = control_app(nothing).router.routes()
     return markdown.page(
         "HTTP",
-        "## The public door\n\nOn `listen` (default `127.0.0.1:3847`). Nothing else answers there.",
+        _DOOR,
         _rows(
             ((each.method, each.path) for each in public if isinstance(each, web.RouteDef)), _PUBLIC
         ),
@@ -171,6 +189,7 @@ def page() -> str:
         _ANSWERS,
         "### What a program that sends events is answered",
         _EVENT_ANSWERS,
+        _GUARDED,
         "## The control socket",
         _SOCKET,
         _rows(
