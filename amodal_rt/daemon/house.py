@@ -28,13 +28,18 @@ from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.references import Names
+from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.api.public import Invoking, PublicApi
+from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.events import EventsDoor
-from amodal_rt.servers.guard import Guard
+from amodal_rt.servers.guard import Guard, Guarded
 from amodal_rt.servers.serve import Routes
+from amodal_rt.servers.sse import Streams
 from amodal_rt.servers.tokens import TokenCheck
 from amodal_rt.servers.webhooks import webhook_routes
 from amodal_rt.triggers.bus import Bus
@@ -79,6 +84,8 @@ class House:
     tokens: Tokens
     event_types: EventTypes
     members: Members
+    names: Names
+    pages: RunPages
 
     def heartbeat(self) -> Heartbeat:
         """What tells the outside that all of this is well."""
@@ -111,6 +118,11 @@ class House:
             callbacks=self.events.accept_callback,
             clock=self.ground.clock,
         )
+
+    def guarded(self, streams: Streams, invoking: Invoking | None = None) -> list[Guarded]:
+        """What the guard lets in over TCP."""
+        runs = RunDoor(self.pages, streams)
+        return PublicApi(invoking, self.names, self.pages, runs).routes()
 
     def guard(self) -> Guard:
         """Who lets in all else."""

@@ -35,6 +35,7 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT
 from amodal_rt.servers.control import ControlSocket
 from amodal_rt.servers.serve import TcpDoor
+from amodal_rt.servers.sse import Streams
 from amodal_rt.settings import ProcessSettings, process_environment, state_folder
 
 WEBHOOK_KEY = "webhook_key"
@@ -197,9 +198,11 @@ class Daemon:
             return
         proven = house.proven_routes(lambda: self._is_ready(house.ground))
         proven += house.events_door().routes()
-        tcp = TcpDoor(proven, guard=house.guard())
+        streams = Streams(self._plan.clock)
+        tcp = TcpDoor(proven, guard=house.guard(), guarded=house.guarded(streams))
         await tcp.open(listen)
         stack.push_async_callback(tcp.close)
+        stack.callback(streams.close)
         self._tcp = tcp
         house.address.bound = tcp.url
 
