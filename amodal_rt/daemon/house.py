@@ -27,12 +27,14 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.api.automations import ManagementApi
 from amodal_rt.servers.api.public import Invoking, PublicApi
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
@@ -84,6 +86,7 @@ class House:
     tokens: Tokens
     event_types: EventTypes
     members: Members
+    managing: Managing
     names: Names
     pages: RunPages
 
@@ -122,7 +125,10 @@ class House:
     def guarded(self, streams: Streams, invoking: Invoking | None = None) -> list[Guarded]:
         """What the guard lets in over TCP."""
         runs = RunDoor(self.pages, streams)
-        return PublicApi(invoking, self.names, self.pages, runs).routes()
+        return [
+            *PublicApi(invoking, self.names, self.pages, runs).routes(),
+            *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
+        ]
 
     def guard(self) -> Guard:
         """Who lets in all else."""
