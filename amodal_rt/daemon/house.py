@@ -38,12 +38,13 @@ from amodal_rt.servers.api.automations import ManagementApi
 from amodal_rt.servers.api.public import Invoking, PublicApi
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
+from amodal_rt.servers.control_tcp import control_guarded
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.guard import Guard, Guarded
 from amodal_rt.servers.serve import Routes
 from amodal_rt.servers.sse import Streams
 from amodal_rt.servers.tokens import TokenCheck
-from amodal_rt.servers.webhooks import webhook_routes
+from amodal_rt.servers.webhooks import health_routes, webhook_routes
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.own_events import RuntimeEvents
@@ -122,12 +123,19 @@ class House:
             clock=self.ground.clock,
         )
 
-    def guarded(self, streams: Streams, invoking: Invoking | None = None) -> list[Guarded]:
-        """What the guard lets in over TCP."""
+    def health_routes(self, ready: Callable[[], bool]) -> Routes:
+        """Health alone, for a door without webhooks."""
+        return health_routes(ready)
+
+    def guarded(
+        self, streams: Streams, verbs: Verbs, invoking: Invoking | None = None
+    ) -> list[Guarded]:
+        """What the guard lets in over TCP: the API, and the `verbs` of the control socket."""
         runs = RunDoor(self.pages, streams)
         return [
             *PublicApi(invoking, self.names, self.pages, runs).routes(),
             *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
+            *control_guarded(verbs),
         ]
 
     def guard(self) -> Guard:

@@ -101,7 +101,7 @@ class Guard:
         token = self._check.judge(headers, route.scope if route else None)
         if isinstance(token, Turned):
             self._note(token.reason)
-            told = DeniedError(token.message, code=token.code)
+            told = DeniedError(token.message, code=token.code, hint=token.hint)
             return refused(told, token.status, headers=token.headers)
         if not methods:
             raise NotFoundError("there is nothing at this path", code="no_such_path")

@@ -40,15 +40,18 @@ class TcpDoor:
         self,
         proven: Routes,
         *,
-        guard: Guard,
+        guard: Guard | None,
         guarded: Sequence[Guarded] = (),
         deadlines: Deadlines | None = None,
     ) -> None:
         """`proven` routes have proofs of their own; all that is neither they nor `guarded` is
-        nothing, which only bearers of a token are told."""
+        nothing, which only bearers of a token are told. Without a guard, everybody is."""
         app = web.Application()
         app.add_routes(proven)
-        app.add_routes([*guard.routes(guarded), guard.rest()])
+        if guard is None:
+            app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
+        else:
+            app.add_routes([*guard.routes(guarded), guard.rest()])
         self._listener = Listener(app, deadlines=deadlines)
         self.address = ""
         self.url = ""
@@ -70,6 +73,10 @@ class TcpDoor:
     async def close(self) -> None:
         """Take no more, answer what is in hand, hang up the rest."""
         await self._listener.close()
+
+
+async def _nothing_here(request: web.Request) -> web.Response:
+    return web.json_response({"error": {"code": "not_found", "message": "not found"}}, status=404)
 
 
 def _joined(host: str, port: int) -> str:

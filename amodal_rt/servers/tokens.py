@@ -22,6 +22,7 @@ class Turned:
     code: str
     message: str
     reason: str
+    hint: str | None = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -37,12 +38,13 @@ class TokenCheck:
 
         Of several tokens the first that is known counts: `Authorization`, then `KEYS`.
         """
-        public, bound = self._address.public, self._address.bound
+        address = self._address
+        public = address.public
         if not host_allowed(headers.all("host"), public):
             return Turned(
                 status=403, code="bad_host", message="no such host here", reason="bad_host"
             )
-        if not origin_allowed(headers.all("origin"), (public, bound)):
+        if not origin_allowed(headers.all("origin"), (public, address.bound, address.admin)):
             return Turned(
                 status=403,
                 code="bad_origin",
@@ -60,6 +62,7 @@ class TokenCheck:
                 status=401,
                 code="unauthorized",
                 message="a valid token is needed",
+                hint="make one: amodal-rt tokens create NAME --scope read",
                 reason="bad_token" if secrets else "no_token",
                 headers={"WWW-Authenticate": "Bearer"},
             )

@@ -106,7 +106,7 @@ async def api_house(root: Path) -> AsyncGenerator[ApiHouse, None]:
         door = TcpDoor(
             house.proven_routes(lambda: True),
             guard=house.guard(),
-            guarded=house.guarded(streams, Invoker(starting)),
+            guarded=house.guarded(streams, house.verbs(dict), Invoker(starting)),
         )
         await door.open("127.0.0.1:0")
         house.address.bound = door.url
