@@ -35,6 +35,7 @@ from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.api.automations import ManagementApi
+from amodal_rt.servers.api.openapi import openapi_route
 from amodal_rt.servers.api.public import Invoking, PublicApi
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
@@ -132,11 +133,12 @@ class House:
     ) -> list[Guarded]:
         """What the guard lets in over TCP: the API, and the `verbs` of the control socket."""
         runs = RunDoor(self.pages, streams)
-        return [
+        routes = [
             *PublicApi(invoking, self.names, self.pages, runs).routes(),
             *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
             *control_guarded(verbs),
         ]
+        return [*routes, openapi_route(routes)]
 
     def guard(self) -> Guard:
         """Who lets in all else."""
