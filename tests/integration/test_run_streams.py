@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -10,10 +11,11 @@ from api_house import ADA, ApiHouse, api_house
 from daemon_child import automation
 
 from amodal_rt.domain.automation import OnLimit
-from amodal_rt.domain.run import Start
+from amodal_rt.domain.run import Coalesce, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.servers import sse
 
+HOUR = timedelta(hours=1)
 RUNS = "/api/v1/automation_runs"
 
 
@@ -26,18 +28,19 @@ async def api(tmp_path: Path) -> AsyncGenerator[ApiHouse, None]:
 
 
 async def waiting_run(api: ApiHouse) -> str:
-    """A pending run that nobody claims: its automation has no file."""
+    """A run that is pending for an hour: others may become one with it."""
     ground = api.house.ground
     start = Start(
         run_id=ground.ids.run(),
-        automation="elsewhere",
-        title="Elsewhere",
+        automation="quick",
+        title="Quick",
         trigger=TriggerKind.MANUAL,
         definition="d" * 64,
         created_at=ground.clock.now(),
         concurrency=1,
         on_limit=OnLimit.QUEUE,
         payload={"n": 1},
+        coalesce=Coalesce(key=ground.ids.token(), window=HOUR, longest=HOUR),
     )
     await ground.ledger.admit([start])
     return start.run_id

@@ -15,7 +15,7 @@ MARKDOWN = b"---\ntitle: A # mine\nwrite_enabled: false\nlist:\n  - 1\nlast: x\n
         ({}, JSON),
         ({"title": "B"}, JSON.replace(b'"A"', b'"B"')),
         ({"writeEnabled": True}, JSON.replace(b"false", b"true")),
-        ({"writeEnabled": None}, JSON.replace(b'"write_enabled": false, ', b"")),
+        ({"writeEnabled": None}, JSON.replace(b',\n  "write_enabled": false', b"")),
         ({"gone": None}, JSON),
         ({"new": [1]}, JSON.replace(b"1}\n", b'1},\n  "new": [1]\n')),
     ],
