@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from amodal_rt.errors import InvalidError, UnavailableError
+from amodal_rt.errors import InvalidError, NotFoundError, UnavailableError
 from amodal_rt.servers.deadlines import Deadlines, Listener
 from amodal_rt.servers.guard import Guard, Guarded
+from amodal_rt.servers.problems import refused
 
 Routes = list[web.RouteDef]
 """What answers where."""
@@ -76,7 +77,7 @@ class TcpDoor:
 
 
 async def _nothing_here(request: web.Request) -> web.Response:
-    return web.json_response({"error": {"code": "not_found", "message": "not found"}}, status=404)
+    return refused(NotFoundError("there is nothing at this path", code="no_such_path"))
 
 
 def _joined(host: str, port: int) -> str:
