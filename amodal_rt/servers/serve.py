@@ -12,6 +12,7 @@ from amodal_rt.servers.problems import refused
 Routes = list[web.RouteDef]
 """What answers where."""
 
+_SENDERS = ("/webhooks/{rest:.*}", "/integrations/{rest:.*}")
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - spellings, nothing is bound here
 
 
@@ -49,6 +50,8 @@ class TcpDoor:
         nothing, which only bearers of a token are told. Without a guard, everybody is."""
         app = web.Application()
         app.add_routes(proven)
+        # Senders have no token: one that missed its path is told so.
+        app.add_routes([web.route("*", each, _nothing_here) for each in _SENDERS])
         if guard is None:
             app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
         else:

@@ -143,6 +143,15 @@ async def test_webhooks_and_health_need_no_token(door: GuardedDoor) -> None:
     assert [status for status, _, _ in answers] == [200, 200, 202, 202, 202]
 
 
+async def test_a_sender_that_misses_its_path_is_told_so(door: GuardedDoor) -> None:
+    missed = [
+        await door.ask("POST", "/webhooks/auto_1/more", b"{}"),
+        await door.ask("POST", "/integrations/github", b"{}"),
+    ]
+
+    assert [status for status, _, _ in missed] == [404, 404]
+
+
 async def test_who_is_known_is_told_what_there_is(door: GuardedDoor) -> None:
     secret = await door.secret("read")
 
