@@ -46,7 +46,7 @@ async def test_automations_are_listed_with_type_and_status(api: ApiHouse, plane:
     assert rows["digest"]["id"] == ids.automation("digest")
     assert (rows["digest"]["app"], rows["digest"]["schedule"]) == ("dap_1", "0 9 * * *")
     assert rows["waiting"]["trigger"] == "deploy.finished"
-    assert (rows["digest"]["issue"], rows["broken"]["issue"]["code"]) == (None, "no_work")
+    assert (rows["digest"]["issue"], rows["broken"]["issue"]["code"]) == (None, "missing_key")
     assert (page["has_more"], page["before_cursor"]) == (False, None)
 
 
