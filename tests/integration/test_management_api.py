@@ -46,7 +46,7 @@ async def test_automations_are_listed_with_type_and_status(api: ApiHouse, plane:
     assert rows["digest"]["id"] == ids.automation("digest")
     assert (rows["digest"]["app"], rows["digest"]["schedule"]) == ("dap_1", "0 9 * * *")
     assert rows["waiting"]["trigger"] == "deploy.finished"
-    assert (rows["digest"]["issue"], rows["broken"]["issue"]["code"]) == (None, "missing_key")
+    assert (rows["digest"]["issue"], rows["broken"]["issue"]["code"]) == (None, "one_of")
     assert (page["has_more"], page["before_cursor"]) == (False, None)
 
 
@@ -139,7 +139,7 @@ async def test_a_change_keeps_what_it_does_not_touch(api: ApiHouse, root: Path) 
     assert (status, changed["name"], changed["type"]) == (200, "Other", "scheduled")
     assert (root / "automations/kept.json").read_text() == (
         '{\n  "title": "Other",  "prompt": "Look.",\n  "metadata": {"a" : 1},'
-        '\n  "schedule": "@daily"}'
+        '\n  "schedule": "@daily"\n}'
     )
     assert (note["description"], note["timezone"]) == (None, "UTC")
     said = (root / "automations/note.md").read_text()

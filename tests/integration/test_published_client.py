@@ -12,6 +12,9 @@ from daemon_child import automation
 
 from amodal_rt import ids
 
+CLIENTS: list[Any] = []
+"""Those of a test, closed at its end."""
+
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncGenerator[ApiHouse, None]:
@@ -20,11 +23,15 @@ async def api(tmp_path: Path) -> AsyncGenerator[ApiHouse, None]:
     automation(root, "private", connections=[])
     async with api_house(root) as opened:
         yield opened
+        while CLIENTS:
+            await CLIENTS.pop()._http.close()
 
 
 async def client_of(api: ApiHouse, *scopes: str) -> Any:
     key = await api.secret(*scopes)
-    return AsyncPlatformClient(base_url=api.url, default_headers={"x-archastro-api-key": key})
+    client = AsyncPlatformClient(base_url=api.url, default_headers={"x-archastro-api-key": key})
+    CLIENTS.append(client)
+    return client
 
 
 async def test_an_automation_is_invoked_followed_and_read(api: ApiHouse) -> None:
@@ -98,6 +105,7 @@ async def refused(call: Any) -> tuple[int, str]:
 
 async def test_what_is_refused_is_told_by_status_and_code(api: ApiHouse) -> None:
     client, reader = await client_of(api), AsyncPlatformClient(base_url=api.url)
+    CLIENTS.append(reader)
     run = await client.v1.automations.invoke("welcome", {})
     journal = client.v1.automation_runs.journal
 
