@@ -6,7 +6,7 @@ Only a person who edits files grants powers: what programs and agents write may 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from amodal_rt.domain.automation import Automation, Definition, WriteLimits
@@ -43,7 +43,7 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
         found.append("limits.writes")
     if old is not None:
         found += _lists(old, new, snapshot.agents)
-    seen = (_receivers(before, snapshot) if before else frozenset()) | _named(snapshot)
+    seen = _named(snapshot) | (_receivers(before, snapshot) if before else frozenset[str]())
     if _receivers(after, snapshot) - seen:
         found.append("delivery")
     return sorted(set(found))
@@ -85,7 +85,7 @@ def _lists(old: Automation, new: Automation, agents: Mapping[str, Agent]) -> lis
 
 
 def _granted(automation: Automation, agent: Agent | None, key: str) -> Sequence[str] | None:
-    own = cast("Any", getattr(automation, key))
+    own: Sequence[str] | None = getattr(automation, key)
     return own if own is not None or agent is None else getattr(agent, key)
 
 
