@@ -47,7 +47,7 @@ _RUN_STATUS: Schema = {
 _AUTOMATION, _RUN, _RUNS = ref("Automation"), ref("AutomationRun"), ref("RunPage")
 _INPUT, _JOURNAL = ref("AutomationInput"), ref("JournalPage")
 _REASON: Schema = {
-    "type": "object",
+    "type": ["object", "null"],
     "properties": {"reason": {"type": ["string", "null"]}},
 }
 _FORWARD: Mapping[str, Schema] = {"limit": _LIMIT, "after_cursor": _CURSOR}

@@ -157,7 +157,7 @@ _PROBLEM = object_of(
     about="What is wrong.",
 )
 _INVOKE: Schema = {
-    "type": "object",
+    "type": ["object", "null"],
     "description": "An invocation.",
     "properties": {
         "payload": _OBJECT_OR_NULL,
@@ -167,7 +167,7 @@ _INVOKE: Schema = {
     "additionalProperties": False,
 }
 _INPUT: Schema = {
-    "type": "object",
+    "type": ["object", "null"],
     "description": "Fields of an Automation, or any key of an automation's file in either "
     "spelling. In a change, null takes a key away.",
     "properties": {
