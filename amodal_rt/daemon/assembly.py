@@ -46,7 +46,10 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.references import Names
+from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
@@ -132,6 +135,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
         members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
+        managing=Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock),
+        names=Names(workspace),
+        pages=RunPages(ledger, signals=signals, clock=clock),
     )
     _give_a_voice(house)
     automations.watch_with(remote.standings)

@@ -27,13 +27,25 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.references import Names
+from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.api.automations import ManagementApi
+from amodal_rt.servers.api.openapi import openapi_route
+from amodal_rt.servers.api.public import Invoking, PublicApi
+from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
+from amodal_rt.servers.control_tcp import control_guarded
 from amodal_rt.servers.events import EventsDoor
+from amodal_rt.servers.guard import Guard, Guarded
+from amodal_rt.servers.serve import Routes
+from amodal_rt.servers.sse import Streams
 from amodal_rt.servers.tokens import TokenCheck
+from amodal_rt.servers.webhooks import health_routes, webhook_routes
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.own_events import RuntimeEvents
@@ -76,6 +88,9 @@ class House:
     tokens: Tokens
     event_types: EventTypes
     members: Members
+    managing: Managing
+    names: Names
+    pages: RunPages
 
     def heartbeat(self) -> Heartbeat:
         """What tells the outside that all of this is well."""
@@ -98,6 +113,36 @@ class House:
             signals=ground.signals,
             clock=ground.clock,
         )
+
+    def proven_routes(self, ready: Callable[[], bool]) -> Routes:
+        """What needs none of our tokens over TCP: senders prove themselves, health says nothing."""
+        return webhook_routes(
+            self.events.accept_webhook,
+            ready,
+            integrations=self.events.accept_integration,
+            callbacks=self.events.accept_callback,
+            clock=self.ground.clock,
+        )
+
+    def health_routes(self, ready: Callable[[], bool]) -> Routes:
+        """Health alone, for a door without webhooks."""
+        return health_routes(ready)
+
+    def guarded(
+        self, streams: Streams, verbs: Verbs, invoking: Invoking | None = None
+    ) -> list[Guarded]:
+        """What the guard lets in over TCP: the API, and the `verbs` of the control socket."""
+        runs = RunDoor(self.pages, streams)
+        routes = [
+            *PublicApi(invoking, self.names, self.pages, runs).routes(),
+            *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
+            *control_guarded(verbs),
+        ]
+        return [*routes, openapi_route(routes)]
+
+    def guard(self) -> Guard:
+        """Who lets in all else."""
+        return Guard(TokenCheck(self.tokens, self.address), clock=self.ground.clock)
 
     def events_door(self) -> EventsDoor:
         """What takes events of programs over TCP."""

@@ -35,6 +35,7 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT
 from amodal_rt.servers.control import ControlSocket
 from amodal_rt.servers.serve import TcpDoor
+from amodal_rt.servers.sse import Streams
 from amodal_rt.settings import ProcessSettings, process_environment, state_folder
 
 WEBHOOK_KEY = "webhook_key"
@@ -69,6 +70,7 @@ class Daemon:
         self._ready = False
         self._started_at = plan.clock.now()
         self._tcp: TcpDoor | None = None
+        self._admin: TcpDoor | None = None
         self.state = state_folder(plan.root, plan.settings)
         self._socket = socket_path(self.state)
         self._record = Record(self.state)
@@ -77,7 +79,7 @@ class Daemon:
     @property
     def url(self) -> str | None:
         """How this machine reaches the TCP door; None where there is none."""
-        return self._tcp.url if self._tcp else None
+        return (self._tcp.url or None) if self._tcp else None
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[House, None]:
@@ -125,8 +127,9 @@ class Daemon:
             "workspace": str(self._plan.root),
             "state_dir": str(self.state),
             "socket": str(self._socket),
-            "listen": self._tcp.address if self._tcp else None,
+            "listen": (self._tcp.address or None) if self._tcp else None,
             "url": self.url,
+            "admin_url": self._admin.url if self._admin else self.url,
             "public_url": house.address.public,
             "node": house.ground.ledger.node_id,
             "ready": self._is_ready(house.ground),
@@ -190,23 +193,34 @@ class Daemon:
             await stack.enter_async_context(meeting)
 
     async def _open_tcp(self, stack: AsyncExitStack, house: House) -> None:
-        said = house.ground.workspace.snapshot().settings.listen
+        settings = house.ground.workspace.snapshot().settings
         asked = self._plan.listen
-        listen = asked if asked is not None else self._plan.settings.listen or said
+        listen = asked if asked is not None else self._plan.settings.listen or settings.listen
         if not listen:
             return
-        tcp = TcpDoor(
-            house.events.accept_webhook,
-            lambda: self._is_ready(house.ground),
-            integrations=house.events.accept_integration,
-            callbacks=house.events.accept_callback,
-            events=house.events_door().routes(),
-            clock=self._plan.clock,
-        )
-        await tcp.open(listen)
-        stack.push_async_callback(tcp.close)
-        self._tcp = tcp
-        house.address.bound = tcp.url
+        streams = Streams(self._plan.clock)
+        guarded = house.guarded(streams, house.verbs(lambda: self.status(house)))
+        guard, events = house.guard(), house.events_door().routes()
+
+        def ready() -> bool:
+            return self._is_ready(house.ground)
+
+        proven = house.proven_routes(ready)
+        if settings.admin_listen is None:
+            self._tcp = TcpDoor([*proven, *events], guard=guard, guarded=guarded)
+        else:
+            self._tcp = TcpDoor(proven, guard=None)
+            inner = [*house.health_routes(ready), *events]
+            self._admin = TcpDoor(inner, guard=guard, guarded=guarded)
+            await self._open_door(stack, self._admin, settings.admin_listen)
+            house.address.admin = self._admin.url
+        await self._open_door(stack, self._tcp, listen)
+        stack.callback(streams.close)
+        house.address.bound = self._tcp.url
+
+    async def _open_door(self, stack: AsyncExitStack, door: TcpDoor, listen: str) -> None:
+        await door.open(listen)
+        stack.push_async_callback(door.close)
 
     async def _stop_engine(self, engine: Engine) -> None:
         urgent = self._stopping.urgent

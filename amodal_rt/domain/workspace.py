@@ -64,7 +64,9 @@ class WorkspaceAlerts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceSettings:
-    """`amodal.json`, parsed. `models` maps a tier to the models to try in order."""
+    """`amodal.json`, parsed. `models` maps a tier to the models to try in order. Where
+    `admin_listen` is set, `listen` carries webhooks and health alone. `may_grant_powers`:
+    programs may give automations powers, over the API and MCP."""
 
     name: str | None = None
     model: tuple[str, ...] = ()
@@ -74,6 +76,8 @@ class WorkspaceSettings:
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])
     alerts: WorkspaceAlerts = field(default_factory=WorkspaceAlerts)
     listen: str = "127.0.0.1:3847"
+    admin_listen: str | None = None
+    may_grant_powers: bool = False
     public_url: str | None = None
     database: Text | None = None
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)

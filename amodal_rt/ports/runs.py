@@ -34,13 +34,17 @@ class RunRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Which runs to list; None does not filter. `at` keeps runs whose slot, creation or
-    execution covers that instant."""
+    execution covers that instant; `without` leaves out a status. `older_than` and `newer_than`
+    are ids of runs, of which none is listed: of the newer ones, those come that are nearest."""
 
     automation: str | None = None
     status: RunStatus | None = None
     event_id: str | None = None
     at: datetime | None = None
     since: datetime | None = None
+    without: RunStatus | None = None
+    older_than: str | None = None
+    newer_than: str | None = None
     limit: int = 50
 
 

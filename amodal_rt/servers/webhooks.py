@@ -38,14 +38,6 @@ def webhook_routes(
     bounds = deadlines or Deadlines()
     door, broadcast = _Webhooks(accept, clock, bounds), _Webhooks(integrations, clock, bounds)
 
-    async def healthz(request: web.Request) -> web.Response:
-        return _respond(Answer(status=200, document={"status": "ok"}))
-
-    async def readyz(request: web.Request) -> web.Response:
-        is_ready = ready()
-        document = {"status": "ready" if is_ready else "starting"}
-        return _respond(Answer(status=200 if is_ready else 503, document=document))
-
     routes = [
         web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
         web.route(
@@ -54,13 +46,26 @@ def webhook_routes(
             broadcast.receive,
             expect_handler=expect_nothing,
         ),
-        web.get("/healthz", healthz),
-        web.get("/readyz", readyz),
+        *health_routes(ready),
     ]
     if callbacks is not None:
         called = _Webhooks(callbacks, clock, bounds).receive
         routes.append(web.route("*", CALLBACK, called, expect_handler=expect_nothing))
     return routes
+
+
+def health_routes(ready: Callable[[], bool]) -> list[web.RouteDef]:
+    """Whether the daemon lives, and whether all of it does."""
+
+    async def healthz(request: web.Request) -> web.Response:
+        return _respond(Answer(status=200, document={"status": "ok"}))
+
+    async def readyz(request: web.Request) -> web.Response:
+        is_ready = ready()
+        document = {"status": "ready" if is_ready else "starting"}
+        return _respond(Answer(status=200 if is_ready else 503, document=document))
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
 class _Webhooks:

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.run import Run
@@ -52,7 +62,15 @@ class RunQueries(Part):
         return found[0] if found else None
 
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
-        query = select(tables.runs).order_by(_RUNS.number.desc()).limit(wanted.limit)
+        upwards = wanted.newer_than is not None
+        order = _RUNS.number.asc() if upwards else _RUNS.number.desc()
+        query = select(tables.runs).order_by(order).limit(wanted.limit)
+        if wanted.older_than is not None:
+            query = query.where(_RUNS.number < _number(wanted.older_than))
+        if wanted.newer_than is not None:
+            query = query.where(_RUNS.number > _number(wanted.newer_than))
+        if wanted.without is not None:
+            query = query.where(_RUNS.status != wanted.without.value)
         if wanted.automation is not None:
             query = query.where(_RUNS.automation == wanted.automation)
         if wanted.status is not None:
@@ -63,7 +81,8 @@ class RunQueries(Part):
             query = query.where(_RUNS.created_at >= to_millis(wanted.since))
         if wanted.at is not None:
             query = query.where(_covers(wanted.at))
-        return await self._runs(query)
+        found = await self._runs(query)
+        return found[::-1] if upwards else found
 
     async def last_runs(self) -> Mapping[str, Run]:
         def work(connection: Connection) -> Mapping[str, Run]:
@@ -127,6 +146,11 @@ class RunQueries(Part):
             return [to_run(row) for row in connection.execute(query).mappings()]
 
         return await self._database.read(work)
+
+
+def _number(run_id: str) -> ScalarSelect[int]:
+    """The place of a run among all; nothing compares with that of one that is not there."""
+    return select(_RUNS.number).where(_RUNS.id == run_id).scalar_subquery()
 
 
 def _covers(at: datetime) -> ColumnElement[bool]:

@@ -132,6 +132,20 @@ class Reader:
             self._last = reading
         return self._last
 
+    def try_out(self, file: str, text: bytes) -> tuple[Definition | None, tuple[Problem, ...]]:
+        """The version that a file of these bytes would be now, and what is wrong with it: errors
+        alone keep it from being live."""
+        parsed = parsing.automation(
+            file, {file: text}, settings=lambda: self._beside.settings, find=self._find
+        )
+        if parsed.value is None or self._world is None:
+            return parsed.value, parsed.problems
+        return parsed.value, (*parsed.problems, *judge(parsed.value, self._world).errors)
+
+    def believe_deleted(self, name: str) -> None:
+        """The automation's file was taken away on purpose."""
+        self._vanishing.believe(name)
+
     @property
     def settings_document(self) -> str | None:
         """The newest good `amodal.json`, as the ledger may keep it."""

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,15 @@ from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT, ArchivedDefinition, DefinitionArchive, Signals
 from amodal_rt.settings import Environment
+from amodal_rt.workspace import authoring
+from amodal_rt.workspace.authoring import Allow, Edit, Judge
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
 from amodal_rt.workspace.reading import IDENTITIES, SETTINGS
 from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
 _log = Log("workspace")
+
+_Write = Callable[[Path, str, Edit, Judge, Allow], None]
 
 AUTOMATION = "automation"
 AGENT = "agent"
@@ -151,6 +155,29 @@ class Workspace:
         if before is not None:
             _warn(_problems(before.snapshot), _problems(self._snapshot))
         return True
+
+    async def create_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+        """As `authoring.create`; live on return."""
+        await self._author(authoring.create, name, edit, allow)
+
+    async def change_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+        """As `authoring.change`; live on return."""
+        await self._author(authoring.change, name, edit, allow)
+
+    async def delete_automation(self, name: str) -> str:
+        """As `authoring.delete`; gone on return."""
+        async with self._one_at_a_time:
+            file = await asyncio.to_thread(authoring.delete, self._root, name)
+            self._reader.believe_deleted(name)
+        await self.reload()
+        return file
+
+    async def _author(self, write: _Write, name: str, edit: Edit, allow: Allow) -> None:
+        # The reader is asked as it stands: nobody may read anew meanwhile.
+        async with self._one_at_a_time:
+            judge = self._reader.try_out
+            await asyncio.to_thread(write, self._root, name, edit, judge, allow)
+        await self.reload()
 
     async def watch(self, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
         """Reload after every change, until cancelled. Call `load` before.

@@ -28,6 +28,8 @@ class RunQueries(Part):
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         self._check_reach()
         newest = (row.run for row in self.store.runs.newest())
+        if wanted.older_than is not None or wanted.newer_than is not None:
+            return _beside(list(newest), wanted)
         return list(islice((run for run in newest if _is_wanted(run, wanted)), wanted.limit))
 
     async def last_runs(self) -> Mapping[str, Run]:
@@ -75,10 +77,21 @@ class RunQueries(Part):
         )
 
 
+def _beside(newest: list[Run], wanted: RunFilter) -> list[Run]:
+    places = {run.run_id: place for place, run in enumerate(newest)}
+    if any(id and id not in places for id in (wanted.older_than, wanted.newer_than)):
+        return []
+    first = 0 if wanted.older_than is None else places[wanted.older_than] + 1
+    last = None if wanted.newer_than is None else places[wanted.newer_than]
+    between = [run for run in newest[first:last] if _is_wanted(run, wanted)]
+    return between[: wanted.limit] if last is None else between[-wanted.limit :]
+
+
 def _is_wanted(run: Run, wanted: RunFilter) -> bool:
     return (
         wanted.automation in (None, run.automation)
         and wanted.status in (None, run.status)
+        and (wanted.without is None or run.status is not wanted.without)
         and wanted.event_id in (None, run.event_id)
         and (wanted.since is None or run.created_at >= wanted.since)
         and (wanted.at is None or _covers(run, wanted.at))

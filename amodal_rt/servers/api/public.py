@@ -1,0 +1,93 @@
+"""`/api/v1`: what the published client calls."""
+
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from aiohttp import web
+
+from amodal_rt.domain.token import Scope
+from amodal_rt.errors import InvalidError
+from amodal_rt.operations.references import Names, run_id_of
+from amodal_rt.operations.run_pages import RunPages
+from amodal_rt.ports import Caller
+from amodal_rt.servers.api.runs import RunDoor
+from amodal_rt.servers.control_requests import body_of, text_of
+from amodal_rt.servers.guard import Guarded, caller_of
+from amodal_rt.servers.problems import respond
+
+PREFIX = "/api/v1"
+_INVOKE_KEYS = frozenset({"payload", "participants", "idempotency_key"})
+
+
+class Invoking(Protocol):
+    """The operation behind `invoke`."""
+
+    async def invoke(
+        self,
+        name: str,
+        *,
+        payload: Mapping[str, object] | None,
+        participants: Mapping[str, object] | None,
+        idempotency_key: str | None,
+        caller: Caller,
+    ) -> Mapping[str, object]:
+        """The run's document, whose `run_id` is a new run or that of the same key.
+
+        Raises NotFoundError, InvalidError (the payload), DeniedError (`invokeAuth`),
+        ConflictError (not invoked, not active, or another payload under this key).
+        """
+        ...
+
+
+class PublicApi:
+    """Invoke, where something does, and look at runs."""
+
+    def __init__(
+        self, invoking: Invoking | None, names: Names, pages: RunPages, runs: RunDoor
+    ) -> None:
+        self._invoking = invoking
+        self._names = names
+        self._pages = pages
+        self._runs = runs
+
+    def routes(self) -> list[Guarded]:
+        """What answers where, and what for."""
+        run = f"{PREFIX}/automation_runs/{{run}}"
+        invoke = f"{PREFIX}/automations/{{automation}}/invoke"
+        read = Scope.READ
+        starts = [Guarded(method="POST", path=invoke, scope=Scope.TRIGGER, answer=self._invoke)]
+        return [
+            *(starts if self._invoking else []),
+            Guarded(method="GET", path=run, scope=read, answer=self._runs.show),
+            Guarded(method="GET", path=f"{run}/journal", scope=read, answer=self._runs.journal),
+            Guarded(
+                method="GET",
+                path=f"{run}/stream",
+                scope=read,
+                answer=self._runs.stream,
+                streams=True,
+            ),
+        ]
+
+    async def _invoke(self, request: web.Request) -> web.StreamResponse:
+        body = await body_of(request)
+        if unknown := sorted(body.keys() - _INVOKE_KEYS):
+            raise InvalidError(f"invoke knows no {unknown[0][:80]!r}", code="unknown_key")
+        assert self._invoking is not None, "else there is no such route"
+        caller = caller_of(request)
+        started = await self._invoking.invoke(
+            self._names.find(request.match_info["automation"]),
+            payload=_object(body, "payload"),
+            participants=_object(body, "participants"),
+            idempotency_key=text_of(body, "idempotency_key"),
+            caller=caller,
+        )
+        run = await self._pages.get(caller, run_id_of(str(started["run_id"])))
+        return respond(await self._runs.object_of(run, more=started))
+
+
+def _object(body: Mapping[str, object], key: str) -> Mapping[str, object] | None:
+    value = body.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidError(f"{key} is not a JSON object", code="bad_body")
+    return cast("Mapping[str, object] | None", value)
