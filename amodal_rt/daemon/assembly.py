@@ -27,6 +27,7 @@ from amodal_rt.executors.acting.mcp_triggers import McpTriggers
 from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.executors.workflow.executor import WorkflowExecutor
+from amodal_rt.executors.workflow.scripts import Scripts
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor, secret_values
@@ -46,6 +47,7 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.references import Names
@@ -136,6 +138,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
         members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
         managing=Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock),
+        invoking=_invoking(ground, shared),
         names=Names(workspace),
         pages=RunPages(ledger, signals=signals, clock=clock),
     )
@@ -221,6 +224,18 @@ def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
     )
 
 
+def _invoking(ground: Ground, shared: _Shared) -> Invoking:
+    return Invoking(
+        ground.workspace,
+        ground.ledger,
+        shared.facts,
+        shared.starting,
+        signals=ground.signals,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
+
+
 def _give_a_voice(house: House) -> None:
     """Let the rooms say on the bus what happens in them."""
     own = house.own_events
@@ -250,6 +265,7 @@ def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> WorkE
         ledger=ground.ledger,
         agents=agents,
         messages=DeliveryPlanner(ground.ids),
+        scripts=Scripts(ground.clock),
     )
     return WorkExecutor(agents, workflows)
 

@@ -27,6 +27,7 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.references import Names
@@ -36,7 +37,7 @@ from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.api.automations import ManagementApi
 from amodal_rt.servers.api.openapi import openapi_route
-from amodal_rt.servers.api.public import Invoking, PublicApi
+from amodal_rt.servers.api.public import PublicApi
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.control_tcp import control_guarded
@@ -89,6 +90,7 @@ class House:
     event_types: EventTypes
     members: Members
     managing: Managing
+    invoking: Invoking
     names: Names
     pages: RunPages
 
@@ -128,13 +130,11 @@ class House:
         """Health alone, for a door without webhooks."""
         return health_routes(ready)
 
-    def guarded(
-        self, streams: Streams, verbs: Verbs, invoking: Invoking | None = None
-    ) -> list[Guarded]:
+    def guarded(self, streams: Streams, verbs: Verbs) -> list[Guarded]:
         """What the guard lets in over TCP: the API, and the `verbs` of the control socket."""
         runs = RunDoor(self.pages, streams)
         routes = [
-            *PublicApi(invoking, self.names, self.pages, runs).routes(),
+            *PublicApi(self.invoking, self.names, self.pages, runs).routes(),
             *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
             *control_guarded(verbs),
         ]

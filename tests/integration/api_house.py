@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -12,44 +12,11 @@ from daemon_child import write
 
 from amodal_rt.daemon.embedding import Runtime
 from amodal_rt.daemon.house import House
-from amodal_rt.errors import ConflictError, DeniedError, InvalidError
-from amodal_rt.operations.starting import Starting
 from amodal_rt.ports import Caller
 from amodal_rt.servers.serve import TcpDoor
 from amodal_rt.servers.sse import Streams
 
 ADA = Caller(actor="ada", door="cli")
-
-
-class Invoker:
-    """Stands for the operation behind `invoke`: starts by hand, and keeps keys in memory."""
-
-    def __init__(self, starting: Starting) -> None:
-        self._starting = starting
-        self._kept: dict[tuple[str, str], tuple[object, str]] = {}
-
-    async def invoke(
-        self,
-        name: str,
-        *,
-        payload: Mapping[str, object] | None,
-        participants: Mapping[str, object] | None,
-        idempotency_key: str | None,
-        caller: Caller,
-    ) -> Mapping[str, object]:
-        if name == "private":
-            raise DeniedError("it takes no secret key", code="invoke_auth")
-        if payload and "bug" in payload and not isinstance(payload["bug"], str):
-            raise InvalidError("payload.bug is not a string", code="bad_payload")
-        key = (name, idempotency_key or "")
-        if idempotency_key and key in self._kept:
-            before, run_id = self._kept[key]
-            if before != payload:
-                raise ConflictError("another payload had this key", code="idempotency_conflict")
-            return {"run_id": run_id, "participants": participants}
-        run = await self._starting.start(name, caller=caller, payload=payload)
-        self._kept[key] = (payload, str(run["run_id"]))
-        return {**run, "participants": participants}
 
 
 class ApiHouse:
@@ -96,17 +63,16 @@ class ApiHouse:
 
 @asynccontextmanager
 async def api_house(root: Path) -> AsyncGenerator[ApiHouse, None]:
-    """Everything that a daemon has, with `Invoker` behind invoke."""
+    """Everything that a daemon has, behind a door at a port of its own."""
     write(root, "connections/runtime/spec.json", {"protocol": "runtime"})
     async with Runtime(root) as runtime:
         house = runtime._house
         assert house is not None
         streams = Streams(house.ground.clock)
-        starting = house.automations._starting
         door = TcpDoor(
             house.proven_routes(lambda: True),
             guard=house.guard(),
-            guarded=house.guarded(streams, house.verbs(dict), Invoker(starting)),
+            guarded=house.guarded(streams, house.verbs(dict)),
         )
         await door.open("127.0.0.1:0")
         house.address.bound = door.url

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_house import Invoker
 from daemon_child import Child, automation, daemon, write
 
 from amodal_rt.servers.api.automations import ManagementApi
@@ -41,7 +40,7 @@ def _routes() -> list[Guarded]:
     nothing: Any = Nothing()
     runs = RunDoor(nothing, nothing)
     routes = [
-        *PublicApi(Invoker(nothing), nothing, nothing, runs).routes(),
+        *PublicApi(nothing, nothing, nothing, runs).routes(),
         *ManagementApi(nothing, nothing, nothing, nothing, runs).routes(),
         *control_guarded(nothing),
     ]
@@ -72,6 +71,7 @@ def child(tmp_path_factory: pytest.TempPathFactory) -> Generator[Child, None, No
     write(root, "stores/notes.json", {"description": "Notes", "schema": {"type": "object"}})
     automation(root, "manual", connections=["runtime"])
     automation(root, "hook", trigger="webhook", connections=[])
+    automation(root, "invoked", inputSchema={"type": "object"}, connections=[])
     with daemon(root) as running:
         yield running
 

@@ -19,8 +19,17 @@ CLIENTS: list[Any] = []
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncGenerator[ApiHouse, None]:
     root = tmp_path / "workspace"
-    automation(root, "welcome", connections=["runtime"], lookupKey="welcome-members")
-    automation(root, "private", connections=[])
+    takes = {"type": "object", "properties": {"bug": {"type": "string"}}}
+    automation(
+        root,
+        "welcome",
+        connections=["runtime"],
+        lookupKey="welcome-members",
+        inputSchema=takes,
+        prefills={"team": "ops"},
+    )
+    automation(root, "private", connections=[], inputSchema={}, invokeAuth="user")
+    automation(root, "hourly", schedule="0 * * * *", connections=[])
     async with api_house(root) as opened:
         yield opened
         while CLIENTS:
@@ -38,14 +47,14 @@ async def test_an_automation_is_invoked_followed_and_read(api: ApiHouse) -> None
     client = await client_of(api)
 
     run = await client.v1.automations.invoke(
-        "welcome", {"payload": {"bug": "upload"}, "participants": {"investigator": "agi_1"}}
+        "welcome", {"payload": {"bug": "upload"}}
     )
     heard = [each async for each in client.v1.automation_runs.stream(run.id)]
     done = await client.v1.automation_runs.get(run.id)
     page = await client.v1.automation_runs.journal(run.id, limit=100)
 
     assert (run.id[:4], run.automation) == ("atr_", ids.automation("welcome"))
-    assert (run.payload, run.participants) == ({"bug": "upload"}, {"investigator": "agi_1"})
+    assert (run.payload, run.participants) == ({"bug": "upload", "team": "ops"}, None)
     assert {each["event"] for each in heard} == {"run_update"}
     assert heard[-1]["data"]["status"] == done.status == "completed"
     assert done.result["text"].startswith("[rehearsal]")
@@ -62,7 +71,7 @@ async def test_an_automation_goes_by_id_stem_and_lookup_key(api: ApiHouse, name:
 
     run = await client.v1.automations.invoke(name, {})
 
-    assert (run.automation, run.payload) == (ids.automation("welcome"), {})
+    assert (run.automation, run.payload) == (ids.automation("welcome"), {"team": "ops"})
 
 
 async def test_one_idempotency_key_is_one_run(api: ApiHouse) -> None:
@@ -74,7 +83,7 @@ async def test_one_idempotency_key_is_one_run(api: ApiHouse) -> None:
         await client.v1.automations.invoke("welcome", {"idempotency_key": "k", "payload": {"n": 1}})
 
     assert first.id == again.id
-    assert (other.value.status, other.value.error_code) == (409, "idempotency_conflict")
+    assert (other.value.status, other.value.error_code) == (409, "idempotency_mismatch")
 
 
 async def test_a_journal_is_read_page_by_page(api: ApiHouse) -> None:
@@ -110,20 +119,32 @@ async def test_what_is_refused_is_told_by_status_and_code(api: ApiHouse) -> None
     journal = client.v1.automation_runs.journal
 
     assert await refused(reader.v1.automation_runs.get(run.id)) == (401, "unauthorized")
-    assert await refused(client.v1.automations.invoke("private", {})) == (403, "invoke_auth")
-    assert await refused(client.v1.automations.invoke("nobody", {})) == (
-        404,
-        "automation_not_found",
-    )
-    assert await refused(client.v1.automations.invoke("welcome", {"payload": {"bug": 1}})) == (
-        422,
-        "bad_payload",
-    )
     assert await refused(client.v1.automation_runs.get("atr_0000")) == (404, "run_not_found")
     assert await refused(client.v1.automation_runs.get("aut_0000")) == (404, "run_not_found")
     assert await refused(journal(run.id, after_cursor="x")) == (400, "bad_cursor")
     assert await refused(journal(run.id, limit=101)) == (400, "bad_limit")
     assert await refused(journal(run.id, limit=0)) == (400, "bad_limit")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("private", {}, (403, "wrong_invoke_auth")),
+        ("nobody", {}, (404, "automation_not_found")),
+        ("hourly", {}, (409, "not_invoked")),
+        ("welcome", {"payload": {"bug": 1}}, (422, "payload_misfit")),
+        ("welcome", {"payload": {"team": "shop"}}, (422, "payload_locked")),
+        ("welcome", {"participants": {"investigator": "agi_1"}}, (422, "no_participants")),
+        ("welcome", {"idempotency_key": ""}, (422, "bad_idempotency_key")),
+    ],
+)
+async def test_an_invocation_that_the_file_does_not_allow_starts_nothing(
+    api: ApiHouse, name: str, body: dict[str, Any], told: tuple[int, str]
+) -> None:
+    client = await client_of(api)
+
+    assert await refused(client.v1.automations.invoke(name, body)) == told
+    assert await api.house.runs.list() == []
 
 
 async def test_a_cursor_of_another_run_leads_nowhere(api: ApiHouse) -> None:

@@ -19,10 +19,8 @@ def run_ref(run_id: str) -> str:
     return f"atr_{_suffix(run_id)}"
 
 
-def run_object(
-    run: Run, *, app: str = LOCAL_APP, payload: object = None, participants: object = None
-) -> Object:
-    """An AutomationRun. What is no object is put under `value`."""
+def run_object(run: Run, *, app: str = LOCAL_APP, payload: object = None) -> Object:
+    """An AutomationRun. What is no object is put under `value`; nobody takes part in a run."""
     changed = run.finished_at or run.started_at or run.created_at
     return {
         "id": run_ref(run.run_id),
@@ -33,7 +31,7 @@ def run_object(
         "reason": run.reason,
         "event_id": run.event_id or run.idempotency_key,
         "payload": _as_object(payload),
-        "participants": participants if isinstance(participants, dict) else None,
+        "participants": None,
         "result": _result(run),
         "user": run.requester,
         "team": None,

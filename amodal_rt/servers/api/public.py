@@ -1,15 +1,16 @@
 """`/api/v1`: what the published client calls."""
 
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import cast
 
 from aiohttp import web
 
+from amodal_rt.domain.invocation import InvokeAuth
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
+from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.references import Names, run_id_of
 from amodal_rt.operations.run_pages import RunPages
-from amodal_rt.ports import Caller
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control_requests import body_of, text_of
 from amodal_rt.servers.guard import Guarded, caller_of
@@ -19,31 +20,11 @@ PREFIX = "/api/v1"
 _INVOKE_KEYS = frozenset({"payload", "participants", "idempotency_key"})
 
 
-class Invoking(Protocol):
-    """The operation behind `invoke`."""
-
-    async def invoke(
-        self,
-        name: str,
-        *,
-        payload: Mapping[str, object] | None,
-        participants: Mapping[str, object] | None,
-        idempotency_key: str | None,
-        caller: Caller,
-    ) -> Mapping[str, object]:
-        """The run's document, whose `run_id` is a new run or that of the same key.
-
-        Raises NotFoundError, InvalidError (the payload), DeniedError (`invokeAuth`),
-        ConflictError (not invoked, not active, or another payload under this key).
-        """
-        ...
-
-
 class PublicApi:
-    """Invoke, where something does, and look at runs."""
+    """Invoke, and look at runs."""
 
     def __init__(
-        self, invoking: Invoking | None, names: Names, pages: RunPages, runs: RunDoor
+        self, invoking: Invoking, names: Names, pages: RunPages, runs: RunDoor
     ) -> None:
         self._invoking = invoking
         self._names = names
@@ -55,9 +36,8 @@ class PublicApi:
         run = f"{PREFIX}/automation_runs/{{run}}"
         invoke = f"{PREFIX}/automations/{{automation}}/invoke"
         read = Scope.READ
-        starts = [Guarded(method="POST", path=invoke, scope=Scope.TRIGGER, answer=self._invoke)]
         return [
-            *(starts if self._invoking else []),
+            Guarded(method="POST", path=invoke, scope=Scope.TRIGGER, answer=self._invoke),
             Guarded(method="GET", path=run, scope=read, answer=self._runs.show),
             Guarded(method="GET", path=f"{run}/journal", scope=read, answer=self._runs.journal),
             Guarded(
@@ -73,17 +53,18 @@ class PublicApi:
         body = await body_of(request)
         if unknown := sorted(body.keys() - _INVOKE_KEYS):
             raise InvalidError(f"invoke knows no {unknown[0][:80]!r}", code="unknown_key")
-        assert self._invoking is not None, "else there is no such route"
         caller = caller_of(request)
         started = await self._invoking.invoke(
+            caller,
             self._names.find(request.match_info["automation"]),
             payload=_object(body, "payload"),
             participants=_object(body, "participants"),
             idempotency_key=text_of(body, "idempotency_key"),
-            caller=caller,
+            # A token is a program's; a person signs in at the dashboard.
+            shown=InvokeAuth.SECRET_KEY,
         )
         run = await self._pages.get(caller, run_id_of(str(started["run_id"])))
-        return respond(await self._runs.object_of(run, more=started))
+        return respond(await self._runs.object_of(run))
 
 
 def _object(body: Mapping[str, object], key: str) -> Mapping[str, object] | None:

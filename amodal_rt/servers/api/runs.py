@@ -1,6 +1,5 @@
 """Runs over HTTP: one, its journal and its stream, under whichever prefix."""
 
-from collections.abc import Mapping
 from contextlib import aclosing
 
 from aiohttp import web
@@ -49,13 +48,9 @@ class RunDoor:
             return web.Response(status=204)
         return await self._streams.send(request, self._updates(run, heard, app_of(request)))
 
-    async def object_of(
-        self, run: Run, app: str = LOCAL_APP, *, more: Mapping[str, object] | None = None
-    ) -> Object:
-        """The run with what started it; `more` is what only its start knew."""
-        participants = (more or {}).get("participants")
-        payload = await self._pages.payload(run)
-        return run_object(run, app=app, payload=payload, participants=participants)
+    async def object_of(self, run: Run, app: str = LOCAL_APP) -> Object:
+        """The run with what started it."""
+        return run_object(run, app=app, payload=await self._pages.payload(run))
 
     async def _updates(self, run: Run, heard: str | None, app: str) -> Messages:
         payload = await self._pages.payload(run)
