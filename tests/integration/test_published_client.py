@@ -11,6 +11,7 @@ from archastro.platform.runtime.http_client import ApiError
 from daemon_child import automation
 
 from amodal_rt import ids
+from amodal_rt.ports import RunFilter
 
 CLIENTS: list[Any] = []
 """Those of a test, closed at its end."""
@@ -26,7 +27,7 @@ async def api(tmp_path: Path) -> AsyncGenerator[ApiHouse, None]:
         connections=["runtime"],
         lookupKey="welcome-members",
         inputSchema=takes,
-        prefills={"team": "ops"},
+        prefills={"payload": {"team": "ops"}},
     )
     automation(root, "private", connections=[], inputSchema={}, invokeAuth="user")
     automation(root, "hourly", schedule="0 * * * *", connections=[])
@@ -144,7 +145,7 @@ async def test_an_invocation_that_the_file_does_not_allow_starts_nothing(
     client = await client_of(api)
 
     assert await refused(client.v1.automations.invoke(name, body)) == told
-    assert await api.house.runs.list() == []
+    assert await api.house.ground.ledger.list_runs(RunFilter()) == []
 
 
 async def test_a_cursor_of_another_run_leads_nowhere(api: ApiHouse) -> None:
