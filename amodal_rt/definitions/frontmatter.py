@@ -17,9 +17,13 @@ from amodal_rt.definitions.words import shown
 from amodal_rt.domain.problem import Problem
 
 MAX_HEAD = 64 * 1024
+_MOST_OPEN = 1_000
+"""Brackets that stand open at once, those in texts among them. The library looks at all of them
+anew at every character: some ten thousand took seconds."""
 
 _FENCE = re.compile(r"---[ \t]*\r?\n")
 _END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+_BRACKET = re.compile(r"[\[\]{}]")
 _PREFIX = "tag:yaml.org,2002:"
 _MERGE = f"{_PREFIX}merge"
 _INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0o?[0-7_]+|0b[01_]+|[0-9][0-9_]*)")
@@ -98,6 +102,7 @@ def read_yaml(
 
 def compose(text: str, file: str, first_line: int) -> Node | None:
     """The YAML nodes, with their marks. Raises SourceError."""
+    _require_shallow(text, file, first_line)
     yaml = cast("Any", YAML(typ="safe", pure=True))
     # Anchors are refused later, with their place; a warning would only reach standard error.
     yaml.composer.warn_double_anchors = False
@@ -106,10 +111,7 @@ def compose(text: str, file: str, first_line: int) -> Node | None:
     except MarkedYAMLError as error:
         raise _bad_yaml(error, file, first_line) from None
     except RecursionError:
-        message = f"nested deeper than {MAX_DEPTH} levels"
-        raise SourceError(
-            Problem(file=file, code="too_deep", message=message, line=first_line, column=1)
-        ) from None
+        raise _too_deep(file, (first_line, 1)) from None
     except ReaderError as error:
         position = int(cast("Any", error).position)
         line, column = place_of(text, position)
@@ -129,6 +131,23 @@ def compose(text: str, file: str, first_line: int) -> Node | None:
         raise SourceError(
             Problem(file=file, code="bad_yaml", message=message, line=first_line, column=1)
         ) from None
+
+
+def _require_shallow(text: str, file: str, first_line: int) -> None:
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > _MOST_OPEN:
+            line, column = place_of(text, found.start())
+            raise _too_deep(file, (line + first_line - 1, column))
+
+
+def _too_deep(file: str, place: Place) -> SourceError:
+    line, column = place
+    message = f"nested deeper than {MAX_DEPTH} levels"
+    return SourceError(
+        Problem(file=file, code="too_deep", message=message, line=line, column=column)
+    )
 
 
 def members(node: MappingNode) -> list[tuple[Any, Any]]:

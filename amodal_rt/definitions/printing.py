@@ -6,7 +6,7 @@ which takes a fifth of a second: `liquid.py` does so when the first template is 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TextIO, cast
 
@@ -19,6 +19,9 @@ from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import FilterArgumentError, LiquidError
 from liquid.expression import Expression
 from liquid.filter import sequence_filter
+from liquid.token import Token
+
+from amodal_rt.definitions.delimiters import require_bounded
 
 _NOTHING = ()
 """What stands for a member that is not there."""
@@ -48,6 +51,16 @@ class Printing(Environment):
         self.add_filter("json", self.json)
         self.add_filter("join", _join)
         self.add_filter("uniq", _uniq)
+
+    def tokenizer(self) -> Callable[[str], Iterator[Token]]:
+        """The library's, of texts that it reads in time."""
+        tokens = super().tokenizer()
+
+        def bounded(source: str) -> Iterator[Token]:
+            require_bounded(source)
+            return tokens(source)
+
+        return bounded
 
     def shown(self, value: object, expression: Expression, context: RenderContext) -> str:
         """What stands in the text for `value`, which is what `expression` came to."""

@@ -282,11 +282,12 @@ class ScheduleLedger(Protocol):
         ...
 
     async def slots_on_record(
-        self, automations: Collection[str], *, after: datetime, until: datetime
+        self, after: Mapping[str, datetime], *, until: datetime
     ) -> Mapping[str, Sequence[datetime]]:
-        """Slots of these automations in `(after, until]` that stand on record each by itself,
-        in order, by automation. One without any is absent, and so is one with a stretch in that
-        time: by name only its ends are slots, and what follows from it `admit` rules."""
+        """Slots of these automations that stand on record each by itself, in order, by
+        automation: later than the instant that `after` has for it, up to `until`. One without any
+        is absent, and so is one with a stretch in that time: by name only its ends are slots,
+        and what follows from it `admit` rules."""
         ...
 
     async def remove_schedules(self, automation: str, keep: Sequence[str] = ()) -> None:

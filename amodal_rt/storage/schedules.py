@@ -1,6 +1,6 @@
 """Where schedules stand: `ports.ScheduleLedger`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
@@ -70,14 +70,17 @@ class ScheduleRows(Part):
             await self._database.write(work)
 
     async def slots_on_record(
-        self, automations: Collection[str], *, after: datetime, until: datetime
+        self, after: Mapping[str, datetime], *, until: datetime
     ) -> Mapping[str, Sequence[datetime]]:
-        asked = (dumped(sorted(automations)), to_millis(after), to_millis(until))
+        begins = {name: to_millis(instant) for name, instant in after.items()}
+        asked = (dumped(sorted(begins)), min(begins.values(), default=0), to_millis(until))
 
         def work(connection: Connection) -> Mapping[str, Sequence[datetime]]:
             found: dict[str, list[datetime]] = {}
             stretched: set[str] = set()
             for name, slot, last in driver(connection).execute(_ON_RECORD, asked).fetchall():
+                if slot <= begins[name]:
+                    continue
                 found.setdefault(name, []).append(from_millis(slot))
                 if last is not None:
                     stretched.add(name)

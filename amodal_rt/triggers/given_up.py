@@ -44,9 +44,7 @@ class GivenUp:
                 continue
             definition, trigger = known
             state = each.state
-            taken = await self._ledger.slots_on_record(
-                [state.automation], after=state.ruled, until=now
-            )
+            taken = await self._ledger.slots_on_record({state.automation: state.ruled}, until=now)
             due = Due(
                 definition=definition,
                 trigger=trigger,

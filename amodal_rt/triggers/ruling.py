@@ -67,18 +67,14 @@ class Ruling:
 
     async def _part_stretches(self, asked: list[Asked], holds: Holds, now: datetime) -> None:
         """Have no stretch cover a slot that stands on record."""
-        long = [
-            armed
-            for armed, wishes in asked
-            if any(start.scheduled_until is not None for start in wishes)
-        ]
-        if not long:
+        after: dict[str, datetime] = {}
+        for armed, wishes in asked:
+            if any(start.scheduled_until is not None for start in wishes):
+                name = armed.definition.automation.name
+                after[name] = min(armed.ruled, after.get(name, armed.ruled))
+        if not after:
             return
-        taken = await self._ledger.slots_on_record(
-            {armed.definition.automation.name for armed in long},
-            after=min(armed.ruled for armed in long),
-            until=now,
-        )
+        taken = await self._ledger.slots_on_record(after, until=now)
         for place, (armed, _) in enumerate(asked):
             known = taken.get(armed.definition.automation.name)
             if known:

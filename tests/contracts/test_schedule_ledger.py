@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import ledger_values as given
-from ledger_values import HOUR, MINUTE, NOW
+from ledger_values import DAY, HOUR, MINUTE, NOW
 
 from amodal_rt.domain.run import SkippedReason
 from amodal_rt.ports import Ledger, ScheduleState
@@ -71,8 +71,26 @@ async def test_slots_on_record_are_told_in_order_and_by_automation(ledger: Ledge
         ]
     )
 
-    found = await ledger.slots_on_record(
-        ["digest", "long", "other", "nobody"], after=NOW, until=NOW + 7 * MINUTE
-    )
+    begin = dict.fromkeys(["digest", "long", "other", "nobody"], NOW)
+    found = await ledger.slots_on_record(begin, until=NOW + 7 * MINUTE)
 
     assert dict(found) == {"digest": [NOW + 2 * MINUTE, NOW + 7 * MINUTE]}
+
+
+async def test_slots_on_record_of_each_automation_are_those_after_its_own_instant(
+    ledger: Ledger,
+) -> None:
+    missed, until = SkippedReason.MISSED, NOW + 3 * MINUTE
+    await ledger.admit(
+        [
+            given.slot(NOW + MINUTE, "long", skip=missed, scheduled_until=until, count=3),
+            given.slot(NOW + 5 * MINUTE, "long"),
+            given.slot(NOW + MINUTE),
+            given.slot(NOW + 5 * MINUTE),
+        ]
+    )
+
+    found = await ledger.slots_on_record({"long": until, "digest": NOW}, until=NOW + DAY)
+
+    fifth = NOW + 5 * MINUTE
+    assert dict(found) == {"long": [fifth], "digest": [NOW + MINUTE, fifth]}

@@ -1,13 +1,12 @@
 """What nodes on one PostgreSQL tell each other, and how runs reach them."""
 
 import asyncio
-import json
+import itertools
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import postgres_server
+from daemon_child import write
+from plain_starts import AT, start
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.daemon.embedding import Runtime
-from amodal_rt.domain.automation import OnLimit
-from amodal_rt.domain.run import Start
-from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import UnavailableError
 from amodal_rt.ports import FACTS, OUTBOX, RUNS_PENDING, Caller
 from amodal_rt.storage import dispatch
@@ -28,7 +26,6 @@ from amodal_rt.storage.cluster import Cluster
 from amodal_rt.storage.postgres import PostgresLedger
 
 CALLER = Caller(actor="ada", door="cli")
-AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -57,19 +54,6 @@ class Node:
 
     async def admit(self, count: int = 1) -> None:
         await self.ledger.admit([start(f"run_{self.name}{n}") for n in range(count)])
-
-
-def start(run_id: str) -> Start:
-    return Start(
-        run_id=run_id,
-        automation="a",
-        title="A",
-        trigger=TriggerKind.MANUAL,
-        definition="d",
-        created_at=AT,
-        concurrency=3,
-        on_limit=OnLimit.QUEUE,
-    )
 
 
 @asynccontextmanager
@@ -205,11 +189,8 @@ async def two_runtimes(
     monkeypatch.setenv("DATABASE_URL", url)
     hook = {"title": "Hook", "prompt": "x", "trigger": "webhook"}
     files = {"amodal.json": {"database": "env:DATABASE_URL"}, "automations/hook.json": hook}
-    for name in ("a", "b"):
-        for file, document in files.items():
-            path = folder / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(document))
+    for name, (file, document) in itertools.product("ab", files.items()):
+        write(folder / name, file, document)
     async with Runtime(folder / "a") as one, Runtime(folder / "b") as other:
         yield one, other
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import postgres_server
+from daemon_child import write
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.daemon import neighbours
@@ -37,11 +37,8 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 async def two_nodes(folder: Path) -> AsyncIterator[tuple[Runtime, Runtime]]:
     hook = {"title": "Deployed", "prompt": "x", "trigger": "deploy.finished", "status": "paused"}
     files = {"amodal.json": {"database": "env:DATABASE_URL"}, "automations/deployed.json": hook}
-    for name in ("a", "b"):
-        for file, document in files.items():
-            path = folder / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(document))
+    for name, (file, document) in itertools.product("ab", files.items()):
+        write(folder / name, file, document)
     async with (
         Runtime(folder / "a", listen="127.0.0.1:0") as one,
         Runtime(folder / "b", listen="127.0.0.1:0") as other,

@@ -4,7 +4,6 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,17 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import postgres_server
+from plain_starts import AT, start
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.daemon.ledgers import TellingSqliteLedger
 from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.telling_postgres import TellingPostgresLedger
-from amodal_rt.domain.automation import OnLimit
 from amodal_rt.domain.event import DedupKey, Event
-from amodal_rt.domain.run import SkippedReason, Start
-from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.domain.run import SkippedReason
 from amodal_rt.ports import Caller
 
 CALLER = Caller(actor="ada", door="cli")
-AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EVENT = Event(id="evt_1", type="t.u", source="s", data={}, time=AT, received_at=AT)
 
 
@@ -60,31 +57,16 @@ async def heard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield Heard(ledger)
 
 
-def start(run_id: str, skip: SkippedReason | None = None, **more: object) -> Start:
-    plain = Start(
-        run_id=run_id,
-        automation="a",
-        title="A",
-        trigger=TriggerKind.MANUAL,
-        definition="d",
-        created_at=AT,
-        concurrency=9,
-        on_limit=OnLimit.QUEUE,
-        skip=skip,
-    )
-    return replace(plain, **more)
-
-
 async def test_skipped_starts_are_told_of_by_whichever_road_they_came(heard: Heard) -> None:
     ledger, paused = heard.ledger, SkippedReason.PAUSED
     key = DedupKey(endpoint="e", keys=("k",))
     hook = replace(EVENT, id="evt_2", address="a")
 
-    await ledger.admit([start("run_1", paused), start("run_2")])
-    await ledger.accept(hook, dedup=key, starts=[start("run_3", paused)], queue_limit=9)
-    await ledger.accept(hook, dedup=key, starts=[start("run_4", paused)], queue_limit=9)
+    await ledger.admit([start("run_1", skip=paused), start("run_2")])
+    await ledger.accept(hook, dedup=key, starts=[start("run_3", skip=paused)], queue_limit=9)
+    await ledger.accept(hook, dedup=key, starts=[start("run_4", skip=paused)], queue_limit=9)
     await ledger.emit(EVENT)
-    await ledger.match("evt_1", starts=[start("run_5", paused, event_id="evt_1")], missed=0)
+    await ledger.match("evt_1", starts=[start("run_5", skip=paused, event_id="evt_1")], missed=0)
 
     told = [each for each in heard.ended if each[1] == "skipped"]
     assert told == [("run_1", "skipped"), ("run_3", "skipped"), ("run_5", "skipped")]
@@ -120,7 +102,7 @@ async def test_before_anybody_listens_it_does_the_same_and_tells_nobody(heard: H
     silent = heard.ledger
     silent._note = silent._wake = None
 
-    refs = await silent.admit([start("run_1", SkippedReason.PAUSED)])
+    refs = await silent.admit([start("run_1", skip=SkippedReason.PAUSED)])
     assert await silent.emit(EVENT)
 
     assert [(each.run_id, each.status) for each in refs] == [("run_1", "skipped")]

@@ -1,6 +1,6 @@
 """Schedules, small facts, conditions and definitions."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,13 +37,13 @@ class ScheduleRows(Part):
             await self._write("set_schedule_states", work)
 
     async def slots_on_record(
-        self, automations: Collection[str], *, after: datetime, until: datetime
+        self, after: Mapping[str, datetime], *, until: datetime
     ) -> Mapping[str, Sequence[datetime]]:
         self._check_reach()
         found: dict[str, list[datetime]] = {}
         stretched: set[str] = set()
         for (name, slot), run_id in sorted(self.store.slots.items()):
-            if name in automations and after < slot <= until:
+            if name in after and after[name] < slot <= until:
                 found.setdefault(name, []).append(slot)
                 if self.store.runs.row(run_id).run.scheduled_until is not None:
                     stretched.add(name)

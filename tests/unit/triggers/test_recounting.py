@@ -95,3 +95,26 @@ async def test_what_was_missed_later_leaves_out_the_slots_that_ran_ahead(desk, m
     assert len(ahead) == 2
     assert len(covered) == len(set(covered)) == 8
     assert covered[-1] - covered[0] == 7 * HOUR / 2
+
+
+async def test_so_it_does_beside_a_schedule_that_was_ruled_on_less_lately(desk, make):
+    none = {"policy": "none"}
+    desk.clock.jump(2 * HOUR)
+    desk.shelf.put(make("job", schedule="*/30 * * * *", catchUp=none))
+    desk.shelf.put(make("rare", schedule="45 */2 * * *", catchUp=none))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        await desk.clock.advance(HOUR)
+        desk.clock.jump(-3 * HOUR)
+        await desk.pause("job")
+        await desk.clock.advance(HOUR + MINUTE)
+        await desk.pause("job", paused=False)
+        desk.clock.jump(4 * HOUR)
+        await desk.clock.advance(MINUTE)
+
+    assert await desk.said() == [
+        ("09:30", "paused", "cron", 2),
+        ("10:30", "missed", "cron", 2),
+        ("11:30", "cancelled", "cron", 1),
+        ("12:00", "cancelled", "cron", 1),
+        ("12:30", "missed", "cron", 4),
+    ]
