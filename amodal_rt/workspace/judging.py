@@ -21,6 +21,7 @@ from amodal_rt.workspace.event_names import (
     trigger_errors,
 )
 from amodal_rt.workspace.gating import gate_connection, gate_errors
+from amodal_rt.workspace.graph_powers import unset_targets, write_warnings
 from amodal_rt.workspace.graphing import (
     connections_of,
     entry_errors,
@@ -78,6 +79,8 @@ def judge(definition: Definition, world: World) -> Verdict:
             blocked += _unset(definition, unset, world.environment)
     model_errors, keys = _models(definition, graphs, world)
     warnings += (each for graph in graphs for each in graph_warnings(graph, sources))
+    warnings += write_warnings(definition, graphs, world.connections)
+    warnings += unset_targets(graphs, world.settings.targets, world.environment)
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
