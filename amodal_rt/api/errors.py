@@ -26,9 +26,6 @@ class ApiError(AmodalError):
     answer that is none of the API's, `unknown_answer`.
     """
 
-    # Each error says of which kind it is: the client has one class for all seven.
-    kind: Kind  # pyright: ignore[reportIncompatibleVariableOverride]
-
     def __init__(
         self,
         message: str,
@@ -41,7 +38,8 @@ class ApiError(AmodalError):
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.status = status
-        self.kind = kind
+        # Each error says of which kind it is: the client has one class for all seven.
+        self.kind = kind  # pyright: ignore[reportIncompatibleVariableOverride]
         self.retry_after = retry_after
 
 

@@ -83,11 +83,11 @@ async def _messages(
                 raise _OverError
             if answer.content_type != "text/event-stream":
                 raise unknown_answer(answer.status)
-            async with aclosing(_lines(answer, transport.clock)) as lines:
-                async with aclosing(_read(lines)) as found:
-                    async for each in found:
-                        silent = False
-                        yield each
+            lines = _lines(answer, transport.clock)
+            async with aclosing(lines), aclosing(_read(lines)) as found:
+                async for each in found:
+                    silent = False
+                    yield each
     except TimeoutError:
         raise unreachable(transport.where, f"it was silent for {SILENT_SECONDS:g} s") from None
     if silent:

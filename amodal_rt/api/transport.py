@@ -117,7 +117,7 @@ class Transport:
     async def open(
         self, call: Call, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """The answer of a call, its body unread. Raises ApiError for one of 400 or more, and for
+        """The answer of a call, its body unread. Raises ApiError for one of 300 or more, and for
         what keeps the body from being read."""
         sent = {**self._headers, **(headers or {})}
         content = None if call.body is None else json.dumps(call.body).encode()
@@ -131,6 +131,8 @@ class Transport:
                 if answer.status >= 400:
                     said = answer.headers.get("Retry-After")
                     raise refused(answer.status, await answer.read(), said)
+                if answer.status >= 300:
+                    raise unknown_answer(answer.status)
                 yield answer
         except (aiohttp.ClientError, OSError) as error:
             # A deadline of the caller is an OSError too, and for the caller to tell of.

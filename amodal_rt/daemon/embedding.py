@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from amodal_rt.clock import Clock, SystemClock
 from amodal_rt.daemon.house import House
@@ -253,7 +253,9 @@ def _by_name(
 ) -> dict[str | None, Callback]:
     if given is None:
         return {}
-    return dict(given) if isinstance(given, Mapping) else {None: given}
+    if isinstance(given, Mapping):
+        return dict(cast("Mapping[str | None, Callback]", given))
+    return {None: given}
 
 
 def _closed() -> ConflictError:

@@ -1,7 +1,9 @@
-"""What a graph wants to do and cannot: writes of a read-only automation, messages to nowhere."""
+"""What a graph wants and cannot have: writes of a read-only automation, variables that it was not
+granted, messages to nowhere."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import cast
 
 from amodal_rt.domain.automation import Definition
@@ -9,7 +11,14 @@ from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import Target
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import SecretRef
-from amodal_rt.domain.workflow import DeliverWork, McpWork, Node, RequestWork, Workflow
+from amodal_rt.domain.workflow import (
+    DeliverWork,
+    McpWork,
+    Node,
+    RequestWork,
+    Template,
+    Workflow,
+)
 from amodal_rt.errors import DeniedError
 from amodal_rt.guardrails.endpoints import parse_endpoint
 from amodal_rt.guardrails.writes import Call, Powers, RestCall, ToolCall, decide, judge, unknown
@@ -17,6 +26,7 @@ from amodal_rt.settings import Environment
 from amodal_rt.workspace.graphing import node_problem, nodes_of
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_VARIABLE = re.compile(r"(?<![\w.])env\.([A-Za-z_]\w*)")
 _PRINTED = "x"
 """Stands for what a template will print: one part of a path."""
 
@@ -79,14 +89,14 @@ def _call(node: Node) -> tuple[Call | None, str]:
         endpoint = parse_endpoint(_TEMPLATE.sub(_PRINTED, str(work.endpoint.value)))
     except DeniedError:
         return None, ""
-    headers, data = work.headers.value, work.data.value
-    named = cast("Mapping[str, object]", headers) if isinstance(headers, dict) else {}
+    headers = work.headers.value
+    named = cast("dict[str, object]", headers if isinstance(headers, dict) else {})
     call = RestCall(
         method=work.method,
         path=endpoint.path,
         params=endpoint.params,
         headers={name: str(value) for name, value in named.items()},
-        data=data,
+        data=work.data.value,
     )
     return call, work.connection
 
@@ -97,3 +107,35 @@ def _shown(node: Node) -> str:
     if isinstance(work, RequestWork):
         return f"{work.method} {work.endpoint.value}"
     return work.tool if isinstance(work, McpWork) else ""
+
+
+def variable_errors(definition: Definition, graphs: Iterable[Workflow]) -> Iterator[Problem]:
+    """Variables that templates name and the automation was not granted. Scripts are told when they
+    look."""
+    granted = definition.automation.env
+    for workflow, node in nodes_of(graphs):
+        printed = (part for text in _texts(node.work) for part in _TEMPLATE.findall(text))
+        named = dict.fromkeys(name for part in printed for name in _VARIABLE.findall(part))
+        for name in named.keys() - set(granted):
+            message = f"{definition.file} does not grant the variable {name}"
+            hint = f'add "{name}" to env'
+            yield node_problem(workflow, node, "not_granted", message, "id", hint)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in the templates of a node's work."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Template):
+        yield from _texts(value.value)
+    elif isinstance(value, dict):
+        for each in cast("dict[str, object]", value).values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in cast("list[object]", value):
+            yield from _texts(each)
+    elif is_dataclass(value):
+        for each in fields(value):
+            part: object = getattr(value, each.name)
+            if isinstance(part, Template):
+                yield from _texts(part)

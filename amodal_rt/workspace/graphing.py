@@ -27,12 +27,12 @@ from amodal_rt.workspace.event_names import Sources, named_events
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
 
 
-def graphs_of(automation: Automation, named: Mapping[str, Workflow]) -> tuple[Workflow, ...]:
+def graphs_of(automation: Automation) -> tuple[Workflow, ...]:
     """The graph of an automation and all that it runs in turn; none for other work."""
     if not isinstance(automation.work, WorkflowRun):
         return ()
-    root = automation.work.workflow
-    return (root, *(named[each] for each in sorted(_reached(root.calls, named)) if each in named))
+    others = automation.work.others
+    return (automation.work.workflow, *(others[each] for each in sorted(others)))
 
 
 def connections_of(graphs: Iterable[Workflow]) -> set[str]:
@@ -47,8 +47,10 @@ def sessions_of(graphs: Iterable[Workflow]) -> Iterator[AgentWork]:
     return (node.work for _, node in nodes_of(graphs) if isinstance(node.work, AgentWork))
 
 
-def graph_errors(workflow: Workflow, world: World) -> Iterator[Problem]:
-    """Names in one graph that nothing here has."""
+def graph_errors(
+    workflow: Workflow, world: World, named: Mapping[str, Workflow]
+) -> Iterator[Problem]:
+    """Names in one graph that nothing here has; `named` are the workflows that it may run."""
     for node in workflow.nodes.values():
         match node.work:
             case RequestWork() | McpWork():
@@ -64,7 +66,7 @@ def graph_errors(workflow: Workflow, world: World) -> Iterator[Problem]:
             case EmitWork(type=type):
                 yield from _emit_errors(workflow, node, type, world)
             case WorkflowWork(workflow=name):
-                yield from _call_errors(workflow, node, name, world.workflows)
+                yield from _call_errors(workflow, node, name, named)
             case _:
                 pass
 
@@ -144,7 +146,8 @@ def _connection_errors(
     elif (found.protocol is Protocol.MCP) is not isinstance(work, McpWork):
         kind = "an MCP connection" if found.protocol is Protocol.MCP else "no MCP connection"
         hint = f"use a node of kind {'mcp' if found.protocol is Protocol.MCP else 'request'}"
-        yield node_problem(workflow, node, "wrong_connection", f"{name} is {kind}", "connection", hint)
+        said = f"{name} is {kind}"
+        yield node_problem(workflow, node, "wrong_connection", said, "connection", hint)
 
 
 def _no_connection(workflow: Workflow, node: Node, name: str, key: str, world: World) -> Problem:

@@ -11,9 +11,7 @@ from outside import Site, post_json
 
 EXAMPLES = ROOT / "automations.example"
 FLOWS = ["daily-digest-flow", "ingestion-failure", "welcome-new-members"]
-NAMES = sorted(
-    path.stem for path in (EXAMPLES / "automations").iterdir() if path.stem not in FLOWS
-)
+NAMES = sorted(path.stem for path in (EXAMPLES / "automations").iterdir() if path.stem not in FLOWS)
 TOLD = {
     "github-triage": senders.github_issue(7, "Checkout is slow"),
     "linear-triage": senders.linear_issue("PAY-1", "No card works", action="create", priority=1),

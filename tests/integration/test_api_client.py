@@ -133,6 +133,22 @@ async def test_an_automation_is_made_changed_let_run_and_taken_away(api: ApiHous
     assert [each["name"] for each in timed["data"]] == ["timed"]
 
 
+async def test_a_program_makes_an_automation_of_a_workflow_and_grants_it_no_variable(
+    api: ApiHouse,
+) -> None:
+    async with client_of(api, "read", "trigger", "manage") as client:
+        made = await client.automations.create({"name": "Adding", "workflow": "adds"})
+        with pytest.raises(ApiError) as denied:
+            await client.automations.update(made["id"], {"env": ["HOME"]})
+        await client.automations.activate(made["id"])
+        run = await client.wait((await client.invoke("adding", {"n": 2}))["id"])
+
+    assert run["result"] is not None
+    assert run["result"]["payload"] == {"given": {"n": 2}}
+    assert (denied.value.status, denied.value.code) == (403, "power_not_granted")
+    assert "env" not in api.file("adding.json")
+
+
 async def test_an_event_starts_what_waits_for_it_and_counts_once(api: ApiHouse) -> None:
     async with client_of(api, "read", "trigger") as client:
         receipt = await client.events.emit("order.placed", {"n": 7}, id="o-7", subject="o-7")
@@ -185,8 +201,7 @@ async def test_a_token_that_may_not_is_told_so(api: ApiHouse) -> None:
     assert document["openapi"] == "3.1.0"
 
 
-async def test_the_example_of_the_page_is_an_automation(api: ApiHouse) -> None:
-    """`automation` of the helpers writes a prompt: the rehearsal serves over the API as well."""
+async def test_an_agent_answers_over_the_api_as_well(api: ApiHouse) -> None:
     automation(api.root, "quick", connections=[])
     await api.house.ground.workspace.reload()
     async with client_of(api, "read", "trigger") as client:

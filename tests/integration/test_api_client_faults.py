@@ -12,7 +12,7 @@ from amodal_rt.api import ApiClient, ApiError
 from amodal_rt.clock import SystemClock
 from amodal_rt.errors import InvalidError
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 RUN = {"id": "atr_1", "status": "running", "reason": None}
 
 
@@ -32,11 +32,11 @@ class Side:
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
-        self.asked: list[web.Request] = []
+        self.asked: list[web.BaseRequest] = []
         self.bodies: list[bytes] = []
         self.clock = PatientClock()
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(request)
         self.bodies.append(await request.read())
         left = self._answers
@@ -63,7 +63,7 @@ class Side:
 def says(document: object, status: int = 200, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return web.json_response(document, status=status, headers=named)
 
     return answer
@@ -75,7 +75,7 @@ def later(**headers: str) -> Answer:
 
 
 def streams(*messages: str, breaks: bool = False) -> Answer:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for each in messages:
@@ -180,7 +180,7 @@ async def test_a_stream_that_breaks_off_is_taken_up_after_what_was_heard() -> No
 
 
 async def test_a_stream_with_nothing_more_to_tell_ends() -> None:
-    async def over(request: web.Request) -> web.StreamResponse:
+    async def over(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=204)
 
     side = Side(streams(update("1-running")), over, says(RUN | {"status": "failed"}))
@@ -224,7 +224,7 @@ async def test_a_redirect_is_not_followed_with_the_token() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"error": "x"}', b"\xff", b"[" * 99_999])
 async def test_an_answer_in_other_words_is_told_as_one(body: bytes) -> None:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=500, body=body)
 
     side = Side(answer)
@@ -237,7 +237,7 @@ async def test_an_answer_in_other_words_is_told_as_one(body: bytes) -> None:
 
 
 async def test_nobody_there_and_nobody_in_time_are_told_apart() -> None:
-    async def never(request: web.Request) -> web.StreamResponse:
+    async def never(request: web.BaseRequest) -> web.StreamResponse:
         await asyncio.Event().wait()
         raise AssertionError
 

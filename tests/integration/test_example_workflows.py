@@ -106,9 +106,7 @@ async def test_an_event_welcomes_a_new_member_once(root: Path, receiver: Receive
     assert len(receiver.requests) == 1
 
 
-async def test_a_slot_counts_what_ran_and_tells_what_failed(
-    root: Path, receiver: Receiver
-) -> None:
+async def test_a_slot_counts_what_ran_and_tells_what_failed(root: Path, receiver: Receiver) -> None:
     async with served(root, receiver, MONDAY) as desk:
         # A payload without what the graph wants: a failure of that day.
         broken = await desk.ended(await desk.runtime.trigger("welcome-new-members", payload={}))

@@ -169,7 +169,7 @@ def unlike(hint: Any, schema: Mapping[str, Any], where: str) -> list[str]:
     plain = [each for each in parts if each is not type(None)]
     told = schema.get("oneOf")
     kinds = schema.get("type")
-    null = {"type": "null"} in told if told else "null" in ([kinds] if kinds else []) + listed(kinds)
+    null = {"type": "null"} in told if told else "null" in listed(kinds)
     wrong = [] if null == nullable else [f"{where}: null is {null}, not {nullable}"]
     if told:
         (schema,) = [each for each in told if each != {"type": "null"}]

@@ -267,7 +267,8 @@ def test_a_message_that_waits_for_a_variable_is_told_at_its_node() -> None:
     settings = replace(WORLD.settings, targets={"reports": url, "plain": plain})
     world = replace(WORLD, settings=settings)
     tells = {"kind": "deliver", "targets": ["plain", "reports"], "message": "x"}
-    ready = replace(world, environment=Environment(process={"REPORTS_URL": "https://r.example"}))
+    variables = {"KEY": "x", "REPORTS_URL": "https://r.example"}
+    ready = replace(world, environment=Environment(process=variables))
 
     found = judged(tells, world=world)
 
@@ -276,3 +277,17 @@ def test_a_message_that_waits_for_a_variable_is_told_at_its_node() -> None:
         ("env_missing", 'node "n0": messages to reports wait: REPORTS_URL is not set')
     ]
     assert judged(tells, world=ready).warnings == ()
+
+
+def test_a_template_that_names_a_variable_which_was_not_granted_is_an_error_of_its_node() -> None:
+    nodes = (
+        {"kind": "transform", "value": [{"deep": "at {{ env.KEY }} and {{ payload.env.x }}"}]},
+        request(endpoint="/x", params={"key": "{{ env.OTHER | default: 1 }}"}),
+        {"kind": "transform", "value": "env.PLAIN is a text"},
+    )
+
+    assert told(judged(*nodes, env=["KEY", "OTHER"]).errors) == []
+    assert told(judged(*nodes, env=["KEY"]).errors) == [
+        ("not_granted", 'node "n1": automations/x.json does not grant the variable OTHER')
+    ]
+    assert [each.code for each in judged(VALUE, env=["UNSET"]).blocked] == ["env_missing"]
