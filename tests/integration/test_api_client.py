@@ -44,7 +44,7 @@ async def api(tmp_path: Path) -> AsyncGenerator[ApiHouse, None]:
 
 @asynccontextmanager
 async def client_of(api: ApiHouse, *scopes: str) -> AsyncGenerator[ApiClient, None]:
-    secret = await api.secret(*scopes, name=f"program {len(scopes)}")
+    secret = await api.secret(*scopes, name="program")
     async with ApiClient(api.url, secret) as client:
         yield client
 

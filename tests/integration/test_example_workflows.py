@@ -116,7 +116,7 @@ async def test_a_slot_counts_what_ran_and_tells_what_failed(root: Path, receiver
         async with SystemClock().deadline(30):
             while not (rows := await desk.runtime.runs(automation="daily-digest-flow", limit=1)):
                 await SystemClock().sleep(0.02)
-            while rows[0]["trigger"] != "cron":
+            while rows[0]["scheduled_for"] is None:
                 await SystemClock().sleep(0.02)
                 rows = await desk.runtime.runs(automation="daily-digest-flow", limit=1)
         run = await desk.ended(str(rows[0]["run_id"]))
@@ -126,7 +126,8 @@ async def test_a_slot_counts_what_ran_and_tells_what_failed(root: Path, receiver
     assert broken["status"] == "failed"
     assert 'node "member"' in broken["error"]
     assert first["result"]["payload"]["counts"]["failed"] == 1
-    assert (run["status"], run["scheduled_for"]) == ("completed", "2026-03-02T09:05:00Z")
+    assert (run["status"], run["trigger"]) == ("completed", "catch_up")
+    assert run["scheduled_for"] == "2026-03-02T09:05:00Z"
     assert nodes == ["morning", "runs", "digest", "broken", "tell", "done"]
     payload = run["result"]["payload"]
     assert payload["counts"] == {"completed": 1, "failed": 1, "skipped": 0, "cancelled": 0}
