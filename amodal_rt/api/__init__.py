@@ -5,7 +5,6 @@ exception. It speaks HTTP to a daemon that may be anywhere, and knows nothing of
 """
 
 from amodal_rt.api.client import ApiClient
-from amodal_rt.api.errors import ApiError
 from amodal_rt.api.objects import (
     Automation,
     AutomationInput,
@@ -27,6 +26,7 @@ from amodal_rt.api.objects import (
     RunPage,
     RunStatus,
 )
+from amodal_rt.api.problems import ApiError
 
 __all__ = [
     "ApiClient",

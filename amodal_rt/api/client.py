@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self, cast
 
 from amodal_rt.api.automations import AutomationsApi
-from amodal_rt.api.errors import ApiError
 from amodal_rt.api.events import EventsApi
 from amodal_rt.api.objects import ENDED, AutomationRun
+from amodal_rt.api.problems import ApiError
 from amodal_rt.api.routes import INVOKE, LOCAL_APP, OPENAPI, STREAM
 from amodal_rt.api.runs import RunsApi
 from amodal_rt.api.stream import follow

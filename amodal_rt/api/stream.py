@@ -8,8 +8,8 @@ from typing import cast
 
 import aiohttp
 
-from amodal_rt.api.errors import ApiError, unknown_answer, unreachable
 from amodal_rt.api.objects import ENDED, AutomationRun
+from amodal_rt.api.problems import ApiError, unknown_answer, unreachable
 from amodal_rt.api.transport import Call, Transport
 from amodal_rt.clock import Clock
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 from yarl import URL
 
-from amodal_rt.api.errors import ApiError, late, refused, unknown_answer, unreachable
+from amodal_rt.api.problems import ApiError, late, refused, unknown_answer, unreachable
 from amodal_rt.clock import Clock
 from amodal_rt.errors import InvalidError
 

@@ -72,8 +72,7 @@ class Builder:
         title, run_as = self._title(shape), self._run_as(shape)
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
-        self._tools(shape)
-        self._variables(shape)
+        self._granted_by(shape)
         self._input_schema(shape)
         if self._problems or work is None:
             return None
@@ -132,7 +131,8 @@ class Builder:
             problem = input_schema_problem(self._document, shape.input_schema)
             self._problems += [problem] if problem else []
 
-    def _variables(self, shape: AutomationShape) -> None:
+    def _granted_by(self, shape: AutomationShape) -> None:
+        self._tools(shape)
         if shape.env and not any((shape.workflow, shape.config, shape.config_id)):
             message = "env goes with workflow, which is missing"
             hint = "an agent is given no variables: secrets never reach a prompt"
