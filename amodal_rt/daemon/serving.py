@@ -55,7 +55,7 @@ class Plan:
     root: Path
     settings: ProcessSettings
     listen: str | None = None
-    callback: Callback | None = None
+    callbacks: Mapping[str | None, Callback] = field(default_factory=dict[str | None, Callback])
     clock: Clock = field(default_factory=SystemClock)
     variables: Mapping[str, str] = field(default_factory=process_environment)
 
@@ -98,8 +98,8 @@ class Daemon:
                 clock=self._plan.clock,
                 ids=self.ids,
             )
-            if self._plan.callback:
-                ground.callbacks.register(self._plan.callback)
+            for name, function in self._plan.callbacks.items():
+                ground.callbacks.register(function, name)
             await stack.enter_async_context(ground.ledger)
             mark_ledger(ground.ledger, self.state)
             await ground.workspace.load()

@@ -18,12 +18,12 @@ from amodal_rt.definitions.naming_workflows import (
     kept,
     key_of,
     take_kept,
+    with_others,
 )
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.words import shown, snake
-from amodal_rt.domain.automation import STEM, Automation, Definition
+from amodal_rt.domain.automation import STEM, Automation, Definition, WorkflowRun
 from amodal_rt.domain.problem import Problem
-from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 
@@ -69,7 +69,8 @@ def parse_automation(
     document, problem = _with_prompt(document, read_prompt)
     key = key_of(document)
     workflow, wrong = find_workflow(document, key, workflows) if key else (None, ())
-    parsed = _build(_with_defaults(document, settings), stem, settings, workflow)
+    run = with_others(workflow, workflows.named) if workflow else None
+    parsed = _build(_with_defaults(document, settings), stem, settings, run)
     wrong = (*wrong, problem) if problem else wrong
     if not wrong:
         return replace(parsed, linked=key is not None)
@@ -89,12 +90,12 @@ def reparse(document: str, *, file: str, settings: WorkspaceSettings) -> Parsed:
     if not isinstance(value, dict):
         message = "the last good version that was kept cannot be read"
         return Parsed(None, (Problem(file=file, code="bad_version", message=message),))
-    rest, workflow = take_kept(cast("dict[str, object]", value))
-    if workflow is None and any(rest.get(key) is not None for key in KEYS):
+    rest, run = take_kept(cast("dict[str, object]", value))
+    if run is None and any(rest.get(key) is not None for key in KEYS):
         message = "the workflow of the last good version cannot be read"
         return Parsed(None, (Problem(file=file, code="bad_version", message=message),))
     whole = Document(file, rest, dict[str, tuple[int, int]])
-    return _build(whole, _parts(file)[0], settings, workflow)
+    return _build(whole, _parts(file)[0], settings, run)
 
 
 def fit_stem(text: str) -> str:
@@ -114,26 +115,26 @@ def _parts(file: str) -> tuple[str, str]:
 
 
 def _build(
-    document: Document, stem: str, settings: WorkspaceSettings, workflow: Workflow | None
+    document: Document, stem: str, settings: WorkspaceSettings, run: WorkflowRun | None
 ) -> Parsed:
     shape, problems = judge(document, AutomationShape)
     if shape is None:
         return Parsed(None, problems)
-    builder = Builder(document, settings, workflow)
+    builder = Builder(document, settings, run)
     automation = builder.automation(stem, shape)
     if automation is None:
         return Parsed(None, builder.sorted_problems())
-    return Parsed(_definition(document, automation, builder, workflow), builder.sorted_problems())
+    return Parsed(_definition(document, automation, builder, run), builder.sorted_problems())
 
 
 def _definition(
-    document: Document, automation: Automation, builder: Builder, workflow: Workflow | None
+    document: Document, automation: Automation, builder: Builder, run: WorkflowRun | None
 ) -> Definition:
     value = document.value
     if "$schema" in value:
         value = {key: each for key, each in value.items() if key != "$schema"}
-    if workflow is not None:
-        value = kept(value, workflow)
+    if run is not None:
+        value = kept(value, run)
     canonical = _ENCODER.encode(value)
     return Definition(
         automation=automation,

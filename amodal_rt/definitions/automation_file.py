@@ -26,6 +26,7 @@ from amodal_rt.definitions.shapes import (
     Slug,
     Temperature,
     Url,
+    Variable,
     Zone,
     complaint,
     described,
@@ -349,6 +350,13 @@ class AutomationShape(DefaultsShape):
         ),
     ] = False
     writes: Annotated[NotYet, later("Which writes exactly.")] = None
+    env: Annotated[
+        Annotated[list[Variable], Listed, Field(max_length=100)] | None,
+        described(
+            "Variables that templates and scripts of its workflow see as `env.NAME`. Their values "
+            "count as secrets: what is kept, shown or delivered has `[secret]` instead."
+        ),
+    ] = None
 
     conversation_key: Annotated[
         Filled | None,

@@ -25,11 +25,11 @@ from amodal_rt.domain.automation import (
     Limits,
     OnLimit,
     Retry,
+    WorkflowRun,
     WriteLimits,
 )
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.problem import Problem
-from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 
@@ -37,18 +37,19 @@ class Builder:
     """Turns one shape into an automation; collects problems, secrets and named targets."""
 
     def __init__(
-        self, document: Document, settings: WorkspaceSettings, workflow: Workflow | None = None
+        self, document: Document, settings: WorkspaceSettings, run: WorkflowRun | None = None
     ) -> None:
         self._document = document
         self._problems: list[Problem] = []
         self._targets = Targets(settings.targets, self.complain)
         self._triggering = Triggering(document, self.complain)
-        self._working = Working(document, self.complain, workflow)
+        self._working = Working(document, self.complain, run)
+        self._granted: set[str] = set()
 
     @property
     def secrets(self) -> set[str]:
         """Every environment variable that the automation needs."""
-        return self._targets.secrets | self._triggering.secrets
+        return self._targets.secrets | self._triggering.secrets | self._granted
 
     def complain(self, code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:
         """Add an error at `loc`."""
@@ -71,7 +72,7 @@ class Builder:
         title, run_as = self._title(shape), self._run_as(shape)
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
-        self._tools(shape)
+        self._granted_by(shape)
         self._input_schema(shape)
         if self._problems or work is None:
             return None
@@ -90,6 +91,7 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
+            env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
             failure_alert=alert,
             limits=_limits(shape.limits),
@@ -128,6 +130,14 @@ class Builder:
         if shape.input_schema is not None:
             problem = input_schema_problem(self._document, shape.input_schema)
             self._problems += [problem] if problem else []
+
+    def _granted_by(self, shape: AutomationShape) -> None:
+        self._tools(shape)
+        if shape.env and not any((shape.workflow, shape.config, shape.config_id)):
+            message = "env goes with workflow, which is missing"
+            hint = "an agent is given no variables: secrets never reach a prompt"
+            self.complain("conflict", message, ("env",), hint=hint)
+        self._granted.update(shape.env or ())
 
     def _run_as(self, shape: AutomationShape) -> str | None:
         if shape.run_as is not None and shape.run_as_user is not None:

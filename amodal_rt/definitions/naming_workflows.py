@@ -7,7 +7,7 @@ from typing import cast
 from amodal_rt.definitions.document import Document
 from amodal_rt.definitions.graph import read_workflow, reread_workflow
 from amodal_rt.definitions.words import shown, suggestion
-from amodal_rt.domain.automation import STEM
+from amodal_rt.domain.automation import STEM, WorkflowRun
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workflow import Script, Workflow
 
@@ -15,8 +15,8 @@ KEYS = ("workflow", "config", "configId", "config_id")
 """Spellings of the key that names it."""
 
 KEPT = "_workflow"
-"""Where a definition's document keeps the graph and its scripts as they were: a version must not
-change behind its hash. No file may hold this key."""
+"""Where a definition's document keeps the graph, those that it runs in turn, and their scripts as
+they were: a version must not change behind its hash. No file may hold this key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,24 +54,56 @@ def find_workflow(
     return None, (document.problem("unknown_workflow", message, (key,), hint=hint),)
 
 
-def kept(value: Mapping[str, object], workflow: Workflow) -> dict[str, object]:
-    """The automation's value with the workflow as it is now."""
+def with_others(workflow: Workflow, named: Mapping[str, Workflow]) -> WorkflowRun:
+    """The workflow with all that it runs in turn, as far as they are there."""
+    found: dict[str, Workflow] = {}
+    waiting = list(workflow.calls)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in named:
+            found[name] = named[name]
+            waiting += named[name].calls
+    return WorkflowRun(workflow=workflow, others=found)
+
+
+def kept(value: Mapping[str, object], run: WorkflowRun) -> dict[str, object]:
+    """The automation's value with its workflows as they are now."""
     rest = {key: each for key, each in value.items() if key not in KEYS}
-    origin = {"file": workflow.file, "document": workflow.document}
-    return {**rest, "workflow": workflow.name, KEPT: origin}
+    origin: dict[str, object] = _origin(run.workflow)
+    if run.others:
+        origin["others"] = {name: _origin(each) for name, each in run.others.items()}
+    return {**rest, "workflow": run.workflow.name, KEPT: origin}
 
 
-def take_kept(value: dict[str, object]) -> tuple[dict[str, object], Workflow | None]:
+def take_kept(value: dict[str, object]) -> tuple[dict[str, object], WorkflowRun | None]:
     """The inverse of `kept`, as far as this release understands what was kept."""
     origin = value.get(KEPT)
     rest = {key: each for key, each in value.items() if key != KEPT}
-    if not isinstance(origin, dict):
+    workflow = _reread(origin, str(rest.get("workflow")))
+    if workflow is None:
         return rest, None
+    told = cast("dict[str, object]", origin).get("others", {})
+    others: dict[str, Workflow] = {}
+    for name, each in cast("dict[str, object]", told if isinstance(told, dict) else {}).items():
+        found = _reread(each, name)
+        if found is None:
+            return rest, None
+        others[name] = found
+    return rest, WorkflowRun(workflow=workflow, others=others)
+
+
+def _origin(workflow: Workflow) -> dict[str, object]:
+    return {"file": workflow.file, "document": workflow.document}
+
+
+def _reread(origin: object, name: str) -> Workflow | None:
+    if not isinstance(origin, dict):
+        return None
     fields = cast("dict[str, object]", origin)
     file, document = fields.get("file"), fields.get("document")
     if not isinstance(file, str) or not isinstance(document, str):
-        return rest, None
-    return rest, reread_workflow(document, file=file, name=str(rest.get("workflow")))
+        return None
+    return reread_workflow(document, file=file, name=name)
 
 
 def _part(document: Document, key: str, value: dict[str, object]) -> Document:

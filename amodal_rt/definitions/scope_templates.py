@@ -18,6 +18,10 @@ ROOTS = ("payload", "trigger", "inputs", "env")
 _PATH = re.compile(r"\s*\{\{-?\s*((?:\$|[A-Za-z_][\w-]*)(?:\.[\w-]+|\[\d+\])*)\s*-?\}\}\s*")
 _STEP = re.compile(r"\.([\w-]+)|\[(\d+)\]")
 _DOLLAR = re.compile(r"(\{\{-?\s*|\{%-?[^%]*?[\s(,:])\$(?=[.\s\[}-])")
+_WORDS = r"(?:[^{]|\{(?![{%]))*"
+_NAME = rf"\{{\{{\s*(?:\$|{'|'.join(ROOTS)})(?:\.[A-Za-z_]\w*|\[\d+\])*\s*\}}\}}"
+_PLAIN = re.compile(rf"{_WORDS}(?:{_NAME}{_WORDS})*")
+"""Words and paths from the names that there are, and nothing else: most texts."""
 _FAILED = "template_render_failed"
 
 _Names = tuple[str | int, ...]
@@ -73,7 +77,8 @@ def _fault(text: str) -> str | None:
     if names is not None:
         strange = names[0] not in ROOTS
         return f"there is no name {names[0]}" if strange else None
-    if "{{" not in text and "{%" not in text:
+    # A graph of a thousand nodes has as many texts, and Liquid takes 0.2 ms to look at one.
+    if _PLAIN.fullmatch(text):
         return None
     from amodal_rt.definitions.strict_printing import trouble  # noqa: PLC0415
 

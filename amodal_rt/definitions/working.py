@@ -17,7 +17,6 @@ from amodal_rt.domain.automation import (
     Work,
     WorkflowRun,
 )
-from amodal_rt.domain.workflow import Workflow
 
 _WINDOWS = 10
 _LONGEST_WAIT = timedelta(days=1)
@@ -27,9 +26,9 @@ class Working:
     """Reads what runs, and what it needs of the event first."""
 
     def __init__(
-        self, document: Document, complain: Complain, workflow: Workflow | None = None
+        self, document: Document, complain: Complain, run: WorkflowRun | None = None
     ) -> None:
-        self._workflow = workflow
+        self._run = run
         self._document = document
         self._complain = complain
 
@@ -47,7 +46,7 @@ class Working:
             return None
         if _workflow_key(shape):
             # What could not be found was complained of where it was looked for.
-            return WorkflowRun(workflow=self._workflow) if self._workflow else None
+            return self._run
         if shape.input_template is not None:
             return AgentWork(
                 template=self.template(shape.input_template, ("inputTemplate",)),

@@ -150,9 +150,14 @@ class CoalesceRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRun:
-    """A walk through a workflow, from the node that stands for what started it to an end."""
+    """A walk through a workflow, from the node that stands for what started it to an end.
+
+    `others` are the workflows that it runs in turn, by name and as they were when this version
+    was read: what a run does never changes under it.
+    """
 
     workflow: Workflow
+    others: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
 
 
 Work = AgentWork | WorkflowRun
@@ -165,7 +170,8 @@ class Automation:
 
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
-    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only.
+    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only. `env`
+    names the variables that a workflow sees.
     `invocation` is None where no key speaks of programs that invoke it.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
     `created_by` are members' ids.
@@ -185,6 +191,7 @@ class Automation:
     connections: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     write_enabled: bool = False
+    env: tuple[str, ...] = ()
     delivery: Delivery | None = None
     failure_alert: FailureAlert | None = None
     limits: Limits = field(default_factory=Limits)

@@ -41,6 +41,8 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
         bounds = new.limits.writes
     if new.limits.writes.per_run > bounds.per_run or new.limits.writes.per_hour > bounds.per_hour:
         found.append("limits.writes")
+    if set(new.env) - set(old.env if old else ()):
+        found.append("env")
     if old is not None:
         found += _lists(old, new, snapshot.agents)
     seen = _named(snapshot) | (_receivers(before, snapshot) if before else frozenset[str]())

@@ -27,28 +27,30 @@ from amodal_rt.workspace.event_names import Sources, named_events
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
 
 
-def graphs_of(automation: Automation, named: Mapping[str, Workflow]) -> tuple[Workflow, ...]:
+def graphs_of(automation: Automation) -> tuple[Workflow, ...]:
     """The graph of an automation and all that it runs in turn; none for other work."""
     if not isinstance(automation.work, WorkflowRun):
         return ()
-    root = automation.work.workflow
-    return (root, *(named[each] for each in sorted(_reached(root.calls, named)) if each in named))
+    others = automation.work.others
+    return (automation.work.workflow, *(others[each] for each in sorted(others)))
 
 
 def connections_of(graphs: Iterable[Workflow]) -> set[str]:
     """The connections without which a node fails."""
     return {
-        work.connection for _, node in _nodes(graphs) if (work := _connecting(node)) is not None
+        work.connection for _, node in nodes_of(graphs) if (work := _connecting(node)) is not None
     }
 
 
 def sessions_of(graphs: Iterable[Workflow]) -> Iterator[AgentWork]:
     """The agent sessions that it may come to."""
-    return (node.work for _, node in _nodes(graphs) if isinstance(node.work, AgentWork))
+    return (node.work for _, node in nodes_of(graphs) if isinstance(node.work, AgentWork))
 
 
-def graph_errors(workflow: Workflow, world: World) -> Iterator[Problem]:
-    """Names in one graph that nothing here has."""
+def graph_errors(
+    workflow: Workflow, world: World, named: Mapping[str, Workflow]
+) -> Iterator[Problem]:
+    """Names in one graph that nothing here has; `named` are the workflows that it may run."""
     for node in workflow.nodes.values():
         match node.work:
             case RequestWork() | McpWork():
@@ -58,13 +60,13 @@ def graph_errors(workflow: Workflow, world: World) -> Iterator[Problem]:
             case StoreWork(store=store) if store not in world.stores:
                 hint = _nearest(store, world.stores) or f"add stores/{store}.json"
                 message = f"there is no store {shown(store)}"
-                yield _problem(workflow, node, "unknown_store", message, "store", hint)
+                yield node_problem(workflow, node, "unknown_store", message, "store", hint)
             case DeliverWork(targets=targets):
                 yield from _target_errors(workflow, node, targets, world.settings.targets)
             case EmitWork(type=type):
                 yield from _emit_errors(workflow, node, type, world)
             case WorkflowWork(workflow=name):
-                yield from _call_errors(workflow, node, name, world.workflows)
+                yield from _call_errors(workflow, node, name, named)
             case _:
                 pass
 
@@ -76,7 +78,7 @@ def graph_warnings(workflow: Workflow, sources: Sources) -> Iterator[Problem]:
             message = f"nothing here describes the event {shown(node.work.type)}"
             near = sources.near(node.work.type)
             hint = f'did you mean "{near}"?' if near else "describe it in events/"
-            yield _problem(workflow, node, "unknown_event", message, "type", hint, "warning")
+            yield node_problem(workflow, node, "unknown_event", message, "type", hint, "warning")
 
 
 def grant_errors(
@@ -85,7 +87,7 @@ def grant_errors(
     """Connections and tools that the nodes use and the automation may not."""
     automation = definition.automation
     grants = grants_of(automation, agent)
-    for workflow, node in _nodes(graphs):
+    for workflow, node in nodes_of(graphs):
         work = _connecting(node)
         if work is None:
             continue
@@ -95,7 +97,7 @@ def grant_errors(
         what = f"{work.connection}.{tool}" if grants.connection(work.connection) else ""
         message = f"{definition.file} does not grant {what or work.connection}"
         hint = f'add "{what}" to tools' if what else f'add "{work.connection}" to connections'
-        yield _problem(workflow, node, "not_granted", message, "connection", hint)
+        yield node_problem(workflow, node, "not_granted", message, "connection", hint)
 
 
 def entry_errors(definition: Definition) -> Iterator[Problem]:
@@ -125,7 +127,8 @@ def entry_errors(definition: Definition) -> Iterator[Problem]:
         )
 
 
-def _nodes(graphs: Iterable[Workflow]) -> Iterator[tuple[Workflow, Node]]:
+def nodes_of(graphs: Iterable[Workflow]) -> Iterator[tuple[Workflow, Node]]:
+    """Every node, with the graph that it stands in."""
     return ((each, node) for each in graphs for node in each.nodes.values())
 
 
@@ -143,16 +146,17 @@ def _connection_errors(
     elif (found.protocol is Protocol.MCP) is not isinstance(work, McpWork):
         kind = "an MCP connection" if found.protocol is Protocol.MCP else "no MCP connection"
         hint = f"use a node of kind {'mcp' if found.protocol is Protocol.MCP else 'request'}"
-        yield _problem(workflow, node, "wrong_connection", f"{name} is {kind}", "connection", hint)
+        said = f"{name} is {kind}"
+        yield node_problem(workflow, node, "wrong_connection", said, "connection", hint)
 
 
 def _no_connection(workflow: Workflow, node: Node, name: str, key: str, world: World) -> Problem:
     if name in world.broken_connections:
         message = f"connections/{name} is invalid"
-        return _problem(workflow, node, "broken_connection", message, key, None)
+        return node_problem(workflow, node, "broken_connection", message, key, None)
     hint = _nearest(name, world.connections) or f"add connections/{name}/spec.json"
     message = f"there is no connection {shown(name)}"
-    return _problem(workflow, node, "unknown_connection", message, key, hint)
+    return node_problem(workflow, node, "unknown_connection", message, key, hint)
 
 
 def _agent_errors(
@@ -161,11 +165,11 @@ def _agent_errors(
     name = work.agent or DEFAULT_AGENT
     if name in world.broken_agents and name not in world.agents:
         message = f"agents/{name}.md is invalid"
-        yield _problem(workflow, node, "broken_agent", message, "agent", None)
+        yield node_problem(workflow, node, "broken_agent", message, "agent", None)
     elif name != DEFAULT_AGENT and name not in world.agents:
         hint = _nearest(name, {DEFAULT_AGENT, *world.agents}) or f"add agents/{name}.md"
         message = f"there is no agent {shown(name)}"
-        yield _problem(workflow, node, "unknown_agent", message, "agent", hint)
+        yield node_problem(workflow, node, "unknown_agent", message, "agent", hint)
     for place, each in enumerate(work.connections or ()):
         if each not in world.connections:
             yield _no_connection(workflow, node, each, f"connections/{place}", world)
@@ -179,19 +183,19 @@ def _target_errors(
             hint = _nearest(name, known) or 'add it to "targets" of amodal.json'
             message = f"there is no target {shown(name)}"
             key = f"targets/{place}"
-            yield _problem(workflow, node, "unknown_target", message, key, hint)
+            yield node_problem(workflow, node, "unknown_target", message, key, hint)
 
 
 def _emit_errors(workflow: Workflow, node: Node, type: str, world: World) -> Iterator[Problem]:
     fault = type_fault(type)
     if fault:
-        yield _problem(workflow, node, "bad_event", fault, "type", None)
+        yield node_problem(workflow, node, "bad_event", fault, "type", None)
         return
     connections: Mapping[str, Connection] = world.connections
     speaker = speaker_of(type, connections=connections, integrations=world.integrations)
     if speaker:
         message = f"only {speaker} says {type}"
-        yield _problem(workflow, node, "reserved_type", message, "type", "name it otherwise")
+        yield node_problem(workflow, node, "reserved_type", message, "type", "name it otherwise")
 
 
 def _call_errors(
@@ -200,12 +204,12 @@ def _call_errors(
     if name not in named:
         hint = _nearest(name, named) or f"add workflows/{name}.json"
         message = f"there is no workflow {shown(name)}"
-        yield _problem(workflow, node, "unknown_workflow", message, "workflow", hint)
+        yield node_problem(workflow, node, "unknown_workflow", message, "workflow", hint)
     elif named.get(workflow.name) is workflow and workflow.name in _reached((name,), named):
         way = name if name == workflow.name else f"{name}, which runs {workflow.name} again"
         message = f"{workflow.name} runs {way}, without end"
         hint = "a graph may run others, never itself"
-        yield _problem(workflow, node, "endless_cycle", message, "workflow", hint)
+        yield node_problem(workflow, node, "endless_cycle", message, "workflow", hint)
 
 
 def _reached(names: Iterable[str], named: Mapping[str, Workflow]) -> set[str]:
@@ -227,7 +231,7 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
     return f"known: {', '.join(sorted(known))}" if known else None
 
 
-def _problem(
+def node_problem(
     workflow: Workflow,
     node: Node,
     code: str,
@@ -236,6 +240,7 @@ def _problem(
     hint: str | None,
     severity: Severity = "error",
 ) -> Problem:
+    """What is wrong with one node, in its file and at the line of `key`."""
     lines = (workflow.lines.get(f"{node.pointer}{each}") for each in (f"/{key}", ""))
     return Problem(
         file=workflow.file,

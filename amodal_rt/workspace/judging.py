@@ -21,6 +21,7 @@ from amodal_rt.workspace.event_names import (
     trigger_errors,
 )
 from amodal_rt.workspace.gating import gate_connection, gate_errors
+from amodal_rt.workspace.graph_powers import unset_targets, variable_errors, write_warnings
 from amodal_rt.workspace.graphing import (
     connections_of,
     entry_errors,
@@ -52,7 +53,9 @@ def judge(definition: Definition, world: World) -> Verdict:
     if allowed is None and agent:
         allowed = agent.connections
     sources = sources_of(world)
-    graphs = graphs_of(automation, world.workflows)
+    graphs = graphs_of(automation)
+    # An older version that is still good runs what it began with, files or not.
+    named = {**world.workflows, **{each.name: each for each in graphs[1:]}}
     needed = {gate_connection(automation), *connections_of(graphs)}
     errors = [
         *_agent_errors(definition, world),
@@ -62,7 +65,8 @@ def judge(definition: Definition, world: World) -> Verdict:
         *trigger_errors(definition, sources),
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),
-        *(error for graph in graphs for error in graph_errors(graph, world)),
+        *variable_errors(definition, graphs),
+        *(error for graph in graphs for error in graph_errors(graph, world, named)),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
     blocked += _bad_secrets(definition, world.environment)
@@ -78,6 +82,8 @@ def judge(definition: Definition, world: World) -> Verdict:
             blocked += _unset(definition, unset, world.environment)
     model_errors, keys = _models(definition, graphs, world)
     warnings += (each for graph in graphs for each in graph_warnings(graph, sources))
+    warnings += write_warnings(definition, graphs, world.connections)
+    warnings += unset_targets(graphs, world.settings.targets, world.environment)
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
@@ -94,7 +100,10 @@ def graph_problems(world: World) -> tuple[Problem, ...]:
     return tuple(
         problem
         for graph in world.workflows.values()
-        for problem in (*graph_errors(graph, world), *graph_warnings(graph, sources))
+        for problem in (
+            *graph_errors(graph, world, world.workflows),
+            *graph_warnings(graph, sources),
+        )
     )
 
 

@@ -33,7 +33,8 @@ def read_graph(path: Path) -> tuple[Workflow | None, tuple[Problem, ...]]:
     reader = Reader(root, process_environment())
     reader.read(SystemClock().now())
     world = reader.world
-    found = (*graph_errors(workflow, world), *graph_warnings(workflow, sources_of(world)))
+    errors = graph_errors(workflow, world, world.workflows)
+    found = (*errors, *graph_warnings(workflow, sources_of(world)))
     return workflow, (*problems, *found)
 
 

@@ -44,7 +44,7 @@ def _skeleton(folder: Path, imports: dict[str, str]) -> Path:
         (package / name).mkdir(exist_ok=True)
         (package / name / "__init__.py").write_text("")
     (package / "daemon" / "embedding.py").write_text("")
-    (package / "__init__.py").write_text("import amodal_rt.daemon.embedding\n")
+    (package / "__init__.py").write_text("import amodal_rt.api, amodal_rt.daemon.embedding\n")
     for module, text in {**OWNED, **imports}.items():
         path = package / f"{module}.py"
         path.parent.mkdir(exist_ok=True)

@@ -10,8 +10,9 @@ from typing import Any
 from agent_house import AgentHouse, RunJournal
 
 from amodal_rt.definitions.graph import parse_workflow
+from amodal_rt.definitions.naming_workflows import with_others
 from amodal_rt.delivery.planner import DeliveryPlanner
-from amodal_rt.domain.automation import Automation, Limits, WorkflowRun
+from amodal_rt.domain.automation import Automation, Limits
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.workflow import Script, Workflow
@@ -128,7 +129,7 @@ class WorkflowHouse(AgentHouse):
 
     def flow(self, work: Workflow, **changes: Any) -> Automation:
         """An automation that walks this graph."""
-        return self.automation(work=WorkflowRun(workflow=work), **changes)
+        return self.automation(work=with_others(work, self.workflows), **changes)
 
     def limits(self, **changes: Any) -> Limits:
         """The usual limits but for these."""

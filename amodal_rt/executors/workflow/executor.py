@@ -73,6 +73,7 @@ class WorkflowExecutor:
         acting.effects.write(trail.writes)
         run = WorkflowSession(
             acting=acting,
+            others=work.others,
             ledger=self._ledger,
             trail=trail,
             spent=trail.used,
@@ -104,6 +105,7 @@ async def _walked(run: WorkflowSession, graph: Workflow) -> Outcome | Waiting:
         payload=payload_of(context),
         trigger=trigger,
         effects=run.acting.effects,
+        env=_granted(context),
     )
     try:
         value = await Walker(run).walk(walk, entry_of(graph, trigger))
@@ -125,6 +127,13 @@ async def _walked(run: WorkflowSession, graph: Workflow) -> Outcome | Waiting:
         model=REHEARSAL if context.run.rehearse else run.model,
         wrote=outcome.wrote or run.acting.effects.writes > 0,
     )
+
+
+def _granted(context: RunContext) -> dict[str, str]:
+    """The variables that the automation may see, by name. One that was unset since is missing."""
+    names = context.definition.automation.env
+    found = ((name, context.environment.find(name)) for name in names)
+    return {name: value for name, value in found if value is not None}
 
 
 def _text(value: object) -> str | None:

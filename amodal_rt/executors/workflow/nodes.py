@@ -102,7 +102,7 @@ async def _other(
     run: WorkflowSession, visit: Visit, work: graph.WorkflowWork, walk_on: WalkOn
 ) -> object:
     """The last value of another workflow."""
-    found = run.context.snapshot.workflows.get(work.workflow)
+    found = run.others.get(work.workflow)
     if found is None:
         raise NodeError(f"there is no workflow {work.workflow}")
     if visit.walk.depth >= DEEPEST:

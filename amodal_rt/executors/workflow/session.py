@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Usage
-from amodal_rt.domain.workflow import Script
+from amodal_rt.domain.workflow import Script, Workflow
 from amodal_rt.executors.acting.session import Session, SessionLedger
 from amodal_rt.executors.workflow.rows import Rows
 from amodal_rt.executors.workflow.trail import Trail
@@ -61,11 +61,13 @@ class WorkflowLedger(SessionLedger, Outbox, Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class WorkflowSession:
-    """`acting` may do what the run may, and its effects are the run's. `trail` is what earlier
-    attempts left; `spent` is what agents have used so far, `model` the last of those that served.
+    """`acting` may do what the run may, and its effects are the run's. `others` are the workflows
+    that its own runs in turn. `trail` is what earlier attempts left; `spent` is what agents have
+    used so far, `model` the last of those that served.
     """
 
     acting: Session
+    others: Mapping[str, Workflow]
     ledger: WorkflowLedger
     trail: Trail
     rows: Rows

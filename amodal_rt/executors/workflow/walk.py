@@ -67,7 +67,8 @@ class Walk:
 
     `inputs` holds the last value of each node by its id, `output` what scripts printed. Steps are
     named below `prefix` and counted by node, so that they are the same in every attempt. `effects`
-    are those of the run, or of the node that this is a part of.
+    are those of the run, or of the node that this is a part of. `env` holds the variables that the
+    automation was granted.
     `bound` says that it may not wait: others walk beside it.
     """
 
@@ -75,6 +76,7 @@ class Walk:
     payload: object
     trigger: str
     effects: Effects
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
     prefix: str = ""
     parent: str | None = None
     depth: int = 0
@@ -89,7 +91,7 @@ class Walk:
             "payload": self.payload,
             "trigger": self.trigger,
             "inputs": self.inputs,
-            "env": dict[str, str](),
+            "env": self.env,
         }
 
     def step(self, node: Node) -> str:
@@ -108,6 +110,7 @@ class Walk:
             payload=self.payload,
             trigger=self.trigger,
             effects=visit.effects,
+            env=self.env,
             # A second round of the same branches has steps of its own.
             prefix=self.prefix if first else f"{visit.place}/",
             parent=visit.step,
@@ -123,6 +126,7 @@ class Walk:
             payload=payload,
             trigger=self.trigger,
             effects=visit.effects,
+            env=self.env,
             prefix=f"{visit.place}/",
             parent=visit.step,
             depth=self.depth + 1,

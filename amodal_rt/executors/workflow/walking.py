@@ -9,7 +9,7 @@ from typing import Any, cast
 from amodal_rt.clock import iso
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason
-from amodal_rt.domain.workflow import Node, ParallelWork
+from amodal_rt.domain.workflow import Node, ParallelWork, WorkflowWork
 from amodal_rt.errors import AmodalError, ConflictError
 from amodal_rt.executors.acting.past import GapError, gap
 from amodal_rt.executors.acting.session import Effects
@@ -96,7 +96,7 @@ class Walker:
         visit = self._visit_of(walk, node, step, past)
         while True:
             number = visit.number
-            facts = {"kind": node.kind.value, "node": node.id}
+            facts = self._facts(node)
             more = {"attempt": number} if number > 1 else {}
             await self._post(EntryType.NODE_STARTED, visit, {**facts, **more})
             try:
@@ -109,6 +109,13 @@ class Walker:
                 visit = again
             else:
                 return await self._finished(visit, done)
+
+    def _facts(self, node: Node) -> dict[str, object]:
+        facts: dict[str, object] = {"kind": node.kind.value, "node": node.id}
+        if isinstance(node.work, WorkflowWork):
+            found = self._run.others.get(node.work.workflow)
+            facts |= {"workflow": node.work.workflow, "hash": found.hash if found else None}
+        return facts
 
     def _visit_of(self, walk: Walk, node: Node, step: str, past: PastNode) -> Visit:
         effects = Effects(outer=walk.effects)

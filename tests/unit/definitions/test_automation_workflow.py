@@ -1,6 +1,7 @@
 """An automation whose work is a graph: by name, written out, and as the ledger keeps it."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from amodal_rt.definitions.automation import Parsed, parse_automation, reparse
 from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.naming_workflows import Workflows
 from amodal_rt.domain.automation import Definition, WorkflowRun
-from amodal_rt.domain.workflow import Script, ScriptWork, Workflow
+from amodal_rt.domain.workflow import Script, ScriptWork, Template, TransformWork, Workflow
 
 FILE = "automations/sample.json"
 SCRIPTS = {"tidy": Script(name="tidy", source="payload", file="scripts/tidy.py")}
@@ -137,3 +138,82 @@ def test_an_automation_without_a_kept_graph_is_told_from_one_with() -> None:
     found = reparse(document, file=FILE, settings=SETTINGS)
     assert found.definition is not None
     assert not isinstance(found.definition.automation.work, WorkflowRun)
+
+
+def calling(name: str, *others: str, value: object = 1) -> Workflow:
+    """A graph that runs these in turn."""
+    nodes: list[dict[str, Any]] = [
+        {"kind": "workflow", "id": each, "workflow": each} for each in others
+    ]
+    nodes.append({"kind": "transform", "id": "end", "value": value})
+    for before, after in pairwise(nodes):
+        before["on_success"] = after["id"]
+    document = {"kind": "WorkflowGraph", "start_node": nodes[0]["id"], "nodes": nodes}
+    text = json.dumps(document).encode()
+    found, problems = parse_workflow(text, file=f"workflows/{name}.json", scripts={})
+    assert found is not None, problems
+    return found
+
+
+def test_a_version_holds_what_its_workflow_runs_in_turn() -> None:
+    def version(value: object) -> Definition:
+        named = {
+            "outer": calling("outer", "middle", "gone"),
+            "middle": calling("middle", "inner"),
+            "inner": calling("inner", value=value),
+            "beside": calling("beside", value=value),
+        }
+        return definition(workflow="outer", workflows=Workflows(named=named))
+
+    first, same, changed = version("old"), version("old"), version("new")
+    again = reparse(first.document, file=FILE, settings=SETTINGS).definition
+
+    assert first.hash == same.hash != changed.hash
+    assert again is not None
+    assert again.hash == first.hash
+    work, before = again.automation.work, first.automation.work
+    assert isinstance(work, WorkflowRun)
+    assert isinstance(before, WorkflowRun)
+    assert work.others.keys() == {"middle", "inner"}
+    assert work.others["inner"].nodes["end"].work == TransformWork(value=Template("old"))
+    assert {name: each.hash for name, each in work.others.items()} == {
+        name: each.hash for name, each in before.others.items()
+    }
+
+
+def test_a_version_that_lost_one_of_its_workflows_is_no_version() -> None:
+    named = {"outer": calling("outer", "inner"), "inner": calling("inner")}
+    kept = json.loads(definition(workflow="outer", workflows=Workflows(named=named)).document)
+    kept["_workflow"]["others"]["inner"]["document"] = "{"
+
+    found = reparse(json.dumps(kept), file=FILE, settings=SETTINGS)
+
+    assert (found.definition, found.problems[0].code) == (None, "bad_version")
+
+
+def test_the_variables_of_a_workflow_are_secrets_of_its_automation() -> None:
+    found = definition(workflow="clean", env=["REGION", "TOKEN", "REGION"])
+    alone = definition(workflow="clean", env="REGION")
+
+    assert found.automation.env == ("REGION", "TOKEN")
+    assert found.secrets == ("REGION", "TOKEN")
+    assert alone.automation.env == ("REGION",)
+    assert definition(workflow="clean").automation.env == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({"workflow": "clean", "env": ["env:REGION"]}, "wrong_value"),
+        ({"workflow": "clean", "env": ["A B"]}, "wrong_value"),
+        ({"workflow": "clean", "env": ["AMODAL_RT_TOKEN"]}, "wrong_value"),
+        ({"workflow": "clean", "env": ["amodal_rt_webhook_key"]}, "wrong_value"),
+        ({"workflow": "clean", "env": {"REGION": "eu"}}, "wrong_type"),
+        ({"prompt": "x", "env": ["REGION"]}, "conflict"),
+    ],
+)
+def test_what_is_no_variable_or_for_no_workflow_is_refused(keys: dict[str, Any], code: str) -> None:
+    found = parsed(**keys)
+
+    assert found.definition is None
+    assert [each.code for each in found.problems] == [code]

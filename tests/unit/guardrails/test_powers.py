@@ -83,3 +83,18 @@ def test_what_the_settings_give_to_all_is_no_grant_of_the_program() -> None:
     )
 
     assert widened(None, definition(settings), Snapshot(version=1, settings=settings)) == []
+
+
+def test_another_variable_is_a_grant_and_one_less_is_not() -> None:
+    graph = {"kind": "WorkflowGraph", "nodes": [{"kind": "trigger", "id": "start"}]}
+
+    def seeing(*names: str) -> Definition:
+        text = json.dumps({"title": "A", "workflow": graph, "env": names}).encode()
+        settings = WorkspaceSettings()
+        parsed = parse_automation(text, file="a.json", settings=settings, read_prompt=str)
+        assert parsed.definition is not None, parsed.problems
+        return parsed.definition
+
+    assert widened(seeing("REGION"), seeing("REGION", "TOKEN"), SNAPSHOT) == ["env"]
+    assert widened(seeing("REGION", "TOKEN"), seeing("TOKEN"), SNAPSHOT) == []
+    assert widened(None, seeing("REGION"), SNAPSHOT) == ["env"]

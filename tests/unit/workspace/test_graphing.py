@@ -11,9 +11,17 @@ from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.naming_workflows import Workflows
 from amodal_rt.domain.automation import Definition
-from amodal_rt.domain.connection import Agent, Connection, Protocol
+from amodal_rt.domain.connection import (
+    Access,
+    AccessRule,
+    Agent,
+    Connection,
+    Intent,
+    Protocol,
+)
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.settings import Environment
@@ -85,7 +93,7 @@ def test_a_graph_that_can_run_is_no_problem_and_needs_no_model() -> None:
         {"kind": "mcp", "connection": "tools", "tool": "t"},
         {"kind": "store", "store": "seen", "action": "query"},
     )
-    assert judged(*nodes) == Verdict()
+    assert judged(*nodes, writeEnabled=True) == Verdict()
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -193,3 +201,93 @@ def test_a_trigger_node_stands_for_what_starts_the_automation(
     errors = judge(definition(graph(VALUE, trigger=node), **keys), WORLD).errors
     assert [each.code for each in errors] == ([] if fits else ["trigger_mismatch"])
     assert fits or errors[0].line is not None
+
+
+WRITES: dict[str, tuple[dict[str, Any], str | None]] = {
+    "a read": (request(), None),
+    "a write": (request(method="POST", endpoint="/y"), "POST /y of stripe is a write"),
+    "a path with a template": (
+        request(method="DELETE", endpoint="/y/{{ payload.id }}"),
+        "DELETE /y/{{ payload.id }} of stripe is a write",
+    ),
+    "a search that only reads": (request(method="POST", endpoint="/search/{{ $.q }}"), None),
+    "a read that is named a write": (request(endpoint="/charge/{{ $.id }}"), "names GET /charge"),
+    "a path that nobody knows": (request(method="POST", endpoint="{{ $.path }}"), None),
+    "a mutation": (
+        request(method="POST", endpoint="/graphql", data={"query": "mutation { x }"}),
+        "a GraphQL mutation",
+    ),
+    "an override": (
+        request(headers={"X-HTTP-Method-Override": "DELETE"}),
+        "a method override asks for DELETE",
+    ),
+    "a tool": ({"kind": "mcp", "connection": "tools", "tool": "drop"}, "drop of tools is a write"),
+    "a tool that only reads": ({"kind": "mcp", "connection": "tools", "tool": "look"}, None),
+    "a tool for which its server speaks": (
+        {"kind": "mcp", "connection": "trusted", "tool": "drop"},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("node", "said"), WRITES.values(), ids=WRITES.keys())
+def test_a_write_of_a_read_only_automation_is_told_at_its_node(
+    node: dict[str, Any], said: str | None
+) -> None:
+    endpoints = (
+        AccessRule(match="POST /search/{q}", intent=Intent.READ),
+        AccessRule(match="GET /charge/{id}", intent=Intent.WRITE),
+    )
+    tools = (AccessRule(match="look", intent=Intent.READ),)
+    stripe, server = WORLD.connections["stripe"], WORLD.connections["tools"]
+    connections = {
+        "stripe": replace(stripe, access=Access(endpoints=endpoints)),
+        "tools": replace(server, access=Access(tools=tools)),
+        "trusted": replace(server, name="trusted", trust_annotations=True),
+    }
+    inner = named("inner", VALUE, node)
+    world = replace(WORLD, connections=connections, workflows={"inner": inner})
+
+    found = judged({"kind": "workflow", "workflow": "inner"}, world=world)
+    allowed = judged({"kind": "workflow", "workflow": "inner"}, world=world, writeEnabled=True)
+
+    assert (found.errors, allowed.warnings) == ((), ())
+    assert len(found.warnings) == (said is not None)
+    for each in found.warnings:
+        assert (each.code, each.severity) == ("write_not_enabled", "warning")
+        assert each.file == "workflows/inner.json"
+        assert each.message.startswith('node "n1": ')
+        assert str(said) in each.message
+        assert "automations/x.json" in str(each.hint)
+
+
+def test_a_message_that_waits_for_a_variable_is_told_at_its_node() -> None:
+    url = Target(type=TargetType.WEBHOOK, label="r", url=SecretRef("REPORTS_URL"))
+    plain = Target(type=TargetType.WEBHOOK, label="p", url="https://p.example/x")
+    settings = replace(WORLD.settings, targets={"reports": url, "plain": plain})
+    world = replace(WORLD, settings=settings)
+    tells = {"kind": "deliver", "targets": ["plain", "reports"], "message": "x"}
+    variables = {"KEY": "x", "REPORTS_URL": "https://r.example"}
+    ready = replace(world, environment=Environment(process=variables))
+
+    found = judged(tells, world=world)
+
+    assert (found.errors, found.blocked) == ((), ())
+    assert told(found.warnings) == [
+        ("env_missing", 'node "n0": messages to reports wait: REPORTS_URL is not set')
+    ]
+    assert judged(tells, world=ready).warnings == ()
+
+
+def test_a_template_that_names_a_variable_which_was_not_granted_is_an_error_of_its_node() -> None:
+    nodes = (
+        {"kind": "transform", "value": [{"deep": "at {{ env.KEY }} and {{ payload.env.x }}"}]},
+        request(endpoint="/x", params={"key": "{{ env.OTHER | default: 1 }}"}),
+        {"kind": "transform", "value": "env.PLAIN is a text"},
+    )
+
+    assert told(judged(*nodes, env=["KEY", "OTHER"]).errors) == []
+    assert told(judged(*nodes, env=["KEY"]).errors) == [
+        ("not_granted", 'node "n1": automations/x.json does not grant the variable OTHER')
+    ]
+    assert [each.code for each in judged(VALUE, env=["UNSET"]).blocked] == ["env_missing"]

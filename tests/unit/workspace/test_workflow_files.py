@@ -178,3 +178,26 @@ async def test_validate_names_the_line_of_a_graph(house: House) -> None:
         ("scripts/odd.py", 1, "bad_script"),
         ("workflows/clean.json", 12, "unknown_connection"),
     ]
+
+
+async def test_a_saved_sub_workflow_is_a_new_version_and_the_old_one_is_found_whole(
+    house: House,
+) -> None:
+    outer = graph(go={"kind": "workflow", "workflow": "clean"})
+    house.write("workflows/outer.json", outer)
+    house.write("automations/daily.json", {"title": "Daily", "workflow": "outer"})
+    before = live(await house.start())
+    house.write("scripts/tidy.py", "payload['b']")
+    after = live(await house.look())
+    (house.root / "workflows/clean.json").unlink()
+    gone = await house.look()
+    found = await house.workspace.find_version("daily", before.hash)
+
+    assert before.hash != after.hash
+    assert found is not None
+    for version, script in ((before, "a"), (found, "a"), (after, "b"), (live(gone), "b")):
+        work = version.automation.work
+        assert isinstance(work, WorkflowRun)
+        assert source(work.others["clean"]) == f"payload['{script}']"
+    assert gone.automations["daily"].stale
+    assert gone.automations["daily"].blocked == ()
