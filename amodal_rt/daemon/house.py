@@ -153,6 +153,7 @@ class House:
         """What the control socket offers."""
         return Verbs(
             automations=self.automations,
+            managing=self.managing,
             runs=self.runs,
             events=self.events,
             deliveries=self.deliveries,
