@@ -136,7 +136,11 @@ class Reader:
         """The version that a file of these bytes would be now, and what is wrong with it: errors
         alone keep it from being live."""
         parsed = parsing.automation(
-            file, {file: text}, settings=lambda: self._beside.settings, find=self._find
+            file,
+            {file: text},
+            settings=lambda: self._beside.settings,
+            workflows=lambda: self._beside.workflows,
+            find=self._find,
         )
         if parsed.value is None or self._world is None:
             return parsed.value, parsed.problems
