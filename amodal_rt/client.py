@@ -9,6 +9,7 @@ import socket
 import urllib.parse
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from amodal_rt.errors import (
@@ -78,6 +79,10 @@ class Client:
         """The JSON document that the daemon answers to `body`."""
         return self._document("POST", _with_params(path, None), body)
 
+    def exchange(self, path: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of a POST, whatever they are. `headers` are printable ASCII."""
+        return self._whole(self._send("POST", _with_params(path, None), content, headers))
+
     def lines(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> Generator[dict[str, Any], None, None]:
@@ -85,7 +90,7 @@ class Client:
 
         Waits between two lines for as long as it takes.
         """
-        connection = self._send("GET", _with_params(path, params), None)
+        connection = self._send("GET", _with_params(path, params))
         with connection, connection.makefile("rb") as stream:
             answer = self._head(stream)
             if answer.status >= 400:
@@ -101,20 +106,29 @@ class Client:
                 raise self._unreachable(error) from None
 
     def _document(self, method: str, path: str, body: object) -> Any:
-        connection = self._send(method, path, body)
+        sent = b"" if body is None else json.dumps(body).encode()
+        status, content = self._whole(self._send(method, path, sent))
+        if status >= 400:
+            raise _raised(status, content)
+        return json.loads(content)
+
+    def _whole(self, connection: socket.socket) -> tuple[int, bytes]:
         with connection, connection.makefile("rb") as stream:
             answer = self._head(stream)
             try:
-                content = b"".join(answer.chunks(stream))
+                return answer.status, b"".join(answer.chunks(stream))
             except OSError as error:
                 raise self._unreachable(error) from None
-        if answer.status >= 400:
-            raise _raised(answer.status, content)
-        return json.loads(content)
 
-    def _send(self, method: str, path: str, body: object) -> socket.socket:
-        content = b"" if body is None else json.dumps(body).encode()
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> socket.socket:
         head = [f"{method} {self._base}{path} HTTP/1.1", *self._names(), "Connection: close"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
         if self._cause.isascii() and self._cause.isprintable() and self._cause:
             head.append(f"Amodal-Rt-Cause: {self._cause}")
         if method == "POST":

@@ -56,8 +56,13 @@ from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
+from amodal_rt.operations.triggers import Triggers
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import EVENTS, OUTBOX
+from amodal_rt.servers.mcp.automations import AutomationTools
+from amodal_rt.servers.mcp.door import McpDoor
+from amodal_rt.servers.mcp.runs import RunTools
+from amodal_rt.servers.mcp.tools import Tools, all_tools
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.matching import Matching
@@ -88,6 +93,17 @@ class _Usual(TypedDict):
     catalogue: Workspace
     signals: SharedSignals
     clock: Clock
+
+
+class _Programs(TypedDict):
+    """What programs use, and MCP over it."""
+
+    event_bus: EventBus
+    managing: Managing
+    invoking: Invoking
+    names: Names
+    pages: RunPages
+    mcp: McpDoor
 
 
 def build_house(ground: Ground, *, webhook_key: str) -> House:
@@ -132,15 +148,11 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
-        event_bus=_event_bus(ground, shared),
         event_tests=_event_tests(ground, shared),
         tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
         members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
-        managing=Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock),
-        invoking=_invoking(ground, shared),
-        names=Names(workspace),
-        pages=RunPages(ledger, signals=signals, clock=clock),
+        **_programs(ground, shared, automations),
     )
     _give_a_voice(house)
     automations.watch_with(remote.standings)
@@ -233,6 +245,27 @@ def _invoking(ground: Ground, shared: _Shared) -> Invoking:
         signals=ground.signals,
         clock=ground.clock,
         ids=ground.ids,
+    )
+
+
+def _programs(ground: Ground, shared: _Shared, automations: Automations) -> _Programs:
+    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
+    managing = Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock)
+    invoking, names = _invoking(ground, shared), Names(workspace)
+    pages = RunPages(ledger, signals=ground.signals, clock=clock)
+    event_bus = _event_bus(ground, shared)
+    triggers = Triggers(managing, names)
+    tools = all_tools(
+        AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
+        RunTools(automations, invoking, names, pages, event_bus),
+    )
+    return _Programs(
+        event_bus=event_bus,
+        managing=managing,
+        invoking=invoking,
+        names=names,
+        pages=pages,
+        mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
     )
 
 

@@ -43,6 +43,7 @@ from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.control_tcp import control_guarded
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.guard import Guard, Guarded
+from amodal_rt.servers.mcp.door import McpDoor
 from amodal_rt.servers.serve import Routes
 from amodal_rt.servers.sse import Streams
 from amodal_rt.servers.tokens import TokenCheck
@@ -58,6 +59,7 @@ class House:
     """Every room, wired together, none of them running."""
 
     ground: Ground
+    mcp: McpDoor
     redactor: Redactor
     egress: Egress
     endpoints: Endpoints
@@ -131,14 +133,15 @@ class House:
         return health_routes(ready)
 
     def guarded(self, streams: Streams, verbs: Verbs) -> list[Guarded]:
-        """What the guard lets in over TCP: the API, and the `verbs` of the control socket."""
+        """What the guard lets in over TCP: the API, the `verbs` of the control socket, MCP."""
         runs = RunDoor(self.pages, streams)
         routes = [
-            *PublicApi(self.invoking, self.names, self.pages, runs).routes(),
+            *PublicApi(self.invoking, self.names, self.pages, runs, self.causes).routes(),
             *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
             *control_guarded(verbs),
         ]
-        return [*routes, openapi_route(routes)]
+        # Of what MCP has to say its clients ask itself.
+        return [*routes, openapi_route(routes), *self.mcp.guarded()]
 
     def guard(self) -> Guard:
         """Who lets in all else."""
@@ -153,6 +156,7 @@ class House:
         """What the control socket offers."""
         return Verbs(
             automations=self.automations,
+            managing=self.managing,
             runs=self.runs,
             events=self.events,
             deliveries=self.deliveries,

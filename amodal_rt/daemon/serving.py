@@ -143,7 +143,8 @@ class Daemon:
         ground = house.ground
         stack.push_async_callback(house.egress.close)
         stack.push_async_callback(house.executor.close)
-        control = ControlSocket(self._socket, house.verbs(lambda: self.status(house)))
+        verbs = house.verbs(lambda: self.status(house))
+        control = ControlSocket(self._socket, verbs, mcp=house.mcp.local)
         await control.open()
         stack.push_async_callback(control.close)
         run = self.services.running
@@ -164,6 +165,7 @@ class Daemon:
         ):
             await stack.enter_async_context(service)
         await self._meet(stack, house)
+        stack.push_async_callback(house.mcp.close)
         await self._open_tcp(stack, house)
         await stack.enter_async_context(run("triggers", house.remote.run()))
         await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))

@@ -9,6 +9,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.definitions.document import name_of
 from amodal_rt.definitions.payload_schema import payload_misfit
 from amodal_rt.domain.automation import Automation, Definition, Lifecycle
+from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.invocation import (
     Invocation,
     InvokeAuth,
@@ -26,7 +27,7 @@ from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_depth, runnable
 from amodal_rt.ports import RUNS_PENDING, Caller, Catalogue, Ledger, Signals
 from amodal_rt.triggers.holds import creator_rule
-from amodal_rt.triggers.starts import start_for
+from amodal_rt.triggers.starts import caused_by, start_for
 
 LONGEST_KEY = 256
 _OWN_KEYS = "invoke:"
@@ -64,10 +65,12 @@ class Invoking:
         participants: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
         shown: InvokeAuth | None = None,
+        cause: Cause | None = None,
     ) -> Document:
         """The new run's document, at once, or that of the run that took the key within a week.
 
         `shown` is what the caller proved itself with, None for the operator of this machine.
+        `cause` is the run that asks for it: too deep in a chain, the new one is skipped.
         Raises NotFoundError, DeniedError (`wrong_invoke_auth`), ConflictError (`not_invoked`,
         `automation_paused`, `creator_invalid`; `idempotency_mismatch` when the key's run had
         another payload), InvalidError (`payload_misfit`, `payload_locked`, `payload_too_large`,
@@ -85,7 +88,7 @@ class Invoking:
             message = f"{name} has no participants"
             raise InvalidError(message, code="no_participants", hint="leave participants away")
         given = await _judged(payload, rules, automation)
-        return await self._started(caller, definition, given, _key(idempotency_key))
+        return await self._started(caller, definition, given, _key(idempotency_key), cause)
 
     def _require_active(self, definition: Definition) -> None:
         automation = definition.automation
@@ -100,7 +103,12 @@ class Invoking:
             raise ConflictError(message, code="creator_invalid")
 
     async def _started(
-        self, caller: Caller, definition: Definition, payload: object, key: str | None
+        self,
+        caller: Caller,
+        definition: Definition,
+        payload: object,
+        key: str | None,
+        cause: Cause | None,
     ) -> Document:
         now = self._clock.now()
         start = start_for(
@@ -111,11 +119,13 @@ class Invoking:
             payload=payload,
             caller=caller,
         )
+        start = start if cause is None else caused_by(cause, start)
         if key is not None:
             found = await self._ledger.find_keyed(start.automation, key, now=now)
             if found is not None:
                 return _same(found, payload)
-            start = replace(start, idempotency_key=key)
+            # What never runs must not take the key of what would.
+            start = start if start.skip else replace(start, idempotency_key=key)
         (ref,) = await self._ledger.admit([start])
         if key is not None and ref.reason == SkippedReason.DUPLICATE:
             # Another caller was faster between the question and the row.
@@ -144,7 +154,7 @@ def _rules(automation: Automation) -> Invocation:
 async def _judged(payload: object, rules: Invocation, automation: Automation) -> object:
     """The payload as the run is given it."""
     require_depth(payload)
-    given = {} if payload is None else payload
+    given: object = {} if payload is None else payload
     if len(json.dumps(given).encode()) > automation.limits.webhook_bytes:
         message = f"the payload has more than {automation.limits.webhook_bytes} bytes"
         raise InvalidError(message, code="payload_too_large")

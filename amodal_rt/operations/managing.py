@@ -37,7 +37,9 @@ class AutomationFiles(Protocol):
     Each may raise DeniedError (`read_only`), ConflictError, InvalidError or UnavailableError.
     """
 
-    async def create_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+    async def create_automation(
+        self, name: str, edit: Edit, allow: Allow, *, ending: str = ".json"
+    ) -> None:
         """Write a new file, once `allow` has seen the version that it would be."""
         ...
 
@@ -141,7 +143,7 @@ class Managing:
                 caller,
                 name,
                 self._files.create_automation(
-                    name, lambda _, __: new_file(keys), self._allow(caller, wanted, None)
+                    name, lambda _, __: new_file(keys), self._allow(caller, wanted.type, None)
                 ),
             )
         await self._audit("automation.created", name, caller, {"keys": sorted(wanted.keys)})
@@ -149,20 +151,62 @@ class Managing:
 
     async def update(self, caller: Caller, name: str, wanted: Wanted) -> Standing:
         """Change keys of its file; all else stays as it was. Raises as `create`, NotFoundError."""
+        return await self.edit(
+            caller,
+            name,
+            lambda text, file: change(text or b"", file, wanted.keys),
+            action="automation.updated",
+            data={"keys": sorted(wanted.keys)},
+            type=wanted.type,
+        )
+
+    async def edit(
+        self,
+        caller: Caller,
+        name: str,
+        edit: Edit,
+        *,
+        action: str,
+        data: Mapping[str, object],
+        type: str | None = None,
+    ) -> Standing:
+        """Make of its file what `edit` makes of it; the change is on record as `action` with
+        `data`. Raises as `create`, NotFoundError, and what `edit` raises."""
         self._automations.require(name)
         async with self._one_at_a_time:
             before = self._catalogue.snapshot().automations[name].definition
-
-            def edit(text: bytes | None, file: str) -> bytes:
-                return change(text or b"", file, wanted.keys)
-
-            allow = self._allow(caller, wanted, before)
+            allow = self._allow(caller, type, before)
             await self._written(caller, name, self._files.change_automation(name, edit, allow))
-        await self._audit("automation.updated", name, caller, {"keys": sorted(wanted.keys)})
+        await self._audit(action, name, caller, data)
         return await self.show(caller, name)
 
-    async def delete(self, caller: Caller, name: str) -> None:
-        """Take its file away: pending runs are cancelled, what it did stays on record.
+    async def put(self, caller: Caller, name: str, text: bytes, *, ending: str) -> Standing:
+        """Write a whole new file, `.json` or `.md` by its `ending`. Raises as `create`."""
+        self._require_free(name)
+        async with self._one_at_a_time:
+            allow = self._allow(caller, None, None)
+            work = self._files.create_automation(name, lambda _, __: text, allow, ending=ending)
+            await self._written(caller, name, work)
+        await self._audit("automation.created", name, caller, {"ending": ending})
+        return await self.show(caller, name)
+
+    async def replace(self, caller: Caller, name: str, text: bytes, *, ending: str) -> Standing:
+        """Write its whole file anew. Raises as `update`, and ConflictError (`other_form`) when
+        that ends otherwise."""
+
+        def edit(_: bytes | None, file: str) -> bytes:
+            if not file.endswith(ending):
+                message = f"{file} is no file that ends in {ending}"
+                hint = "give the other form, or delete the automation and create it anew"
+                raise ConflictError(message, code="other_form", hint=hint)
+            return text
+
+        data = {"ending": ending}
+        return await self.edit(caller, name, edit, action="automation.updated", data=data)
+
+    async def delete(self, caller: Caller, name: str) -> str:
+        """Take its file away, and say which it was: pending runs are cancelled, what it did
+        stays on record.
 
         Raises NotFoundError, ConflictError, DeniedError (`read_only`), UnavailableError.
         """
@@ -170,6 +214,7 @@ class Managing:
         async with self._one_at_a_time:
             file = await self._files.delete_automation(name)
         await self._audit("automation.deleted", name, caller, {"file": file})
+        return file
 
     async def activate(self, caller: Caller, name: str) -> Standing:
         """Let it run, whether its file or the ledger kept it from it. Raises as
@@ -196,19 +241,19 @@ class Managing:
             await self._audit("automation.powers_denied", name, caller, data)
             raise
 
-    def _allow(self, caller: Caller, wanted: Wanted, before: Definition | None) -> Allow:
+    def _allow(self, caller: Caller, type: str | None, before: Definition | None) -> Allow:
         snapshot = self._catalogue.snapshot()
         free = caller.door in OWNER_DOORS or snapshot.settings.may_grant_powers
 
         def allow(after: Definition) -> None:
             found = type_of(after.automation)
-            if wanted.type is not None and wanted.type != found:
+            if type is not None and type != found:
                 raise InvalidError(
-                    f"its triggers make it {found}, not {wanted.type}", code="type_mismatch"
+                    f"its triggers make it {found}, not {type}", code="type_mismatch"
                 )
             keys = [] if free else widened(before, after, snapshot)
             if keys:
-                raise _PowerError(keys)
+                raise _PowerError(_widening(keys), keys)
 
         return allow
 
@@ -216,14 +261,20 @@ class Managing:
         said = wanted.slug or ""
         title = wanted.keys.get("title")
         name = said if STEM.fullmatch(said) else fit_stem(str(said or title or ""))
-        automations = self._catalogue.snapshot().automations
-        if name in automations:
+        self._require_free(name)
+        return name
+
+    def _require_free(self, name: str) -> None:
+        if not STEM.fullmatch(name):
+            hint = f"for example {fit_stem(name)}: lower-case letters, digits, - and _; at most 64"
+            message = f"{name[:80]!r} is no name for an automation"
+            raise InvalidError(message, code="bad_name", hint=hint)
+        if name in self._catalogue.snapshot().automations:
             raise ConflictError(
                 f"there is an automation {name!r} already",
                 code="automation_exists",
-                hint="give another lookup_key, or update that one",
+                hint="give another name or lookup_key, or update that one",
             )
-        return name
 
     async def _audit(
         self, action: str, name: str, caller: Caller, data: Mapping[str, object]
@@ -235,13 +286,17 @@ class Managing:
 class _PowerError(DeniedError):
     """A program would grant powers."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(
-            f"programs may not set or widen {', '.join(keys)}",
-            code="power_not_granted",
-            hint='edit the file, or write "api": {"mayGrantPowers": true} into amodal.json',
-        )
+    def __init__(self, told: DeniedError, keys: Sequence[str]) -> None:
+        super().__init__(told.message, code=told.code, hint=told.hint)
         self.keys = list(keys)
+
+
+def _widening(keys: Sequence[str]) -> DeniedError:
+    return DeniedError(
+        f"programs may not set or widen {', '.join(keys)}",
+        code="power_not_granted",
+        hint='edit the file, or write "api": {"mayGrantPowers": true} into amodal.json',
+    )
 
 
 def type_of(parsed: Automation | None) -> str:

@@ -31,10 +31,12 @@ from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.control_authoring import AuthoringDoor
 from amodal_rt.servers.control_bus import BusDoor
 from amodal_rt.servers.control_catalogue import CatalogueDoor
 from amodal_rt.servers.control_requests import (
@@ -69,6 +71,7 @@ class Verbs:
     """What the control socket offers. `status` describes the daemon itself."""
 
     automations: Automations
+    managing: Managing
     runs: Runs
     events: Events
     deliveries: Deliveries
@@ -90,10 +93,11 @@ class Verbs:
 class ControlSocket:
     """Listens at `path` for as long as it is open. The caller holds the daemon's lock."""
 
-    def __init__(self, path: Path, verbs: Verbs) -> None:
+    def __init__(self, path: Path, verbs: Verbs, *, mcp: Handler | None = None) -> None:
+        """`mcp` answers `POST /mcp`."""
         self.path = path
         self._runner = web.AppRunner(
-            control_app(verbs),
+            control_app(verbs, mcp=mcp),
             handle_signals=False,
             access_log=None,
             shutdown_timeout=2,
@@ -131,7 +135,7 @@ def bind_private(path: Path) -> socket.socket:
     return listener
 
 
-def control_app(verbs: Verbs) -> web.Application:
+def control_app(verbs: Verbs, *, mcp: Handler | None = None) -> web.Application:
     """The routes; peers are judged before anything is read."""
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_BODY)
     routes = control_routes(verbs)
@@ -139,6 +143,7 @@ def control_app(verbs: Verbs) -> web.Application:
         [web.get(path, _json(answer)) for path, answer in routes.reads.items()]
         + [web.post(path, _json(answer)) for path, answer in routes.changes.items()]
         + [web.get(JOURNAL, routes.journal)]
+        + ([web.post("/mcp", mcp)] if mcp else [])
     )
     return app
 
@@ -156,9 +161,15 @@ def control_routes(verbs: Verbs) -> Routes:
     """The same for every door. The first path that fits counts: `/v1/events/types` is no event."""
     door, bus = _Door(verbs), BusDoor(verbs.bus, verbs.events, verbs.tokens, verbs.causes)
     catalogue = CatalogueDoor(verbs.event_types, verbs.members)
+    authoring = AuthoringDoor(verbs.managing, verbs.automations, verbs.causes)
     return Routes(
         reads={**catalogue.reads(), **door.reads(), **bus.reads()},
-        changes={**catalogue.changes(), **door.changes(), **bus.changes()},
+        changes={
+            **catalogue.changes(),
+            **door.changes(),
+            **bus.changes(),
+            **authoring.changes(),
+        },
         journal=door.journal,
     )
 

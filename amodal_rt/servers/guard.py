@@ -34,11 +34,12 @@ _log = Log("api")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarded:
-    """One route and what a token needs for it. GET answers HEAD too, unless it `streams`."""
+    """One route and what a token needs for it: None is whatever a token may do, and the route
+    judges. GET answers HEAD too, unless it `streams`."""
 
     method: str
     path: str
-    scope: Scope
+    scope: Scope | None
     answer: Answer
     streams: bool = False
 

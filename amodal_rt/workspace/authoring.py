@@ -27,8 +27,10 @@ Allow = Callable[[Definition], None]
 """Raises DeniedError for a version that may not be written."""
 
 
-def create(root: Path, name: str, edit: Edit, judge: Judge, allow: Allow) -> None:
-    """Write a new `automations/NAME.json`.
+def create(
+    root: Path, name: str, edit: Edit, judge: Judge, allow: Allow, *, ending: str = ".json"
+) -> None:
+    """Write a new `automations/NAME.json`, or `.md`.
 
     Raises ConflictError (`automation_exists`), InvalidError for what could not run here, what
     `edit` and `allow` raise, DeniedError (`read_only`) or UnavailableError.
@@ -36,7 +38,7 @@ def create(root: Path, name: str, edit: Edit, judge: Judge, allow: Allow) -> Non
     try:
         existing = find_automation(root, name)
     except NotFoundError:
-        file = f"{AUTOMATIONS}/{name}.json"
+        file = f"{AUTOMATIONS}/{name}{ending}"
     else:
         raise exists(name, existing.file)
     text = edit(None, file)
@@ -87,7 +89,7 @@ def exists(name: str, file: str) -> ConflictError:
     return ConflictError(
         f"there is an automation {name!r} already: {file}",
         code="automation_exists",
-        hint="give another lookup_key, or update that one",
+        hint="give another name or lookup_key, or update that one",
     )
 
 

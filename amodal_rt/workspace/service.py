@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,11 @@ class Workspace:
             _warn(_problems(before.snapshot), _problems(self._snapshot))
         return True
 
-    async def create_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+    async def create_automation(
+        self, name: str, edit: Edit, allow: Allow, *, ending: str = ".json"
+    ) -> None:
         """As `authoring.create`; live on return."""
-        await self._author(authoring.create, name, edit, allow)
+        await self._author(partial(authoring.create, ending=ending), name, edit, allow)
 
     async def change_automation(self, name: str, edit: Edit, allow: Allow) -> None:
         """As `authoring.change`; live on return."""

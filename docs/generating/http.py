@@ -66,6 +66,16 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/events/{id}/replay": "`ops events replay`; `{again?}`",
     "POST /v1/tokens": "`amodal-rt tokens create`; `{name, scopes}`. `secret` is told this once.",
     "POST /v1/tokens/{id}/revoke": "`amodal-rt tokens revoke`; a name will do",
+    "POST /v1/automations": (
+        "`ops automations create`; `{name, keys}` with keys of the file, or `{name, text, ending?}`"
+        " with a whole file, whose `ending` is `.json` or `.md`. Answers the automation."
+    ),
+    "POST /v1/automations/{name}/update": (
+        "`ops automations update`; `{keys}`, of which null takes one away, or `{text, ending?}`"
+    ),
+    "POST /v1/automations/{name}/delete": (
+        "`ops automations delete`; answers `{name, deleted, file}`"
+    ),
     "POST /v1/automations/pause": "`ops automations pause --all`; `{reason?}`",
     "POST /v1/automations/{name}/pause": "`ops automations pause`; `{reason?}`",
     "POST /v1/automations/{name}/resume": "`ops automations resume`",
@@ -106,6 +116,9 @@ See [Use the API](../how-to/use-the-api.md); `/openapi.json` has every shape. Th
 Lists hold `{"data", "before_cursor", "after_cursor", "has_more"}`: `before_cursor` leads to older
 rows, `after_cursor` to newer ones, `limit` is 50 and at most 100. A wrong cursor or limit is 400.
 Runs that were skipped are listed to who asks for `status=skipped`.
+
+`POST /mcp` is the MCP server, for tokens of any scope: each tool has its own. See
+[Let agents use it over MCP](../how-to/use-mcp.md).
 
 The routes of the control socket, below, are served here with the same documents and errors, but
 that a request which is malformed as such is 400. Starting a run or an event needs `trigger`,
@@ -170,7 +183,8 @@ _EVENT_ANSWERS = """
 _SOCKET = """
 HTTP/1.1 on `control.sock` in the state folder (a shorter place in the user's runtime folder when
 its path is too long for a socket). Only the daemon's own user and root are let in. Documents are
-those of [JSON output](json-output.md). The command line uses nothing else.
+those of [JSON output](json-output.md). The command line uses nothing else; `amodal-rt mcp` hands
+its messages to `POST /mcp` here.
 
 Errors are `{"error": {"code", "kind", "message", "hint"}}` with the status of their
 [kind](errors.md). `X-Actor` names who asks; it is kept with the run.

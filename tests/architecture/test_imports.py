@@ -87,6 +87,7 @@ def test_each_contract_can_break(tmp_path: Path) -> None:
         "intake/template": "import liquid",
         "servers/model": "import pydantic_ai",
         "servers/script": "import pydantic_monty",
+        "operations/protocol": "import mcp",
         "daemon/http": "import aiohttp.web",
         "workspace/yaml": "from ruamel.yaml import YAML",
     }

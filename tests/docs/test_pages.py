@@ -94,6 +94,8 @@ def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
         return parse_identities(text, "identities.json")[1]
     if {"description", "sample"} <= keys:
         return parse_event_type(text, file="events/shown.json")[1]
+    if keys == {"mcpServers"}:
+        return ()  # a file of the program that starts the server, or reaches it
     if keys <= {"endpoints", "tools"}:
         return parse_connection("shown", {"spec.json": _REST, "access.json": text})[1]
     if keys <= _known(SettingsShape):

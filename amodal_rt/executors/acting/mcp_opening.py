@@ -73,7 +73,8 @@ class McpServer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How to reach a server, secrets filled in. Never logged or stored."""
+    """How to reach a server, secrets filled in. Never logged or stored. `own`: `url` is this
+    runtime's."""
 
     name: str
     command: str | None
@@ -81,13 +82,14 @@ class Opening:
     env: Mapping[str, str]
     url: str | None
     headers: Mapping[str, str]
+    own: bool = False
 
     @property
     def key(self) -> str:
         """Equal exactly for servers that can stand in for each other."""
         parts = (
             self.name, self.command, self.args, sorted(self.env.items()), self.url,
-            sorted(self.headers.items()),
+            sorted(self.headers.items()), self.own,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -128,7 +128,7 @@ class McpPool:
     def _marked(self, opening: Opening, depth: int) -> Opening:
         """The opening as runs of that depth use it."""
         if opening.command is None:
-            return opening
+            return replace(opening, own=self._causes.is_own(opening.url or ""))
         token = self._causes.token(Cause(depth=depth))
         return replace(opening, env={**opening.env, VARIABLE: token})
 

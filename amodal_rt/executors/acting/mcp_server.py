@@ -128,9 +128,10 @@ class LiveServer:
 
     @property
     def _is_ours(self) -> bool:
-        """Whether it runs on this machine: another one has no use for what caused a call."""
+        """Whether it runs on this machine, or is this runtime by its public name: others have no
+        use for what caused a call."""
         url = self._opening.url
-        return url is None or is_loopback_host(URL(url).host or "")
+        return url is None or self._opening.own or is_loopback_host(URL(url).host or "")
 
     async def close(self) -> None:
         """As `McpServer.close`."""

@@ -162,7 +162,9 @@ def _operation(route: Guarded) -> dict[str, object]:
     operation: dict[str, object] = {
         "operationId": _name(route),
         "summary": about.summary,
-        "description": f"Needs a token with the scope `{route.scope.value}`.",
+        "description": f"Needs a token with the scope `{route.scope.value}`."
+        if route.scope
+        else "Needs a token.",
         "parameters": [*_in_path(route.path), *_in_query(about.query or {})],
         "responses": _responses(about),
     }

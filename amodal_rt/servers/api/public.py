@@ -8,6 +8,7 @@ from aiohttp import web
 from amodal_rt.domain.invocation import InvokeAuth
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
+from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.references import Names, run_id_of
 from amodal_rt.operations.run_pages import RunPages
@@ -24,9 +25,15 @@ class PublicApi:
     """Invoke, and look at runs."""
 
     def __init__(
-        self, invoking: Invoking, names: Names, pages: RunPages, runs: RunDoor
+        self,
+        invoking: Invoking,
+        names: Names,
+        pages: RunPages,
+        runs: RunDoor,
+        causes: Causes,
     ) -> None:
         self._invoking = invoking
+        self._causes = causes
         self._names = names
         self._pages = pages
         self._runs = runs
@@ -62,6 +69,7 @@ class PublicApi:
             idempotency_key=text_of(body, "idempotency_key"),
             # A token is a program's; a person signs in at the dashboard.
             shown=InvokeAuth.SECRET_KEY,
+            cause=self._causes.read(request.headers.getall(HEADER, [])),
         )
         run = await self._pages.get(caller, run_id_of(str(started["run_id"])))
         return respond(await self._runs.object_of(run))
