@@ -12,6 +12,7 @@ from amodal_rt.cli.commands import (
     automations,
     bus,
     catalogue,
+    dashboard,
     integrations,
     keeping,
     local,
@@ -66,6 +67,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     up.add_to(root)
+    dashboard.add_to(root)
     local.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")

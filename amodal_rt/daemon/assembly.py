@@ -37,6 +37,7 @@ from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes, Servers
@@ -50,10 +51,12 @@ from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
+from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
@@ -79,6 +82,20 @@ class _Shared:
     causes: Causes
     starting: Starting
     matching: Matching
+
+
+class _Desks(TypedDict):
+    """Operations that no other room asks."""
+
+    approvals: Approvals
+    invoking: Invoking
+    managing: Managing
+    members: Members
+    names: Names
+    outlook: Outlook
+    pages: RunPages
+    sessions: Sessions
+    tokens: Tokens
 
 
 class _Usual(TypedDict):
@@ -134,17 +151,30 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
         event_bus=_event_bus(ground, shared),
         event_tests=_event_tests(ground, shared),
-        tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
-        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
-        managing=Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock),
-        invoking=_invoking(ground, shared),
-        names=Names(workspace),
-        pages=RunPages(ledger, signals=signals, clock=clock),
+        **_desks(ground, shared, automations),
     )
     _give_a_voice(house)
     automations.watch_with(remote.standings)
     return house
+
+
+def _desks(ground: Ground, shared: _Shared, automations: Automations) -> _Desks:
+    clock, signals, ids = ground.clock, ground.signals, ground.ids
+    ledger, workspace = ground.ledger, ground.workspace
+    tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
+    managing = Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock)
+    return _Desks(
+        approvals=Approvals(ledger, signals=signals, clock=clock),
+        invoking=_invoking(ground, shared),
+        managing=managing,
+        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
+        names=Names(workspace),
+        outlook=Outlook(managing, automations, ledger, clock=clock),
+        pages=RunPages(ledger, signals=signals, clock=clock),
+        sessions=Sessions(tokens, ledger, shared.address, clock=clock, ids=ids),
+        tokens=tokens,
+    )
 
 
 def _usual(ground: Ground) -> _Usual:
