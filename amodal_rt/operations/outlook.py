@@ -129,7 +129,9 @@ class Outlook:
         rows: list[Prospect] = []
         for each in standings:
             fires = fires_of(each, after=now, until=now + AHEAD)
-            rows.append(Prospect(standing=each, since=now, fires=fires, ends=ends.get(each.state.name, ())))
+            rows.append(
+                Prospect(standing=each, since=now, fires=fires, ends=ends.get(each.state.name, ()))
+            )
             # An automation may have many schedules, and a webhook must not wait for all of them.
             await self._clock.sleep(0)
         return rows

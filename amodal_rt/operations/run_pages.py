@@ -196,9 +196,7 @@ class RunPages:
                     told = found
                     yield told
 
-    async def follow_journal(
-        self, run_id: str, *, after: int
-    ) -> AsyncGenerator[News | None, None]:
+    async def follow_journal(self, run_id: str, *, after: int) -> AsyncGenerator[News | None, None]:
         """How the run stands with the entries that follow a sequence, and so on until it has
         ended; None after each quarter of a minute in which nothing came. Raises NotFoundError."""
         told: str | None = None

@@ -81,8 +81,8 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
     "POST /v1/connections/{name}/test": "`ops connections test`",
     "POST /v1/dashboard/link": (
-        "`amodal-rt dashboard`: `{url, expires_at}` of a link that opens the dashboard once, within "
-        "five minutes. On the socket alone."
+        "`amodal-rt dashboard`: `{url, expires_at}` of a link that opens the dashboard once, "
+        "within five minutes. On the socket alone."
     ),
 }
 
@@ -96,7 +96,8 @@ _GUARDED = """
 ### The dashboard
 
 Pages for people at `/` and below `/dashboard/`, for who has a session: see
-[Use the dashboard](../how-to/use-the-dashboard.md). They are no interface for programs and may change.
+[Use the dashboard](../how-to/use-the-dashboard.md). They are no interface for programs, and may
+change.
 
 ### All else
 
@@ -117,9 +118,9 @@ rows, `after_cursor` to newer ones, `limit` is 50 and at most 100. A wrong curso
 Runs that were skipped are listed to who asks for `status=skipped`.
 
 The routes of the control socket, below, are served here with the same documents and errors, but
-for the link to the dashboard, and that a request which is malformed as such is 400. Starting a run or
-an event needs `trigger`, looking `read`, and all else `manage`; `webhook_url` is shown to tokens that
-may trigger.
+for the link to the dashboard, and that a request which is malformed as such is 400. Starting a run
+or an event needs `trigger`, looking `read`, and all else `manage`; `webhook_url` is shown to tokens
+that may trigger.
 """
 
 _ANSWERS = """

@@ -18,7 +18,7 @@ from amodal_rt.domain.delivery import DeliveryStatus
 
 TOKEN = re.compile(r'name="form_token" value="([^"]*)"')
 OWN = "same-origin"
-HOSTILE = '<img src=x onerror=alert(1)>"\'</script>\u202e\x1b[31m{{7*7}}'
+HOSTILE = "<img src=x onerror=alert(1)>\"'</script>\u202e\x1b[31m{{7*7}}"
 """What a stranger would like a page to run, or to show otherwise than it is."""
 
 ASKING = {

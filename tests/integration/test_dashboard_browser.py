@@ -1,6 +1,6 @@
 """The dashboard in a real browser: every page, by keyboard, on a phone, and as a run goes on.
 
-Pictures of all pages, light and dark, wide and on a phone, are kept in build/screenshots.
+Pictures of all pages, light, dark and on a phone, are kept in build/screenshots.
 """
 
 import os
@@ -75,7 +75,9 @@ def _answer(asked: Asked) -> Turn | None:
     if len(asked.results) == 1:
         write = {"connection": "runtime", "method": "POST", "endpoint": "/runs", "intent": "write"}
         return Turn(calls=[Call("request", write)])
-    return Turn(text="## Drift\n\nNothing moved since yesterday. The write was refused, as it must.")
+    return Turn(
+        text="## Drift\n\nNothing moved since yesterday. The write was refused, as it must."
+    )
 
 
 def _furnish(root: Path, model: str) -> None:
@@ -147,11 +149,8 @@ async def screen(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scr
                 await browser.close()
 
 
-@pytest.mark.parametrize("phone", [False, True], ids=["wide", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_fits_and_breaks_no_rule(
-    screen: Screen, scheme: str, phone: bool
-) -> None:
+@pytest.mark.parametrize(("scheme", "phone"), [("light", False), ("dark", False), ("dark", True)])
+async def test_every_page_fits_and_breaks_no_rule(screen: Screen, scheme: str, phone: bool) -> None:
     page = await screen.signed_in(scheme=scheme, phone=phone)
     stranger = await (await screen.open(scheme=scheme, phone=phone)).new_page()
     size = "phone" if phone else "wide"

@@ -94,7 +94,9 @@ async def test_a_page_knows_which_methods_it_has(site: DashboardHouse) -> None:
     assert (head.status, head.text) == (200, "")
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard/sign-in", "/dashboard/link/x", "/dashboard/runs"])
+@pytest.mark.parametrize(
+    "path", ["/", "/dashboard/sign-in", "/dashboard/link/x", "/dashboard/runs"]
+)
 async def test_a_name_that_was_made_to_point_here_is_refused(
     site: DashboardHouse, path: str
 ) -> None:

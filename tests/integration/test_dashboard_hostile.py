@@ -61,7 +61,10 @@ async def test_of_runs_and_journals(site: DashboardHouse) -> None:
     ledger, now = site.api.house.ground.ledger, site.api.house.ground.clock.now()
     for type, data in (
         (EntryType.TOOL_DENIED, {"tool": HOSTILE, "reason": HOSTILE, "rule": HOSTILE}),
-        (EntryType.TURN_FINISHED, {"model": HOSTILE, "text": HOSTILE, "calls": [{"tool": HOSTILE}]}),
+        (
+            EntryType.TURN_FINISHED,
+            {"model": HOSTILE, "text": HOSTILE, "calls": [{"tool": HOSTILE}]},
+        ),
         (EntryType.NODE_WAITING, {"node": HOSTILE, "message": HOSTILE, HOSTILE: HOSTILE}),
     ):
         await ledger.record(run_id, type, at=now, step=HOSTILE, data=data)
@@ -80,7 +83,11 @@ async def test_of_questions_and_reasons(site: DashboardHouse) -> None:
     await site.api.house.automations.pause(ADA, "hook", reason=HOSTILE)
 
     await _harmless(
-        site, "/dashboard/approvals", f"/dashboard/runs/{run_id}", "/dashboard/automations/hook", "/"
+        site,
+        "/dashboard/approvals",
+        f"/dashboard/runs/{run_id}",
+        "/dashboard/automations/hook",
+        "/",
     )
 
 

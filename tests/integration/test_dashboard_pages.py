@@ -279,9 +279,7 @@ async def test_a_dead_letter_is_sent_again(site: DashboardHouse) -> None:
     assert "nobody" in page.words
     assert '"result": ' in page.words
     assert (sent.status, sent.location) == (303, f"{path}?said=retried")
-    assert await site.audited("delivery.retried") == [
-        (delivery_id, "token:postman", "dashboard")
-    ]
+    assert await site.audited("delivery.retried") == [(delivery_id, "token:postman", "dashboard")]
 
 
 async def test_a_whole_entry_has_a_page_of_its_own(site: DashboardHouse) -> None:

@@ -23,9 +23,7 @@ class ApprovalPages:
     def routes(self) -> list[Route]:
         """What answers where."""
         return [
-            Route(
-                method="GET", path="/dashboard/approvals", scope=Scope.READ, answer=self._list
-            ),
+            Route(method="GET", path="/dashboard/approvals", scope=Scope.READ, answer=self._list),
             Route(
                 method="POST",
                 path="/dashboard/approvals/{id}",

@@ -13,8 +13,7 @@ from amodal_rt.servers.dashboard.visits import Route, Visit, quoted, see
 ROWS = 50
 BODY = 12_000
 GIVEN_UP = tuple(
-    each.value
-    for each in (DeliveryStatus.DEAD, DeliveryStatus.EXPIRED, DeliveryStatus.SUPPRESSED)
+    each.value for each in (DeliveryStatus.DEAD, DeliveryStatus.EXPIRED, DeliveryStatus.SUPPRESSED)
 )
 
 

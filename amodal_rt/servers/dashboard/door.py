@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from amodal_rt.clock import Clock
-from amodal_rt.domain.token import Scope
 from amodal_rt.errors import (
     AmodalError,
     DeniedError,

@@ -141,7 +141,7 @@ def _tokens(data: Mapping[str, object]) -> str:
 
 def _details(data: Mapping[str, object], inline: int | None) -> Iterator[Detail]:
     for name, value in data.items():
-        if value is None or value == "" or value == [] or value == {}:
+        if value is None or value in ("", [], {}):
             continue
         text = pretty(value)
         kept = text if inline is None else text[:inline]

@@ -97,12 +97,15 @@ def cut(text: str, limit: int) -> tuple[str, int]:
 
 
 def powers(document: Mapping[str, object]) -> list[tuple[str, str]]:
-    """What an automation may do, in short, from its whole document."""
+    """What an automation may do, in short, from its whole document; nothing is known of one that
+    has no version."""
 
     def listed(key: str, default: str) -> str:
         names = document.get(key)
         return ", ".join(str(each) for each in names) if isinstance(names, list) else default
 
+    if document.get("definition") is None:
+        return []
     rows = [
         ("Writes", document.get("writes")),
         ("Connections", listed("connections", "all that its agent has")),

@@ -29,9 +29,7 @@ class Front:
         files = Files()
         self.address = Address(files, Endpoints(b"key", files, self.ledger))
         self.address.bound = URL
-        self.sessions = Sessions(
-            self.tokens, self.ledger, self.address, clock=self.clock, ids=ids
-        )
+        self.sessions = Sessions(self.tokens, self.ledger, self.address, clock=self.clock, ids=ids)
 
     async def token(self, *scopes: str, name: str = "ops") -> str:
         return str((await self.tokens.create(ADA, name, scopes))["secret"])

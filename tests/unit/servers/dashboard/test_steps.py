@@ -55,7 +55,13 @@ def step(type: EntryType, data: dict[str, Any], **keys: Any) -> Step:
             "good",
             "denied by token:boss no",
         ),
-        (EntryType.GATE_FINISHED, {"open": True, "rule": "3 rows"}, "Gate finished", "good", "3 rows"),
+        (
+            EntryType.GATE_FINISHED,
+            {"open": True, "rule": "3 rows"},
+            "Gate finished",
+            "good",
+            "3 rows",
+        ),
     ],
 )  # fmt: skip
 def test_what_a_row_says(
