@@ -60,14 +60,19 @@ def _load(assets: Assets, now: Callable[[], datetime]) -> Callable[[str], Templa
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {
+
+    def distance(value: datetime | str | None) -> str:
+        return words.distance(value, now())
+
+    filters: dict[str, Callable[..., str]] = {
         "instant": words.instant,
-        "distance": lambda value: words.distance(value, now()),
+        "distance": distance,
         "iso": words.iso_of,
         "span": words.span,
         "number": words.number,
         "money": words.money,
         "pretty": words.pretty,
     }
-    environment.globals |= {"asset": assets.path, "cut": words.cut}
+    environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
+    environment.globals.update(asset=assets.path, cut=words.cut)  # pyright: ignore[reportUnknownMemberType]
     return partial(environment.get_template)

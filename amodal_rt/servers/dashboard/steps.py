@@ -117,7 +117,9 @@ def _node(data: Mapping[str, object]) -> Iterator[str]:
 def _call(data: Mapping[str, object]) -> Iterator[str]:
     """`request GET runtime /runs → 200`, or the tool with its arguments."""
     said = data.get("arguments")
-    arguments = cast("Mapping[str, object]", said) if isinstance(said, dict) else {}
+    arguments: Mapping[str, object] = (
+        cast("Mapping[str, object]", said) if isinstance(said, dict) else {}
+    )
     yield str(data["tool"])
     if "endpoint" in arguments:
         yield from (str(arguments.get(key, "")) for key in ("method", "connection", "endpoint"))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import cron_descriptor  # pyright: ignore[reportMissingTypeStubs]
@@ -102,7 +103,9 @@ def powers(document: Mapping[str, object]) -> list[tuple[str, str]]:
 
     def listed(key: str, default: str) -> str:
         names = document.get(key)
-        return ", ".join(str(each) for each in names) if isinstance(names, list) else default
+        if not isinstance(names, list):
+            return default
+        return ", ".join(str(each) for each in cast("list[object]", names))
 
     if document.get("definition") is None:
         return []

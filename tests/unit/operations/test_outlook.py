@@ -19,7 +19,7 @@ def outlook(desk: Desk) -> Outlook:
 
     managing = Managing(
         desk.files,
-        NoFiles(),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        NoFiles(),  # type: ignore[arg-type]
         desk.ledger,
         desk.automations,
         desk.facts,
