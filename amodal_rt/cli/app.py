@@ -12,6 +12,7 @@ from amodal_rt.cli.commands import (
     automations,
     bus,
     catalogue,
+    dashboard,
     integrations,
     keeping,
     local,
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     )
     up.add_to(root)
     mcp.add_to(root)
+    dashboard.add_to(root)
     local.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")

@@ -37,6 +37,7 @@ from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes, Servers
@@ -50,10 +51,12 @@ from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
+from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.starting import Starting
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.triggers import Triggers
@@ -86,6 +89,22 @@ class _Shared:
     matching: Matching
 
 
+class _Desks(TypedDict):
+    """Operations that no other room asks."""
+
+    approvals: Approvals
+    event_bus: EventBus
+    invoking: Invoking
+    managing: Managing
+    mcp: McpDoor
+    members: Members
+    names: Names
+    outlook: Outlook
+    pages: RunPages
+    sessions: Sessions
+    tokens: Tokens
+
+
 class _Usual(TypedDict):
     """What most rooms ask for, by the names that they ask by."""
 
@@ -93,17 +112,6 @@ class _Usual(TypedDict):
     catalogue: Workspace
     signals: SharedSignals
     clock: Clock
-
-
-class _Programs(TypedDict):
-    """What programs use, and MCP over it."""
-
-    event_bus: EventBus
-    managing: Managing
-    invoking: Invoking
-    names: Names
-    pages: RunPages
-    mcp: McpDoor
 
 
 def build_house(ground: Ground, *, webhook_key: str) -> House:
@@ -149,14 +157,40 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         bus=Bus(**usual, matching=shared.matching),
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
         event_tests=_event_tests(ground, shared),
-        tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
-        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
-        **_programs(ground, shared, automations),
+        **_desks(ground, shared, automations),
     )
     _give_a_voice(house)
     automations.watch_with(remote.standings)
     return house
+
+
+def _desks(ground: Ground, shared: _Shared, automations: Automations) -> _Desks:
+    clock, signals, ids = ground.clock, ground.signals, ground.ids
+    ledger, workspace = ground.ledger, ground.workspace
+    tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
+    managing = Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock)
+    invoking, names = _invoking(ground, shared), Names(workspace)
+    pages = RunPages(ledger, signals=signals, clock=clock)
+    event_bus = _event_bus(ground, shared)
+    triggers = Triggers(managing, names)
+    tools = all_tools(
+        AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
+        RunTools(automations, invoking, names, pages, event_bus),
+    )
+    return _Desks(
+        approvals=Approvals(ledger, signals=signals, clock=clock),
+        event_bus=event_bus,
+        invoking=invoking,
+        managing=managing,
+        mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
+        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
+        names=names,
+        outlook=Outlook(managing, automations, ledger, clock=clock),
+        pages=pages,
+        sessions=Sessions(tokens, ledger, shared.address, clock=clock, ids=ids),
+        tokens=tokens,
+    )
 
 
 def _usual(ground: Ground) -> _Usual:
@@ -245,27 +279,6 @@ def _invoking(ground: Ground, shared: _Shared) -> Invoking:
         signals=ground.signals,
         clock=ground.clock,
         ids=ground.ids,
-    )
-
-
-def _programs(ground: Ground, shared: _Shared, automations: Automations) -> _Programs:
-    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
-    managing = Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock)
-    invoking, names = _invoking(ground, shared), Names(workspace)
-    pages = RunPages(ledger, signals=ground.signals, clock=clock)
-    event_bus = _event_bus(ground, shared)
-    triggers = Triggers(managing, names)
-    tools = all_tools(
-        AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
-        RunTools(automations, invoking, names, pages, event_bus),
-    )
-    return _Programs(
-        event_bus=event_bus,
-        managing=managing,
-        invoking=invoking,
-        names=names,
-        pages=pages,
-        mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
     )
 
 

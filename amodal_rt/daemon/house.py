@@ -17,6 +17,7 @@ from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
@@ -30,9 +31,11 @@ from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.api.automations import ManagementApi
@@ -41,6 +44,8 @@ from amodal_rt.servers.api.public import PublicApi
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.control_tcp import control_guarded
+from amodal_rt.servers.dashboard.opening import dashboard
+from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.guard import Guard, Guarded
 from amodal_rt.servers.mcp.door import McpDoor
@@ -95,6 +100,9 @@ class House:
     invoking: Invoking
     names: Names
     pages: RunPages
+    outlook: Outlook
+    approvals: Approvals
+    sessions: Sessions
 
     def heartbeat(self) -> Heartbeat:
         """What tells the outside that all of this is well."""
@@ -143,6 +151,29 @@ class House:
         # Of what MCP has to say its clients ask itself.
         return [*routes, openapi_route(routes), *self.mcp.guarded()]
 
+    def dashboard_routes(self, streams: Streams) -> Routes:
+        """The pages for people, who prove themselves with a session."""
+        rooms = Rooms(
+            sessions=self.sessions,
+            outlook=self.outlook,
+            automations=self.automations,
+            why=self.why,
+            runs=self.runs,
+            run_pages=self.pages,
+            events=self.events,
+            bus=self.event_bus,
+            deliveries=self.deliveries,
+            approvals=self.approvals,
+            streams=streams,
+            clock=self.ground.clock,
+        )
+
+        def name() -> str:
+            settings = self.ground.workspace.snapshot().settings
+            return settings.name or self.ground.root.name or "amodal-rt"
+
+        return dashboard(rooms, self.address, name=name, ids=self.ground.ids).routes()
+
     def guard(self) -> Guard:
         """Who lets in all else."""
         return Guard(TokenCheck(self.tokens, self.address), clock=self.ground.clock)
@@ -171,6 +202,7 @@ class House:
             tokens=self.tokens,
             event_types=self.event_types,
             members=self.members,
+            sessions=self.sessions,
             status=status,
             clock=self.ground.clock,
         )

@@ -93,6 +93,7 @@ async def _greet(daemon: Daemon, house: House, plan: Plan, say: Callable[[str], 
         local_only=house.address.local_only,
         settings_file=_shown(plan.root / "amodal.json"),
         integrations=house.integrations.documents(),
+        dashboard=house.address.dashboard,
     )
     for line in lines:
         say(line)

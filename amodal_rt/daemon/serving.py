@@ -203,16 +203,17 @@ class Daemon:
         streams = Streams(self._plan.clock)
         guarded = house.guarded(streams, house.verbs(lambda: self.status(house)))
         guard, events = house.guard(), house.events_door().routes()
+        pages = house.dashboard_routes(streams)
 
         def ready() -> bool:
             return self._is_ready(house.ground)
 
         proven = house.proven_routes(ready)
         if settings.admin_listen is None:
-            self._tcp = TcpDoor([*proven, *events], guard=guard, guarded=guarded)
+            self._tcp = TcpDoor([*proven, *events, *pages], guard=guard, guarded=guarded)
         else:
             self._tcp = TcpDoor(proven, guard=None)
-            inner = [*house.health_routes(ready), *events]
+            inner = [*house.health_routes(ready), *events, *pages]
             self._admin = TcpDoor(inner, guard=guard, guarded=guarded)
             await self._open_door(stack, self._admin, settings.admin_listen)
             house.address.admin = self._admin.url

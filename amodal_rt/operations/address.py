@@ -46,6 +46,11 @@ class Address:
         """Whether a request to `url` comes back to this daemon, or to one that stands in for it."""
         return any(reaches(url, base) for base in (self.public, self.bound, self.admin) if base)
 
+    @property
+    def dashboard(self) -> str | None:
+        """Where this machine finds the dashboard; None while nothing listens."""
+        return self.admin or self.bound
+
     def webhook(self, name: str) -> str | None:
         """The URL of an automation's webhook; None while nothing listens and nothing is public."""
         base = self.public or self.bound

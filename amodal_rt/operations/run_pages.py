@@ -1,12 +1,13 @@
 """Runs as lists of pages, and as they change."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from amodal_rt.clock import Clock
-from amodal_rt.domain.journal import Entry
-from amodal_rt.domain.run import OPEN, Run, RunStatus
+from amodal_rt.domain.journal import Entry, EntryType
+from amodal_rt.domain.run import OPEN, Run, RunStatus, Usage
 from amodal_rt.errors import InvalidError
 from amodal_rt.operations import asked
 from amodal_rt.operations.cursors import bad_cursor, cursor_of, place_of
@@ -17,6 +18,8 @@ USUAL, LARGEST = 50, 100
 BEAT_SECONDS = 15.0
 """How long a follower hears nothing: as long as another node's word may stay lost."""
 _RUNS = "runs"
+_STEPS = 200
+"""Entries that a follower is told of at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,25 @@ class JournalPage:
     entries: Sequence[Entry]
     after: str | None
     last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """How a run stands, and the entries that its journal has since."""
+
+    run: Run
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a journal adds up to: turns and tokens of models, calls, and those that were refused.
+    Costs are no part of entries. `last` is the sequence of the newest."""
+
+    last: int = 0
+    usage: Usage = field(default_factory=Usage)
+    calls: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -151,25 +173,70 @@ class RunPages:
             last=await self._last(run_id, last) if more else last,
         )
 
+    async def steps(
+        self, caller: Caller, run_id: str, *, after: int, limit: int
+    ) -> Sequence[Entry]:
+        """The entries that follow a sequence, in order."""
+        return await self._ledger.entries(run_id, after=after, limit=limit)
+
     async def follow(self, run_id: str) -> AsyncGenerator[Run | None, None]:
         """The run at once and whenever its standing changes, until it has ended; None after each
         quarter of a minute in which nothing did. Raises NotFoundError."""
+        with self._looking(run_id) as look, self._signals.listen(journal_topic(run_id)) as wait:
+            told = await self._look(run_id, look)
+            yield told
+            while told.status in OPEN:
+                try:
+                    async with self._clock.deadline(BEAT_SECONDS):
+                        await wait()
+                except TimeoutError:
+                    yield None
+                found = await self._look(run_id, look)
+                if standing_of(found) != standing_of(told):
+                    told = found
+                    yield told
+
+    async def follow_journal(self, run_id: str, *, after: int) -> AsyncGenerator[News | None, None]:
+        """How the run stands with the entries that follow a sequence, and so on until it has
+        ended; None after each quarter of a minute in which nothing came. Raises NotFoundError."""
+        told: str | None = None
+        with self._looking(run_id) as look, self._signals.listen(journal_topic(run_id)) as wait:
+            while True:
+                # Asked before the entries: a run that ends in between still shows its last ones.
+                found = await self._look(run_id, look)
+                entries = await self._ledger.entries(run_id, after=after, limit=_STEPS)
+                if entries or standing_of(found) != told:
+                    after = entries[-1].sequence if entries else after
+                    told = standing_of(found)
+                    yield News(run=found, entries=entries)
+                if len(entries) == _STEPS:
+                    continue
+                if found.status not in OPEN:
+                    return
+                try:
+                    async with self._clock.deadline(BEAT_SECONDS):
+                        await wait()
+                except TimeoutError:
+                    yield None
+
+    async def tally(self, run_id: str, *, until: int | None = None) -> Tally:
+        """What the run's journal adds up to, or its entries up to a sequence."""
+        found, after = Tally(), 0
+        while entries := await self._ledger.entries(run_id, after=after):
+            for each in entries:
+                if until is not None and each.sequence > until:
+                    return found
+                found = counted(found, each)
+            after = entries[-1].sequence
+        return found
+
+    @contextmanager
+    def _looking(self, run_id: str) -> Generator[_Look, None, None]:
+        """One look for all who follow the run."""
         look = self._looks.setdefault(run_id, _Look())
         look.followers += 1
         try:
-            with self._signals.listen(journal_topic(run_id)) as wait:
-                told = await self._look(run_id, look)
-                yield told
-                while told.status in OPEN:
-                    try:
-                        async with self._clock.deadline(BEAT_SECONDS):
-                            await wait()
-                    except TimeoutError:
-                        yield None
-                    found = await self._look(run_id, look)
-                    if standing_of(found) != standing_of(told):
-                        told = found
-                        yield told
+            yield look
         finally:
             look.followers -= 1
             if not look.followers:
@@ -198,6 +265,31 @@ class RunPages:
         if await self._ledger.find_run(run_id) is None:
             raise bad_cursor()
         return run_id
+
+
+_BEGUN = frozenset({EntryType.TOOL_STARTED, EntryType.WRITE_STARTED, EntryType.TOOL_DENIED})
+
+
+def counted(tally: Tally, entry: Entry) -> Tally:
+    """With one entry more."""
+    usage = tally.usage
+    if entry.type is EntryType.TURN_FINISHED:
+        usage += Usage(
+            input_tokens=_number(entry, "input_tokens"),
+            output_tokens=_number(entry, "output_tokens"),
+            turns=1,
+        )
+    return Tally(
+        last=entry.sequence,
+        usage=usage,
+        calls=tally.calls + (entry.type in _BEGUN),
+        refused=tally.refused + (entry.type is EntryType.TOOL_DENIED),
+    )
+
+
+def _number(entry: Entry, key: str) -> int:
+    value = entry.data.get(key)
+    return value if isinstance(value, int) else 0
 
 
 def standing_of(run: Run) -> str:

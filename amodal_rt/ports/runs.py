@@ -34,11 +34,12 @@ class RunRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Which runs to list; None does not filter. `at` keeps runs whose slot, creation or
-    execution covers that instant; `without` leaves out a status. `older_than` and `newer_than`
-    are ids of runs, of which none is listed: of the newer ones, those come that are nearest."""
+    execution covers that instant; `without` leaves out a status. `older_than` and `newer_than` are
+    ids of runs, of which none is listed: of the newer ones, those come that are nearest."""
 
     automation: str | None = None
     status: RunStatus | None = None
+    reason: str | None = None
     event_id: str | None = None
     at: datetime | None = None
     since: datetime | None = None
@@ -253,6 +254,13 @@ class RunLedger(Protocol):
 
     async def last_runs(self) -> Mapping[str, Run]:
         """The newest run of each automation that is not skipped."""
+        ...
+
+    async def recent_ends(
+        self, automations: Sequence[str], *, limit: int
+    ) -> Mapping[str, Sequence[RunStatus]]:
+        """How the newest runs of each automation that completed or failed ended, newest first, at
+        most `limit` of them; one without any is absent."""
         ...
 
     async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:

@@ -34,6 +34,7 @@ from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control_authoring import AuthoringDoor
@@ -62,6 +63,9 @@ LONGEST_PATH = 107
 LARGEST_BODY = 4 * 1024 * 1024
 
 JOURNAL = "/v1/runs/{id}/journal"
+LINK = "/v1/dashboard/link"
+"""Opens the dashboard to whoever may use this socket, and is no verb of a token: a link may do
+everything, and stands for the person on this machine."""
 Answering = Callable[[web.Request], Awaitable[object]]
 """One verb: arguments in, document out."""
 
@@ -86,6 +90,7 @@ class Verbs:
     tokens: Tokens
     event_types: EventTypes
     members: Members
+    sessions: Sessions
     status: Callable[[], Mapping[str, object]]
     clock: Clock
 
@@ -139,10 +144,14 @@ def control_app(verbs: Verbs, *, mcp: Handler | None = None) -> web.Application:
     """The routes; peers are judged before anything is read."""
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_BODY)
     routes = control_routes(verbs)
+
+    async def link(request: web.Request) -> object:
+        return await verbs.sessions.make_link(caller_of(request))
+
     app.add_routes(
         [web.get(path, _json(answer)) for path, answer in routes.reads.items()]
         + [web.post(path, _json(answer)) for path, answer in routes.changes.items()]
-        + [web.get(JOURNAL, routes.journal)]
+        + [web.get(JOURNAL, routes.journal), web.post(LINK, _json(link))]
         + ([web.post("/mcp", mcp)] if mcp else [])
     )
     return app

@@ -1,6 +1,6 @@
 """Questions about runs: the reading half of `ports.RunLedger`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -9,6 +9,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     and_,
+    bindparam,
     func,
     or_,
     select,
@@ -16,7 +17,7 @@ from sqlalchemy import (
 )
 
 from amodal_rt.clock import from_millis, to_millis
-from amodal_rt.domain.run import Run
+from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.ports import IDEMPOTENT_FOR, KeptValue, Previous, RunFilter
 from amodal_rt.storage import tables
 from amodal_rt.storage.part import Part
@@ -75,6 +76,8 @@ class RunQueries(Part):
             query = query.where(_RUNS.automation == wanted.automation)
         if wanted.status is not None:
             query = query.where(_RUNS.status == wanted.status.value)
+        if wanted.reason is not None:
+            query = query.where(_RUNS.reason == wanted.reason)
         if wanted.event_id is not None:
             query = query.where(_RUNS.event_id == wanted.event_id)
         if wanted.since is not None:
@@ -88,6 +91,28 @@ class RunQueries(Part):
         def work(connection: Connection) -> Mapping[str, Run]:
             rows = connection.execute(_LAST_RUNS).mappings()
             return {row["automation"]: to_run(row) for row in rows}
+
+        return await self._database.read(work)
+
+    async def recent_ends(
+        self, automations: Sequence[str], *, limit: int
+    ) -> Mapping[str, Sequence[RunStatus]]:
+        ends = (RunStatus.COMPLETED.value, RunStatus.FAILED.value)
+        query = (
+            select(_RUNS.status)
+            .where(_RUNS.automation == bindparam("name"), text(tables.NOT_SKIPPED))
+            .where(_RUNS.status.in_(ends))
+            .order_by(_RUNS.number.desc())
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> Mapping[str, Sequence[RunStatus]]:
+            # One short walk along the index a name: the newest rows alone are looked at.
+            found: dict[str, Sequence[RunStatus]] = {}
+            for name in automations:
+                statuses = connection.execute(query, {"name": name}).scalars()
+                found[name] = [RunStatus(each) for each in statuses]
+            return {name: each for name, each in found.items() if each}
 
         return await self._database.read(work)
 

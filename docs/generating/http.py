@@ -90,6 +90,10 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/deliveries/retry": "`ops deliveries retry --since`; `{since, target?}`",
     "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
     "POST /v1/connections/{name}/test": "`ops connections test`",
+    "POST /v1/dashboard/link": (
+        "`amodal-rt dashboard`: `{url, expires_at}` of a link that opens the dashboard once, "
+        "within five minutes. On the socket alone."
+    ),
 }
 
 _DOOR = """
@@ -99,6 +103,12 @@ On `listen` (default `127.0.0.1:3847`). These routes need none of our tokens, bu
 """
 
 _GUARDED = """
+### The dashboard
+
+Pages for people at `/` and below `/dashboard/`, for who has a session: see
+[Use the dashboard](../how-to/use-the-dashboard.md). They are no interface for programs, and may
+change.
+
 ### All else
 
 Everything else wants a token with the scope that it names (`amodal-rt tokens create`), as
@@ -121,8 +131,9 @@ Runs that were skipped are listed to who asks for `status=skipped`.
 [Let agents use it over MCP](../how-to/use-mcp.md).
 
 The routes of the control socket, below, are served here with the same documents and errors, but
-that a request which is malformed as such is 400. Starting a run or an event needs `trigger`,
-looking `read`, and all else `manage`; `webhook_url` is shown to tokens that may trigger.
+for the link to the dashboard, and that a request which is malformed as such is 400. Starting a run
+or an event needs `trigger`, looking `read`, and all else `manage`; `webhook_url` is shown to tokens
+that may trigger.
 """
 
 _ANSWERS = """

@@ -48,3 +48,24 @@ async def test_a_status_is_left_out(ledger: Ledger) -> None:
 
     assert await _ids(ledger, without=RunStatus.SKIPPED) == [kept.run_id]
     assert len(await _ids(ledger)) == 2
+
+
+async def test_runs_of_a_reason_are_found(ledger: Ledger) -> None:
+    paused = given.start(skip=SkippedReason.PAUSED, rule="paused")
+    _, skipped = await ledger.admit([given.start(), paused])
+
+    assert await _ids(ledger, reason="paused") == [skipped.run_id]
+    assert await _ids(ledger, reason="awaiting_approval") == []
+
+
+async def test_how_the_newest_runs_of_each_automation_ended(ledger: Ledger) -> None:
+    for name, status in (("a", "completed"), ("a", "failed"), ("a", "completed"), ("b", "failed")):
+        await given.finished(ledger, name, status=RunStatus(status))
+    skipped = given.start("a", skip=SkippedReason.PAUSED, rule="paused")
+    await ledger.admit([given.start("a"), skipped, given.start("c")])
+
+    assert await ledger.recent_ends(["a", "b", "c", "gone"], limit=2) == {
+        "a": [RunStatus.COMPLETED, RunStatus.FAILED],
+        "b": [RunStatus.FAILED],
+    }
+    assert await ledger.recent_ends([], limit=2) == {}

@@ -70,7 +70,11 @@ async def api_house(root: Path) -> AsyncGenerator[ApiHouse, None]:
         assert house is not None
         streams = Streams(house.ground.clock)
         door = TcpDoor(
-            [*house.proven_routes(lambda: True), *house.events_door().routes()],
+            [
+                *house.proven_routes(lambda: True),
+                *house.events_door().routes(),
+                *house.dashboard_routes(streams),
+            ],
             guard=house.guard(),
             guarded=house.guarded(streams, house.verbs(dict)),
         )

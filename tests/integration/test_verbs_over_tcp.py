@@ -165,12 +165,22 @@ def test_split_doors_carry_webhooks_here_and_all_else_there(tmp_path: Path) -> N
             "health": (_get(f"{public}/healthz"), _get(f"{admin}/healthz")),
             "verbs": (_get(f"{public}/v1/runs", headers), _get(f"{admin}/v1/runs", headers)),
             "token": (_get(f"{public}/v1/runs"), _get(f"{admin}/v1/runs")),
+            "people": (_get(f"{public}/dashboard/sign-in"), _get(f"{admin}/dashboard/sign-in")),
         }
+        link = child.client.post("/v1/dashboard/link")["url"]
+        greeted = child.greeted()
         taken, _ = child.post(hook)
         with pytest.raises(NotFoundError):
             TcpClient(public, token=secret).get("/v1/runs")
 
     assert public != admin
     assert hook.startswith(public)
-    assert answered == {"health": (200, 200), "verbs": (404, 200), "token": (404, 401)}
+    assert answered == {
+        "health": (200, 200),
+        "verbs": (404, 200),
+        "token": (404, 401),
+        "people": (404, 200),
+    }
+    assert link.startswith(f"{admin}/dashboard/link/")
+    assert f"dashboard at {admin}/ " in greeted
     assert taken == 202

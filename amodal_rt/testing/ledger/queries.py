@@ -1,6 +1,6 @@
 """Questions about runs: the reading half of `ports.RunLedger`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -36,6 +36,18 @@ class RunQueries(Part):
         self._check_reach()
         runs = (row.run for row in self.store.runs.values())
         return {run.automation: run for run in runs if run.status is not RunStatus.SKIPPED}
+
+    async def recent_ends(
+        self, automations: Sequence[str], *, limit: int
+    ) -> Mapping[str, Sequence[RunStatus]]:
+        self._check_reach()
+        found: dict[str, list[RunStatus]] = {}
+        for row in self.store.runs.newest():
+            run = row.run
+            ends = run.status in (RunStatus.COMPLETED, RunStatus.FAILED)
+            if ends and run.automation in automations:
+                found.setdefault(run.automation, []).append(run.status)
+        return {name: ends[:limit] for name, ends in found.items()}
 
     async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:
         self._check_reach()
@@ -92,6 +104,7 @@ def _is_wanted(run: Run, wanted: RunFilter) -> bool:
         wanted.automation in (None, run.automation)
         and wanted.status in (None, run.status)
         and (wanted.without is None or run.status is not wanted.without)
+        and wanted.reason in (None, run.reason)
         and wanted.event_id in (None, run.event_id)
         and (wanted.since is None or run.created_at >= wanted.since)
         and (wanted.at is None or _covers(run, wanted.at))
