@@ -47,9 +47,7 @@ async def client_of(api: ApiHouse, *scopes: str) -> Any:
 async def test_an_automation_is_invoked_followed_and_read(api: ApiHouse) -> None:
     client = await client_of(api)
 
-    run = await client.v1.automations.invoke(
-        "welcome", {"payload": {"bug": "upload"}}
-    )
+    run = await client.v1.automations.invoke("welcome", {"payload": {"bug": "upload"}})
     heard = [each async for each in client.v1.automation_runs.stream(run.id)]
     done = await client.v1.automation_runs.get(run.id)
     page = await client.v1.automation_runs.journal(run.id, limit=100)

@@ -53,7 +53,7 @@ def document() -> dict[str, Any]:
     nothing: Any = Nothing()
     runs = RunDoor(nothing, nothing)
     made = [
-        *PublicApi(nothing, nothing, nothing, runs).routes(),
+        *PublicApi(nothing, nothing, nothing, runs, nothing).routes(),
         *ManagementApi(nothing, nothing, nothing, nothing, runs).routes(),
     ]
     return openapi([*made, openapi_route(made)])
