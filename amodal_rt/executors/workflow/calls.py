@@ -164,7 +164,7 @@ def calls_of(run: WorkflowSession, visit: Visit) -> Calls:
     return Calls(run, session)
 
 
-async def request(calls: Calls, work: RequestWork, scope: Mapping[str, object]) -> object:
+async def ask_service(calls: Calls, work: RequestWork, scope: Mapping[str, object]) -> object:
     """One HTTP request."""
     fields = {
         "connection": work.connection,

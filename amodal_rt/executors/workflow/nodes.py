@@ -54,7 +54,7 @@ async def _call(run: WorkflowSession, visit: Visit) -> object:
     made, scope = calls.calls_of(run, visit), visit.walk.scope()
     match visit.node.work:
         case graph.RequestWork() as work:
-            return await calls.request(made, work, scope)
+            return await calls.ask_service(made, work, scope)
         case graph.McpWork() as work:
             return await calls.mcp(made, work, scope)
         case graph.EmitWork() as work:
