@@ -134,7 +134,7 @@ async def test_what_is_refused_is_told_by_status_and_code(api: ApiHouse) -> None
         ("welcome", {"payload": {"bug": 1}}, (422, "payload_misfit")),
         ("welcome", {"payload": {"team": "shop"}}, (422, "payload_locked")),
         ("welcome", {"participants": {"investigator": "agi_1"}}, (422, "no_participants")),
-        ("welcome", {"idempotency_key": ""}, (422, "bad_idempotency_key")),
+        ("welcome", {"idempotency_key": "k" * 257}, (422, "bad_idempotency_key")),
     ],
 )
 async def test_an_invocation_that_the_file_does_not_allow_starts_nothing(
