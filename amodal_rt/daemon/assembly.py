@@ -238,7 +238,9 @@ def _events(ground: Ground, shared: _Shared, remote: RemoteTriggers) -> Events:
     return Events(
         WebhookIntake(workspace, shared.endpoints, examiner),
         IntegrationIntake(workspace, shared.keys, examiner),
-        CallbackIntake(workspace, remote.tokens, shared.causes, clock=clock, ids=ids),
+        CallbackIntake(
+            workspace, remote.tokens, shared.matching, shared.causes, clock=clock, ids=ids
+        ),
         ground.ledger,
         shared.facts,
         shared.matching,

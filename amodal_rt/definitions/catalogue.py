@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, cast
 
+from amodal_rt.definitions.other_names import INBOUND, OTHER_NAMES
 from amodal_rt.domain.event_type import OF_THE_RUNTIME, EventOrigin, EventType
 from amodal_rt.domain.trigger import SignatureScheme
 
@@ -25,6 +27,8 @@ class _Catalogue(Mapping[str, EventType]):
     that a start and a reload pay nothing."""
 
     def __getitem__(self, name: str) -> EventType:
+        if name in OTHER_NAMES:
+            return _other(name)
         family = name.partition(".")[0]
         if family in OF_THE_RUNTIME:
             return _load("runtime")[name]
@@ -33,6 +37,7 @@ class _Catalogue(Mapping[str, EventType]):
     def __iter__(self) -> Iterator[str]:
         for source in ("runtime", "platform", *PROVIDERS):
             yield from _load(source)
+        yield from OTHER_NAMES
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -40,6 +45,20 @@ class _Catalogue(Mapping[str, EventType]):
 
 BUILT_IN: Mapping[str, EventType] = _Catalogue()
 """The runtime's own types, those of every provider with a preset, and the documented platform's."""
+
+
+def _other(name: str) -> EventType:
+    """What is known of the events of another name, under this one."""
+    here = OTHER_NAMES[name]
+    found = BUILT_IN[here.replace("*", "opened")]
+    what = "as a trigger it is webhook" if name == INBOUND else f"a trigger waits for {here}"
+    return replace(
+        found,
+        name=name,
+        origin=EventOrigin.RUNTIME,
+        source="runtime",
+        description=f"Another platform's name: {what}.",
+    )
 
 
 @cache

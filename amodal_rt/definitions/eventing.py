@@ -5,6 +5,7 @@ from typing import Protocol
 
 from amodal_rt.definitions.document import Loc
 from amodal_rt.definitions.event_file import EventConditionShape
+from amodal_rt.definitions.other_names import INBOUND, meant
 from amodal_rt.definitions.targets import Complain
 from amodal_rt.domain.filter import Filter
 from amodal_rt.domain.params import Param
@@ -57,7 +58,7 @@ class Eventing:
     def named(self, event: str, shape: Narrowing) -> EventTrigger:
         """The shorthand: the event is the trigger, and top-level keys say which."""
         return EventTrigger(
-            conditions=(EventCondition(event=event, wanted=wanted(shape)),), key="0"
+            conditions=(EventCondition(event=meant(event), wanted=wanted(shape)),), key="0"
         )
 
     def any_of(self, shapes: Sequence[EventConditionShape], loc: Loc) -> EventTrigger:
@@ -91,7 +92,12 @@ class Eventing:
             hint = 'add "event": "github.issues.opened", or "github.*"'
             self._complain("missing_key", "it names no event", loc, hint=hint)
             return None
-        name = f"{connection}.{event}" if connection else event
+        if event == INBOUND and not connection:
+            message = f"{INBOUND} is a request to the automation's own URL"
+            hint = 'add a trigger {"type": "webhook"}'
+            self._complain("unknown_trigger", message, loc, hint=hint)
+            return None
+        name = f"{connection}.{event}" if connection else meant(event)
         found = _wanted(shape, shape.filter or shape.payload_filter)
         return EventCondition(event=name, wanted=found)
 

@@ -111,7 +111,8 @@ def compose(text: str, file: str, first_line: int) -> Node | None:
     except MarkedYAMLError as error:
         raise _bad_yaml(error, file, first_line) from None
     except RecursionError:
-        raise _too_deep(file, (first_line, 1)) from None
+        message = f"nested deeper than {MAX_DEPTH} levels"
+        raise _too_deep(file, message, (first_line, 1)) from None
     except ReaderError as error:
         position = int(cast("Any", error).position)
         line, column = place_of(text, position)
@@ -139,12 +140,12 @@ def _require_shallow(text: str, file: str, first_line: int) -> None:
         depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
         if depth > _MOST_OPEN:
             line, column = place_of(text, found.start())
-            raise _too_deep(file, (line + first_line - 1, column))
+            message = f"more than {_MOST_OPEN:,} brackets stand open"
+            raise _too_deep(file, message, (line + first_line - 1, column))
 
 
-def _too_deep(file: str, place: Place) -> SourceError:
+def _too_deep(file: str, message: str, place: Place) -> SourceError:
     line, column = place
-    message = f"nested deeper than {MAX_DEPTH} levels"
     return SourceError(
         Problem(file=file, code="too_deep", message=message, line=line, column=column)
     )

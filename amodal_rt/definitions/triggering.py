@@ -7,6 +7,7 @@ from amodal_rt.definitions.automation_file import AutomationShape
 from amodal_rt.definitions.document import Document, Loc
 from amodal_rt.definitions.event_file import is_event_name
 from amodal_rt.definitions.eventing import Eventing, said, wanted
+from amodal_rt.definitions.other_names import INBOUND
 from amodal_rt.definitions.proofs import Proofs
 from amodal_rt.definitions.shapes import in_gap, instant
 from amodal_rt.definitions.targets import Complain
@@ -235,6 +236,8 @@ class Triggering:
 
 def _kind(shape: AutomationShape) -> str:
     """What `trigger` says, or what the other keys say without it."""
+    if shape.trigger == INBOUND:
+        return "webhook"
     if shape.trigger is not None:
         named = shape.trigger not in _KINDS and is_event_name(shape.trigger)
         return "event" if named else shape.trigger

@@ -15,11 +15,12 @@ class Event:
     """CloudEvents 1.0 in our words.
 
     `data` is what the sender said, parsed if it was JSON or a form, else its text, None
-    when the body was empty. `address` is the automation that an own webhook is addressed
-    to; None for what goes over the bus. `depth` counts from the causing run, which is `cause`
-    where one of ours is known. `headers` holds what may be kept of the request (no signature,
-    token or authorization). `order` says where it stands among the events of its source: texts
-    that sort as they happened there. `time` is when that was, as far as its source says so.
+    when the body was empty. `address` names the automation that it is sent to and to no other,
+    a comma between several; None for what goes over the bus. `depth` counts from the causing
+    run, which is `cause` where one of ours is known. `headers` holds what may be kept of the
+    request (no signature, token or authorization). `order` says where it stands among the events
+    of its source: texts that sort as they happened there. `time` is when that was, as far as its
+    source says so.
     """
 
     id: str
@@ -36,6 +37,11 @@ class Event:
     cause: str | None = None
     order: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def addressees(self) -> tuple[str, ...]:
+        """The automations of `address`, by their stems."""
+        return tuple(self.address.split(",")) if self.address else ()
 
     @property
     def replay_of(self) -> str | None:

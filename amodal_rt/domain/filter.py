@@ -156,9 +156,9 @@ def shown_path(path: Path) -> str:
 
 def _judge_rule(rule: Rule, data: object) -> Verdict:
     found = value_at(data, rule.path)
-    wanted = " ".join(_shown(each) for each in rule.values)
+    wanted = " ".join(shown_value(each) for each in rule.values)
     said = f"{shown_path(rule.path)} {rule.test}{' ' if wanted else ''}{wanted}"
-    return Verdict(_holds(rule, found), f"{said}; it is {_shown(found)}")
+    return Verdict(_holds(rule, found), f"{said}; it is {shown_value(found)}")
 
 
 def _holds(rule: Rule, found: object) -> bool:
@@ -191,7 +191,7 @@ def _none_of(filters: Sequence[Filter], data: object) -> Verdict:
     return Verdict(False, "none of: " + ", ".join(judge(each, data).rule for each in filters))
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
     """A value in a line: as JSON where it is a scalar, cut."""
     match value:
         case _Missing():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
 
-from amodal_rt.domain.filter import Scalar, same
+from amodal_rt.domain.filter import MISSING, Scalar, same, shown_value
 
 
 class ParamTest(StrEnum):
@@ -25,17 +25,35 @@ class Param:
     values: tuple[Scalar, ...]
 
 
+def all_hold(params: Sequence[Param], data: object) -> bool:
+    """Whether the data is as all of them ask. Of a list in it one element is enough; what it
+    holds besides is ignored."""
+    if not params:
+        return True
+    if not isinstance(data, Mapping):
+        return False
+    return _first_wrong(params, cast("Mapping[str, object]", data)) is None
+
+
 def mismatch(params: Sequence[Param], data: object) -> str | None:
-    """None when all hold, else the first that does not, in one line. Of a list in the data one
-    element is enough; what the data holds besides is ignored."""
+    """`all_hold` in one line: None when they do, else the first that does not."""
     if not params:
         return None
     if not isinstance(data, Mapping):
         return "params: the data is no object"
     fields = cast("Mapping[str, object]", data)
+    wrong = _first_wrong(params, fields)
+    if wrong is None:
+        return None
+    wanted = " ".join(map(shown_value, wrong.values))
+    found = shown_value(fields.get(wrong.key, MISSING))
+    return f"params.{wrong.key} {wrong.test} {wanted}; it is {found}"
+
+
+def _first_wrong(params: Sequence[Param], fields: Mapping[str, object]) -> Param | None:
     for param in params:
         if param.key not in fields or not _holds(param, fields[param.key]):
-            return f"params.{param.key} {param.test}"
+            return param
     return None
 
 

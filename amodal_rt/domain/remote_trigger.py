@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+SPARE = "~"
+"""Between the key of a trigger and the number of a token that its server may have."""
+
 
 class RemoteState(StrEnum):
     """What we know of the server's side. AMBIGUOUS: it did not answer in time, so it may call."""
@@ -26,11 +29,12 @@ class RemoteType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteTrigger:
-    """One trigger of one automation as it was configured with the server.
+    """What a server was configured to watch for.
 
-    `key` is the trigger's, `type` the server's own name of it, `digest` the SHA-256 (hex) of the
-    one token that the server calls back with: each trigger has its own, so that ending one
-    leaves its siblings alone.
+    `automation` is the one that asks for it, and `key` its trigger there; with an empty
+    `automation` it is watched for all that ask for the same. `type` is the server's own name of
+    it, `digest` the SHA-256 (hex) of the one token that the server calls back with: each has its
+    own, so that ending one leaves its siblings alone.
     """
 
     automation: str
@@ -42,3 +46,13 @@ class RemoteTrigger:
     state: RemoteState
     configured_at: datetime
     error: str | None = None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Whose it is and its key, without the number of a spare token."""
+        return self.automation, self.key.partition(SPARE)[0]
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether its token is one that the server may have beside the one that counts."""
+        return SPARE in self.key

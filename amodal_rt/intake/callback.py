@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from amodal_rt.clock import Clock
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.remote_trigger import RemoteTrigger
+from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.guardrails.doors import bearer_of
 from amodal_rt.ids import Ids
@@ -39,14 +40,30 @@ class Tokens(Protocol):
         ...
 
 
+class Askers(Protocol):
+    """Who asked for what a server watches for."""
+
+    def asked_for(self, watched: RemoteTrigger, snapshot: Snapshot) -> tuple[str, ...]:
+        """The automations, by their stems, that can run now."""
+        ...
+
+
 class CallbackIntake:
     """Judges callbacks by the tokens and the snapshot of the moment."""
 
     def __init__(
-        self, catalogue: Catalogue, tokens: Tokens, causes: Causes, *, clock: Clock, ids: Ids
+        self,
+        catalogue: Catalogue,
+        tokens: Tokens,
+        askers: Askers,
+        causes: Causes,
+        *,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._catalogue = catalogue
         self._tokens = tokens
+        self._askers = askers
         self._causes = causes
         self._clock = clock
         self._ids = ids
@@ -81,13 +98,14 @@ class CallbackIntake:
                 trigger, 400, "wrong_type", f"this token is for events of type {trigger.type}"
             )
         snapshot = self._catalogue.snapshot()
-        if snapshot.find(trigger.automation) is None:
+        askers = self._askers.asked_for(trigger, snapshot)
+        if not askers:
             return self._refuse(
                 trigger, 503, "unavailable", "not possible right now",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )  # fmt: skip
         return Verified(
-            event=self._event(trigger, data, id, headers),
+            event=self._event(trigger, askers, data, id, headers),
             dedup=_dedup(trigger, id),
             snapshot=snapshot,
         )
@@ -95,6 +113,7 @@ class CallbackIntake:
     def _event(
         self,
         trigger: RemoteTrigger,
+        askers: tuple[str, ...],
         data: Mapping[str, object] | None,
         id: str | None,
         headers: Headers,
@@ -112,7 +131,7 @@ class CallbackIntake:
             actor=f"run:{cause.run_id}" if cause and cause.run_id else None,
             cause=cause.run_id if cause else None,
             depth=cause.depth + 1 if cause else 0,
-            address=trigger.automation,
+            address=",".join(askers),
             delivery_id=id,
             headers=headers.kept(also_secret=()),
         )
@@ -123,7 +142,7 @@ class CallbackIntake:
     ) -> Refusal:  # fmt: skip
         rejection = Rejection(
             endpoint=endpoint_of(trigger),
-            automation=trigger.automation,
+            automation=trigger.automation or None,
             reason=f"{code}: {message}",
             at=self._clock.now(),
         )
@@ -144,8 +163,12 @@ def _dedup(trigger: RemoteTrigger, id: str | None) -> DedupKey | None:
 
 
 def _name(trigger: RemoteTrigger) -> str:
-    """The same for every token that the trigger ever had."""
-    return f"{trigger.automation}/{trigger.key.partition('~')[0]}"
+    """The same for every token that the trigger ever had. To one automation an event is one,
+    however often its server reports it; what is asked for several is told apart by its key."""
+    type = f"{trigger.connection}.{trigger.type}"
+    if trigger.automation:
+        return f"{trigger.automation}/{type}"
+    return f"{type}/{trigger.place[1]}"
 
 
 def _read(document: object) -> tuple[str, Mapping[str, object] | None, str | None] | str:

@@ -13,6 +13,7 @@ from amodal_rt.definitions.liquid import (
     render_prompt,
     scope_of,
 )
+from amodal_rt.definitions.other_names import meant
 from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.filter import shown_path
@@ -231,7 +232,7 @@ def _family(definition: Definition) -> str:
 def _samples(definition: Definition, snapshot: Snapshot, type: str | None) -> dict[str, object]:
     """Data as it may come, by type: of the one that is asked for, or of each that the automation
     waits for, in file order. Raises InvalidError (`no_sample`) where none is known."""
-    wanted = (type,) if type else tuple(each.event for each in conditions_of(definition))
+    wanted = (meant(type),) if type else tuple(each.event for each in conditions_of(definition))
     if not wanted:
         raise InvalidError(
             "nothing says of which type of event a sample is wanted",

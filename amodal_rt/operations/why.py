@@ -139,7 +139,7 @@ class Why:
     def _unmatched(self, automation: str, event: Event) -> Document:
         """Why an event started nothing of the automation, by the files of now."""
         if event.address is not None:
-            rule = f"it was addressed to {event.address}"
+            rule = f"it was addressed to {', '.join(event.addressees)}"
             return _row("not_addressed", rule, event_id=event.id)
         snapshot = self._catalogue.snapshot()
         state = snapshot.automations.get(automation)

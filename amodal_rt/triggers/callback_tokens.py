@@ -14,9 +14,6 @@ from amodal_rt.ports import RemoteTriggerLedger
 REREAD_SECONDS = 1.0
 """How long a token that another node revoked may still open."""
 
-SPARE = "~"
-"""Between the key of a trigger and the number of a token that its server may have."""
-
 _log = Log("triggers")
 
 
@@ -62,11 +59,7 @@ class CallbackTokens:
 
     def unsaved(self, automation: str, key: str) -> list[RemoteTrigger]:
         """What this process alone knows of one trigger."""
-        return [
-            each
-            for each in self._expected.values()
-            if each.automation == automation and own_key(each.key) == key
-        ]
+        return [each for each in self._expected.values() if each.place == (automation, key)]
 
     def _known(self, digest: str) -> RemoteTrigger | None:
         found = None
@@ -105,8 +98,3 @@ class CallbackTokens:
 def digest_of(token: str) -> str:
     """What is kept of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def own_key(key: str) -> str:
-    """The trigger's key without the number of a spare token."""
-    return key.partition(SPARE)[0]

@@ -12,6 +12,7 @@ from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.glob import fits
 from amodal_rt.domain.identity import Identities, comparable
+from amodal_rt.domain.remote_trigger import RemoteTrigger
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.domain.trigger import EventCondition, TriggerKind
 from amodal_rt.domain.workspace import Snapshot
@@ -19,6 +20,7 @@ from amodal_rt.ids import Ids
 from amodal_rt.ports import AutomationFacts
 from amodal_rt.triggers.holds import Hold, hold_on
 from amodal_rt.triggers.index import EventIndex
+from amodal_rt.triggers.registrations import told_params
 from amodal_rt.triggers.starts import depth_rule, start_for_event
 from amodal_rt.triggers.wanting import is_wanted, judge_wanted
 
@@ -51,7 +53,10 @@ class Matching:
         """The starts of all automations that the event is addressed to or matches, those that
         are ruled out included, and how many that wait for events it missed."""
         if event.address is not None:
-            return self._addressed(event, event.address, snapshot, facts, now), 0
+            found = (
+                self._addressed(event, each, snapshot, facts, now) for each in event.addressees
+            )
+            return [start for one in found for start in one], 0
         index = self._index(snapshot)
         identities = snapshot.identities
         starts: list[Start] = []
@@ -72,6 +77,20 @@ class Matching:
             ) or _gate_hold(definition, event)
             starts.append(self._start(definition, TriggerKind.EVENT, event, hold, identities, now))
         return starts, index.count - len(starts)
+
+    def asked_for(self, watched: RemoteTrigger, snapshot: Snapshot) -> tuple[str, ...]:
+        """The automations that an event which a server watches for is sent to: those that can run
+        now and ask for just that. What they make of it is not looked at."""
+        if watched.automation:
+            return (watched.automation,) if snapshot.find(watched.automation) else ()
+        type = f"{watched.connection}.{watched.type}"
+        found = [
+            watch.definition.automation.name
+            for watch in self._index(snapshot).waiting_for(type).all
+            if watch.condition.event == type
+            and told_params(watch.condition.wanted.params) == watched.params
+        ]
+        return tuple(dict.fromkeys(found))
 
     def wants(self, type: str, snapshot: Snapshot) -> bool:
         """Whether any automation waits for events of the type, whatever else it asks of them."""

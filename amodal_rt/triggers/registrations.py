@@ -2,42 +2,42 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.params import Param, ParamTest
+from amodal_rt.domain.remote_trigger import SPARE
 from amodal_rt.domain.trigger import EventTrigger
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.ports import AutomationFacts
+from amodal_rt.triggers.callback_tokens import digest_of
 from amodal_rt.triggers.holds import hold_on
 
+_SHOWN = 64
+"""How much of a type a key begins with, for people; what tells keys apart is their end."""
+
 Place = tuple[str, str]
-"""The automation, and the key of a trigger within it."""
+"""Whose it is, and its key there: an automation and its trigger, or nobody and what is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """One trigger of one automation, as its server is to be told of it.
+    """What a server is to be told of, once for all `automations` that it is for.
 
     `fault` says why it cannot be.
     """
 
-    automation: str
-    key: str
+    place: Place
+    automations: tuple[str, ...]
     connection: Connection
     type: str
     params: Mapping[str, str]
     fault: str | None = None
 
     @property
-    def place(self) -> Place:
-        """What names it for good."""
-        return self.automation, self.key
-
-    @property
     def watcher(self) -> str:
         """What names it to the server: siblings must not share one callback."""
-        return f"{self.connection.name}/{self.automation}/{self.key}"
+        return "/".join((self.connection.name, *filter(None, self.place)))
 
     def same(self, other: "Registration") -> bool:
         """Whether a server that was told of one need not be told of the other."""
@@ -66,13 +66,16 @@ def registrations(
     if not servers:
         return {}
     found: dict[Place, Registration] = {}
-    for name in snapshot.automations:
+    for name in sorted(snapshot.automations):
         definition = snapshot.find(name)
         if definition is None or hold_on(definition, facts.get(name), snapshot.identities):
             continue
         for trigger in definition.automation.triggers:
             if isinstance(trigger, EventTrigger):
-                found |= {each.place: each for each in _of(name, trigger, servers)}
+                for each in _of(name, trigger, servers):
+                    known = found.get(each.place, each)
+                    names = dict.fromkeys((*known.automations, name))
+                    found[each.place] = replace(known, automations=tuple(names))
     return found
 
 
@@ -86,36 +89,43 @@ def server_of(event: str, names: Iterable[str]) -> tuple[str, str] | None:
     return name, event[len(name) + 1 :]
 
 
-def _of(
-    automation: str, trigger: EventTrigger, servers: Mapping[str, Connection]
-) -> Iterable[Registration]:
-    for number, condition in enumerate(trigger.conditions):
-        found = server_of(condition.event, servers)
-        if found is None:
-            continue
-        connection, type = found
-        fault = None
-        if "*" in type:
-            fault = f"{condition.event} is a glob, and a server is told of each type by its name"
-        yield Registration(
-            automation=automation,
-            # Which condition of which trigger: another order in the file is another key, and
-            # costs one more round with the server.
-            key=f"{trigger.key}.{number}",
-            connection=servers[connection],
-            type=type,
-            params=_texts(condition.wanted.params),
-            fault=fault,
-        )
-
-
-def _texts(params: Iterable[Param]) -> dict[str, str]:
+def told_params(params: Iterable[Param]) -> dict[str, str]:
     """What can be said to a server, which knows only equal texts; the rest is asked on arrival."""
     return {
         each.key: _text(each.values[0])
         for each in params
         if each.test is ParamTest.EQ and len(each.values) == 1
     }
+
+
+def _of(
+    automation: str, trigger: EventTrigger, servers: Mapping[str, Connection]
+) -> Iterable[Registration]:
+    for condition in trigger.conditions:
+        found = server_of(condition.event, servers)
+        if found is None:
+            continue
+        name, type = found
+        connection, params = servers[name], told_params(condition.wanted.params)
+        fault = None
+        if "*" in type:
+            fault = f"{condition.event} is a glob, and a server is told of each type by its name"
+        # A child of ours cannot tell who asks: of two that want the same, the last would have
+        # its only callback.
+        owner = automation if connection.mcp and connection.mcp.url is not None else ""
+        yield Registration(
+            place=(owner, _key(name, type, params)),
+            automations=(automation,),
+            connection=connection,
+            type=type,
+            params=params,
+            fault=fault,
+        )
+
+
+def _key(connection: str, type: str, params: Mapping[str, str]) -> str:
+    digest = digest_of(json.dumps([connection, type, sorted(params.items())]))
+    return f"{type[:_SHOWN].replace(SPARE, '-')}/{digest[:16]}"
 
 
 def _text(value: object) -> str:

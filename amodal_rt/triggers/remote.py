@@ -1,8 +1,8 @@
 """Keeps MCP servers in step with the files: who watches for what, and calls back with what.
 
-Every trigger has a token of its own, of which only a digest is kept. A server that said yes has
-the one that counts; one that said nothing in time may have it, so its digest is kept beside the
-older one until a later attempt succeeds; one that said no has none.
+Every registration has a token of its own, of which only a digest is kept. A server that said yes
+has the one that counts; one that said nothing in time may have it, so its digest is kept beside
+the older one until a later attempt succeeds; one that said no has none.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
 from amodal_rt.domain.connection import Connection
-from amodal_rt.domain.remote_trigger import RemoteState, RemoteTrigger
+from amodal_rt.domain.remote_trigger import SPARE, RemoteState, RemoteTrigger
 from amodal_rt.errors import AmodalError
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
@@ -27,7 +27,7 @@ from amodal_rt.ports import (
     Signals,
     TriggerConnections,
 )
-from amodal_rt.triggers.callback_tokens import SPARE, CallbackTokens, digest_of, own_key
+from amodal_rt.triggers.callback_tokens import CallbackTokens, digest_of
 from amodal_rt.triggers.registrations import Place, Registration, registrations
 from amodal_rt.triggers.remote_standing import Failure, RemoteStanding, Told
 
@@ -107,8 +107,9 @@ class RemoteTriggers:
         snapshot = self._catalogue.snapshot()
         self._wanted = registrations(snapshot, await self._ledger.automation_facts())
         self._places = {}
-        for place in sorted(self._wanted):
-            self._places.setdefault(place[0], []).append(place)
+        for place, each in self._wanted.items():
+            for name in each.automations:
+                self._places.setdefault(name, []).append(place)
         if not (self._wanted or self._rows or self._told) or not await self._rules():
             return
         for each in snapshot.connections.values():
@@ -126,8 +127,9 @@ class RemoteTriggers:
         self._rows = await self._tokens.read()
 
     def standings(self, automation: str | None = None) -> list[RemoteStanding]:
-        """The triggers that the files ask for, by automation and key, as this node knows them."""
-        places = sorted(self._wanted) if automation is None else self._places.get(automation, ())
+        """What the files ask servers for, by automation and as it stands there, as this node
+        knows it."""
+        places = self._wanted if automation is None else self._places.get(automation, ())
         return [self._standing(place, self._wanted[place]) for place in places]
 
     async def _rules(self) -> bool:
@@ -188,8 +190,8 @@ class RemoteTriggers:
     async def _configure(self, registration: Registration, url: str) -> None:
         token = self._ids.token(32)
         row = RemoteTrigger(
-            automation=registration.automation,
-            key=registration.key,
+            automation=registration.place[0],
+            key=registration.place[1],
             connection=registration.connection.name,
             type=registration.type,
             params=registration.params,
@@ -211,8 +213,8 @@ class RemoteTriggers:
                 at=self._clock.monotonic(),
             )
             _log.info(
-                "trigger.registered", automation=row.automation, connection=row.connection,
-                type=row.type,
+                "trigger.registered", automations=", ".join(registration.automations),
+                connection=row.connection, type=row.type,
             )  # fmt: skip
             return
         text, ambiguous = error
@@ -258,12 +260,12 @@ class RemoteTriggers:
                 self._tokens.forget(each.digest)
         except AmodalError as error:
             # The server has the token: this process knows it, and the next look keeps it.
-            _log.warning("trigger.not_kept", automation=row.automation, error=error.message)
+            _log.warning("trigger.not_kept", connection=row.connection, error=error.message)
 
     async def _save_spare(self, row: RemoteTrigger, error: str) -> None:
         """Let a token in beside the older ones: its server may have it, or not."""
         spares = sorted(
-            (each for each in self._of((row.automation, row.key)) if SPARE in each.key),
+            (each for each in self._of((row.automation, row.key)) if each.is_spare),
             key=lambda each: each.configured_at,
         )
         keys = [f"{row.key}{SPARE}{number}" for number in range(MOST_SPARES)]
@@ -284,12 +286,12 @@ class RemoteTriggers:
             self._rows = await self._tokens.read()
             self._tokens.forget(row.digest)
         except AmodalError as failed:
-            _log.warning("trigger.not_kept", automation=row.automation, error=failed.message)
+            _log.warning("trigger.not_kept", connection=row.connection, error=failed.message)
 
     async def _forget_unwanted(self) -> list[RemoteTrigger]:
         """Let no token in that no file asks for; what its servers are still to be told."""
         told = {place: each.row for place, each in self._told.items()}
-        on_record = {(each.automation, own_key(each.key)): each for each in self._rows}
+        on_record = {each.place: each for each in self._rows}
         ended: list[RemoteTrigger] = []
         for place, row in (on_record | told).items():
             wanted = self._wanted.get(place)
@@ -308,27 +310,27 @@ class RemoteTriggers:
 
     async def _disable(self, row: RemoteTrigger) -> None:
         """Tell its server to watch no more: it may not hear, and then calls in vain."""
-        place = (row.automation, own_key(row.key))
+        place = row.place
         told = self._told.pop(place, None)
         connection = told.registration.connection if told else self._known.get(row.connection)
         if connection is None or self._connections.life(connection) is None:
             return
         over = Registration(
-            automation=row.automation,
-            key=place[1],
+            place=place,
+            automations=(),
             connection=connection,
             type=row.type,
             params=row.params,
         )
         if (error := await self._ask(over, None)) is not None:
-            _log.warning("trigger.not_ended", automation=row.automation, error=error[0])
+            _log.warning("trigger.not_ended", connection=row.connection, error=error[0])
         # A server that knows types only, and not who asked, has now ended its siblings too.
         for sibling, each in list(self._told.items()):
             if (each.row.connection, each.row.type) == (row.connection, row.type):
                 del self._told[sibling]
 
     def _of(self, place: Place) -> list[RemoteTrigger]:
-        return [each for each in self._rows if (each.automation, own_key(each.key)) == place]
+        return [each for each in self._rows if each.place == place]
 
     def _fail(self, registration: Registration, url: str, error: str, *, ambiguous: bool) -> None:
         before = self._failures.get(registration.place)
@@ -346,13 +348,13 @@ class RemoteTriggers:
         )
         if before is None or before.error != error:
             _log.warning(
-                "trigger.not_registered", automation=registration.automation,
+                "trigger.not_registered", automations=", ".join(registration.automations),
                 connection=registration.connection.name, type=registration.type, error=error,
             )  # fmt: skip
 
     def _standing(self, place: Place, registration: Registration) -> RemoteStanding:
         rows = self._of(place)
-        kept = next((each for each in rows if SPARE not in each.key), None)
+        kept = next((each for each in rows if not each.is_spare), None)
         failure = self._failures.get(place)
         if failure is not None:
             return RemoteStanding(

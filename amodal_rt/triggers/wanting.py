@@ -6,7 +6,7 @@ from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.glob import fits, is_glob
 from amodal_rt.domain.identity import Identities, comparable
-from amodal_rt.domain.params import mismatch
+from amodal_rt.domain.params import all_hold, mismatch
 from amodal_rt.domain.trigger import Wanted
 from amodal_rt.triggers.starts import MEMBER, member_behind
 
@@ -22,7 +22,7 @@ class Verdict:
 def is_wanted(wanted: Wanted, event: Event, identities: Identities) -> bool:
     """`judge_wanted` without the words: what is asked for every event of every automation."""
     return (
-        mismatch(wanted.params, event.data) is None
+        all_hold(wanted.params, event.data)
         and (wanted.filter is None or algebra.passes(wanted.filter, event.data))
         and (wanted.actors is None or _is_among(event.actor, wanted.actors, identities))
     )

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,21 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lives import zygote
+
 from amodal_rt.client import Client, find_client
 
 PATIENCE = 30.0
 """Seconds; only a broken daemon takes them."""
-
-UP = """
-import pathlib, sys
-from amodal_rt.daemon.lifecycle import run_up
-from amodal_rt.errors import AmodalError
-try:
-    sys.exit(run_up(pathlib.Path(sys.argv[1]), listen=sys.argv[2] or None,
-                    say=lambda line: print(line, flush=True)))
-except AmodalError as error:
-    sys.exit(f"{error.code}: {error.message}")
-"""
 
 
 def write(root: Path, file: str, content: object) -> Path:
@@ -53,13 +42,7 @@ class Child:
         self.log = root.parent / f"{root.name}.log"
         environment = {"PATH": os.environ["PATH"], "HOME": str(root.parent), **variables}
         environment.setdefault("XDG_RUNTIME_DIR", str(root.parent))
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", UP, str(root), listen],
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+        self.process = zygote().bear(root, self.log, environment, listen or None)
 
     @property
     def client(self) -> Client:
@@ -82,7 +65,7 @@ class Child:
         """Wait until `/readyz` answers 200."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            assert self.process.poll() is None, self.output
+            assert self.process.alive, self.output
             try:
                 record = json.loads((self.state / "daemon.json").read_text())
                 with urllib.request.urlopen(f"{record['url']}/readyz", timeout=5) as answer:
@@ -111,14 +94,13 @@ class Child:
     def stop(self, *, times: int = 1) -> int:
         """SIGTERM, and the exit status."""
         for _ in range(times):
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send(signal.SIGTERM)
             time.sleep(0.05)
         return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """SIGKILL: nothing is tidied up."""
         self.process.kill()
-        self.process.wait(PATIENCE)
 
 
 @contextmanager
@@ -128,8 +110,7 @@ def daemon(root: Path, **variables: str) -> Generator[Child, None, None]:
     try:
         yield child.ready()
     finally:
-        if child.process.poll() is None:
-            child.kill()
+        child.kill()
 
 
 def eventually(look: Any, seconds: float = PATIENCE) -> Any:

@@ -82,7 +82,7 @@ def test_an_orderly_stop_leaves_nothing_but_the_ledger(root: Path) -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_both_signals_stop_it(root: Path, name: str) -> None:
     with daemon(root) as child:
-        child.process.send_signal(signal.Signals[name])
+        child.process.send(signal.Signals[name])
 
         assert child.process.wait(20) == 0
 

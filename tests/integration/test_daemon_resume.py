@@ -4,57 +4,28 @@ The whole sweep, with every place that a run passes, stands in tests/reliability
 """
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import resume_story as story
-from daemon_child import PATIENCE, UP, eventually
+from daemon_child import eventually
+from lives import Life, zygote
 from resume_scene import Scene, World
 
 from amodal_rt.testing.model_server import Asked, Turn
 
 
-class Popen:
+def bear(root: Path, log: Path, variables: Mapping[str, str]) -> Life:
     """A daemon in a process of its own."""
-
-    def __init__(self, root: Path, log: Path, variables: Mapping[str, str]) -> None:
-        self._log = log
-        with log.open("ab") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", UP, str(root), "127.0.0.1:0"],
-                env=dict(variables),
-                stdout=stream,
-                stderr=stream,
-            )
-        self.pid = self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(PATIENCE)
-
-    def stop(self) -> int:
-        """Two signals: do not wait for runs."""
-        self._process.send_signal(signal.SIGTERM)
-        eventually(lambda: "daemon.stopping" in self.output())
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(PATIENCE)
-
-    def output(self) -> str:
-        return self._log.read_text("utf-8", "replace")
+    return zygote().bear(root, log, variables, "127.0.0.1:0")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with World() as world:
-        yield Scene(tmp_path, world, Popen)
+        yield Scene(tmp_path, world, bear)
 
 
 def test_without_a_fault_each_step_is_done_once(scene: Scene) -> None:
@@ -146,8 +117,12 @@ def test_stopped_in_the_middle_it_goes_on_at_the_next_start(scene: Scene) -> Non
     eventually(lambda: scene.is_up() and process.alive)
     scene.client.post("/v1/automations/story/trigger")
     eventually(lambda: len(model.requests) == 3)
-    assert isinstance(process, Popen)
-    process.stop()
+    assert isinstance(process, Life)
+    # The second signal: do not wait for runs.
+    process.send(signal.SIGTERM)
+    eventually(lambda: "daemon.stopping" in process.output())
+    process.send(signal.SIGTERM)
+    process.wait()
     told = story.Told(scene.entries())
     model.answer(story.answer)
     scene.take()

@@ -245,7 +245,7 @@ def test_an_end_that_was_committed_is_told_of_after_a_crash(root: Path) -> None:
     )
     with daemon(root, AMODAL_RT_FAILPOINTS="bus.before_match=kill") as first:
         run = first.client.post("/v1/automations/work/trigger")
-        eventually(lambda: first.process.poll() is not None)
+        eventually(lambda: not first.process.alive)
     with daemon(root) as second:
         (after,) = eventually(lambda: runs(second, "after"))
         (event,) = said(second, "automation.run.completed")[:1]

@@ -66,7 +66,7 @@ def test_a_gate_is_asked_again_and_opens_once(root: Path, prices: str, place: st
 
     with daemon(root, AMODAL_RT_FAILPOINTS=f"{place}=kill") as first:
         first.client.post("/v1/events", {"type": EVENT})
-        eventually(lambda: first.process.poll() is not None)
+        eventually(lambda: not first.process.alive)
     with daemon(root) as second:
         ended(second, "look", 1)
         second.client.post("/v1/events", {"type": EVENT})
@@ -84,7 +84,7 @@ def test_an_event_is_matched_once(root: Path, place: str) -> None:
 
     with daemon(root, AMODAL_RT_FAILPOINTS=f"{place}=kill") as first:
         first.client.post("/v1/automations/look/trigger")
-        eventually(lambda: first.process.poll() is not None)
+        eventually(lambda: not first.process.alive)
     with daemon(root) as second:
         found = ended(second, "after", 1)
 
@@ -101,7 +101,7 @@ def test_a_trigger_is_registered_at_the_next_start(root: Path, place: str) -> No
     automation(root, "sort", trigger="notes.item.created", connections=[])
 
     with daemon(root, AMODAL_RT_FAILPOINTS=f"{place}=kill") as first:
-        eventually(lambda: first.process.poll() is not None)
+        eventually(lambda: not first.process.alive)
     with daemon(root) as second:
         path = "/v1/automations/sort"
         shown = eventually(lambda: _active(second.client.get(path)["remote_triggers"]))

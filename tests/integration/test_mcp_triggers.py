@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from trigger_scene import Scene, until
+from daemon_child import automation
+from trigger_scene import Daemoned, Scene, until
 
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.remote_trigger import RemoteState
@@ -126,6 +127,47 @@ async def test_a_sibling_survives_the_end_of_another(scene: Scene) -> None:
         assert [each["status"] for each in answers] == [202]
         [run] = await daemon.runs("b", ended=1)
         assert run.status is RunStatus.COMPLETED
+
+
+async def test_two_that_want_the_same_are_both_called(scene: Scene) -> None:
+    """Over stdio the server keeps one callback for both, over HTTP one for each."""
+    scene.waits("a", params=INBOX)
+    scene.waits("b", params=INBOX)
+    scene.waits("c")
+
+    async with scene.daemon() as daemon:
+        await until(lambda: _are_active(daemon, "a", "b", "c"))
+        answers = await scene.ask(**{"raise": "item.created", "data": INBOX, "id": "e-1"})
+        assert {each["status"] for each in answers} == {202}
+        for name in ("a", "b", "c"):
+            [run] = await daemon.runs(name, ended=1)
+            assert run.status is RunStatus.COMPLETED
+        (scene.root / "automations/a.json").unlink()
+        await until(lambda: _are_active(daemon, "b", "c"))
+        await scene.ask(**{"raise": "item.created", "data": INBOX, "id": "e-2"})
+        await scene.ask(**{"raise": "item.created", "data": {"list": "later"}, "id": "e-3"})
+        assert len(await daemon.runs("b", ended=2)) == 2
+        assert len(await daemon.runs("c", ended=3)) == 3
+        assert len(await daemon.runs("a")) == 1
+
+
+async def test_an_event_that_several_conditions_fit_starts_one_run(scene: Scene) -> None:
+    same = {"type": "event", "event": "notes.item.created"}
+    automation(scene.root, "sort", triggers=[{**same, "params": INBOX}, {**same, "params": INBOX}])
+
+    async with scene.daemon() as daemon:
+        await daemon.stands(ACTIVE)
+        await scene.ask(**{"raise": "item.created", "data": INBOX})
+        await scene.ask(**{"raise": "item.created", "data": INBOX, "id": "last"})
+        assert len(await daemon.runs("sort", ended=2)) == 2
+
+
+async def _are_active(daemon: Daemoned, *names: str) -> bool:
+    """Whether these wait, each as its only trigger says, and nobody else."""
+    remote = daemon.house.remote
+    states = [[each.state for each in remote.standings(name)] for name in names]
+    everybody = {name for each in remote.standings() for name in each.registration.automations}
+    return states == [[ACTIVE]] * len(names) and everybody == set(names)
 
 
 async def test_a_start_of_the_daemon_registers_anew_and_ends_the_old_token(scene: Scene) -> None:

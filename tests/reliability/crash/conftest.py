@@ -1,4 +1,5 @@
-"""Makes the crash layer's own modules and the acceptance tests' stubs importable."""
+"""Makes the crash layer's own modules, the forked daemons and the acceptance tests' stubs
+importable."""
 
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "acceptance"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from lives import Zygote

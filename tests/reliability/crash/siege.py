@@ -82,7 +82,7 @@ class Siege:
             document = await asyncio.to_thread(client.get, f"/v1/automations/{name}")
             self._urls[name] = document["webhook_url"]
 
-    async def fall(self, how: signal.Signals, *, after: float) -> int | None:
+    async def fall(self, how: signal.Signals, *, after: float) -> int:
         """Send the signal in so many seconds; how it ended. Then the next is born."""
         life = self._life
         assert life is not None
@@ -111,7 +111,7 @@ class Siege:
             assert time.monotonic() < until, "nothing is acknowledged any more"
             await asyncio.sleep(0.002)
 
-    async def stop(self) -> int | None:
+    async def stop(self) -> int:
         """The last life, ready and then asked to end."""
         await self._until_ready()
         assert self._life is not None

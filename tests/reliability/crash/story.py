@@ -136,9 +136,9 @@ class Story:
         log = self.folder / f"life-{self.lives}.log"
         return self._zygote.bear(self.root, log, variables, "127.0.0.1:0")
 
-    def _mourn(self, life: Life, status: int | None) -> None:
+    def _mourn(self, life: Life, status: int) -> None:
         """A killed process says nothing; any other end is a fault of its own."""
-        assert status is None, f"ended by itself with {status}:\n{life.output()}"
+        assert status == -signal.SIGKILL, f"ended by itself with {status}:\n{life.output()}"
         self.deaths += 1
 
     def _insist(self, step: Callable[[], T | None]) -> T:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
-from crash.lives import Zygote
+from lives import Zygote
 
 
 @pytest.fixture(scope="session")

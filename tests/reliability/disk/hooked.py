@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crash.lives import PATIENCE, Life, Zygote, read_json
 from ledger_work import Told, look
+from lives import PATIENCE, Life, Zygote, read_json
 
 from amodal_rt.client import Client, find_client
 
@@ -61,7 +61,6 @@ class Hooked:
 
     def bear(self, zygote: Zygote) -> Life:
         """A daemon that may or may not come up."""
-        Path(f"{self.log}.exit").unlink(missing_ok=True)
         return zygote.bear(self.root, self.log, self.variables, "127.0.0.1:0")
 
     def rise(self, zygote: Zygote) -> Life:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crash.lives import PATIENCE
+from lives import PATIENCE
 
 
 @dataclass(frozen=True)

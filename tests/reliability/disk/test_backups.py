@@ -5,9 +5,9 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from crash.lives import Zygote
 from figures import Figures
 from hooked import Hooked
+from lives import Zygote
 from scale import scaled
 
 from amodal_rt.daemon.keeping import back_up, put_back

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import needs
 import pytest
-from crash.lives import PATIENCE, Zygote
 from figures import Figures
 from hooked import Hooked
+from lives import PATIENCE, Zygote
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_daemon_that_starts_on_a_full_disk_says_so_and_leaves_the_ledger(
     again = hooked.bear(zygote)
     status = again.wait()
 
-    assert status not in (0, None)
+    assert status > 0
     assert "free space on the disk" in again.output() or "ledger" in again.output()
     ballast.unlink()
     hooked.rise(zygote).kill()
@@ -106,7 +106,7 @@ def test_a_disk_that_is_read_only_is_named_and_left_alone(
     again = hooked.bear(zygote)
     status = again.wait()
 
-    assert status not in (0, None)
+    assert status > 0
     assert "ead-only" in again.output() or "writable" in again.output()
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     hooked.rise(zygote).kill()

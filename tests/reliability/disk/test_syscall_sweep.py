@@ -11,9 +11,9 @@ from pathlib import Path
 
 import needs
 import pytest
-from crash.lives import PATIENCE, Zygote
 from figures import Figures
 from hooked import Hooked
+from lives import PATIENCE, Zygote
 from scale import scaled
 from strace import Point, attached, fired
 

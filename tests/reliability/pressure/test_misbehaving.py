@@ -209,7 +209,7 @@ def test_a_loop_that_never_comes_back_ends_the_process_and_the_run_is_recovered(
         assert "daemon.loop_dead" in child.output
         assert "Current thread" in child.output or "Thread 0x" in child.output
     finally:
-        if child.process.poll() is None:
+        if child.process.alive:
             os.kill(child.process.pid, signal.SIGKILL)
     with daemon(root, MODEL_KEY="key") as again:
         assert again.finished(run_id)["status"] == "completed"

@@ -1,4 +1,4 @@
-"""Makes the forked daemons of the crash layer and the story of the integration tests importable."""
+"""Makes the forked daemons and the story of the integration tests importable."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 
 from lives import Zygote

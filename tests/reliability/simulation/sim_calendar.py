@@ -33,7 +33,7 @@ CRONS = (
     "10,40 22 * * 6",
 )
 INTERVALS = (timedelta(hours=5), timedelta(hours=7, minutes=30))
-BEFORE, AFTER = 8 * DAY, 45 * DAY
+BEFORE, AFTER = 8 * DAY, 90 * DAY
 """How far around its start a simulation's wall clock may stray."""
 
 

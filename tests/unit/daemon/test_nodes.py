@@ -108,7 +108,9 @@ async def nodes(tmp_path: Path, clock: FakeClock) -> AsyncIterator[list[Node]]:
     async with AsyncExitStack() as stack:
         two = [await stack.enter_async_context(Node(path, clock)) for _ in range(2)]
         for each in two:
-            clock.settle_with(lambda ledger=each.ledger: ledger.set_fact("settled", "yes"))
+            clock.settle_with(
+                lambda ledger=each.ledger: ledger.remove_remote_trigger("settled", "settled")
+            )
         yield two
 
 
@@ -261,7 +263,7 @@ async def test_a_daemon_that_is_alone_holds_its_lease_for_life(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     async with Node(tmp_path / "ledger.db", clock, shared=False) as node:
-        clock.settle_with(lambda: node.ledger.set_fact("settled", "yes"))
+        clock.settle_with(lambda: node.ledger.remove_remote_trigger("settled", "settled"))
         node.ledger.away = True
         await clock.advance(90)
 

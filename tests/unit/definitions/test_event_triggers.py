@@ -107,3 +107,38 @@ def test_in_whose_name_it_runs_has_two_words(key: str) -> None:
     assert parsed.definition is not None
     automation = parsed.definition.automation
     assert (automation.run_as, automation.created_by) == ("ada", "bob")
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ("webhook.github_app.issues", "github.issues.*"),
+        ("webhook.github_app.pull_request", "github.pull_request.*"),
+        ("webhook.slack.app_mention", "slack.app_mention"),
+    ],
+)
+def test_another_platforms_name_means_what_is_called_otherwise_here(there: str, here: str) -> None:
+    waits = (EventTrigger(conditions=(EventCondition(event=here, wanted=Wanted()),), key="0"),)
+
+    assert triggers(trigger=there) == waits
+    assert triggers(triggers=[{"type": "event", "event": there}]) == waits
+    assert triggers(eventConditions=[{"eventType": there}]) == waits
+
+
+def test_a_server_may_call_an_event_what_another_platform_calls_one() -> None:
+    listed = {"type": "event", "connection": "hub", "event": "webhook.inbound"}
+    (found,) = triggers(triggers=[listed])
+
+    assert isinstance(found, EventTrigger)
+    assert found.conditions[0].event == "hub.webhook.inbound"
+
+
+def test_another_platforms_inbound_webhook_is_the_automations_own() -> None:
+    (found,) = triggers(trigger="webhook.inbound", params={"action": "opened"})
+
+    assert isinstance(found, WebhookTrigger)
+    assert found.wanted.params == (OPENED,)
+    listed = {"type": "event", "event": "webhook.inbound"}
+    refused = parse(json.dumps({"title": "T", "prompt": "x", "triggers": [listed]}))
+    assert [each.code for each in refused.problems] == ["unknown_trigger"]
+    assert refused.problems[0].hint == 'add a trigger {"type": "webhook"}'

@@ -88,4 +88,6 @@ def test_what_could_never_match_is_refused_when_the_file_is_read(params: Any) ->
 def test_the_first_key_that_fails_is_named() -> None:
     params = parse_params({"a": 1, "b": {"op": "contains", "value": "x"}})
 
-    assert mismatch(params, {"a": 1, "b": "y"}) == "params.b contains"
+    assert mismatch(params, {"a": 1, "b": "y"}) == 'params.b contains "x"; it is "y"'
+    assert mismatch(params, {"a": 1}) == 'params.b contains "x"; it is not there'
+    assert mismatch(params, []) == "params: the data is no object"

@@ -9,8 +9,9 @@ import pytest
 from amodal_rt.clock import SystemClock
 from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Definition
 from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.params import Param, ParamTest
 from amodal_rt.domain.remote_trigger import RemoteState, RemoteTrigger
-from amodal_rt.domain.trigger import EventCondition, EventTrigger
+from amodal_rt.domain.trigger import EventCondition, EventTrigger, Wanted
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.ids import SystemIds
@@ -18,32 +19,50 @@ from amodal_rt.intake.answers import refused
 from amodal_rt.intake.callback import LARGEST, UNKNOWN, CallbackIntake
 from amodal_rt.intake.requests import RawRequest, Refusal, Verified
 from amodal_rt.settings import Environment
+from amodal_rt.triggers.matching import Matching
 
 TOKEN = "good-token"
 TYPE = "item.created"
 
 
+def waiting(name: str, params: Mapping[str, str]) -> Definition:
+    """An automation that waits for the type, with these params."""
+    wanted = Wanted(params=tuple(Param(k, ParamTest.EQ, (v,)) for k, v in params.items()))
+    condition = EventCondition(event=f"notes.{TYPE}", wanted=wanted)
+    automation = Automation(
+        name=name,
+        title=name,
+        work=AgentWork(messages=(ChatMessage("user", "look"),)),
+        triggers=(EventTrigger(conditions=(condition,), key="0"),),
+    )
+    return Definition(automation=automation, hash="0" * 64, document="{}", file="f.json")
+
+
 @dataclass
 class Notes:
-    """An automation that waits for one type of one server, and the token of its trigger."""
+    """Automations that wait for one type of one server, each with what it asks of `list`, and
+    the token that the server calls back with."""
 
     causes: Causes = field(default_factory=lambda: Causes(b"key", lambda url: False))
-    runnable: bool = True
-    key: str = "0.0"
+    broken: str = "broken"
+    waits: dict[str, dict[str, str]] = field(default_factory=lambda: {"sort": {}})
+    owner: str = "sort"
+    key: str = "k"
+    told: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[str] = field(default_factory=list[str])
 
     def snapshot(self) -> Snapshot:
-        automation = Automation(
-            name="sort",
-            title="Sort",
-            work=AgentWork(messages=(ChatMessage("user", "look"),)),
-            triggers=(EventTrigger(conditions=(EventCondition(event=f"notes.{TYPE}"),), key="0"),),
+        return Snapshot(
+            version=1,
+            automations={
+                name: AutomationState(
+                    name=name,
+                    file="f.json",
+                    definition=None if name == self.broken else waiting(name, params),
+                )
+                for name, params in self.waits.items()
+            },
         )
-        definition = Definition(automation=automation, hash="0" * 64, document="{}", file="f.json")
-        state = AutomationState(
-            name="sort", file="f.json", definition=definition if self.runnable else None
-        )
-        return Snapshot(version=1, automations={"sort": state})
 
     def environment(self) -> Environment:
         return Environment()
@@ -54,8 +73,8 @@ class Notes:
             return None
         clock = SystemClock()
         return RemoteTrigger(
-            automation="sort", key=self.key, connection="notes", type=TYPE, digest="d",
-            state=RemoteState.ACTIVE, configured_at=clock.now(),
+            automation=self.owner, key=self.key, connection="notes", type=TYPE, digest="d",
+            state=RemoteState.ACTIVE, configured_at=clock.now(), params=self.told,
         )  # fmt: skip
 
     async def send(
@@ -81,7 +100,8 @@ class Notes:
             read_body=read,
         )
         clock = SystemClock()
-        intake = CallbackIntake(self, self, self.causes, clock=clock, ids=SystemIds(clock))
+        ids = SystemIds(clock)
+        intake = CallbackIntake(self, self, Matching(ids), self.causes, clock=clock, ids=ids)
         return await intake.verify(request)
 
 
@@ -104,18 +124,39 @@ async def test_what_a_server_reports_is_an_event_addressed_to_its_triggers_autom
         {"list": "inbox"}, "e-1", 0, None,
     )  # fmt: skip
     assert verdict.dedup
-    assert verdict.dedup.keys == ("evt:e-1:trig:sort/0.0",)
+    assert verdict.dedup.keys == ("evt:e-1:trig:sort/notes.item.created",)
     assert TOKEN not in repr(event)
 
 
 async def test_an_id_is_known_again_whatever_token_it_comes_with(notes: Notes) -> None:
     first = await notes.send({"type": TYPE, "id": "e-1"})
-    notes.key = "0.0~2"
+    notes.key = "k~2"
     second = await notes.send({"type": TYPE, "id": "e-1"})
 
     assert isinstance(first, Verified)
     assert isinstance(second, Verified)
     assert first.dedup == second.dedup
+
+
+async def test_what_is_watched_for_several_is_sent_to_those_that_ask_for_just_that(
+    notes: Notes,
+) -> None:
+    notes.owner = ""
+    notes.waits = {"a": {}, "b": {"list": "inbox"}, "c": {}, "broken": {}}
+
+    verdict = await notes.send({"type": TYPE, "id": "e-1"})
+    refusal = await notes.send({"type": "other"})
+    notes.told, notes.key = {"list": "inbox"}, "narrower"
+    narrower = await notes.send({"type": TYPE, "id": "e-1"})
+
+    assert isinstance(verdict, Verified)
+    assert isinstance(narrower, Verified)
+    assert verdict.event.addressees == ("a", "c")
+    assert narrower.event.addressees == ("b",)
+    assert verdict.dedup != narrower.dedup
+    assert isinstance(refusal, Refusal)
+    assert refusal.rejection
+    assert refusal.rejection.automation is None
 
 
 async def test_without_an_id_every_callback_is_new(notes: Notes) -> None:
@@ -191,7 +232,7 @@ async def test_a_body_that_says_something_else_is_refused_and_remembered(
     assert (verdict.status, verdict.code) == (400, "bad_body")
     assert verdict.rejection
     assert (verdict.rejection.endpoint, verdict.rejection.automation) == (
-        "trigger:sort/0.0",
+        "trigger:sort/notes.item.created",
         "sort",
     )
 
@@ -238,7 +279,7 @@ async def test_a_sealed_mark_makes_the_event_one_deeper_than_the_run_that_caused
 async def test_an_automation_that_cannot_run_now_makes_the_server_come_again(
     notes: Notes,
 ) -> None:
-    notes.runnable = False
+    notes.broken = "sort"
 
     verdict = await notes.send({"type": TYPE})
 

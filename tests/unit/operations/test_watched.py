@@ -16,8 +16,8 @@ def standing(state: RemoteState | None, error: str | None = None) -> RemoteStand
     server = McpServer(url="https://mcp.example/mcp")
     return RemoteStanding(
         registration=Registration(
-            automation="sort",
-            key="0.0",
+            place=("sort", "k"),
+            automations=("sort",),
             connection=Connection(name="notes", protocol=Protocol.MCP, hash="h", mcp=server),
             type="item.created",
             params={"list": "inbox"},

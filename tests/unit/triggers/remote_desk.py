@@ -11,7 +11,7 @@ from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Defi
 from amodal_rt.domain.connection import Connection, McpServer, Protocol
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.params import Param, ParamTest
-from amodal_rt.domain.remote_trigger import RemoteTrigger, RemoteType
+from amodal_rt.domain.remote_trigger import SPARE, RemoteTrigger, RemoteType
 from amodal_rt.domain.trigger import EventCondition, EventTrigger, Wanted
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.errors import AmodalError, ConflictError, UnavailableError
@@ -30,6 +30,11 @@ def server(name: str = "notes", **changes: object) -> Connection:
     mcp = McpServer(url="https://mcp.example/mcp")
     given: dict[str, object] = {"mcp": mcp, "hash": "h1", **changes}
     return Connection(name=name, protocol=Protocol.MCP, **given)  # pyright: ignore[reportArgumentType]
+
+
+def child(name: str = "notes") -> Connection:
+    """A server over stdio."""
+    return server(name, mcp=McpServer(command="notes-server"))
 
 
 def waiting(
@@ -86,7 +91,8 @@ class Servers:
         params: Mapping[str, str],
         callback: tuple[str, str] | None,
     ) -> None:
-        self.told.append(Told(watcher, type, params, callback))
+        name = watcher.rpartition("/")[0]
+        self.told.append(Told(name, type, params, callback))
         if connection.name in self.closed:
             await self.closed[connection.name].wait()
         answer = self.answers.pop(0) if self.answers else None
@@ -229,7 +235,10 @@ class RemoteDesk:
         """Whose token it is by now, once whatever was remembered is stale."""
         await self.clock.advance(timedelta(seconds=1.5))
         found = await remote.tokens.find(token)
-        return f"{found.automation}/{found.key}" if found else None
+        if found is None:
+            return None
+        _, spare, number = found.key.partition(SPARE)
+        return f"{found.automation or 'all'}/{found.type}{spare}{number}"
 
 
 def refused() -> AmodalError:

@@ -80,7 +80,7 @@ def test_an_automation_that_cannot_run_is_not_started(make):
     [
         ({"filter": {"n": 1}}, None, None),
         ({"filter": {"n": 2}}, "filtered", "filter: n eq 2; it is 1"),
-        ({"params": {"n": 2}}, "filtered", "params.n eq"),
+        ({"params": {"n": 2}}, "filtered", "params.n eq 2; it is 1"),
         ({"actors": "github:*"}, "filtered", "actors: it is by nobody known, not by github:*"),
         ({"when": {"n": {"exists": False}}}, "filtered", "when: n not_exists; it is 1"),
         ({"filter": {"n": 2}, "status": "paused"}, "paused",
@@ -107,7 +107,8 @@ def test_what_an_mcp_server_reports_goes_to_the_trigger_that_asked(make):
         None,
     )
     lost = rule_on(definition, replace(called, data={"stage": "lost"}))
-    assert (lost.trigger, lost.skip, lost.rule) == ("event", "filtered", "params.stage eq")
+    rule = 'params.stage eq "won"; it is "lost"'
+    assert (lost.trigger, lost.skip, lost.rule) == ("event", "filtered", rule)
     gone = rule_on(definition, replace(called, type="crm.deal.lost"))
     assert (gone.skip, gone.rule) == ("filtered", "no trigger waits for crm.deal.lost")
     assert rule_on(definition).trigger == "webhook"

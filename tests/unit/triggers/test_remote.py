@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from remote_desk import URL, RemoteDesk, refused, server, waiting
+from remote_desk import URL, RemoteDesk, child, refused, server, waiting
 
 from amodal_rt.domain.connection import McpServer
 from amodal_rt.domain.integration import Integration
@@ -35,7 +35,7 @@ async def test_a_trigger_in_a_file_is_registered_with_a_token_of_which_a_digest_
         [row] = desk.rows.kept.values()
         assert (row.digest, row.state) == (digest_of(token), RemoteState.ACTIVE)
         assert token not in repr(desk.rows.kept)
-        assert await desk.opens(remote, token) == "sort/0.0"
+        assert await desk.opens(remote, token) == "sort/item.created"
         assert await desk.opens(remote, token + "x") is None
         assert await desk.opens(remote, row.digest) is None
 
@@ -99,10 +99,49 @@ async def test_each_of_several_triggers_has_its_own_token_and_name(desk: RemoteD
     async with desk.running() as remote:
         assert len(set(desk.servers.tokens())) == 3
         assert {each.watcher for each in desk.servers.told} == {
-            "notes/a/0.0", "notes/a/1.0", "notes/b/0.0",
+            "notes/a/item.created", "notes/a/item.done", "notes/b/item.created",
         }  # fmt: skip
         places = [await desk.opens(remote, each) for each in desk.servers.tokens()]
-        assert sorted(map(str, places)) == ["a/0.0", "a/1.0", "b/0.0"]
+        assert sorted(map(str, places)) == ["a/item.created", "a/item.done", "b/item.created"]
+
+
+async def test_what_an_automation_asks_for_twice_is_asked_of_its_server_once(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("sort", "notes.item.created", "notes.item.created"))
+
+    async with desk.running() as remote:
+        assert desk.servers.calls() == [("notes/sort/item.created", True)]
+        [standing] = remote.standings("sort")
+        assert standing.state is RemoteState.ACTIVE
+
+
+async def test_over_stdio_all_that_want_the_same_share_one_callback(desk: RemoteDesk) -> None:
+    """A server there cannot tell who asks: of two callbacks it would keep the last."""
+    a, b = waiting("a", "notes.item.created"), waiting("b", "notes.item.created")
+    other = waiting("c", "notes.item.created", params={"list": "inbox"})
+    desk.put(a, b, other, connections=(child(),))
+
+    async with desk.running() as remote:
+        begun = [("notes/item.created", True), ("notes/item.created", True)]
+        assert desk.servers.calls() == begun
+        assert [dict(each.params) for each in desk.servers.told] == [{}, {"list": "inbox"}]
+        assert [len(remote.standings(each)) for each in "abc"] == [1, 1, 1]
+        assert {each.state for each in remote.standings("a")} == {RemoteState.ACTIVE}
+        shared = desk.servers.tokens()[0]
+        # Who comes and goes while others stay is nothing to the server.
+        desk.pause("a")
+        desk.put(a, b, other, waiting("d", "notes.item.created"))
+        await desk.clock.settle()
+        assert desk.servers.calls() == begun
+        assert [len(remote.standings(each)) for each in "abd"] == [0, 1, 1]
+        assert await desk.opens(remote, shared) == "all/item.created"
+        desk.put(other)
+        await desk.clock.settle()
+        # The last one's end is told; the sibling of the same type is told anew after it.
+        assert [begins for _, begins in desk.servers.calls()[2:]] == [False, True]
+        assert await desk.opens(remote, shared) is None
+        assert await desk.opens(remote, desk.servers.tokens()[-1]) == "all/item.created"
 
 
 async def test_a_file_that_changed_is_tried_at_once(desk: RemoteDesk) -> None:
@@ -124,7 +163,10 @@ async def test_pausing_ends_the_token_and_resuming_gives_the_server_a_fresh_one(
     async with desk.running() as remote:
         desk.pause("sort")
         await desk.clock.settle()
-        assert desk.servers.calls() == [("notes/sort/0.0", True), ("notes/sort/0.0", False)]
+        assert desk.servers.calls() == [
+            ("notes/sort/item.created", True),
+            ("notes/sort/item.created", False),
+        ]
         assert desk.rows.kept == {}
         [first] = desk.servers.tokens()
         assert await desk.opens(remote, first) is None
@@ -132,7 +174,7 @@ async def test_pausing_ends_the_token_and_resuming_gives_the_server_a_fresh_one(
         await desk.clock.settle()
         second = desk.servers.tokens()[1]
         assert second != first
-        assert await desk.opens(remote, second) == "sort/0.0"
+        assert await desk.opens(remote, second) == "sort/item.created"
 
 
 async def test_a_server_that_does_not_hear_of_the_end_keeps_nothing_that_opens(
@@ -144,7 +186,7 @@ async def test_a_server_that_does_not_hear_of_the_end_keeps_nothing_that_opens(
         desk.servers.answers = [TimeoutError()]
         desk.put()
         await desk.clock.settle()
-        assert desk.servers.calls()[-1] == ("notes/sort/0.0", False)
+        assert desk.servers.calls()[-1] == ("notes/sort/item.created", False)
         assert await desk.opens(remote, desk.servers.tokens()[0]) is None
         await desk.clock.advance(LONGEST_PAUSE_SECONDS)
         assert len(desk.servers.told) == 2
@@ -162,11 +204,11 @@ async def test_siblings_survive_the_end_of_one_even_with_a_server_that_knows_typ
         desk.put(waiting("b", "notes.item.created", "notes.item.done"))
         await desk.clock.settle()
         after = {each.watcher: each.callback for each in desk.servers.told}
-        assert after["notes/a/0.0"] is None
+        assert after["notes/a/item.created"] is None
         # The one of the same type is told anew, after the end; the other is left alone.
-        assert after["notes/b/0.0"] != before["notes/b/0.0"]
-        assert after["notes/b/1.0"] == before["notes/b/1.0"]
-        for watcher in ("notes/b/0.0", "notes/b/1.0"):
+        assert after["notes/b/item.created"] != before["notes/b/item.created"]
+        assert after["notes/b/item.done"] == before["notes/b/item.done"]
+        for watcher in ("notes/b/item.created", "notes/b/item.done"):
             callback = after[watcher]
             assert callback
             assert await desk.opens(remote, callback[1]) == watcher.removeprefix("notes/")
@@ -181,7 +223,7 @@ async def test_other_parameters_are_another_registration(desk: RemoteDesk) -> No
         said = [(each.params["list"], each.callback is not None) for each in desk.servers.told]
         assert said == [("inbox", True), ("inbox", False), ("later", True)]
         opened = [await desk.opens(remote, each) for each in desk.servers.tokens()]
-        assert opened == [None, "sort/0.0"]
+        assert opened == [None, "sort/item.created"]
 
 
 async def test_what_was_deleted_while_the_daemon_was_down_is_ended_at_its_start(
@@ -193,7 +235,7 @@ async def test_what_was_deleted_while_the_daemon_was_down_is_ended_at_its_start(
     desk.put()
 
     async with desk.running():
-        assert desk.servers.calls()[-1] == ("notes/sort/0.0", False)
+        assert desk.servers.calls()[-1] == ("notes/sort/item.created", False)
         assert desk.rows.kept == {}
 
 
@@ -204,7 +246,7 @@ async def test_a_connection_that_was_deleted_is_told_to_end(desk: RemoteDesk) ->
     async with desk.running():
         desk.put(sort, connections=(server("other"),))
         await desk.clock.settle()
-        assert desk.servers.calls()[-1] == ("notes/sort/0.0", False)
+        assert desk.servers.calls()[-1] == ("notes/sort/item.created", False)
         assert desk.rows.kept == {}
 
 

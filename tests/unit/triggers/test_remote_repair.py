@@ -51,12 +51,12 @@ async def test_silence_keeps_the_token_as_ambiguous_and_is_shown_as_a_failure(
         [row] = desk.rows.kept.values()
         assert row.state is RemoteState.AMBIGUOUS
         [first] = desk.servers.tokens()
-        assert await desk.opens(remote, first) == "sort/0.0~0"
+        assert await desk.opens(remote, first) == "sort/item.created~0"
         await desk.clock.advance(15)
         second = desk.servers.tokens()[1]
         assert second != first
         assert await desk.opens(remote, first) is None
-        assert await desk.opens(remote, second) == "sort/0.0"
+        assert await desk.opens(remote, second) == "sort/item.created"
 
 
 async def test_the_old_token_opens_until_a_new_one_was_accepted(desk: RemoteDesk) -> None:
@@ -68,12 +68,12 @@ async def test_the_old_token_opens_until_a_new_one_was_accepted(desk: RemoteDesk
 
     async with desk.running() as remote:
         for _ in range(2):
-            assert await desk.opens(remote, old) == "sort/0.0"
-            assert await desk.opens(remote, desk.servers.tokens()[1]) == "sort/0.0~0"
+            assert await desk.opens(remote, old) == "sort/item.created"
+            assert await desk.opens(remote, desk.servers.tokens()[1]) == "sort/item.created~0"
             await desk.clock.advance(15)
         await desk.clock.advance(60)
         newest = desk.servers.tokens()[-1]
-        assert await desk.opens(remote, newest) == "sort/0.0"
+        assert await desk.opens(remote, newest) == "sort/item.created"
         assert [await desk.opens(remote, each) for each in desk.servers.tokens()[:-1]] == [None] * 3
         assert len(desk.rows.kept) == 1
 
@@ -102,7 +102,7 @@ async def test_a_start_of_the_daemon_registers_anew_and_ends_the_old_token(
     async with desk.running() as remote:
         old, new = desk.servers.tokens()
         assert await desk.opens(remote, old) is None
-        assert await desk.opens(remote, new) == "sort/0.0"
+        assert await desk.opens(remote, new) == "sort/item.created"
 
 
 async def test_a_child_that_was_started_anew_is_told_anew(desk: RemoteDesk) -> None:
@@ -124,7 +124,7 @@ async def test_a_server_elsewhere_is_told_anew_every_hour(desk: RemoteDesk) -> N
         await desk.clock.advance(RENEW_SECONDS + 20)
         old, new = desk.servers.tokens()
         assert await desk.opens(remote, old) is None
-        assert await desk.opens(remote, new) == "sort/0.0"
+        assert await desk.opens(remote, new) == "sort/item.created"
 
 
 async def test_a_ledger_that_fails_after_the_servers_yes_loses_no_callback(
@@ -135,7 +135,7 @@ async def test_a_ledger_that_fails_after_the_servers_yes_loses_no_callback(
 
     async with desk.running() as remote:
         [token] = desk.servers.tokens()
-        assert await desk.opens(remote, token) == "sort/0.0"
+        assert await desk.opens(remote, token) == "sort/item.created"
         desk.rows.away = False
         await desk.clock.advance(15)
         [row] = desk.rows.kept.values()
@@ -190,7 +190,7 @@ async def test_of_several_nodes_the_oldest_registers_alone_and_the_next_takes_ov
         desk.rows.nodes = ["node_b"]
         await desk.clock.advance(15)
         [token] = desk.servers.tokens()
-        assert await desk.opens(remote, token) == "sort/0.0"
+        assert await desk.opens(remote, token) == "sort/item.created"
 
 
 async def test_a_node_whose_lease_is_gone_tells_nobody(desk: RemoteDesk) -> None:
@@ -208,7 +208,7 @@ async def test_a_token_that_another_node_replaced_is_registered_anew(desk: Remot
     async with desk.running() as remote:
         place, row = next(iter(desk.rows.kept.items()))
         desk.rows.kept[place] = replace(row, digest=digest_of("theirs"))
-        assert await desk.opens(remote, "theirs") == "sort/0.0"
+        assert await desk.opens(remote, "theirs") == "sort/item.created"
         await desk.clock.advance(15)
         assert await desk.opens(remote, "theirs") is None
-        assert await desk.opens(remote, desk.servers.tokens()[1]) == "sort/0.0"
+        assert await desk.opens(remote, desk.servers.tokens()[1]) == "sort/item.created"

@@ -1,11 +1,13 @@
 """Daemons by fork: the imports are paid once, and each daemon is still a process of its own.
 
-`python zygote.py` reads one JSON document a line, `{root, log, variables}`, forks, and answers
-the child's process id. The child is `amodal-rt up` on that folder, with those variables as its
-whole environment; it writes its exit status to `LOG.exit`, which a killed one does not.
+`python zygote.py` reads one JSON document a line, `{root, log, variables, listen}`, forks, and
+answers the child's process id. The child is `amodal-rt up` on that folder, with those variables
+as its whole environment. When it has ended, its exit status stands in `LOG.PID.exit`, negative
+where a signal killed it.
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -30,26 +32,53 @@ LAZY = (
 )
 """What the daemon imports on first use only."""
 
-
 PR_SET_PDEATHSIG = 1
+
+_logs: dict[int, str] = {}
+"""By process id, where the log of each child is that lives."""
 
 
 def main() -> None:
     for module in LAZY:
         importlib.import_module(module)
-    # Nobody asks how a child ended: the kernel may forget it at once.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # A collection in a child would copy every page that it shares.
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, lambda *_: _bury())
     print("ready", flush=True)
     for line in sys.stdin:
         wish = json.loads(line)
+        # Who ends at once must not be buried before it has a name.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
             _be_daemon(wish)
+        _logs[pid] = wish["log"]
+        _exit_file(pid).unlink(missing_ok=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         print(pid, flush=True)
+
+
+def _bury() -> None:
+    while _logs:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        file = _exit_file(pid)
+        del _logs[pid]
+        if file.parent.is_dir():
+            fresh = file.with_suffix(".new")
+            fresh.write_text(str(os.waitstatus_to_exitcode(status)))
+            fresh.replace(file)
+
+
+def _exit_file(pid: int) -> Path:
+    return Path(f"{_logs[pid]}.{pid}.exit")
 
 
 def _be_daemon(wish: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
     # No daemon outlives the suite that wanted it, however the suite ends.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -69,8 +98,10 @@ def _be_daemon(wish: dict[str, Any]) -> None:
         )
     except AmodalError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr, flush=True)
+        status = 1
     finally:
-        Path(f"{wish['log']}.exit").write_text(str(status))
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
 
 

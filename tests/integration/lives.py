@@ -1,5 +1,6 @@
 """Daemons that are born quickly and die in every way."""
 
+import atexit
 import json
 import os
 import select
@@ -7,12 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 PATIENCE = 60.0
 """Seconds; only a broken daemon takes them."""
+_ROOT = Path(__file__).parents[2]
+"""Where daemons are born: a test may stand in a folder that goes."""
 
 
 class Life:
@@ -21,6 +26,7 @@ class Life:
     def __init__(self, pid: int, log: Path) -> None:
         self.pid = pid
         self.log = log
+        self._exit = Path(f"{log}.{pid}.exit")
         try:
             self._handle: int | None = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -39,23 +45,34 @@ class Life:
             except ProcessLookupError:
                 return
 
+    def end(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
     def kill(self) -> None:
         """SIGKILL, and the end."""
         self.send(signal.SIGKILL)
-        self.wait()
+        self._await_end(PATIENCE)
 
-    def wait(self, seconds: float = PATIENCE) -> int | None:
-        """Its exit status; None when it was killed. Fails when it lives on."""
-        assert self._over(seconds), f"still alive after {seconds:g} s:\n{self.output()}"
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-        status = Path(f"{self.log}.exit")
-        return int(status.read_text()) if status.exists() else None
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit status, negative where a signal killed it. Fails when it lives on."""
+        self._await_end(seconds)
+        until = time.monotonic() + PATIENCE
+        while not self._exit.exists():
+            assert time.monotonic() < until, "nobody says how it ended"
+            time.sleep(0.001)
+        return int(self._exit.read_text())
 
     def output(self) -> str:
         """All that it has said."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
+    def _await_end(self, seconds: float) -> None:
+        assert self._over(seconds), f"still alive after {seconds:g} s:\n{self.output()}"
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     def _over(self, seconds: float) -> bool:
         if self._handle is None:
@@ -75,7 +92,7 @@ class Zygote:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT,
         )  # fmt: skip
         assert self._line() == "ready"
         return self
@@ -89,7 +106,7 @@ class Zygote:
         process.wait(PATIENCE)
         process.stdout.close()
 
-    def bear(self, root: Path, log: Path, variables: Mapping[str, str], listen: str) -> Life:
+    def bear(self, root: Path, log: Path, variables: Mapping[str, str], listen: str | None) -> Life:
         """A daemon that serves `root`, with `variables` as its whole environment."""
         wish = {
             "root": str(root), "log": str(log), "variables": dict(variables), "listen": listen
@@ -105,6 +122,15 @@ class Zygote:
         assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
+
+
+@cache
+def zygote() -> Zygote:
+    """One for all who ask in this process, until it ends."""
+    made = Zygote()
+    made.__enter__()
+    atexit.register(made.__exit__)
+    return made
 
 
 def read_json(path: Path) -> Any:
