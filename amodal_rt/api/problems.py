@@ -39,7 +39,7 @@ class ApiError(AmodalError):
         super().__init__(message, code=code, hint=hint)
         self.status = status
         # Each error says of which kind it is: the client has one class for all seven.
-        self.kind = kind  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.kind = kind  # pyright: ignore[reportAttributeAccessIssue]
         self.retry_after = retry_after
 
 

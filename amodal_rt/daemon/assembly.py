@@ -1,18 +1,18 @@
-"""Which class stands behind which port: the only file that names the concrete ones."""
+"""Which class stands behind which port: only here and in `desks` and `shared` are they named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
 from amodal_rt.clock import Clock
+from amodal_rt.daemon import desks
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.house import House
-from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.shared import Shared, share
 from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
@@ -28,81 +28,22 @@ from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.executors.workflow.executor import WorkflowExecutor
 from amodal_rt.executors.workflow.scripts import Scripts
-from amodal_rt.guardrails.causes import Causes
-from amodal_rt.guardrails.egress import Egress
-from amodal_rt.guardrails.redaction import Redactor, secret_values
-from amodal_rt.intake.callback import CallbackIntake
-from amodal_rt.intake.endpoints import Endpoints
-from amodal_rt.intake.examining import Examiner
-from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
-from amodal_rt.intake.webhooks import WebhookIntake
+from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.operations.address import Address
-from amodal_rt.operations.approvals import Approvals
-from amodal_rt.operations.automations import Automations
-from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes, Servers
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
-from amodal_rt.operations.event_tests import EventTests
-from amodal_rt.operations.events import Events
-from amodal_rt.operations.facts import KnownFacts
-from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
-from amodal_rt.operations.invoking import Invoking
-from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
-from amodal_rt.operations.outlook import Outlook
-from amodal_rt.operations.references import Names
-from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
-from amodal_rt.operations.sessions import Sessions
-from amodal_rt.operations.starting import Starting
-from amodal_rt.operations.tokens import Tokens
-from amodal_rt.operations.triggers import Triggers
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import EVENTS, OUTBOX
-from amodal_rt.servers.mcp.automations import AutomationTools
-from amodal_rt.servers.mcp.door import McpDoor
-from amodal_rt.servers.mcp.runs import RunTools
-from amodal_rt.servers.mcp.tools import Tools, all_tools
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
-from amodal_rt.triggers.matching import Matching
 from amodal_rt.triggers.own_events import RuntimeEvents
 from amodal_rt.triggers.remote import RemoteTriggers
 from amodal_rt.workspace.service import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
-    """What several rooms are built with."""
-
-    redactor: Redactor
-    egress: Egress
-    endpoints: Endpoints
-    keys: IntegrationKeys
-    facts: KnownFacts
-    address: Address
-    causes: Causes
-    starting: Starting
-    matching: Matching
-
-
-class _Desks(TypedDict):
-    """Operations that no other room asks."""
-
-    approvals: Approvals
-    event_bus: EventBus
-    invoking: Invoking
-    managing: Managing
-    mcp: McpDoor
-    members: Members
-    names: Names
-    outlook: Outlook
-    pages: RunPages
-    sessions: Sessions
-    tokens: Tokens
 
 
 class _Usual(TypedDict):
@@ -118,9 +59,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     """Wire the rooms over an open ledger and a loaded workspace."""
     clock, signals = ground.clock, ground.signals
     ledger, workspace = ground.ledger, ground.workspace
-    usual, shared = _usual(ground), _shared(ground, webhook_key)
+    usual, shared = _usual(ground), share(ground, webhook_key)
     control = _Control()
-    automations = _automations(ground, shared)
+    automations = desks.automations(ground, shared)
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
@@ -146,7 +87,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         watch=Watch(**usual, ids=ground.ids),
         automations=automations,
         runs=runs,
-        events=_events(ground, shared, remote),
+        events=desks.events(ground, shared, remote),
         deliveries=deliveries,
         connections=Connections(workspace, ConnectionProbe(executor.services, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
@@ -156,41 +97,13 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
-        event_tests=_event_tests(ground, shared),
+        event_tests=desks.event_tests(ground, shared),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
-        **_desks(ground, shared, automations),
+        **desks.desks(ground, shared, automations),
     )
     _give_a_voice(house)
     automations.watch_with(remote.standings)
     return house
-
-
-def _desks(ground: Ground, shared: _Shared, automations: Automations) -> _Desks:
-    clock, signals, ids = ground.clock, ground.signals, ground.ids
-    ledger, workspace = ground.ledger, ground.workspace
-    tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
-    managing = Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock)
-    invoking, names = _invoking(ground, shared), Names(workspace)
-    pages = RunPages(ledger, signals=signals, clock=clock)
-    event_bus = _event_bus(ground, shared)
-    triggers = Triggers(managing, names)
-    tools = all_tools(
-        AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
-        RunTools(automations, invoking, names, pages, event_bus),
-    )
-    return _Desks(
-        approvals=Approvals(ledger, signals=signals, clock=clock),
-        event_bus=event_bus,
-        invoking=invoking,
-        managing=managing,
-        mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
-        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
-        names=names,
-        outlook=Outlook(managing, automations, ledger, clock=clock),
-        pages=pages,
-        sessions=Sessions(tokens, ledger, shared.address, clock=clock, ids=ids),
-        tokens=tokens,
-    )
 
 
 def _usual(ground: Ground) -> _Usual:
@@ -199,88 +112,6 @@ def _usual(ground: Ground) -> _Usual:
         catalogue=ground.workspace,
         signals=ground.signals,
         clock=ground.clock,
-    )
-
-
-def _shared(ground: Ground, webhook_key: str) -> _Shared:
-    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
-    key = webhook_key.encode()
-    endpoints = Endpoints(key, workspace, ledger)
-    address = Address(workspace, endpoints)
-    return _Shared(
-        redactor=Redactor(KnownSecrets(workspace, secret_values, (webhook_key,), clock)),
-        egress=Egress(workspace.snapshot().settings.allow_private),
-        endpoints=endpoints,
-        keys=IntegrationKeys(key, workspace),
-        facts=KnownFacts(ledger, ground.signals),
-        address=address,
-        causes=Causes(key, address.is_own),
-        starting=Starting(workspace, ledger, signals=ground.signals, clock=clock, ids=ground.ids),
-        matching=Matching(ground.ids),
-    )
-
-
-def _automations(ground: Ground, shared: _Shared) -> Automations:
-    return Automations(
-        ground.workspace,
-        ground.ledger,
-        shared.facts,
-        shared.starting,
-        address=shared.address,
-        write_status=ground.write_status,
-        clock=ground.clock,
-    )
-
-
-def _events(ground: Ground, shared: _Shared, remote: RemoteTriggers) -> Events:
-    clock, ids, workspace = ground.clock, ground.ids, ground.workspace
-    examiner = Examiner(shared.causes, clock=clock, ids=ids)
-    return Events(
-        WebhookIntake(workspace, shared.endpoints, examiner),
-        IntegrationIntake(workspace, shared.keys, examiner),
-        CallbackIntake(
-            workspace, remote.tokens, shared.matching, shared.causes, clock=clock, ids=ids
-        ),
-        ground.ledger,
-        shared.facts,
-        shared.matching,
-        signals=ground.signals,
-        clock=clock,
-    )
-
-
-def _event_bus(ground: Ground, shared: _Shared) -> EventBus:
-    return EventBus(
-        ground.workspace,
-        ground.ledger,
-        shared.facts,
-        shared.matching,
-        signals=ground.signals,
-        clock=ground.clock,
-        ids=ground.ids,
-    )
-
-
-def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
-    return EventTests(
-        ground.workspace,
-        shared.facts,
-        shared.starting,
-        shared.redactor,
-        clock=ground.clock,
-        ids=ground.ids,
-    )
-
-
-def _invoking(ground: Ground, shared: _Shared) -> Invoking:
-    return Invoking(
-        ground.workspace,
-        ground.ledger,
-        shared.facts,
-        shared.starting,
-        signals=ground.signals,
-        clock=ground.clock,
-        ids=ground.ids,
     )
 
 
@@ -298,7 +129,7 @@ def _give_a_voice(house: House) -> None:
     house.executor.services.pool.heard = heard
 
 
-def _executor(ground: Ground, shared: _Shared, view: LedgerRuntimeView) -> WorkExecutor:
+def _executor(ground: Ground, shared: Shared, view: LedgerRuntimeView) -> WorkExecutor:
     agents = AgentExecutor(
         ledger=ground.ledger,
         egress=shared.egress,
@@ -372,7 +203,7 @@ def _remote(ground: Ground, watchers: McpTriggers, address: Address) -> RemoteTr
     )
 
 
-def _sender(ground: Ground, shared: _Shared) -> Sender:
+def _sender(ground: Ground, shared: Shared) -> Sender:
     causes = shared.causes
     sender = Sender(
         outbox=ground.ledger,

@@ -36,7 +36,7 @@ def payload_misfit(value: object, schema: Mapping[str, object]) -> tuple[str, Lo
     _left.set([MOST_CHECKS])
     try:
         # The library leaves what it finds untyped.
-        validator, best = cast("Any", _bounded()(schema)), cast("Any", exceptions)
+        validator, best = _bounded()(schema), cast("Any", exceptions)
         error: exceptions.ValidationError | None = best.best_match(validator.iter_errors(value))
     except RecursionError:
         return "the schema refers to itself without end", ()

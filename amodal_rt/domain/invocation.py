@@ -42,11 +42,15 @@ def same_json(one: object, other: object) -> bool:
 
 
 def _joined(value: object, locked: object, path: tuple[str, ...]) -> object:
-    if isinstance(locked, Mapping) and isinstance(value, Mapping):
-        given = dict(cast("Mapping[str, object]", value))
-        for key, each in cast("Mapping[str, object]", locked).items():
-            given[key] = _joined(given[key], each, (*path, key)) if key in given else each
-        return given
+    if not (isinstance(locked, Mapping) and isinstance(value, Mapping)):
+        return _equal(value, locked, path)
+    given = dict(cast("Mapping[str, object]", value))
+    for key, each in cast("Mapping[str, object]", locked).items():
+        given[key] = _joined(given[key], each, (*path, key)) if key in given else each
+    return given
+
+
+def _equal(value: object, locked: object, path: tuple[str, ...]) -> object:
     if not same_json(value, locked):
         raise LockedError(".".join(path))
     return value

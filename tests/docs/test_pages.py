@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,31 +83,51 @@ def test_every_json_block_is_what_the_program_takes_or_sends(block: Block) -> No
     assert _problems(document, block.text.encode()) == ()
 
 
+Judges = Callable[[AbstractSet[str]], bool]
+Reads = Callable[[bytes], tuple[Problem, ...]]
+_READERS: tuple[tuple[Judges, Reads], ...] = (
+    (
+        lambda keys: "protocol" in keys,
+        lambda text: parse_connection("shown", {"spec.json": text})[1],
+    ),
+    (
+        lambda keys: "provider" in keys,
+        lambda text: parse_integration(text, file="integrations/shown.json")[1],
+    ),
+    (lambda keys: "members" in keys, lambda text: parse_identities(text, "identities.json")[1]),
+    (
+        lambda keys: {"description", "sample"} <= keys,
+        lambda text: parse_event_type(text, file="events/shown.json")[1],
+    ),
+    # A file of the program that starts the server, or reaches it.
+    (lambda keys: keys == {"mcpServers"}, lambda text: ()),
+    (
+        lambda keys: keys <= {"endpoints", "tools"},
+        lambda text: parse_connection("shown", {"spec.json": _REST, "access.json": text})[1],
+    ),
+    (
+        lambda keys: keys <= _known(SettingsShape),
+        lambda text: parse_settings(text, "amodal.json")[1],
+    ),
+)
+"""By its keys, which file a block is, and who reads it."""
+_SENT = (
+    {"automation", "run_id", "text"},
+    {"automation", "condition", "text"},
+    {"sequence", "type", "data"},
+)
+"""Keys of the messages that the program sends."""
+
+
 def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
     """By its keys, a block is one of the files, or a message that the program sends."""
     keys = document.keys()
     if keys & {"title", "name"} and keys & {*_WORK, "nodes"}:
         return _working(document, text)
-    if "protocol" in keys:
-        return parse_connection("shown", {"spec.json": text})[1]
-    if "provider" in keys:
-        return parse_integration(text, file="integrations/shown.json")[1]
-    if "members" in keys:
-        return parse_identities(text, "identities.json")[1]
-    if {"description", "sample"} <= keys:
-        return parse_event_type(text, file="events/shown.json")[1]
-    if keys == {"mcpServers"}:
-        return ()  # a file of the program that starts the server, or reaches it
-    if keys <= {"endpoints", "tools"}:
-        return parse_connection("shown", {"spec.json": _REST, "access.json": text})[1]
-    if keys <= _known(SettingsShape):
-        return parse_settings(text, "amodal.json")[1]
-    sent = (
-        {"automation", "run_id", "text"},
-        {"automation", "condition", "text"},
-        {"sequence", "type", "data"},
-    )
-    assert any(keys >= each for each in sent), f"what is this? {sorted(keys)}"
+    read = next((read for is_it, read in _READERS if is_it(keys)), None)
+    if read is not None:
+        return read(text)
+    assert any(keys >= each for each in _SENT), f"what is this? {sorted(keys)}"
     return ()
 
 

@@ -52,7 +52,7 @@ async def test_a_token_is_shown_in_any_of_three_headers(
 ) -> None:
     secret = await door.secret("read")
 
-    status, told, headers = await door.ask("GET", "/things", **{header: form.format(secret)})
+    status, told, headers = await door.ask("GET", "/things", None, **{header: form.format(secret)})
 
     assert (status, told["actor"], told["door"]) == (200, "token:ci", "api")
     assert headers["cache-control"] == "no-store"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from api_house import ApiHouse, api_house
-from archastro.platform import AsyncPlatformClient
+from archastro.platform.client import AsyncPlatformClient
 from archastro.platform.runtime.http_client import ApiError
 from daemon_child import automation
 

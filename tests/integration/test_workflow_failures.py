@@ -290,7 +290,7 @@ async def test_pauses_between_tries_double(flows: WorkflowHouse) -> None:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    flows.clock.sleep = sleep  # type: ignore[method-assign]
+    flows.clock.sleep = sleep
     await flows.walk(chain(dict(START), get(retry={"attempts": 2, "backoff_seconds": 3})))
 
     assert pauses == [timedelta(seconds=each).total_seconds() for each in (3, 6)]

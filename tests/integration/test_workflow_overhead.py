@@ -61,7 +61,7 @@ def round_ms(spent: list[float]) -> list[int]:
 
 def _mixed(salt: int) -> list[Mapping[str, Any]]:
     """Transforms, requests, conditions and stores in a row, with templates of each form."""
-    made: list[dict[str, Any]] = [node("trigger", "start", "n1")]
+    made: list[Mapping[str, Any]] = [node("trigger", "start", "n1")]
     for place in range(1, NODES):
         following = f"n{place + 1}" if place < NODES - 1 else None
         made.append(_one(place, following, salt))

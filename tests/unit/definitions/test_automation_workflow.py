@@ -53,7 +53,8 @@ def work_of(found: Definition) -> Workflow:
 
 @pytest.mark.parametrize("key", ["workflow", "config", "configId", "config_id"])
 def test_a_workflow_is_named_by_each_of_its_spellings(key: str) -> None:
-    found = parsed(**{key: "clean"})
+    keys: dict[str, Any] = {key: "clean"}
+    found = parsed(**keys)
     assert found.linked
     assert found.definition is not None
     assert work_of(found.definition) == graph()

@@ -1,6 +1,7 @@
 """What a change would let an automation do that it may not do now."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def definition(settings: WorkspaceSettings | None = None, **keys: object) -> Def
     return parsed.definition
 
 
-def agent(name: str, **keys: tuple[str, ...]) -> Agent:
+def agent(name: str, **keys: Any) -> Agent:
     return Agent(name=name, hash=name, instructions="", **keys)
 
 
@@ -38,7 +39,7 @@ def test_another_agent_may_bring_more(name: str) -> None:
 
 
 def test_a_list_of_its_own_keeps_an_agent_from_bringing_more() -> None:
-    own = {"connections": ["crm"], "tools": ["crm.*"]}
+    own: dict[str, Any] = {"connections": ["crm"], "tools": ["crm.*"]}
 
     assert widened(definition(**own), definition(**own, agent="all"), SNAPSHOT) == []
 
