@@ -42,18 +42,19 @@ def same_json(one: object, other: object) -> bool:
 
 
 def _joined(value: object, locked: object, path: tuple[str, ...]) -> object:
-    if not (isinstance(locked, Mapping) and isinstance(value, Mapping)):
-        return _equal(value, locked, path)
-    given = dict(cast("Mapping[str, object]", value))
-    for key, each in cast("Mapping[str, object]", locked).items():
+    inner, fixed = _mapping(value), _mapping(locked)
+    if inner is None or fixed is None:
+        if not same_json(value, locked):
+            raise LockedError(".".join(path))
+        return value
+    given = dict(inner)
+    for key, each in fixed.items():
         given[key] = _joined(given[key], each, (*path, key)) if key in given else each
     return given
 
 
-def _equal(value: object, locked: object, path: tuple[str, ...]) -> object:
-    if not same_json(value, locked):
-        raise LockedError(".".join(path))
-    return value
+def _mapping(value: object) -> Mapping[str, object] | None:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
 
 
 def _canonical(value: object) -> str:
