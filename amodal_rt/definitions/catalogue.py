@@ -8,7 +8,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, cast
 
-from amodal_rt.definitions.other_names import INBOUND, OTHER_NAMES
+from amodal_rt.definitions.other_names import INBOUND, OTHER_NAMES, example
 from amodal_rt.domain.event_type import OF_THE_RUNTIME, EventOrigin, EventType
 from amodal_rt.domain.trigger import SignatureScheme
 
@@ -50,7 +50,7 @@ BUILT_IN: Mapping[str, EventType] = _Catalogue()
 def _other(name: str) -> EventType:
     """What is known of the events of another name, under this one."""
     here = OTHER_NAMES[name]
-    found = BUILT_IN[here.replace("*", "opened")]
+    found = BUILT_IN[example(name)]
     what = "as a trigger it is webhook" if name == INBOUND else f"a trigger waits for {here}"
     return replace(
         found,

@@ -21,6 +21,11 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
 """By the name there, the name or glob here."""
 
 
+def example(event: str) -> str:
+    """One name that is meant by a name: of a glob, the first thing that happens to anything."""
+    return meant(event).replace("*", "opened") if event in OTHER_NAMES else event
+
+
 def meant(event: str) -> str:
     """The name or glob that is meant by a name, which may be the other platform's."""
     return OTHER_NAMES.get(event, event)

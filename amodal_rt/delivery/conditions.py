@@ -25,7 +25,11 @@ Write = Callable[[Condition], tuple[OutboxMessage, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """Something wrong, as somebody sees it now. Words as in `Condition`."""
+    """Something wrong, as somebody sees it now. Words as in `Condition`.
+
+    `lost` is the id of an alert that was given up: what it said must reach somebody, although
+    the condition is known already, and whatever was told lately.
+    """
 
     kind: ConditionKind
     about: str
@@ -35,6 +39,7 @@ class Sighting:
     target: str | None = None
     since: datetime | None = None
     seen_by: str | None = None
+    lost: str | None = None
 
     @property
     def key(self) -> str:
@@ -63,8 +68,9 @@ class Conditions:
     async def begin(self, sighting: Sighting) -> None:
         """It is so: alert, once in each period and at most once in the cooldown.
 
-        An alert that failed is told to the targets that are not failing themselves; when
-        there is none it stands as `unreported`, and each later call tries again.
+        An alert that failed is told to the targets that are not failing themselves, each that
+        was given up; when there is none it stands as `unreported`, and each later call tries
+        again.
         """
         targets = await self._targets_for(sighting)
         now = self._clock.now()
@@ -127,7 +133,7 @@ def begun(
 ) -> Ruling | None:
     """What follows from seeing it; None when that is known already."""
     standing = known if known is not None and known.standing else None
-    if standing is not None and standing.told:
+    if standing is not None and standing.told and not _is_new(sighting, standing):
         return None
     since = _start(known, sighting, now) if standing is None else standing.since
     must = sighting.kind is ConditionKind.ALERT_FAILED
@@ -143,7 +149,8 @@ def begun(
         target=sighting.target,
         seen_by=sighting.seen_by,
     )
-    messages = write(condition) if targets and _is_cool(condition, now) else ()
+    due = sighting.lost is not None or _is_cool(condition, now)
+    messages = write(condition) if targets and due else ()
     if messages:
         return Ruling(replace(condition, told=True, alerted_at=now), messages)
     if standing is not None and standing.unreported == condition.unreported:
@@ -157,6 +164,12 @@ def ended(known: Condition | None, write: Write, now: datetime) -> Ruling | None
         return None
     over = replace(known, cleared_at=now, unreported=False)
     return Ruling(over, write(over) if known.told else ())
+
+
+def _is_new(sighting: Sighting, standing: Condition) -> bool:
+    """Whether an alert was lost that the condition does not tell of yet."""
+    told = standing.detail or ""
+    return sighting.lost is not None and not told.startswith(f"{sighting.lost}:")
 
 
 def _start(known: Condition | None, sighting: Sighting, now: datetime) -> datetime:

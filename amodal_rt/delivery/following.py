@@ -52,7 +52,7 @@ class Following:
         while records := await self._outbox.given_up(limit=_AT_ONCE):
             for record in records:
                 failpoints.hit("delivery.before_follow_up")
-                await self._conditions.begin(sighting_of(record))
+                await self._conditions.begin(_given_up(record))
                 await self._answer(record)
                 failpoints.hit("delivery.after_follow_up")
 
@@ -74,6 +74,12 @@ class Following:
             self._signals.notify(OUTBOX)
         if owed.events:
             self._signals.notify(EVENTS)
+
+
+def _given_up(record: DeliveryRecord) -> Sighting:
+    message = record.message
+    lost = None if message.kind is MessageKind.RESULT else message.delivery_id
+    return replace(sighting_of(record), lost=lost)
 
 
 def sighting_of(record: DeliveryRecord) -> Sighting:

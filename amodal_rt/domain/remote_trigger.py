@@ -31,8 +31,8 @@ class RemoteType:
 class RemoteTrigger:
     """What a server was configured to watch for.
 
-    `automation` is the one that asks for it, and `key` its trigger there; with an empty
-    `automation` it is watched for all that ask for the same. `type` is the server's own name of
+    `automation` is the one that asks for it; with an empty one it is watched for all that ask
+    for the same. `key` tells it from what else is asked. `type` is the server's own name of
     it, `digest` the SHA-256 (hex) of the one token that the server calls back with: each has its
     own, so that ending one leaves its siblings alone.
     """

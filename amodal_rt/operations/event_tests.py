@@ -13,7 +13,7 @@ from amodal_rt.definitions.liquid import (
     render_prompt,
     scope_of,
 )
-from amodal_rt.definitions.other_names import meant
+from amodal_rt.definitions.other_names import OTHER_NAMES, example, meant
 from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.filter import shown_path
@@ -129,7 +129,7 @@ class EventTests:
     def _event(self, given: object, type: str | None, definition: Definition) -> Event:
         require_depth(given)
         envelope = _envelope(given)
-        type = type or _text(envelope, "type") or ANY_TYPE
+        type = example(type or _text(envelope, "type") or ANY_TYPE)
         data = envelope.get("data") if envelope else given
         subject = actor = None
         if not envelope.keys() & _SAYS_ALL:
@@ -255,7 +255,8 @@ def _types(name: str, snapshot: Snapshot) -> Iterable[str]:
     """The types of the catalogue that a glob stands for; any other name is itself."""
     if not is_glob(name):
         return (name,)
-    return sorted(each for each in {*snapshot.event_types, *BUILT_IN} if fits(name, each))
+    known = {*snapshot.event_types, *BUILT_IN} - OTHER_NAMES.keys()
+    return sorted(each for each in known if fits(name, each))
 
 
 def _gate(automation: Automation) -> Document | None:

@@ -17,7 +17,7 @@ _SHOWN = 64
 """How much of a type a key begins with, for people; what tells keys apart is their end."""
 
 Place = tuple[str, str]
-"""Whose it is, and its key there: an automation and its trigger, or nobody and what is asked."""
+"""Whose it is, an automation's or nobody's, and a key of what is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from amodal_rt.definitions.catalogue import BUILT_IN
+from amodal_rt.definitions.other_names import OTHER_NAMES
 from amodal_rt.definitions.words import is_one_slip, nearest, shown, suggestion
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Connection, Protocol
@@ -35,7 +36,9 @@ class Sources:
         family, dot, _ = event.partition(".")
         if dot and family in self._families():
             return True
-        return is_glob(event) and any(fits(event, each) for each in self.names())
+        # Of the names that another platform has nothing ever comes.
+        names = (each for each in self.names() if each not in OTHER_NAMES)
+        return is_glob(event) and any(fits(event, each) for each in names)
 
     def meant(self, event: str) -> str | None:
         """The known name that is one slip of the keyboard away from one that nobody knows. The

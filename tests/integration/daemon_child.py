@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lives import zygote
+from lives import Executed, zygote
 
 from amodal_rt.client import Client, find_client
 
@@ -42,7 +42,9 @@ class Child:
         self.log = root.parent / f"{root.name}.log"
         environment = {"PATH": os.environ["PATH"], "HOME": str(root.parent), **variables}
         environment.setdefault("XDG_RUNTIME_DIR", str(root.parent))
-        self.process = zygote().bear(root, self.log, environment, listen or None)
+        preloads = "LD_PRELOAD" in environment
+        bear = Executed if preloads else zygote().bear
+        self.process = bear(root, self.log, environment, listen or None)
 
     @property
     def client(self) -> Client:

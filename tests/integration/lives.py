@@ -18,6 +18,12 @@ PATIENCE = 60.0
 """Seconds; only a broken daemon takes them."""
 _ROOT = Path(__file__).parents[2]
 """Where daemons are born: a test may stand in a folder that goes."""
+_UP = """
+import pathlib, sys
+from amodal_rt.daemon.lifecycle import run_up
+sys.exit(run_up(pathlib.Path(sys.argv[1]), listen=sys.argv[2] or None,
+                say=lambda line: print(line, flush=True)))
+"""
 
 
 class Life:
@@ -51,9 +57,10 @@ class Life:
         return self.wait()
 
     def kill(self) -> None:
-        """SIGKILL, and the end."""
-        self.send(signal.SIGKILL)
-        self._await_end(PATIENCE)
+        """SIGKILL, and the end. Nothing is written into its folder afterwards."""
+        if self._handle is not None:
+            self.send(signal.SIGKILL)
+            self.wait()
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit status, negative where a signal killed it. Fails when it lives on."""
@@ -82,6 +89,24 @@ class Life:
         return bool(poll.poll(seconds * 1000))
 
 
+class Executed(Life):
+    """A daemon that pays for its imports. What the loader reads, a fork would come too late for."""
+
+    def __init__(
+        self, root: Path, log: Path, variables: Mapping[str, str], listen: str | None
+    ) -> None:
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _UP, str(root), listen or ""],
+                env=dict(variables), stdout=out, stderr=out,
+            )  # fmt: skip
+        super().__init__(self._process.pid, log)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        self._await_end(seconds)
+        return self._process.wait()
+
+
 class Zygote:
     """Forks daemons. May be asked by several threads."""
 
@@ -98,13 +123,11 @@ class Zygote:
         return self
 
     def __exit__(self, *_: object) -> None:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.wait(PATIENCE)
-        process.stdout.close()
+        assert self._process is not None
+        # Popen's own end of a context closes both pipes, also of a process that has died.
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
 
     def bear(self, root: Path, log: Path, variables: Mapping[str, str], listen: str | None) -> Life:
         """A daemon that serves `root`, with `variables` as its whole environment."""

@@ -1,9 +1,8 @@
-"""Targets that fail, alerts that do not arrive, callbacks that do not return."""
+"""Targets that fail, and alerts that do not arrive."""
 
 import asyncio
 import sys
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from delivery_samples import (  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.breaker import FIRST_PAUSE, IN_A_ROW, BreakerState
 from amodal_rt.domain.condition import ConditionKind
-from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target, TargetType
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.testing.receiver import Receiver
 
@@ -270,6 +269,35 @@ async def test_when_one_of_the_workspace_s_targets_fails_the_next_hears_of_it(
     assert not any(each.unreported for each in conditions)
 
 
+async def test_a_second_alert_that_dies_at_the_same_target_is_passed_on_too(
+    desk: Desk, receiver: Receiver
+) -> None:
+    receiver.script(404, 404)
+    desk.tell(webhook(receiver.url("/ops"), "ops"))
+    known = definition(alert=alerting(webhook(receiver.url("/pager"), "pager")))
+
+    async def tried_once() -> bool:
+        return any(
+            each.attempts == 1 and each.status is DeliveryStatus.PENDING
+            for each in await desk.messages()
+        )
+
+    async with desk.sending():
+        for number in (1, 2):
+            await desk.finish(known, failure())
+            await _when(tried_once)
+            desk.clock.advance(10)
+            await _until(desk, dead=number, delivered=number)
+            receiver.script(404, 404)
+            desk.clock.advance(timedelta(hours=2).total_seconds())
+
+    lost = [each for each in await desk.messages() if each.status is DeliveryStatus.DEAD]
+    told = [each.json["error"] for each in receiver.requests if each.path == "/ops"]
+    assert len(lost) == len(told) == 2
+    for record in lost:
+        assert any(record.message.delivery_id in each for each in told)
+
+
 async def test_when_all_fail_it_is_on_record_and_tried_no_further(
     desk: Desk, receiver: Receiver
 ) -> None:
@@ -292,54 +320,6 @@ async def test_when_all_fail_it_is_on_record_and_tried_no_further(
     conditions = await desk.ledger.conditions()
     assert {each.kind for each in conditions} == {ConditionKind.ALERT_FAILED}
     assert {each.subject for each in conditions} == {"pager", "first", "second"}
-
-
-async def test_a_function_that_never_returns_keeps_neither_sender_nor_loop(desk: Desk) -> None:
-    begun, for_ever = threading.Event(), threading.Event()
-
-    def block(payload: Mapping[str, object], name: str | None) -> None:
-        begun.set()
-        for_ever.wait()
-
-    desk.callbacks.register(block)
-    try:
-        async with desk.sending(stop=False):
-            await desk.finish(definition(_callback()), completed())
-            await asyncio.to_thread(begun.wait, 30)
-        (record,) = await desk.messages()
-        assert record.status is DeliveryStatus.SENDING
-        hanging = [each for each in threading.enumerate() if each.name.startswith("callback")]
-        assert len(hanging) == 1
-        assert all(each.daemon for each in hanging)
-    finally:
-        for_ever.set()
-
-
-async def test_a_coroutine_that_swallows_its_cancellation_is_left_behind(desk: Desk) -> None:
-    begun, enough = asyncio.Event(), asyncio.Event()
-
-    async def stubborn(payload: Mapping[str, object], name: str | None) -> None:
-        begun.set()
-        while not enough.is_set():
-            try:
-                await enough.wait()
-            except asyncio.CancelledError:
-                continue
-
-    desk.callbacks.register(stubborn)
-    try:
-        async with desk.sending():
-            await desk.finish(definition(_callback()), completed())
-            await begun.wait()
-            desk.clock.advance(10)
-            (record,) = await desk.settled()
-            assert record.last_error == "no answer within 10 s"
-    finally:
-        enough.set()
-
-
-def _callback(name: str | None = None) -> Target:
-    return Target(type=TargetType.CALLBACK, label=name or "callback", name=name)
 
 
 async def _dead_to(desk: Desk, receiver: Receiver, label: str) -> None:

@@ -11,8 +11,12 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +38,17 @@ LAZY = (
 
 PR_SET_PDEATHSIG = 1
 
-_logs: dict[int, str] = {}
-"""By process id, where the log of each child is that lives."""
+
+@dataclass(frozen=True)
+class Child:
+    """One that lives, or whose end is not written down yet."""
+
+    pid: int
+    log: Path
+
+    @property
+    def exit_file(self) -> Path:
+        return self.log.with_name(f"{self.log.name}.{self.pid}.exit")
 
 
 def main() -> None:
@@ -44,41 +57,49 @@ def main() -> None:
     # A collection in a child would copy every page that it shares.
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, lambda *_: _bury())
     print("ready", flush=True)
-    for line in sys.stdin:
-        wish = json.loads(line)
-        # Who ends at once must not be buried before it has a name.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        pid = os.fork()
-        if pid == 0:
-            _be_daemon(wish)
-        _logs[pid] = wish["log"]
-        _exit_file(pid).unlink(missing_ok=True)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        print(pid, flush=True)
+    children: dict[int, Child] = {}
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    # A handler of SIGCHLD could be called within itself, and bury one child twice.
+    while True:
+        for handle, _ in poll.poll():
+            if handle in children:
+                poll.unregister(handle)
+                os.close(handle)
+                _bury(children.pop(handle))
+                continue
+            line = sys.stdin.readline()
+            if not line:
+                return
+            child = _fork(json.loads(line), children)
+            handle = os.pidfd_open(child.pid)
+            children[handle] = child
+            poll.register(handle, select.POLLIN)
+            print(child.pid, flush=True)
 
 
-def _bury() -> None:
-    while _logs:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        file = _exit_file(pid)
-        del _logs[pid]
-        if file.parent.is_dir():
-            fresh = file.with_suffix(".new")
-            fresh.write_text(str(os.waitstatus_to_exitcode(status)))
-            fresh.replace(file)
+def _fork(wish: dict[str, Any], living: Iterable[int]) -> Child:
+    pid = os.fork()
+    if pid == 0:
+        for handle in living:
+            os.close(handle)
+        _be_daemon(wish)
+    child = Child(pid, Path(wish["log"]))
+    child.exit_file.unlink(missing_ok=True)
+    return child
 
 
-def _exit_file(pid: int) -> Path:
-    return Path(f"{_logs[pid]}.{pid}.exit")
+def _bury(child: Child) -> None:
+    _, status = os.waitpid(child.pid, 0)
+    fresh = child.exit_file.with_suffix(".new")
+    # Who does not care how it ended may have taken its folder away.
+    with suppress(FileNotFoundError):
+        fresh.write_text(str(os.waitstatus_to_exitcode(status)))
+        fresh.replace(child.exit_file)
 
 
 def _be_daemon(wish: dict[str, Any]) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
     # No daemon outlives the suite that wanted it, however the suite ends.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

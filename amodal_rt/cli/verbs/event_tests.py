@@ -21,8 +21,7 @@ def _tried_sample(found: Document) -> list[str]:
     if found["sample"] is None:
         return []
     others = len(found["samples"]) - 1
-    kinds = f"one of {others + 1} types that it waits for"
-    more = f", {kinds}; --type names another" if others else ""
+    more = f", one of {others + 1} samples; --type names another" if others else ""
     return [f"tried with the sample of {found['sample']}{more}"]
 
 

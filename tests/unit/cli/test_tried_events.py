@@ -59,7 +59,6 @@ def test_the_sample_that_was_tried_is_named_with_how_many_there_are(
 
     assert one[0] == "tried with the sample of github.push"
     assert many[0] == (
-        "tried with the sample of github.push, one of 2 types that it waits for; "
-        "--type names another"
+        "tried with the sample of github.push, one of 2 samples; --type names another"
     )
     assert printed(capsys)[0].startswith("matches: ")

@@ -175,3 +175,38 @@ def test_every_kind_has_its_words(kind: ConditionKind) -> None:
         (message,) = write(condition, TARGETS[:1], workspace=None, now=NOW, ids=CountingIds())
         assert "{" not in str(message.body["text"])
         assert message.body["condition"] == kind.value
+
+
+def test_each_alert_that_was_lost_is_passed_on_while_its_target_fails_and_once() -> None:
+    one, two = (replace(LOST, lost=id, detail=f"{id}: 404") for id in ("msg_1", "msg_2"))
+    first = _begun(None, one)
+    assert first is not None
+    second = _begun(first.condition, two, at=NOW + MINUTE)
+
+    assert second is not None
+    assert len(second.messages) == 2
+    assert "msg_2: 404" in str(second.messages[0].body["text"])
+    assert second.condition.since == NOW
+    assert _begun(second.condition, two, at=NOW + MINUTE) is None
+    assert _begun(second.condition, LOST, at=NOW + MINUTE) is None
+
+
+def test_an_alert_that_was_lost_is_passed_on_however_lately_another_was() -> None:
+    first = _begun(None, replace(LOST, lost="msg_1", detail="msg_1: 404"))
+    assert first is not None
+    over = ended(first.condition, _write, NOW + MINUTE)
+    assert over is not None
+    again = _begun(over.condition, replace(LOST, lost="msg_2", detail="msg_2: 404"), NOW + MINUTE)
+
+    assert again is not None
+    assert len(again.messages) == 2
+
+
+def test_an_alert_that_was_lost_and_can_be_passed_to_nobody_is_on_record_as_that() -> None:
+    first = _begun(None, replace(LOST, lost="msg_1", detail="msg_1: 404"))
+    assert first is not None
+    second = _begun(first.condition, replace(LOST, lost="msg_2", detail="msg_2: 404"), targets=())
+
+    assert second is not None
+    assert (second.messages, second.condition.unreported) == ((), True)
+    assert second.condition.detail == "msg_2: 404"

@@ -372,3 +372,27 @@ async def test_what_is_no_event_is_refused(asking: Asking) -> None:
     assert error.value.code == "bad_payload"
     with pytest.raises(NotFoundError):
         await asking.tests.test(ADA, "b", {"event": {}})
+
+
+async def test_another_platforms_name_of_a_type_is_the_type_that_it_means(asking: Asking) -> None:
+    there = "webhook.slack.app_mention"
+    data = {"event": {"text": "hello"}}
+    waits = [{"type": "event", "event": there}]
+
+    for body in (
+        {"event": {"type": there, "data": data}},
+        {"event": data, "type": there},
+        {"type": there},
+    ):
+        found = await asking.ask(body, triggers=waits)
+        assert found["matches"] is True, found
+    of_a_glob = await asking.ask({"type": "webhook.github_app.issues"}, triggers=waits)
+    assert of_a_glob["matches"] is False
+    assert str(of_a_glob["sample"]).startswith("github.issues.")
+
+
+async def test_a_glob_over_another_platforms_names_has_no_sample(asking: Asking) -> None:
+    with pytest.raises(InvalidError) as refused:
+        await asking.ask({}, triggers=[{"type": "event", "event": "webhook.slack.*"}])
+
+    assert refused.value.code == "no_sample"

@@ -75,6 +75,13 @@ def test_what_some_source_sends_is_known(name: str) -> None:
     assert judged(trigger=name) == []
 
 
+@pytest.mark.parametrize("name", ["webhook.slack.*", "webhook.github_app.*"])
+def test_a_glob_over_names_of_another_platform_waits_for_nothing(name: str) -> None:
+    ((severity, code, _, _),) = judged(trigger=name)
+
+    assert (severity, code) == ("warning", "unknown_event")
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
     [
