@@ -203,6 +203,7 @@ TOO_MUCH = {
     ),
     "prints": ("while True: print('x' * 1000)", ": it printed more than 64 KiB"),
     "a print": ("print('x' * 70_000)", ": it printed more than 64 KiB"),
+    "a wide print": ("print('\u00e9' * 40_000)", ": it printed more than 64 KiB"),
 }
 
 

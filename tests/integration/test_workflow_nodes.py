@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from aiohttp import web
-from workflow_house import Ran, WorkflowHouse, chain, graph, node
+from workflow_house import WorkflowHouse, chain, graph, node
 
 from amodal_rt.domain.connection import Access, AccessRule, Agent, Intent, Store
 from amodal_rt.domain.delivery import Target, TargetType
@@ -165,45 +165,6 @@ async def test_an_end_without_an_edge_is_an_end_that_went_well(flows: WorkflowHo
     )
 
     assert done(await flows.walk(work, payload=1)) is False
-
-
-async def test_a_script_gives_a_value_and_prints_lines(flows: WorkflowHouse) -> None:
-    flows.rest()
-
-    async def work(names: Any, functions: Any) -> object:
-        found = await functions["request"]("crm", "GET", "/deals")
-        again = await functions["request"](connection="crm", endpoint="/more")
-        return Ran([found["body"], again["status"], names["trigger"]], ("one", "two s3cr3t-canary"))
-
-    flows.sandbox.scripts["sum"] = work
-    script = {"kind": "Script", "id": "sum", "script": "1"}
-    flow = graph(node("script", "sum", script="sum", timeout_seconds=5), data=[script])
-
-    outcome = await flows.walk(flow)
-
-    assert done(outcome) == [[{"deal": 1}], 200, "manual"]
-    assert outcome.output == ("one", "two [secret]")
-    assert flows.nodes(EntryType.TOOL_FINISHED) == [
-        ("tool.finished", "sum/request"),
-        ("tool.finished", "sum/request#2"),
-    ]
-    assert flows.sandbox.seconds == [5.0]
-
-
-async def test_what_a_script_may_not_do_is_refused_by_the_same_gate(flows: WorkflowHouse) -> None:
-    flows.rest()
-
-    async def work(names: Any, functions: Any) -> object:
-        return await functions["request"]("crm", "DELETE", "/deals")
-
-    flows.sandbox.scripts["sum"] = work
-    script = {"kind": "Script", "id": "sum", "script": "1"}
-
-    outcome = await flows.walk(graph(node("script", "sum", script="sum"), data=[script]))
-
-    assert 'node "sum": refused: ' in (outcome.error or "")
-    assert flows.nodes(EntryType.TOOL_DENIED) == [("tool.denied", "sum/request")]
-    assert flows.service.requests == []
 
 
 async def test_stores_are_written_read_queried_and_forgotten(flows: WorkflowHouse) -> None:

@@ -32,7 +32,7 @@ from amodal_rt.executors.workflow.feeding import (
 from amodal_rt.executors.workflow.plain_values import NotPlainError, plain_value
 
 MOST_PRINTED = 64 * 1024
-"""Characters that one script may print."""
+"""Bytes of UTF-8 that one script may print."""
 MOST_MEMORY = 64 * 1024 * 1024
 """Bytes."""
 MOST_CALLS = 200
@@ -169,7 +169,7 @@ def _line(at: AsyncFunctionSnapshot, feed: Feed) -> int:
 
 
 class _Prints:
-    """Collects what a script prints, up to `MOST_PRINTED` characters."""
+    """Collects what a script prints, up to `MOST_PRINTED` bytes."""
 
     def __init__(self, printed: list[str]) -> None:
         self._printed = printed
@@ -178,9 +178,10 @@ class _Prints:
 
     def __call__(self, _stream: Literal["stdout", "stderr"], text: str) -> None:
         # To raise here would not stop the script; it ends by its time at the latest.
-        self.flooded = self.flooded or len(text) > self._left
+        size = len(text.encode("utf-8", "replace"))
+        self.flooded = self.flooded or size > self._left
         if not self.flooded:
-            self._left -= len(text)
+            self._left -= size
             self._printed.append(text)
 
     def fault(self) -> TooMuchError:

@@ -1,19 +1,20 @@
 """What scripts may call: the same gate as every node, a row for each call."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import inspect
+from collections.abc import Mapping
+from functools import wraps
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, ValidationError, validate_call
 
 from amodal_rt.domain.workflow import Script, StoreAction, StoreWork
 from amodal_rt.executors.workflow.calls import Calls
 from amodal_rt.executors.workflow.session import Function, WorkflowSession
 from amodal_rt.executors.workflow.walk import Done, NodeError, Visit
+from amodal_rt.guardrails.untrusted import plain_line
 
 SECONDS = 30.0
 """How long a script may take where its node says nothing."""
-MOST_CALLS = 100
-"""How often one script may reach for something."""
-PRINTED_BYTES = 65_536
-"""How much of what a script prints is kept, as UTF-8."""
 
 
 async def run_script(run: WorkflowSession, visit: Visit, script: Script, calls: Calls) -> Done:
@@ -27,7 +28,7 @@ async def run_script(run: WorkflowSession, visit: Visit, script: Script, calls: 
         functions=_Functions(calls).all(),
         seconds=timeout.total_seconds() if timeout else SECONDS,
     )
-    return Done(value=ran.value, printed=_kept(ran.printed))
+    return Done(value=ran.value, printed=tuple(ran.printed))
 
 
 async def decide(run: WorkflowSession, visit: Visit, script: Script) -> bool:
@@ -45,7 +46,6 @@ class _Functions:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._made = 0
 
     def all(self) -> Mapping[str, Function]:
         """`request`, `call_tool`, `get_value`, `put_value`, `delete_value`, `query_store`,
@@ -59,19 +59,7 @@ class _Functions:
             "query_store": self._query_store,
             "emit_event": self._emit_event,
         }
-        return {name: self._bounded(each) for name, each in named.items()}
-
-    def _bounded(self, function: Function) -> Function:
-        async def call(*given: Any, **named: Any) -> object:
-            self._made += 1
-            if self._made > MOST_CALLS:
-                raise NodeError(f"a script makes at most {MOST_CALLS} calls")
-            try:
-                return await function(*given, **named)
-            except TypeError as error:
-                raise NodeError(str(error).replace(f"{type(self).__name__}._", "")) from None
-
-        return call
+        return {name: _strict(each) for name, each in named.items()}
 
     async def _request(
         self,
@@ -106,7 +94,9 @@ class _Functions:
     async def _delete_value(self, store: str, key: str) -> object:
         return await self._stored(store, StoreAction.DELETE, key)
 
-    async def _query_store(self, store: str, where: object = None, limit: int = 100) -> object:
+    async def _query_store(
+        self, store: str, where: object = None, limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+    ) -> object:
         return await self._stored(store, StoreAction.QUERY, None, where, limit)
 
     async def _emit_event(
@@ -126,13 +116,18 @@ class _Functions:
         return await self._calls.store(work, key, value)
 
 
-def _kept(printed: Sequence[str]) -> tuple[str, ...]:
-    lines: list[str] = []
-    left = PRINTED_BYTES
-    for line in printed:
-        left -= len(line.encode("utf-8", "replace")) + 1
-        if left < 0:
-            lines.append(f"(cut: the first {PRINTED_BYTES:,} bytes are kept)")
-            break
-        lines.append(line)
-    return tuple(lines)
+def _strict(function: Function) -> Function:
+    """The same, raising NodeError for an argument of another type than the function has."""
+    signature = inspect.signature(function)
+    checked = validate_call(config=ConfigDict(strict=True))(function)
+
+    @wraps(function)
+    async def call(*given: Any, **named: Any) -> object:
+        try:
+            return await checked(**signature.bind(*given, **named).arguments)
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False)
+            said = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in faults[:5])
+            raise NodeError(plain_line(f"{function.__name__[1:]}: {said}", 400)) from None
+
+    return call
