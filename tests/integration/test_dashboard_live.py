@@ -102,7 +102,7 @@ async def test_figures_add_up_while_a_run_goes_on(site: DashboardHouse) -> None:
     assert "Calls 2" in page.words
     assert "Refused 1" in page.words
     assert "Cost not yet known" in page.words
-    assert "Tool refused request read_only writeEnabled" in page.words
+    assert "Tool refused request · read_only · writeEnabled" in page.words
 
 
 async def test_a_stream_ends_with_its_session(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amodal_rt.domain.run import OPEN, Run
+from amodal_rt.domain.run import OPEN, Run, Usage
 from amodal_rt.operations.run_pages import Tally
 from amodal_rt.servers.dashboard.words import cut, money, number, pretty
 
@@ -12,11 +12,11 @@ RESULT = 8000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The figures of a run, as they are now. `cost` is `not yet known` while it goes on."""
+    """The figures of a run, as they are now. `cost` is `not yet known` while it goes on; of a run
+    that asked no model there is neither cost nor tokens."""
 
     turns: str
-    input_tokens: str
-    output_tokens: str
+    tokens: str
     cost: str
     calls: str
     refused: int
@@ -38,9 +38,8 @@ def facts_of(run: Run, tally: Tally) -> Facts:
     usage = tally.usage if goes_on or not run.usage.turns else run.usage
     return Facts(
         turns=number(usage.turns),
-        input_tokens=number(usage.input_tokens),
-        output_tokens=number(usage.output_tokens),
-        cost="not yet known" if goes_on and usage.turns else money(run.usage.cost_usd),
+        tokens=_tokens(usage) if usage.turns else "–",
+        cost=_cost(run) if usage.turns else "–",
         calls=number(tally.calls),
         refused=tally.refused,
     )
@@ -55,3 +54,11 @@ def result_of(run: Run) -> Result | None:
         whole = "" if run.result_payload is None else pretty(run.result_payload)
     text, missing = cut(whole, RESULT)
     return Result(text=text, missing=missing, output=run.output[:50])
+
+
+def _tokens(usage: Usage) -> str:
+    return f"{number(usage.input_tokens)} in, {number(usage.output_tokens)} out"
+
+
+def _cost(run: Run) -> str:
+    return "not yet known" if run.status in OPEN else money(run.usage.cost_usd)

@@ -7,7 +7,7 @@ from typing import cast
 
 from amodal_rt.domain.journal import UNSHOWN, Entry
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.servers.dashboard.words import pretty
+from amodal_rt.servers.dashboard.words import instant, pretty
 
 SHORT = 200
 """Characters of a row's sentence."""
@@ -72,7 +72,7 @@ def step_of(entry: Entry, *, inline: int | None = INLINE) -> Step:
         room=_ROOMS.get(room, room),
         what="refused" if what == _REFUSED else what,
         tone=_TONES.get(what, ""),
-        words=plain_line(" ".join(_words(data)), SHORT),
+        words=plain_line(" · ".join(_words(data)), SHORT),
         tokens=_tokens(data),
         depth=1 if entry.parent else 0,
         details=tuple(_details(data, inline)),
@@ -80,10 +80,11 @@ def step_of(entry: Entry, *, inline: int | None = INLINE) -> Step:
 
 
 def _words(data: Mapping[str, object]) -> Iterator[str]:
+    """What the row says, one thing after another."""
     if data.get("tool"):
-        yield from _call(data)
+        yield " ".join(_call(data))
     elif data.get("node"):
-        yield from _node(data)
+        yield " ".join(_node(data))
     elif data.get("model"):
         yield str(data["model"])
     elif "open" in data:
@@ -111,7 +112,7 @@ def _node(data: Mapping[str, object]) -> Iterator[str]:
     if data.get("next"):
         yield f"→ {data['next']}"
     if data.get("until"):
-        yield f"until {data['until']}"
+        yield f"until {instant(str(data['until']))}"
 
 
 def _call(data: Mapping[str, object]) -> Iterator[str]:

@@ -47,8 +47,9 @@ def distance(value: datetime | str | None, now: datetime) -> str:
     if value is None:
         return "–"
     seconds = ((parse_iso(value) if isinstance(value, str) else value) - now).total_seconds()
-    size = span(timedelta(seconds=abs(seconds)))
-    if abs(seconds) < 1:
+    away = abs(seconds)
+    size = span(away) if away >= 60 else f"{round(away)} s"
+    if away < 1:
         return "now"
     return f"in {size}" if seconds > 0 else f"{size} ago"
 
@@ -66,7 +67,7 @@ def span(length: timedelta | float | None) -> str:
     for unit, size in _UNITS:
         if seconds >= 2 * size or (unit == "min" and seconds >= size):
             return f"{round(seconds / size)} {unit}"
-    return f"{round(seconds)} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{round(seconds)} s" if seconds >= 9.95 else f"{seconds:.1f} s"
 
 
 def number(value: int | None) -> str:

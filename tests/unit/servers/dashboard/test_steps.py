@@ -32,14 +32,14 @@ def step(type: EntryType, data: dict[str, Any], **keys: Any) -> Step:
              "hint": "set it"},
             "Tool refused",
             "bad",
-            "request GET crm /deals read_only writeEnabled set it",
+            "request GET crm /deals · read_only · writeEnabled · set it",
         ),
         (
             EntryType.TURN_FINISHED,
             {"model": "local:small", "calls": [{"tool": "request"}], "text": "I look."},
             "Model finished",
             "good",
-            "local:small calls request I look.",
+            "local:small · calls request · I look.",
         ),
         (
             EntryType.NODE_FINISHED,
@@ -53,7 +53,7 @@ def step(type: EntryType, data: dict[str, Any], **keys: Any) -> Step:
             {"approved": False, "by": "token:boss", "note": "no"},
             "Approval answered",
             "good",
-            "denied by token:boss no",
+            "denied by token:boss · no",
         ),
         (
             EntryType.GATE_FINISHED,
