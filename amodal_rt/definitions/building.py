@@ -11,7 +11,8 @@ from amodal_rt.definitions.automation_file import (
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
-from amodal_rt.definitions.invoke_file import input_schema_problem, invocation
+from amodal_rt.definitions.invoke_file import invocation
+from amodal_rt.definitions.json_schema import schema_problem
 from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
@@ -128,7 +129,7 @@ class Builder:
 
     def _input_schema(self, shape: AutomationShape) -> None:
         if shape.input_schema is not None:
-            problem = input_schema_problem(self._document, shape.input_schema)
+            problem = schema_problem(self._document, shape.input_schema, "inputSchema")
             self._problems += [problem] if problem else []
 
     def _granted_by(self, shape: AutomationShape) -> None:

@@ -2,12 +2,8 @@
 
 from typing import Annotated
 
-from amodal_rt.definitions.document import Document
-from amodal_rt.definitions.json_schema import schema_problem
-from amodal_rt.definitions.payload_schema import payload_schema_fault
 from amodal_rt.definitions.shapes import FileShape, NotYet, described, later
 from amodal_rt.domain.invocation import Invocation, InvokeAuth
-from amodal_rt.domain.problem import Problem
 
 
 class PrefillsShape(FileShape):
@@ -31,15 +27,3 @@ def invocation(
         prefills=(prefills.payload if prefills else None) or {},
         auth=InvokeAuth(auth) if auth else None,
     )
-
-
-def input_schema_problem(document: Document, schema: dict[str, object]) -> Problem | None:
-    """What keeps the schema from judging what strangers send."""
-    problem = schema_problem(document, schema, "inputSchema")
-    if problem is not None:
-        return problem
-    fault = payload_schema_fault(schema)
-    if fault is None:
-        return None
-    loc, message = fault
-    return document.problem("bad_schema", message, ("inputSchema", *loc))
