@@ -17,8 +17,14 @@ _WIDTH = 160
 def follow(door: Door, run_id: str, *, quiet: bool) -> None:
     """Read the journal until the run has ended; show what matters of it unless `quiet`."""
     for entry in door.daemon.lines(f"/v1/runs/{run_id}/journal", wanted(follow=1)):
-        if not quiet and _matters(entry):
-            door.output.say(f"  {sentence(entry)}")
+        if not quiet:
+            show(door, entry)
+
+
+def show(door: Door, entry: Document) -> None:
+    """One entry as it comes, if a watcher wants it."""
+    if _matters(entry):
+        door.output.say(f"  {sentence(entry)}")
 
 
 def print_entries(door: Door, run_id: str, *, follow: bool) -> None:
@@ -58,7 +64,7 @@ def _words(data: Document) -> Iterator[str]:
     calls = data.get("calls")
     if calls:
         yield "calls " + ", ".join(str(each["tool"]) for each in calls)
-    for key in ("status", "reason", "error", "note", "text"):
+    for key in ("status", "reason", "error", "note", "message", "text"):
         value = data.get(key)
         if isinstance(value, str) and value:
             yield value
