@@ -212,7 +212,7 @@ async def test_a_journal_grows_while_one_looks(screen: Screen) -> None:
 
     rows = await page.locator(".step").all_inner_texts()
     assert len(rows) > before
-    assert any("approved by ada go on" in each for each in rows)
+    assert any("approved by ada · go on" in each for each in rows)
     assert await page.get_by_role("button", name="Approve").count() == 0
     assert await page.get_by_role("button", name="Replay").count() == 1
     await page.screenshot(path=PICTURES / "grown-light-wide.png", full_page=True)
