@@ -19,7 +19,7 @@ from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control_tcp import control_guarded
 from amodal_rt.servers.guard import Guarded
 
-EXAMPLES = "6"
+EXAMPLES = "3"
 """How many requests of each kind are tried for each operation: enough to find a wrong answer, few
 enough for every run of the tests."""
 
