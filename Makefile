@@ -17,6 +17,8 @@ PIP := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest
 # Options for pytest, for example: make test ARGS="-k webhook -x"
 ARGS ?=
+# Tests wait for processes as often as they compute, so half as many again as there are cores.
+JOBS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 # How much `make reliability` does: ci (about a third), full or soak; and which of it.
 SCALE ?= full
 SUITES := tests/reliability
@@ -81,7 +83,7 @@ run: runtime ## Serve ./workspace, made from automations.example/ the first time
 	@exec $(BIN)/amodal-rt up --workspace workspace
 
 test: setup browser ## Run every test but the reliability suites
-	@$(PYTEST) -n auto --dist loadfile $(ARGS)
+	@$(PYTEST) -n $(JOBS) --dist loadfile $(ARGS)
 
 # A browser for the tests of the dashboard. Outside CI they say that there is none, and are skipped.
 browser:
@@ -101,7 +103,7 @@ acceptance: setup ## Run the tests that drive the built wheel from outside
 	@$(PYTEST) tests/acceptance $(ARGS)
 
 reliability: setup reliability-tools ## Break it in every way, count, write RELIABILITY.json (SCALE=ci|full)
-	@AMODAL_RT_RELIABILITY=$(SCALE) $(PYTEST) $(ONLY) -n auto --dist loadfile \
+	@AMODAL_RT_RELIABILITY=$(SCALE) $(PYTEST) $(ONLY) -n $(JOBS) --dist loadfile \
 	  --figures $(FIGURES) $(ARGS)
 
 soak: ## The same for hours
@@ -125,7 +127,7 @@ reliability-tools:
 	fi
 
 mutants: setup ## Plant known bugs one by one: each must turn its tests red
-	@AMODAL_RT_RELIABILITY=full $(PYTEST) tests/reliability/mutants -n auto $(ARGS)
+	@AMODAL_RT_RELIABILITY=full $(PYTEST) tests/reliability/mutants -n $(JOBS) $(ARGS)
 
 check: setup ## Lint, format, types, import directions, shape of the tree
 	@$(BIN)/ruff check .

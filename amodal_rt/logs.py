@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable
 from typing import Literal
 
+from amodal_rt.clock import Clock
+
 Format = Literal["text", "json"]
 Mask = Callable[[str], str]
 
 _ROOT = "amodal_rt"
+_SHORTEST, _LONGEST = 5.0, 60.0
+"""Seconds between two lines about one fault that goes on: twice as long each time."""
 
 
 class Log:
@@ -47,6 +51,40 @@ class Log:
     def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
         if self._logger.isEnabledFor(level):
             self._logger.log(level, event, extra={"fields": fields})
+
+
+class Spell:
+    """A fault that repeats: one line when it begins, ever fewer while it lasts, one when it is
+    over. Whatever is tried again every second would otherwise fill the disk with its lines."""
+
+    def __init__(self, log: Log, clock: Clock, *, event: str, over: str) -> None:
+        """`event` names the line of a failure, `over` that of its end."""
+        self._log = log
+        self._clock = clock
+        self._event = event
+        self._over = over
+        self._times = 0
+        self._since = self._next = 0.0
+        self._pause = _SHORTEST
+
+    def failed(self, **fields: object) -> None:
+        """It happened (again). The line says how often since it began."""
+        now = self._clock.monotonic()
+        if self._times == 0:
+            self._since, self._next, self._pause = now, now, _SHORTEST
+        self._times += 1
+        if now < self._next:
+            return
+        self._log.error(self._event, **fields, times=self._times)
+        self._next = now + self._pause
+        self._pause = min(self._pause * 2, _LONGEST)
+
+    def ended(self) -> None:
+        """What failed went well; says so where it had failed before."""
+        if self._times:
+            seconds = round(self._clock.monotonic() - self._since, 1)
+            self._log.info(self._over, times=self._times, seconds=seconds)
+            self._times = 0
 
 
 def configure(form: Format, *, mask: Mask, level: int = logging.INFO) -> None:

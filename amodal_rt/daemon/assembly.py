@@ -12,6 +12,7 @@ from amodal_rt.daemon.house import House
 from amodal_rt.daemon.ledgers import is_shared
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.readiness import Readiness
 from amodal_rt.daemon.shared import Shared, share
 from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.turned import TurnedBack
@@ -30,11 +31,13 @@ from amodal_rt.executors.workflow.executor import WorkflowExecutor
 from amodal_rt.executors.workflow.scripts import Scripts
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.catalogue import EventTypes, Servers
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.why import Why
@@ -64,8 +67,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     automations = desks.automations(ground, shared)
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
-    view = LedgerRuntimeView(automations, runs, deliveries, clock=clock)
-    executor = _executor(ground, shared, view)
+    executor = _executor(ground, shared, automations, runs, deliveries)
     control.engine = _engine(ground, executor, shared.redactor)
     watchers = _watchers(ground, executor)
     remote = _remote(ground, watchers, shared.address)
@@ -80,6 +82,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         engine=control.engine,
         holding=Holding(**usual),
         membership=_membership(ground, control.engine),
+        readiness=Readiness(ledger=ledger, lease=ground.lease, clock=clock),
         turned_back=_turned_back(ground),
         scheduler=_scheduler(ground),
         remote=remote,
@@ -92,7 +95,8 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         connections=Connections(workspace, ConnectionProbe(executor.services, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
-        nodes=Nodes(ledger),
+        nodes=Nodes(ledger, clock=clock),
+        overflow=Overflow(ledger, clock=clock),
         causes=shared.causes,
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
@@ -101,8 +105,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
         **desks.desks(ground, shared, automations),
     )
-    _give_a_voice(house)
-    automations.watch_with(remote.standings)
+    _introduce(house)
     return house
 
 
@@ -115,11 +118,14 @@ def _usual(ground: Ground) -> _Usual:
     )
 
 
-def _give_a_voice(house: House) -> None:
-    """Let the rooms say on the bus what happens in them."""
+def _introduce(house: House) -> None:
+    """Let the rooms say on the bus what happens in them, and ask and count what others know."""
+    house.automations.watch_with(house.remote.standings)
     own = house.own_events
     notify = house.ground.signals.notify
     house.ground.ledger.note_with(own.note, partial(notify, EVENTS), partial(notify, OUTBOX))
+    for door in (house.events, house.event_bus):
+        door.count_with(house.overflow)
     for room in (house.engine, house.sender, house.automations, house.connections):
         room.speak_with(own)
 
@@ -129,11 +135,13 @@ def _give_a_voice(house: House) -> None:
     house.executor.services.pool.heard = heard
 
 
-def _executor(ground: Ground, shared: Shared, view: LedgerRuntimeView) -> WorkExecutor:
+def _executor(
+    ground: Ground, shared: Shared, automations: Automations, runs: Runs, deliveries: Deliveries
+) -> WorkExecutor:
     agents = AgentExecutor(
         ledger=ground.ledger,
         egress=shared.egress,
-        runtime_view=view,
+        runtime_view=LedgerRuntimeView(automations, runs, deliveries, clock=ground.clock),
         clock=ground.clock,
         ids=ground.ids,
         redactor=shared.redactor,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.nodes import Membership
+from amodal_rt.daemon.readiness import Readiness
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
@@ -32,6 +33,7 @@ from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.outlook import Outlook
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
@@ -74,6 +76,7 @@ class House:
     engine: Engine
     holding: Holding
     membership: Membership
+    readiness: Readiness
     turned_back: TurnedBack
     scheduler: Scheduler
     remote: RemoteTriggers
@@ -87,6 +90,7 @@ class House:
     stores: Stores
     integrations: Integrations
     nodes: Nodes
+    overflow: Overflow
     causes: Causes
     why: Why
     bus: Bus
@@ -126,19 +130,19 @@ class House:
             clock=ground.clock,
         )
 
-    def proven_routes(self, ready: Callable[[], bool]) -> Routes:
+    def proven_routes(self, why_not_ready: Callable[[], str | None]) -> Routes:
         """What needs none of our tokens over TCP: senders prove themselves, health says nothing."""
         return webhook_routes(
             self.events.accept_webhook,
-            ready,
+            why_not_ready,
             integrations=self.events.accept_integration,
             callbacks=self.events.accept_callback,
             clock=self.ground.clock,
         )
 
-    def health_routes(self, ready: Callable[[], bool]) -> Routes:
+    def health_routes(self, why_not_ready: Callable[[], str | None]) -> Routes:
         """Health alone, for a door without webhooks."""
-        return health_routes(ready)
+        return health_routes(why_not_ready)
 
     def guarded(self, streams: Streams, verbs: Verbs) -> list[Guarded]:
         """What the guard lets in over TCP: the API, the `verbs` of the control socket, MCP."""

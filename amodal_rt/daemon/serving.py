@@ -67,7 +67,6 @@ class Daemon:
         self._plan = plan
         self._stopping = stopping
         self.services = Services()
-        self._ready = False
         self._started_at = plan.clock.now()
         self._tcp: TcpDoor | None = None
         self._admin: TcpDoor | None = None
@@ -132,8 +131,8 @@ class Daemon:
             "admin_url": self._admin.url if self._admin else self.url,
             "public_url": house.address.public,
             "node": house.ground.ledger.node_id,
-            "ready": self._is_ready(house.ground),
-            "degraded": list(house.watch.degraded),
+            "ready": house.readiness.why_not() is None,
+            "degraded": [*house.readiness.degraded, *house.watch.degraded],
             "model": ", ".join(settings.model) or REHEARSAL,
             "started_at": iso(self._started_at),
         }
@@ -151,6 +150,7 @@ class Daemon:
         stop_engine = partial(self._stop_engine, house.engine)
         for service in (
             run("ledger watch", self._watch_ledger(ground)),
+            run("readiness", house.readiness.prove()),
             run("pruning", _prune(ground)),
             run("settings", _follow_settings(house)),
             run("holding", house.holding.run()),
@@ -161,6 +161,7 @@ class Daemon:
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),
+            run("overflow", house.overflow.run(), house.overflow.record),
             run("watcher", ground.workspace.watch()),
         ):
             await stack.enter_async_context(service)
@@ -169,8 +170,8 @@ class Daemon:
         await self._open_tcp(stack, house)
         await stack.enter_async_context(run("triggers", house.remote.run()))
         await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))
-        self._ready = True
-        stack.callback(self._not_ready)
+        house.readiness.begin()
+        stack.callback(house.readiness.end)
         self._record.write(self.status(house))
 
     async def _meet(self, stack: AsyncExitStack, house: House) -> None:
@@ -205,15 +206,12 @@ class Daemon:
         guard, events = house.guard(), house.events_door().routes()
         pages = house.dashboard_routes(streams)
 
-        def ready() -> bool:
-            return self._is_ready(house.ground)
-
-        proven = house.proven_routes(ready)
+        proven = house.proven_routes(house.readiness.why_not)
         if settings.admin_listen is None:
             self._tcp = TcpDoor([*proven, *events, *pages], guard=guard, guarded=guarded)
         else:
             self._tcp = TcpDoor(proven, guard=None)
-            inner = [*house.health_routes(ready), *events, *pages]
+            inner = [*house.health_routes(house.readiness.why_not), *events, *pages]
             self._admin = TcpDoor(inner, guard=guard, guarded=guarded)
             await self._open_door(stack, self._admin, settings.admin_listen)
             house.address.admin = self._admin.url
@@ -248,12 +246,6 @@ class Daemon:
         self._stopping.urge("the ledger is broken", seconds=BROKEN_SECONDS)
         self.services.fail("the ledger is broken")
         await asyncio.Event().wait()
-
-    def _is_ready(self, ground: Ground) -> bool:
-        return self._ready and not ground.ledger.broken and ground.lease.held()
-
-    def _not_ready(self) -> None:
-        self._ready = False
 
 
 async def _follow_settings(house: House) -> None:

@@ -51,13 +51,14 @@ def _other(name: str) -> EventType:
     """What is known of the events of another name, under this one."""
     here = OTHER_NAMES[name]
     found = BUILT_IN[example(name)]
-    what = "as a trigger it is webhook" if name == INBOUND else f"a trigger waits for {here}"
+    what = "as a trigger it is webhook" if name == INBOUND else "a trigger waits for that"
     return replace(
         found,
         name=name,
-        origin=EventOrigin.RUNTIME,
-        source="runtime",
-        description=f"Another platform's name: {what}.",
+        origin=EventOrigin.ALIAS,
+        source="platform",
+        description=f"Another platform's name for {here}: {what}.",
+        alias_of=here,
     )
 
 

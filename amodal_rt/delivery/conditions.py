@@ -18,6 +18,9 @@ from amodal_rt.ports import OUTBOX, Catalogue, ConditionLedger, Signals
 
 COOLDOWN = timedelta(minutes=60)
 """A condition that comes and goes alerts no more often than this."""
+EARLIER = 2
+"""Of how many alerts that nobody heard of is quoted beside the newest."""
+_FIRST_WORDS = 120
 
 _log = Log("workspace")
 Write = Callable[[Condition], tuple[OutboxMessage, ...]]
@@ -117,7 +120,7 @@ class Conditions:
             f"workspace.{status}",
             condition=condition.kind.value,
             subject=condition.subject,
-            error=condition.detail if status == "alert" else None,
+            error=condition.said if status == "alert" else None,
             messages=len(ruling.messages),
         )
         if ruling.messages:
@@ -137,6 +140,7 @@ def begun(
         return None
     since = _start(known, sighting, now) if standing is None else standing.since
     must = sighting.kind is ConditionKind.ALERT_FAILED
+    earlier, more = _unheard(standing, sighting)
     condition = Condition(
         key=sighting.key,
         kind=sighting.kind,
@@ -148,14 +152,17 @@ def begun(
         unreported=must and not targets,
         target=sighting.target,
         seen_by=sighting.seen_by,
+        earlier=earlier,
+        more=more,
     )
     due = sighting.lost is not None or _is_cool(condition, now)
     messages = write(condition) if targets and due else ()
     if messages:
         return Ruling(replace(condition, told=True, alerted_at=now), messages)
-    if standing is not None and standing.unreported == condition.unreported:
-        return None
-    return Ruling(condition)
+    if standing is None or standing.unreported != condition.unreported:
+        return Ruling(condition)
+    # One more that nobody heard of.
+    return Ruling(condition) if condition.unreported and _is_new(sighting, standing) else None
 
 
 def ended(known: Condition | None, write: Write, now: datetime) -> Ruling | None:
@@ -168,8 +175,26 @@ def ended(known: Condition | None, write: Write, now: datetime) -> Ruling | None
 
 def _is_new(sighting: Sighting, standing: Condition) -> bool:
     """Whether an alert was lost that the condition does not tell of yet."""
-    told = standing.detail or ""
-    return sighting.lost is not None and not told.startswith(f"{sighting.lost}:")
+    told = (standing.detail or "", *standing.earlier)
+    return sighting.lost is not None and not any(
+        each.startswith(f"{sighting.lost}:") for each in told
+    )
+
+
+def _unheard(standing: Condition | None, sighting: Sighting) -> tuple[tuple[str, ...], int]:
+    """What nobody has heard of yet beside the sighting: the first words of some, and how many
+    others."""
+    if standing is None or not standing.unreported:
+        return (), 0
+    if not _is_new(sighting, standing):
+        return standing.earlier, standing.more
+    known = (_first_words(standing.detail), *standing.earlier)
+    return known[:EARLIER], standing.more + len(known[EARLIER:])
+
+
+def _first_words(said: str | None) -> str:
+    text = said or ""
+    return text if len(text) <= _FIRST_WORDS else f"{text[:_FIRST_WORDS].rstrip()}…"
 
 
 def _start(known: Condition | None, sighting: Sighting, now: datetime) -> datetime:

@@ -43,8 +43,8 @@ def alert(
 ) -> tuple[OutboxMessage, ...]:
     """One message to each target: this is wrong."""
     sentence = _BEGUN[condition.kind].format(subject=condition.subject)
-    said = f": {cut_result(condition.detail, _LONGEST).text}" if condition.detail else ""
-    body = _body(condition, "alert", condition.detail, workspace, now)
+    said = f": {cut_result(condition.said, _LONGEST).text}" if condition.said else ""
+    body = _body(condition, "alert", condition.said, workspace, now)
     return _to_each(
         condition, targets, MessageKind.WORKSPACE_ALERT, body, f"{sentence}{said}", now, ids
     )

@@ -128,7 +128,7 @@ class Watch:
 
     def _conclude(self, standing: list[Condition]) -> None:
         self.degraded = tuple(
-            f"an alert to {each.subject} did not arrive, and nobody could be told: {each.detail}"
+            f"an alert to {each.subject} did not arrive, and nobody could be told: {each.said}"
             for each in standing
             if each.unreported
         )

@@ -29,7 +29,9 @@ class Condition:
     `cleared_at`. `told` says that an alert about this period is owed or sent; `alerted_at` is
     when one was owed last, in whatever period, and survives the end of the condition for the
     cooldown. `unreported` says that it had to be told and there was nobody to tell. `subject`
-    is what people call it, `detail` the newest error, `seen_by` the node that saw it.
+    is what people call it, `detail` the newest error, `seen_by` the node that saw it. `earlier` are
+    the first words of errors before it that nobody heard of either, the newest first, and `more`
+    says how many others there were.
     """
 
     key: str
@@ -44,11 +46,21 @@ class Condition:
     unreported: bool = False
     target: str | None = None
     seen_by: str | None = None
+    earlier: tuple[str, ...] = ()
+    more: int = 0
 
     @property
     def standing(self) -> bool:
         """Whether it is so now."""
         return self.cleared_at is None
+
+    @property
+    def said(self) -> str | None:
+        """All that is to be told of it: `detail`, and what nobody heard of before."""
+        if not self.earlier:
+            return self.detail
+        more = f" and {self.more} more" if self.more else ""
+        return f"{self.detail}. Before it: {'; '.join(self.earlier)}{more}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,13 @@ class DedupKey:
     """What makes two deliveries the same one: unique per endpoint for seven days.
 
     Each of `keys` alone is enough (GitHub: the delivery id, and the body's digest).
-    Empty: every request is new.
+    Empty: every request is new. `apiece` holds, by automation, endpoint and key of what makes
+    another delivery the same event to that automation alone.
     """
 
     endpoint: str
     keys: tuple[str, ...]
+    apiece: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

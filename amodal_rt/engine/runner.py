@@ -13,7 +13,7 @@ from amodal_rt.engine.recovery import Recovery
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.engine.withdrawals import Withdrawals
 from amodal_rt.errors import AmodalError
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     RUNS_PENDING,
     SNAPSHOT,
@@ -90,6 +90,7 @@ class Engine:
         self._in_vain = 0
         self._stopping = False
         self._in_doubt = False
+        self._postponed = Spell(_log, clock, event="engine.postponed", over="engine.resumed")
         self.looked_at = clock.monotonic()
         """When it last looked at the queue: every quarter of a minute while all is well."""
         self._cancel_missed = False
@@ -136,8 +137,10 @@ class Engine:
                         # Only now: what finds a free slot was not held back too long.
                         seconds = min(seconds, await self._expiry.look())
                 except AmodalError as error:
-                    _log.error("engine.postponed", code=error.code, error=error.message)
+                    self._postponed.failed(code=error.code, error=error.message)
                     seconds = _RETRY_SECONDS
+                else:
+                    self._postponed.ended()
                 began = self._clock.monotonic()
                 await first_of(pending(), snapshot(), self._clock.sleep(seconds))
                 await self._rest(REST_SECONDS - (self._clock.monotonic() - began))

@@ -105,8 +105,9 @@ class CallbackIntake:
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )  # fmt: skip
         return Verified(
+            endpoint=endpoint_of(trigger),
             event=self._event(trigger, askers, data, id, headers),
-            dedup=_dedup(trigger, id),
+            dedup=_dedup(trigger, askers, id),
             snapshot=snapshot,
         )
 
@@ -156,19 +157,30 @@ def endpoint_of(trigger: RemoteTrigger) -> str:
     return f"trigger:{_name(trigger)}"
 
 
-def _dedup(trigger: RemoteTrigger, id: str | None) -> DedupKey | None:
+def _dedup(trigger: RemoteTrigger, askers: tuple[str, ...], id: str | None) -> DedupKey | None:
     if id is None:
         return None
-    return DedupKey(endpoint=endpoint_of(trigger), keys=(f"evt:{id}:trig:{_name(trigger)}",))
+    endpoint, key = _known_by(_name(trigger), id)
+    # What one asker wants in two ways its server reports twice, each time to other askers too.
+    shared = () if trigger.automation else askers
+    apiece = {each: _known_by(_name_for(each, trigger), id) for each in shared}
+    return DedupKey(endpoint=endpoint, keys=(key,), apiece=apiece)
+
+
+def _known_by(name: str, id: str) -> tuple[str, str]:
+    return f"trigger:{name}", f"evt:{id}:trig:{name}"
 
 
 def _name(trigger: RemoteTrigger) -> str:
     """The same for every token that the trigger ever had. To one automation an event is one,
     however often its server reports it; what is asked for several is told apart by its key."""
-    type = f"{trigger.connection}.{trigger.type}"
     if trigger.automation:
-        return f"{trigger.automation}/{type}"
-    return f"{type}/{trigger.place[1]}"
+        return _name_for(trigger.automation, trigger)
+    return f"{trigger.connection}.{trigger.type}/{trigger.place[1]}"
+
+
+def _name_for(automation: str, trigger: RemoteTrigger) -> str:
+    return f"{automation}/{trigger.connection}.{trigger.type}"
 
 
 def _read(document: object) -> tuple[str, Mapping[str, object] | None, str | None] | str:

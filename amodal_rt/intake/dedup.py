@@ -18,8 +18,16 @@ _OF_WATCH = frozenset(
 )
 
 
-def delivery_id(auth: WebhookAuth | None, headers: Headers) -> str | None:
-    """What the sender calls this delivery: 1 to 256 printable ASCII characters, or None."""
+def name_of(auth: WebhookAuth | None, headers: Headers, data: object) -> str | None:
+    """What the sender calls this delivery, in a header or else where its provider's body says so:
+    1 to 256 printable ASCII characters, or None."""
+    if found := _in_headers(auth, headers):
+        return found
+    row = PROVIDERS.get(auth.scheme) if auth else None
+    return _printable(first_text(data, row.keys)) if row else None
+
+
+def _in_headers(auth: WebhookAuth | None, headers: Headers) -> str | None:
     if auth and auth.dedupe_header:
         return _printable(headers.first(auth.dedupe_header.lower()))
     row = PROVIDERS.get(auth.scheme) if auth else None
@@ -33,7 +41,7 @@ def key_for(
     endpoint: str, auth: WebhookAuth | None, headers: Headers, body: bytes, data: object
 ) -> DedupKey | None:
     """The keys of this delivery on `endpoint`; None when every such request is new."""
-    name = delivery_id(auth, headers)
+    name = _in_headers(auth, headers)
     row = PROVIDERS.get(auth.scheme) if auth else None
     if auth and auth.dedupe_header:
         keys = [f"header:{_digest(name.encode())}"] if name else []

@@ -135,6 +135,7 @@ class Examiner:
         key = dedup.key_for(place.endpoint, auth, headers, body, data)
         row = naming.provider_of(auth)
         return Verified(
+            endpoint=place.endpoint,
             event=self._event(place, headers, data, name),
             dedup=key,
             snapshot=snapshot,
@@ -158,7 +159,7 @@ class Examiner:
             time=name.at if name.at and name.at <= now + AHEAD else now,
             received_at=now,
             address=place.address,
-            delivery_id=dedup.delivery_id(place.auth, headers),
+            delivery_id=dedup.name_of(place.auth, headers, data),
             order=order_of(name.at, now=now),
             headers=headers.kept(also_secret=_proofs(place.auth)),
         )

@@ -32,12 +32,14 @@ class RawRequest:
 class Verified:
     """A request whose sender proved itself: what to commit.
 
-    `snapshot` is the one that it was judged by. `event.address` is the automation's stem where
-    it came to an automation's own URL, None where it goes over the bus. `seconds`: the sender
-    gives up, or takes us for dead, when it has no answer by then; None where it is patient, or
-    would be told of no duplicate when it comes again. `silent`: it wants no body in the answer.
+    `endpoint` is what its refusals and duplicates are counted by. `snapshot` is the one that it was
+    judged by. `event.address` is the automation's stem where it came to an automation's own URL,
+    None where it goes over the bus. `seconds`: the sender gives up, or takes us for dead, when it
+    has no answer by then; None where it is patient, or would be told of no duplicate when it comes
+    again. `silent`: it wants no body in the answer.
     """
 
+    endpoint: str
     event: Event
     dedup: DedupKey | None
     snapshot: Snapshot

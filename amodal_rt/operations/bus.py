@@ -16,6 +16,7 @@ from amodal_rt.intake.cloudevents import CloudEvent
 from amodal_rt.logs import Log
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
     QUEUE_FULL,
@@ -61,6 +62,7 @@ class EventBus:
         clock: Clock,
         ids: Ids,
     ) -> None:
+        self._overflow: Overflow | None = None
         self._catalogue = catalogue
         self._ledger = ledger
         self._facts = facts
@@ -68,6 +70,10 @@ class EventBus:
         self._signals = signals
         self._clock = clock
         self._ids = ids
+
+    def count_with(self, overflow: Overflow) -> None:
+        """From now on, count what of programs a full queue refuses."""
+        self._overflow = overflow
 
     async def take(self, sender: Sender, sent: Sequence[CloudEvent]) -> list[Document]:
         """Commit what a program sends; one receipt each, in order.
@@ -214,6 +220,8 @@ class EventBus:
         except UnavailableError as error:
             if error.code == "queue_full":
                 self._signals.notify(QUEUE_FULL)
+                if self._overflow is not None and dedup is not None:
+                    self._overflow.note(dedup.endpoint, event)
             raise
         if receipt.runs and not receipt.duplicate:
             self._signals.notify(RUNS_PENDING)

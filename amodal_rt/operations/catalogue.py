@@ -98,6 +98,7 @@ def row(found: EventType) -> Document:
         "type": found.name,
         "origin": found.origin.value,
         "source": found.source,
+        "alias_of": found.alias_of,
         "description": found.description,
     }
 

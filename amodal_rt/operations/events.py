@@ -11,6 +11,7 @@ from amodal_rt.intake.requests import Answer, RawRequest, Refusal, Verified
 from amodal_rt.logs import Log
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import QUEUE_FULL, RUNS_PENDING, Caller, Ledger, Receipt, Signals
 from amodal_rt.triggers.matching import Matching
@@ -41,6 +42,7 @@ class Events:
         signals: Signals,
         clock: Clock,
     ) -> None:
+        self._overflow: Overflow | None = None
         self._webhooks = webhooks
         self._integrations = integrations
         self._callbacks = callbacks
@@ -49,6 +51,10 @@ class Events:
         self._signals = signals
         self._clock = clock
         self._matching = matching
+
+    def count_with(self, overflow: Overflow) -> None:
+        """From now on, count what a full queue refuses."""
+        self._overflow = overflow
 
     async def accept_webhook(self, request: RawRequest) -> Answer:
         """The answer of specification §4.2. Raises UnavailableError when nothing is durable."""
@@ -102,6 +108,8 @@ class Events:
         except UnavailableError as error:
             if error.code == "queue_full":
                 self._signals.notify(QUEUE_FULL)
+                if self._overflow is not None:
+                    self._overflow.note(verified.endpoint, verified.event)
             raise
         if not receipt.duplicate and receipt.runs:
             self._signals.notify(RUNS_PENDING)

@@ -198,6 +198,7 @@ def event_in_full(found: EventRecord) -> Document:
         "time": iso(told.time),
         "depth": told.depth,
         "automation": told.address,
+        "automations": list(told.addressees),
         "headers": dict(told.headers),
         "data": told.data,
     }

@@ -22,7 +22,7 @@ def noted(row: Document, standings: Sequence[RemoteStanding]) -> Document:
     wrong = [each for each in standings if each.error is not None]
     if not wrong or row["reason"] or row["status"] != Lifecycle.ACTIVE:
         return row
-    return {**row, "reason": f"{_event(wrong[0])} is not watched for: {wrong[0].error}"}
+    return {**row, "reason": f"{_named(wrong[0])} is not watched for: {wrong[0].error}"}
 
 
 def noted_in_full(
@@ -59,7 +59,7 @@ def _problem(found: RemoteStanding, file: str) -> Problem:
     return Problem(
         file=file,
         code=NOT_WATCHED,
-        message=f"{_event(found)} is not watched for: {found.error}",
+        message=f"{_named(found)} is not watched for: {found.error}",
         severity="warning",
         hint=hint,
     )
@@ -67,3 +67,9 @@ def _problem(found: RemoteStanding, file: str) -> Problem:
 
 def _event(found: RemoteStanding) -> str:
     return f"{found.registration.connection.name}.{found.registration.type}"
+
+
+def _named(found: RemoteStanding) -> str:
+    """The event with the params that tell it from others of its type."""
+    params = ", ".join(f"{key}: {value}" for key, value in found.registration.params.items())
+    return _event(found) + (f" ({params})" if params else "")

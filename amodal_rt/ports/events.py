@@ -50,13 +50,18 @@ class EventLedger(Protocol):
 
         When any key of `dedup` was seen on that endpoint within `DEDUP_RETENTION`, nothing
         is written and the receipt names the first event and its runs. Two concurrent
-        deliveries of one key yield one event. Raises UnavailableError: `queue_full` when
+        deliveries of one key yield one event. Of an event that is new, a start of an automation
+        whose key in `dedup.apiece` was seen becomes `skipped/duplicate`; its rule names the event
+        that was the first. Raises UnavailableError: `queue_full` when
         `queue_limit` runs are pending, `ledger` when nothing can be made durable.
         """
         ...
 
-    async def reject(self, rejection: Rejection) -> None:
-        """Count and remember a refused request; the newest hundred per endpoint are kept."""
+    async def reject(
+        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+    ) -> None:
+        """Remember a refused request; the newest hundred per endpoint are kept. It counts for
+        `count` of them, by its reason or by `counted_as`."""
         ...
 
     async def find_event(self, event_id: str) -> EventRecord | None:

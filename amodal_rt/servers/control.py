@@ -42,6 +42,7 @@ from amodal_rt.servers.control_bus import BusDoor
 from amodal_rt.servers.control_catalogue import CatalogueDoor
 from amodal_rt.servers.control_requests import (
     UID,
+    asks,
     body_of,
     caller_of,
     id_of,
@@ -206,7 +207,7 @@ class _Door:
                 caller_of(r), name_of(r)
             ),
             "/v1/integrations": lambda r: self._verbs.integrations.list_all(caller_of(r)),
-            "/v1/nodes": lambda r: self._verbs.nodes.list_all(caller_of(r)),
+            "/v1/nodes": self._nodes,
             "/v1/stores": lambda r: self._verbs.stores.list_all(caller_of(r)),
             "/v1/stores/{name}": lambda r: self._verbs.stores.show(
                 caller_of(r), name_of(r), limit=limit_of(r, 100)
@@ -262,6 +263,11 @@ class _Door:
 
     async def _status(self, request: web.Request) -> object:
         return self._verbs.status()
+
+    async def _nodes(self, request: web.Request) -> object:
+        nodes, caller = self._verbs.nodes, caller_of(request)
+        everything = asks(request, "all")
+        return await (nodes.list_all(caller) if everything else nodes.list_recent(caller))
 
     async def _runs(self, request: web.Request) -> object:
         return await self._verbs.runs.list_all(

@@ -13,6 +13,7 @@ from amodal_rt.operations.bus import EventBus, Sender
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.servers.control_requests import (
+    asks,
     body_of,
     caller_of,
     content_of,
@@ -24,8 +25,6 @@ from amodal_rt.servers.control_requests import (
 from amodal_rt.servers.guard import TOKEN
 
 Answering = Callable[[web.Request], Awaitable[object]]
-
-_YES = ("1", "true")
 
 
 def _sender(request: web.Request, headers: Headers, cause: Cause | None) -> Sender:
@@ -72,14 +71,14 @@ class BusDoor:
 
     async def _list(self, request: web.Request) -> object:
         caller, limit, query = caller_of(request), limit_of(request), request.query
-        if query.get("rejected") in _YES:
+        if asks(request, "rejected"):
             return await self._events.rejections(caller, limit=limit)
         return await self._bus.list_all(
             caller, automation=query.get("automation"), type=query.get("type"), limit=limit
         )
 
     async def _show(self, request: web.Request) -> object:
-        if request.query.get("cloudevents") in _YES:
+        if asks(request, "cloudevents"):
             return await self._bus.show_cloud_event(caller_of(request), id_of(request))
         return await self._events.show(caller_of(request), id_of(request))
 

@@ -14,6 +14,7 @@ from amodal_rt.servers import guard
 from amodal_rt.servers.guard import CONTENT, TOKEN
 from amodal_rt.servers.peers import user_name
 
+_YES = ("1", "true")
 UID: web.RequestKey[int] = web.RequestKey("uid", int)
 """The user at the other end of the socket."""
 
@@ -36,6 +37,11 @@ def name_of(request: web.Request) -> str:
 def id_of(request: web.Request) -> str:
     """The `{id}` of the route."""
     return request.match_info["id"]
+
+
+def asks(request: web.Request, name: str) -> bool:
+    """Whether the query says yes to `name`."""
+    return request.query.get(name) in _YES
 
 
 def limit_of(request: web.Request, default: int = 50) -> int:

@@ -24,7 +24,7 @@ Accept = Callable[[RawRequest], Awaitable[Answer]]
 
 def webhook_routes(
     accept: Accept,
-    ready: Callable[[], bool],
+    why_not_ready: Callable[[], str | None],
     *,
     integrations: Accept,
     callbacks: Accept | None = None,
@@ -33,11 +33,11 @@ def webhook_routes(
 ) -> list[web.RouteDef]:
     """The routes that need none of our tokens: senders prove themselves, health says nothing.
 
+    `why_not_ready` gives the reason in one sentence, None while the daemon takes work.
     `callbacks` None: no MCP server is asked to call back.
     """
     bounds = deadlines or Deadlines()
     door, broadcast = _Webhooks(accept, clock, bounds), _Webhooks(integrations, clock, bounds)
-
     routes = [
         web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
         web.route(
@@ -46,7 +46,7 @@ def webhook_routes(
             broadcast.receive,
             expect_handler=expect_nothing,
         ),
-        *health_routes(ready),
+        *health_routes(why_not_ready),
     ]
     if callbacks is not None:
         called = _Webhooks(callbacks, clock, bounds).receive
@@ -54,16 +54,17 @@ def webhook_routes(
     return routes
 
 
-def health_routes(ready: Callable[[], bool]) -> list[web.RouteDef]:
-    """Whether the daemon lives, and whether all of it does."""
+def health_routes(why_not_ready: Callable[[], str | None]) -> list[web.RouteDef]:
+    """Whether the daemon lives, and whether it takes work: else why not, in one sentence."""
 
     async def healthz(request: web.Request) -> web.Response:
         return _respond(Answer(status=200, document={"status": "ok"}))
 
     async def readyz(request: web.Request) -> web.Response:
-        is_ready = ready()
-        document = {"status": "ready" if is_ready else "starting"}
-        return _respond(Answer(status=200 if is_ready else 503, document=document))
+        reason = why_not_ready()
+        if reason is None:
+            return _respond(Answer(status=200, document={"status": "ready"}))
+        return _respond(Answer(status=503, document={"status": "not_ready", "reason": reason}))
 
     return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 

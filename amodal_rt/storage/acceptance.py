@@ -1,13 +1,14 @@
 """Events of many senders accepted in one go, each ruled on as if it came alone, in its turn."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.event import DedupKey, Event
-from amodal_rt.domain.run import RunStatus, Start
+from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.errors import AmodalError, UnavailableError
 from amodal_rt.ports import DEDUP_RETENTION, Receipt, RunRef
 from amodal_rt.storage import tables
@@ -44,6 +45,7 @@ class Offer(NamedTuple):
     event_id: str
     row: Values
     keys: Sequence[_Key]
+    apiece: Mapping[str, _Key]
     seen_at: int
     wishes: Sequence[Wish]
     queues: bool
@@ -59,6 +61,7 @@ def offer(
         event.id,
         row,
         _keys(dedup) if dedup else (),
+        _apiece(dedup) if dedup else {},
         to_millis(event.received_at),
         wishes(starts),
         any(start.skip is None for start in starts),
@@ -77,16 +80,19 @@ class Acceptance:
     ) -> list[Receipt | AmodalError]:
         """The receipt of each, in order, or the error that it is refused with."""
         raw = driver(connection)
-        memory = _remembered(raw, [key for each in offers for key in each.keys])
+        asked = [key for each in offers for key in (*each.keys, *each.apiece.values())]
+        memory = _remembered(raw, asked)
         sitting = self._admission.sit(raw, [wish for each in offers for wish in each.wishes])
         answers: list[Receipt | AmodalError] = []
         events: list[Values] = []
         keys: dict[_Key, Values] = {}
         for each in offers:
-            first = _first(each, memory)
+            first = _first(each.keys, each.seen_at, memory)
             if first is not None:
                 answers.append(Receipt(event_id=first, duplicate=True, runs=()))
                 continue
+            if each.apiece:
+                each = _told_apiece(each, memory)
             if each.queues and self._admission.is_full(sitting, each.queue_limit):
                 answers.append(_full(each.queue_limit))
                 continue
@@ -114,6 +120,32 @@ def _keys(dedup: DedupKey) -> list[_Key]:
     return [(endpoint, storable(key)) for key in dict.fromkeys(dedup.keys)]
 
 
+def _apiece(dedup: DedupKey) -> Mapping[str, _Key]:
+    return {
+        automation: (storable(endpoint), storable(key))
+        for automation, (endpoint, key) in dedup.apiece.items()
+    }
+
+
+def _told_apiece(each: Offer, memory: _Memory) -> Offer:
+    """The offer without starts of automations that were told of the event before, and with the
+    keys of those that were not."""
+    keys, wishes = list(each.keys), list[Wish]()
+    for wish in each.wishes:
+        key = each.apiece.get(wish.start.automation)
+        first = _first((key,), each.seen_at, memory) if key else None
+        if first is not None:
+            rule = f"id: the first is {first}"
+            known = replace(wish.start, skip=SkippedReason.DUPLICATE, rule=rule)
+            wishes.append(wish._replace(start=known))
+            continue
+        if key is not None:
+            keys.append(key)
+        wishes.append(wish)
+    queues = any(wish.start.skip is None for wish in wishes)
+    return each._replace(keys=keys, wishes=wishes, queues=queues)
+
+
 def _remembered(raw: Raw, keys: Sequence[_Key]) -> _Memory:
     if not keys:
         return {}
@@ -121,12 +153,12 @@ def _remembered(raw: Raw, keys: Sequence[_Key]) -> _Memory:
     return {(endpoint, key): (event_id, seen_at) for endpoint, key, event_id, seen_at in found}
 
 
-def _first(each: Offer, memory: Mapping[_Key, tuple[str, int]]) -> str | None:
-    """The event that this one repeats, or None."""
-    for key in each.keys:
+def _first(keys: Iterable[_Key], seen_at: int, memory: _Memory) -> str | None:
+    """The event that took one of the keys before, or None."""
+    for key in keys:
         known = memory.get(key)
         # Past the retention, another may take the key.
-        if known is not None and known[1] > each.seen_at - _RETENTION:
+        if known is not None and known[1] > seen_at - _RETENTION:
             return known[0]
     return None
 

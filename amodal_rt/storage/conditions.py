@@ -96,6 +96,8 @@ def _columns(condition: Condition) -> Columns:
                 "unreported": condition.unreported,
                 "target": condition.target,
                 "seen_by": condition.seen_by,
+                "earlier": [storable(each) for each in condition.earlier],
+                "more": condition.more,
             }
         ),
     }
@@ -116,4 +118,7 @@ def _to_condition(row: Row) -> Condition:
         unreported=data["unreported"],
         target=data["target"],
         seen_by=data["seen_by"],
+        # Rows of former versions have neither.
+        earlier=tuple(data.get("earlier", ())),
+        more=data.get("more", 0),
     )

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from amodal_rt.errors import AmodalError
 from amodal_rt.storage import faults
 from amodal_rt.storage.readers import Readers
 from amodal_rt.storage.session import Source
@@ -28,6 +29,11 @@ class Database:
         """Whether a commit failed in a way that leaves unknown what the disk holds, or the file
         was found to be damaged."""
         return self._writer is not None and self._writer.broken
+
+    @property
+    def unwritable(self) -> AmodalError | None:
+        """Why the last write was refused; None once a write came through again."""
+        return None if self._writer is None else self._writer.unwritable
 
     async def open(self) -> None:
         """Bring the tables up to date, making what is missing.

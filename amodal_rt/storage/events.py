@@ -18,8 +18,9 @@ from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, maybe_storable, storable, to_event
 
 _COUNT_REJECTION = (
-    "INSERT INTO rejection_counts (endpoint, reason, count) VALUES (?, ?, 1)"
-    " ON CONFLICT (endpoint, reason) DO UPDATE SET count = rejection_counts.count + 1"
+    "INSERT INTO rejection_counts (endpoint, reason, count) VALUES (?, ?, ?)"
+    " ON CONFLICT (endpoint, reason) DO UPDATE"
+    " SET count = rejection_counts.count + excluded.count"
 )
 _KEEP_NEWEST = (
     "DELETE FROM rejections WHERE endpoint = ?1 AND number <="
@@ -42,8 +43,11 @@ class EventRows(Part):
         item = offer(event, dedup, starts, missed=missed, queue_limit=queue_limit)
         return await self._database.write_together(self._acceptance.accept_all, item)
 
-    async def reject(self, rejection: Rejection) -> None:
+    async def reject(
+        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+    ) -> None:
         endpoint, reason = storable(rejection.endpoint), storable(rejection.reason)
+        counted = (endpoint, storable(counted_as or rejection.reason), count)
         row = insert(tables.rejections).values(
             endpoint=endpoint,
             automation=maybe_storable(rejection.automation),
@@ -54,7 +58,7 @@ class EventRows(Part):
         def work(connection: Connection) -> None:
             connection.execute(row)
             raw = driver(connection)
-            raw.execute(_COUNT_REJECTION, (endpoint, reason))
+            raw.execute(_COUNT_REJECTION, counted)
             raw.execute(_KEEP_NEWEST, (endpoint,))
 
         await self._database.write(work)

@@ -35,6 +35,11 @@ def primary_code(error: BaseException) -> int | None:
     return code & 0xFF if isinstance(code, int) else None
 
 
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether a caller was told that nothing can be made durable right now."""
+    return isinstance(error, UnavailableError) and error.code == "ledger"
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether a failed commit may be followed by more work: a full disk, a locked file."""
     code = primary_code(error)

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from amodal_rt.errors import AmodalError
 from amodal_rt.storage.archive import ArchiveRows
 from amodal_rt.storage.breakers import BreakerRows
 from amodal_rt.storage.bus import BusRows
@@ -51,6 +52,14 @@ class DatabaseLedger(
         Nothing is acknowledged any more; only a restart, which reads the disk again, helps.
         """
         return self._database.broken
+
+    @property
+    def unwritable(self) -> AmodalError | None:
+        """Why the last write was refused; None once a write came through again.
+
+        It ends by a write alone: whoever waits for the end makes one (`prove_writable`).
+        """
+        return self._database.unwritable
 
     async def open(self) -> None:
         """Open the file and bring its tables up to date.

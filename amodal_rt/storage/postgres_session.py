@@ -157,6 +157,11 @@ class PostgresSession:
         """A writer waits here for its turn among all nodes."""
         self._send(self._begin)
 
+    def has_written(self) -> bool:
+        """The server numbers a transaction with its first write."""
+        found = self._send(b"SELECT txid_current_if_assigned() IS NOT NULL").fetchone()
+        return bool(found and found[0])
+
     def commit(self) -> None:
         """Raises too when the server answers that it rolled back."""
         if self._before_commit is not None:

@@ -1,7 +1,7 @@
 """Which version of the tables a file has, and how it gets this one."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,29 @@ def bring_up_to_date(connection: Connection, path: Path, scripts: Scripts = SCRI
     require_known(found, scripts)
     _keep_copy(raw, path.with_name(f"{path.name}.before-{found}"))
     _upgrade(connection, scripts)
+
+
+def require_ours(path: Path, scripts: Scripts = SCRIPTS) -> None:
+    """Refuse what `bring_up_to_date` would, before a byte of the file is changed.
+
+    It is opened to be read and no more: already to ask for a journal mode would write into it.
+    What cannot be read so is left to whoever opens it for writing, and says why.
+    """
+    if not path.is_file():
+        return
+    logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
+    # Beside a file without a log even a reader would leave an empty one behind.
+    how = "mode=ro" if any(each.exists() for each in logs) else "immutable=1"
+    address = f"{path.absolute().as_uri()}?{how}"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(address, uri=True, isolation_level=None)) as raw,
+    ):
+        found = stored(raw)
+        if found is None and _tables(raw):
+            raise foreign(path)
+        if found not in (None, scripts.head):
+            require_known(found, scripts)
 
 
 def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:

@@ -13,8 +13,9 @@ from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, CanRun, RunRef
 from amodal_rt.storage import journal, tables
 from amodal_rt.storage.admission import wishes
-from amodal_rt.storage.claiming import Occupancy, candidate, claimable, held_back
+from amodal_rt.storage.claiming import Occupancy, claimable, held_back
 from amodal_rt.storage.dialect import driver
+from amodal_rt.storage.lines import candidate
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.queued import waits
 from amodal_rt.storage.rows import Row, to_run

@@ -33,6 +33,11 @@ class Session(Protocol):
         """Begin a transaction."""
         ...
 
+    def has_written(self) -> bool:
+        """Whether the transaction has changed anything, so that its commit proves that what is
+        written can be made durable."""
+        ...
+
     def commit(self) -> None:
         """Make it durable; raises unless that is certain."""
         ...

@@ -45,6 +45,7 @@ class SqliteFile:
             filesystem.require_local(self._path.parent, self._kind_of)
             # A restore that was decided on and cut off ends here.
             backup.keep_promise(self._path)
+            revision.require_ours(self._path)
             _make_private(self._path)
             connection = self._engine.connect()
         except Exception as error:  # noqa: BLE001  raised again in our words
@@ -87,10 +88,16 @@ class SqliteSession:
         self.connection = connection
         self._raw = sqlite_driver(connection)
         self._begin = begin
+        self._changes = 0
 
     def begin(self) -> None:
         """As `session.Session` promises, like all that follow."""
+        self._changes = self._raw.total_changes
         self._raw.execute(self._begin)
+
+    def has_written(self) -> bool:
+        """Counts rows that were changed and changed back too."""
+        return self._raw.total_changes != self._changes
 
     def commit(self) -> None:
         """Returns after the sync of the disk."""

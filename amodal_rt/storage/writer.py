@@ -68,6 +68,8 @@ class Writer:
         self._ending = False
         self._watch: asyncio.TimerHandle | None = None
         self._refusal = faults.unavailable("an earlier commit failed")
+        self._refused: AmodalError | None = None
+        self._proved = False
         self.broken = False
         """Set after an error that leaves unknown what the disk holds; all later works fail.
         A database that is away is passing: works fail at once until it is back."""
@@ -76,6 +78,15 @@ class Writer:
     def away(self) -> bool:
         """Whether the database cannot be reached right now."""
         return self._session.away
+
+    @property
+    def unwritable(self) -> AmodalError | None:
+        """Why nothing can be made durable, as the last attempt showed; None while it can.
+
+        Only a write ends it: a transaction that changes nothing passes on a full disk too."""
+        if self.broken or self._session.away:
+            return self.refusal()
+        return self._refused
 
     def refusal(self) -> AmodalError:
         """What works are told while nothing can be made durable."""
@@ -178,6 +189,7 @@ class Writer:
         return given or []
 
     def _carry(self, batch: list[_Job]) -> None:
+        self._proved = False
         # Savepoints cost as much as a row: the first try does without, and one failing work
         # sends its neighbours through again with them.
         if self._commit(batch, self._perform) or self._commit(batch, self._perform_guarded):
@@ -200,6 +212,8 @@ class Writer:
         try:
             self._session.begin()
             perform(batch)
+            # Asked where it counts only: it may be a question to the server.
+            proof = self._refused is not None and self._session.has_written()
         except Exception as error:  # noqa: BLE001  handed to those who wait, or tried again
             cause = error.__cause__ if isinstance(error, _Lost) and error.__cause__ else error
             return self._undo(batch, cause, last=last, committing=False)
@@ -209,6 +223,7 @@ class Writer:
             failpoints.hit("ledger.after_commit")
         except Exception as error:  # noqa: BLE001  whatever it is, nothing may be acknowledged
             return self._undo(batch, error, last=last, committing=True)
+        self._proved = self._proved or proof
         return True
 
     def _undo(
@@ -256,7 +271,17 @@ class Writer:
                 raw.execute("ROLLBACK TO work")
             raw.execute("RELEASE work")
 
+    def _note(self, batch: Sequence[_Job]) -> None:
+        """Keep in mind whether what was given could be made durable."""
+        refused = next((each.error for each in batch if faults.is_refusal(each.error)), None)
+        if isinstance(refused, AmodalError):
+            self._refused = refused
+        elif self._proved:
+            self._refused = None
+
     def _resolve(self, batch: Sequence[_Job]) -> None:
+        # Before anybody hears of it: whoever was refused may look why at once.
+        self._note(batch)
         try:
             self._loop.call_soon_threadsafe(_settle, batch)
         except RuntimeError:

@@ -15,7 +15,7 @@ from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import UnavailableError
 from amodal_rt.ids import Ids
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     RUNS_PENDING,
     SNAPSHOT,
@@ -97,6 +97,7 @@ class Scheduler:
         self._asked_others = clock.monotonic()
         self._holds = Holds()
         self._version: int | None = None
+        self._postponed = Spell(_log, clock, event="schedule.postponed", over="schedule.resumed")
         self.looked_at = clock.monotonic()
         """When it last looked for due slots: every few seconds while all is well."""
 
@@ -145,8 +146,9 @@ class Scheduler:
             await self._ready()
         except UnavailableError as error:
             # The slots stay due: the next look rules on them.
-            _log.error("schedule.postponed", code=error.code, error=error.message)
+            self._postponed.failed(code=error.code, error=error.message)
             return False
+        self._postponed.ended()
         return True
 
     async def _recount(self) -> None:

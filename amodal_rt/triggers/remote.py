@@ -8,6 +8,7 @@ the older one until a later attempt succeeds; one that said no has none.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
@@ -27,6 +28,7 @@ from amodal_rt.ports import (
     Signals,
     TriggerConnections,
 )
+from amodal_rt.triggers.at_once import few_at_once
 from amodal_rt.triggers.callback_tokens import CallbackTokens, digest_of
 from amodal_rt.triggers.registrations import Place, Registration, registrations
 from amodal_rt.triggers.remote_standing import Failure, RemoteStanding, Told
@@ -37,6 +39,8 @@ RENEW_SECONDS = 3600.0
 """How often a server is told anew of which nobody can see that it was started anew."""
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 900.0
+AT_ONCE = 8
+"""Of how many triggers a server elsewhere is told at a time."""
 MOST_SPARES = 4
 """Tokens that a silent server may have; servers that work off what they were sent end with the
 newest."""
@@ -145,11 +149,12 @@ class RemoteTriggers:
         return rules
 
     async def _settle(self, name: str, over: Iterable[RemoteTrigger], url: str | None) -> None:
-        for each in over:
-            await self._disable(each)
-        for registration in self._wanted.values():
-            if registration.connection.name == name and url is not None:
-                await self._keep(registration, url)
+        # A child of ours has one pipe, and what is said first should be heard first.
+        most = 1 if _is_child(self._known.get(name)) else AT_ONCE
+        await few_at_once([partial(self._disable, each) for each in over], most)
+        mine = [each for each in self._wanted.values() if each.connection.name == name]
+        if url is not None:
+            await few_at_once([partial(self._keep, each, url) for each in mine], most)
 
     async def _keep(self, registration: Registration, url: str) -> None:
         place = registration.place
@@ -373,6 +378,11 @@ class RemoteTriggers:
             error=silent or None,
             configured_at=row.configured_at if row else None,
         )
+
+
+def _is_child(connection: Connection | None) -> bool:
+    """Whether its server is a process of ours."""
+    return connection is not None and connection.mcp is not None and connection.mcp.url is None
 
 
 def _moved(old: Connection, new: Connection) -> bool:

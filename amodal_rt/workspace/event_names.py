@@ -130,7 +130,10 @@ def member_warnings(definition: Definition, identities: Identities) -> Iterable[
     for id, pointers in named:
         if id is None or id in identities.members:
             continue
-        message = f"{shown(id)} is no member in identities.json"
+        # Two keys may stand on one line: what does not name its own looks like one thing twice.
+        key = pointers[0].removeprefix("/")
+        then = ", so its starts are skipped" if key == "createdBy" else ""
+        message = f"{key}: {shown(id)} is no member in identities.json{then}"
         hint = suggestion(id, identities.members) or "ops identities list shows them"
         yield _problem(definition, "unknown_member", message, pointers, hint, "warning")
 

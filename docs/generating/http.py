@@ -29,12 +29,15 @@ _PUBLIC: Mapping[str, str] = {
         "[Send events](../how-to/send-events.md). Anything but POST is 405."
     ),
     "GET /healthz": "200 while the process answers at all.",
-    "GET /readyz": "200 once every part has started and until it stops, else 503.",
+    "GET /readyz": (
+        "200 once every part has started, while the ledger takes writes and the node has its "
+        "lease; else 503 with a `reason`."
+    ),
 }
 _CONTROL: Mapping[str, str] = {
     "GET /v1/status": (
         "The daemon: `version`, `pid`, `workspace`, `state_dir`, `url`, `ready`, `degraded` "
-        "(alerts that reached nobody) …"
+        "(why the ledger takes no writes, and alerts that reached nobody) …"
     ),
     "GET /v1/automations": "`ops automations list`",
     "GET /v1/automations/{name}": "`ops automations show`",
@@ -56,7 +59,7 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/deliveries/{id}": "`ops deliveries show`",
     "GET /v1/connections": "`ops connections list`",
     "GET /v1/connections/{name}/tools": "`ops connections tools`",
-    "GET /v1/nodes": "`ops nodes list`",
+    "GET /v1/nodes": "`ops nodes list`; `all=1`",
     "GET /v1/stores": "`ops stores`",
     "GET /v1/stores/{name}": "`ops stores show`; `limit`",
     "POST /v1/events": (

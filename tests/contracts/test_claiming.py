@@ -1,6 +1,7 @@
 """`ports.RunLedger.claim`, `next_claimable_at` and `bind`, sentence by sentence."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import ledger_values as given
@@ -42,6 +43,50 @@ async def test_claim_skips_automations_with_concurrency_running_runs(ledger: Led
 
     assert [run.run_id for run in claimed] == [many[0].run_id, many[1].run_id, other.run_id]
     assert await ledger.claim(limit=10, overall=1000, now=NOW) == []
+
+
+async def test_a_free_slot_goes_to_the_automation_with_the_fewest_runs_under_way(
+    ledger: Ledger,
+) -> None:
+    storm = [given.start("storm", concurrency=10) for _ in range(300)]
+    await ledger.admit(storm)
+    await ledger.claim(limit=10, overall=3, now=NOW)
+    calm, late = [given.start("calm", concurrency=10) for _ in range(2)], given.start("late")
+    await ledger.admit([*calm, late])
+
+    claims = [await ledger.claim(limit=10, overall=overall, now=NOW) for overall in range(4, 10)]
+
+    names = [[run.automation for run in claim] for claim in claims]
+    assert names == [["calm"], ["late"], ["calm"], ["storm"], ["storm"], ["storm"]]
+
+
+async def test_ten_automations_that_would_take_it_all_leave_the_eleventh_its_turn(
+    ledger: Ledger,
+) -> None:
+    names = [f"a{number:02}" for number in range(11)]
+    for name in names[:10]:
+        await ledger.admit([given.start(name, concurrency=20) for _ in range(30)])
+    await ledger.claim(limit=20, overall=20, now=NOW)
+    await ledger.admit([given.start(names[10], concurrency=20) for _ in range(30)])
+
+    claimed = await ledger.claim(limit=13, overall=33, now=NOW)
+
+    counts = Counter(run.automation for run in claimed)
+    assert counts[names[10]] == 3
+    assert sorted(counts.values()) == [1] * 10 + [3]
+
+
+async def test_among_very_many_automations_those_without_a_run_go_first(ledger: Ledger) -> None:
+    await ledger.admit([given.start("storm", concurrency=1000) for _ in range(700)])
+    await ledger.claim(limit=5, overall=1000, now=NOW)
+    await ledger.admit([given.start(f"a{number:03}") for number in range(250)])
+
+    claimed = await ledger.claim(limit=251, overall=1000, now=NOW)
+
+    counts = Counter(run.automation for run in claimed)
+    assert len(counts) == 251
+    assert counts["storm"] == 1
+    assert [run.automation for run in claimed[1:]] == [f"a{number:03}" for number in range(250)]
 
 
 async def test_claim_sees_past_any_number_of_waiting_runs(ledger: Ledger) -> None:

@@ -26,6 +26,8 @@ EVERYTHING = Condition(
     unreported=True,
     target="webhook env:OPS",
     seen_by="node_1",
+    earlier=("msg_2: größer",),
+    more=3,
 )
 
 

@@ -168,6 +168,45 @@ async def test_a_duplicate_is_answered_though_the_queue_is_full(ledger: Ledger) 
     assert receipt.duplicate
 
 
+async def test_what_an_automation_was_told_of_starts_it_no_second_time(ledger: Ledger) -> None:
+    """Two deliveries of one event, each to some: whom both reach is started by the first."""
+
+    async def accept(key: str, *names: str):
+        event = given.event()
+        dedup = DedupKey(endpoint="e", keys=(key,), apiece={each: (each, "k") for each in names})
+        starts = [given.start(each, event_id=event.id) for each in names]
+        # As many as are new have room, and no more.
+        return await ledger.accept(event, dedup=dedup, starts=starts, queue_limit=3)
+
+    first = await accept("one", "a", "b")
+    both = await accept("two", "a", "c")
+    again = await accept("three", "c")
+
+    said = [(ref.automation, ref.status, ref.reason) for ref in (*both.runs, *again.runs)]
+    assert said == [
+        ("a", RunStatus.SKIPPED, "duplicate"),
+        ("c", RunStatus.PENDING, None),
+        ("c", RunStatus.SKIPPED, "duplicate"),
+    ]
+    rules = [await ledger.find_run(ref.run_id) for ref in (both.runs[0], again.runs[0])]
+    assert [run and run.rule for run in rules] == [
+        f"id: the first is {each.event_id}" for each in (first, both)
+    ]
+    assert (await accept("two", "a", "c")).duplicate
+
+
+async def test_what_was_refused_was_told_to_nobody(ledger: Ledger) -> None:
+    dedup = DedupKey(endpoint="e", keys=(), apiece={"a": ("a", "k")})
+    with pytest.raises(UnavailableError):
+        await ledger.accept(given.event(), dedup=dedup, starts=[given.start("a")], queue_limit=0)
+
+    receipt = await ledger.accept(
+        given.event(), dedup=dedup, starts=[given.start("a")], queue_limit=1
+    )
+
+    assert [ref.status for ref in receipt.runs] == [RunStatus.PENDING]
+
+
 async def test_a_start_that_was_ruled_out_is_stored_with_its_reason(ledger: Ledger) -> None:
     event = given.event()
     start = given.start(event_id=event.id, skip=SkippedReason.PAUSED, rule="paused: repair")

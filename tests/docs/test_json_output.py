@@ -118,7 +118,7 @@ def test_runs_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
 
 def test_events_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
     section = _section("Event")
-    more = {"subject", "actor", "time", "depth", "automation", "headers", "data"}
+    more = {"subject", "actor", "time", "depth", "automation", "automations", "headers", "data"}
 
     assert told["event"].keys() == _table(section)
     assert told["event"]["runs"][0].keys() == _inline(section, "`runs` |")

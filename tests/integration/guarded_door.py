@@ -80,7 +80,7 @@ async def guarded_door(
         address = Address(files, Endpoints(b"key", files, ledger))
         guard = Guard(TokenCheck(tokens, address), clock=clock, deadlines=deadlines)
         proven = webhook_routes(
-            accept, lambda: True, integrations=accept, callbacks=accept, clock=clock
+            accept, lambda: None, integrations=accept, callbacks=accept, clock=clock
         )
         door = TcpDoor(proven, guard=guard, guarded=routes, deadlines=deadlines)
         await door.open("127.0.0.1:0")

@@ -47,10 +47,9 @@ def test_killed_between_two_rows_it_goes_on(scene: Scene, fate: str) -> None:
     assert (played.run["status"], played.run["attempt"]) == ("completed", 2)
 
 
-def test_killed_twice_in_a_row_and_in_recovery_it_goes_on(scene: Scene) -> None:
-    played = scene.play(
-        "tool.after_read:1=kill", "recovery.before_return:1=kill", "model.after_request:2=kill"
-    )
+@pytest.mark.parametrize("place", ["recovery.before_return", "recovery.after_return"])
+def test_killed_twice_in_a_row_and_in_recovery_it_goes_on(scene: Scene, place: str) -> None:
+    played = scene.play("tool.after_read:1=kill", f"{place}:1=kill", "model.after_request:2=kill")
 
     assert len(played.deaths) == 3
     assert played.wrong() == []

@@ -127,3 +127,26 @@ async def test_a_message_that_was_given_up_is_listed_and_may_be_sent_again(root:
     assert retried["delivery_id"] == row["delivery_id"]
     assert first.message_id == second.message_id == row["delivery_id"]
     assert shown["body"]["run_id"] == run["run_id"]
+
+
+def test_what_a_full_queue_refuses_is_listed_with_other_refusals(root: Path) -> None:
+    write(root, "amodal.json", {"limits": {"queue": 1}})
+    automation(root, "waits", trigger="webhook", coalesce={"key": "k", "window": "1h"})
+    automation(root, "hook", trigger="webhook", connections=[])
+    with daemon(root) as child:
+        urls = {
+            name: child.client.get(f"/v1/automations/{name}")["webhook_url"]
+            for name in ("waits", "hook")
+        }
+        taken, _ = child.post(urls["waits"])
+        refused = [child.post(urls["hook"])[0] for _ in range(3)]
+        eventually(lambda: child.client.get("/v1/events", {"rejected": "1"}))
+        child.stop()
+    with daemon(root) as child:
+        rows = child.client.get("/v1/events", {"rejected": "1"})
+
+    assert (taken, refused) == (202, [503] * 3)
+    assert {row["automation"] for row in rows} == {"hook"}
+    # The first at once, what came after it before the daemon ended.
+    assert [row["reason"].partition(":")[0] for row in rows] == ["queue_full"] * 2
+    assert "2 requests since" in rows[0]["reason"]

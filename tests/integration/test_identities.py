@@ -135,9 +135,16 @@ def test_types_of_every_origin_are_listed_and_shown(child: Child) -> None:
         "type": "deployed",
         "origin": "workspace",
         "source": "events/deployed.json",
+        "alias_of": None,
         "description": "A deployment ended.",
     }
     assert [name for name, row in rows.items() if row["origin"] == "connection"]
+    assert {row["type"]: row["alias_of"] for row in rows.values() if row["origin"] == "alias"} == {
+        "webhook.github_app.issues": "github.issues.*",
+        "webhook.github_app.pull_request": "github.pull_request.*",
+        "webhook.inbound": "webhook.received",
+        "webhook.slack.app_mention": "slack.app_mention",
+    }
     assert all(
         name.startswith("boards.") for name, row in rows.items() if row["source"] == "boards"
     )

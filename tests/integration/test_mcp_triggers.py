@@ -162,6 +162,31 @@ async def test_an_event_that_several_conditions_fit_starts_one_run(scene: Scene)
         assert len(await daemon.runs("sort", ended=2)) == 2
 
 
+async def test_an_event_with_an_id_starts_one_run_of_whoever_asks_in_two_ways(
+    scene: Scene,
+) -> None:
+    """The server reports it twice: to who wants the list, and to who wants any."""
+    same = {"type": "event", "event": "notes.item.created"}
+    automation(scene.root, "both", triggers=[same, {**same, "params": INBOX}])
+    scene.waits("other", params=INBOX)
+
+    async with scene.daemon() as daemon:
+        await daemon.stands(ACTIVE, ACTIVE, *[ACTIVE] * (scene.transport == "http"))
+        answers = await scene.ask(**{"raise": "item.created", "data": INBOX, "id": "e-1"})
+        answers += await scene.ask(**{"raise": "item.created", "data": INBOX, "id": "e-1"})
+        assert {each["status"] for each in answers} == {202}
+        [run] = await daemon.runs("other", ended=1)
+        assert run.status is RunStatus.COMPLETED
+        found = await daemon.runs("both", ended=1)
+        started = [each for each in found if each.status is not RunStatus.SKIPPED]
+        assert len(started) == 1
+        # Over stdio the other report came to both automations, and is on record for each.
+        told = [(each.reason, each.rule) for each in found if each not in started]
+        first = started[0].event_id
+        over_stdio = [("duplicate", f"id: the first is {first}")]
+        assert told == (over_stdio if scene.transport == "stdio" else [])
+
+
 async def _are_active(daemon: Daemoned, *names: str) -> bool:
     """Whether these wait, each as its only trigger says, and nobody else."""
     remote = daemon.house.remote

@@ -1,6 +1,7 @@
 """Servers and nodes killed and paused in the middle of a load: nothing acknowledged is lost."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import postgres_node
 import postgres_server
 
+from amodal_rt import failpoints
 from amodal_rt.clock import SystemClock
+from amodal_rt.storage import dispatch
 from amodal_rt.storage.postgres import PostgresLedger
 
 PATIENCE = 30.0
@@ -118,3 +121,25 @@ async def test_a_node_that_is_paused_in_a_transaction_frees_the_others_within_fo
             took = time.monotonic() - began
 
     assert took < 4.0
+
+
+@pytest.mark.parametrize("place", ["dispatch.before_install", "dispatch.after_install"])
+async def test_a_node_that_dies_while_it_installs_the_dispatch_leaves_that_to_the_next(
+    place: str,
+) -> None:
+    server = postgres_server.shared()
+    database = await asyncio.to_thread(server.fresh)
+    command = [sys.executable, NODE, server.url(database), "accept", "a"]
+    variables = {**os.environ, failpoints.VARIABLE: f"{place}=kill"}
+    try:
+        died = await asyncio.to_thread(
+            subprocess.run, command, env=variables, timeout=PATIENCE, check=False
+        )
+        async with PostgresLedger(server.url(database), clock=SystemClock()) as ledger:
+            await postgres_node.accept(ledger, "next")
+        jobs = server.ask("SELECT entrypoint FROM pgqueuer", database=database)
+    finally:
+        await asyncio.to_thread(server.drop, database)
+
+    assert died.returncode == -signal.SIGKILL
+    assert jobs == [(dispatch.ENTRYPOINT,)]

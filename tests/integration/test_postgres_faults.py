@@ -77,6 +77,7 @@ async def test_while_the_server_is_away_every_call_is_refused_at_once_and_then_i
                 await postgres_node.accept(ledger, f"away{number}")
             assert refusal.value.code == "ledger"
             assert refusal.value.hint
+        assert ledger.unwritable is not None
         with pytest.raises(UnavailableError):
             await ledger.find_event("evt_before")
         assert not ledger.broken
@@ -85,6 +86,7 @@ async def test_while_the_server_is_away_every_call_is_refused_at_once_and_then_i
 
     await accepted_at_last(ledger, "after")
     assert await count(ledger) == 2
+    assert ledger.unwritable is None
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -204,10 +206,16 @@ async def test_what_the_server_cannot_do_now_is_told_with_what_to_do(
         with pytest.raises(UnavailableError) as refusal:
             await postgres_node.accept(ledger, "refused")
         assert (refusal.value.code, hint in (refusal.value.hint or "")) == ("ledger", True)
+        # Passes, and proves nothing.
+        await ledger.remove_remote_trigger("nobody", "nobody")
+        refused = ledger.unwritable
     finally:
         server.ask("DROP TRIGGER refuse ON events; DROP FUNCTION refuse", database=name)
 
+    assert refused is not None
+    assert refused.message == refusal.value.message
     await postgres_node.accept(ledger, "accepted")
+    assert ledger.unwritable is None
 
 
 async def test_a_lock_that_is_never_freed_refuses_instead_of_hanging(

@@ -145,6 +145,7 @@ async def test_slack_is_answered_its_challenge_and_its_mention_starts_a_run(door
     body = sent.slack_mention()
     status, told = await doors.document("integrations", "slack", body, sent.slack(body))
     assert (status, [each["automation"] for each in told["runs"]]) == (202, ["mention"])
+    assert (await doors.event(told["event_id"]))["delivery_id"] == "Ev08MFMKH6"
     retried = {**sent.slack(body), "X-Slack-Retry-Num": "1"}
     assert (await doors.document("integrations", "slack", body, retried))[0] == 200
     assert (await doors.document("integrations", "slack", body, sent.slack(body, late=400)))[

@@ -43,7 +43,7 @@ async def _listening(crowd: Crowd | None = None) -> AsyncIterator[Connect]:
     app = web.Application()
     app.add_routes(
         webhook_routes(
-            _accept, lambda: True, integrations=_accept, clock=SystemClock(), deadlines=SHORT
+            _accept, lambda: None, integrations=_accept, clock=SystemClock(), deadlines=SHORT
         )
     )
     listener = Listener(app, deadlines=SHORT, crowd=crowd)

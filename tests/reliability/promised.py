@@ -17,7 +17,7 @@ AT_LEAST: Mapping[str, Mapping[str, int]] = {
 NONE = (
     "lost", "doubled", "false_acks", "integrity_failures", "double_starts", "limits_exceeded",
     "lost_slots", "doubled_slots", "mismatches", "violations", "fuzz_crashes", "clock_doubled",
-    "steps_repeated", "limit_excess",
+    "steps_repeated", "limit_excess", "missing", "backups_lost",
 )  # fmt: skip
 """Figures that are faults of the program: each is 0 wherever it is counted."""
 

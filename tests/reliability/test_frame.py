@@ -7,6 +7,7 @@ from pathlib import Path
 import figures
 import pytest
 from figures import FOLDER, Figures
+from promised import shortfalls
 from result import write_result
 
 
@@ -54,3 +55,10 @@ def test_the_file_says_what_ran(parts: Path) -> None:
 
 def test_a_seed_repeats_itself(rng: random.Random, seed: int) -> None:
     assert rng.random() == random.Random(seed).random()
+
+
+@pytest.mark.parametrize("fault", ["lost", "missing", "backups_lost", "violations"])
+def test_one_fault_of_the_program_breaks_what_was_promised(fault: str) -> None:
+    document = {"layers": {}, "tests": {}, "figures": {fault: 1, "kills": 5}}
+
+    assert f"{fault} is 1" in list(shortfalls(document))

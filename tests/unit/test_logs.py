@@ -1,10 +1,14 @@
 """Every line on stderr is one of ours in form, whoever wrote it."""
 
 import json
+import logging
 import subprocess
 import sys
 
 import pytest
+
+from amodal_rt.logs import Log, Spell
+from amodal_rt.testing.clock import FakeClock
 
 OTHERS = """
 import logging, sys, warnings
@@ -39,3 +43,51 @@ def test_each_line_is_a_document_in_json() -> None:
     assert [each["event"] for each in found] == ["run.started", "py.warnings", "aiohttp.server"]
     assert [each["level"] for each in found] == ["info", "warning", "error"]
     assert found[2]["message"] == "no [hidden]"
+
+
+class Lines:
+    """What a spell logs, and time in the test's hands."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "amodal_rt")
+        self.clock = FakeClock()
+        self.spell = Spell(Log("a"), self.clock, event="a.postponed", over="a.resumed")
+        self._caplog = caplog
+
+    def said(self) -> list[tuple[str, dict[str, object]]]:
+        return [(each.getMessage(), vars(each)["fields"]) for each in self._caplog.records]
+
+
+async def test_a_fault_that_repeats_is_told_ever_more_rarely(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lines = Lines(caplog)
+
+    for _ in range(300):
+        lines.spell.failed(code="ledger")
+        await lines.clock.advance(1)
+
+    assert lines.said() == [
+        ("a.postponed", {"code": "ledger", "times": times})
+        for times in (1, 6, 16, 36, 76, 136, 196, 256)
+    ]
+
+
+async def test_the_end_of_a_fault_says_how_often_and_how_long_and_the_next_is_told_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lines = Lines(caplog)
+    lines.spell.ended()
+
+    for _ in range(3):
+        lines.spell.failed()
+        await lines.clock.advance(1)
+    lines.spell.ended()
+    lines.spell.ended()
+    lines.spell.failed()
+
+    assert lines.said() == [
+        ("a.postponed", {"times": 1}),
+        ("a.resumed", {"times": 3, "seconds": 3.0}),
+        ("a.postponed", {"times": 1}),
+    ]

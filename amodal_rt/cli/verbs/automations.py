@@ -107,11 +107,11 @@ def _facts(found: Document) -> list[tuple[str, str]]:
 
 
 def _watched(trigger: Document) -> str:
-    """How it stands with one event that an MCP server watches for."""
+    """How it stands with one event that an MCP server watches for, and with which params."""
+    params = ", ".join(f"{key}: {value}" for key, value in trigger["params"].items())
+    named = f"{trigger['event']} ({params})" if params else trigger["event"]
     since = trigger["configured_at"]
-    return f"{trigger['event']} {trigger['state']}" + (
-        f" since {table.instant(since)}" if since else ""
-    )
+    return f"{named} {trigger['state']}" + (f" since {table.instant(since)}" if since else "")
 
 
 def _several(names: list[str] | None) -> str | None:

@@ -46,7 +46,8 @@ def show_type(door: Door, name: str) -> int:
     if door.output.as_json:
         door.output.document(found)
         return codes.OK
-    door.output.say(f"{found['type']} ({found['origin']}: {found['source']})")
+    where = found.get("alias_of") or found["source"]
+    door.output.say(f"{found['type']} ({found['origin']}: {where})")
     door.output.say(str(found["description"]))
     for head, key in (("Sample", "sample"), ("Schema", "schema")):
         door.output.say("")

@@ -1,14 +1,14 @@
 """`ops nodes …`."""
 
 from amodal_rt.cli import table
-from amodal_rt.cli.verbs.door import Door
+from amodal_rt.cli.verbs.door import Door, wanted
 
 _NODES = ("Node", "Host", "Pid", "Version", "Started", "Seen", "Status", "Running")
 
 
-def list_nodes(door: Door) -> int:
+def list_nodes(door: Door, *, everything: bool) -> int:
     """The daemons that share the ledger."""
-    rows = door.daemon.get("/v1/nodes")
+    rows = door.daemon.get("/v1/nodes", wanted(all=1 if everything else None))
     return door.output.rows(
         rows,
         _NODES,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.glob import fits
-from amodal_rt.domain.run import Start
+from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.errors import UnavailableError
 from amodal_rt.ports import DEDUP_RETENTION, EventRecord, Receipt
 from amodal_rt.testing.ledger import values
@@ -33,19 +33,22 @@ class EventRows(Part):
             if first is not None:
                 runs = self.store.refs_of(first)
                 return Receipt(event_id=first, duplicate=True, runs=runs)
-            queues = any(start.skip is None for start in starts)
+            wanted = [self._told_apiece(event, start, dedup) for start in starts]
+            queues = any(start.skip is None for start in wanted)
             if queues and len(self.store.runs.pending) >= queue_limit:
                 raise _full(queue_limit)
             self.store.events.put(event.id, EventRow(stored(event), missed))
-            for key in dedup.keys if dedup else ():
-                taken = (event.id, values.instant(event.received_at))
-                self.store.keys.put(_key(dedup, key), taken)
-            refs = admit(self.store, starts)
+            for key in _taken(dedup, wanted):
+                if self._holder(key, event) is None:
+                    self.store.keys.put(key, (event.id, values.instant(event.received_at)))
+            refs = admit(self.store, wanted)
             return Receipt(event_id=event.id, duplicate=False, runs=tuple(refs))
 
         return await self._write("accept", work)
 
-    async def reject(self, rejection: Rejection) -> None:
+    async def reject(
+        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+    ) -> None:
         stored = replace(
             rejection,
             endpoint=values.text(rejection.endpoint),
@@ -57,8 +60,8 @@ class EventRows(Part):
         def work() -> None:
             rejections, rejected = self.store.rejections, self.store.rejected
             rejections.put(next(self.store.numbers), stored)
-            counted = (stored.endpoint, stored.reason)
-            rejected.put(counted, (rejected.get(counted) or 0) + 1)
+            counted = (stored.endpoint, values.text(counted_as or rejection.reason))
+            rejected.put(counted, (rejected.get(counted) or 0) + count)
             mine = [
                 number
                 for number in rejections
@@ -107,16 +110,38 @@ class EventRows(Part):
 
     def _first(self, event: Event, dedup: DedupKey | None) -> str | None:
         """The event that this one repeats, or None."""
-        for key in dedup.keys if dedup else ():
-            taken = self.store.keys.get(_key(dedup, key))
-            # Past the retention, another may take the key.
-            if taken and taken[1] > values.instant(event.received_at) - DEDUP_RETENTION:
-                return taken[0]
+        if dedup is None:
+            return None
+        found = (self._holder(_key(dedup.endpoint, key), event) for key in dedup.keys)
+        return next(filter(None, found), None)
+
+    def _told_apiece(self, event: Event, start: Start, dedup: DedupKey | None) -> Start:
+        """The start, ruled out where its automation was told of the event before."""
+        known = dedup.apiece.get(start.automation) if dedup else None
+        first = self._holder(_key(*known), event) if known else None
+        if first is None:
+            return start
+        return replace(start, skip=SkippedReason.DUPLICATE, rule=f"id: the first is {first}")
+
+    def _holder(self, key: tuple[str, str], event: Event) -> str | None:
+        taken = self.store.keys.get(key)
+        # Past the retention, another may take the key.
+        if taken and taken[1] > values.instant(event.received_at) - DEDUP_RETENTION:
+            return taken[0]
         return None
 
 
-def _key(dedup: DedupKey | None, key: str) -> tuple[str, str]:
-    return values.text(dedup.endpoint if dedup else ""), values.text(key)
+def _taken(dedup: DedupKey | None, starts: Sequence[Start]) -> list[tuple[str, str]]:
+    """The keys that an event with these starts takes, where nobody has them."""
+    if dedup is None:
+        return []
+    apiece = (dedup.apiece.get(start.automation) for start in starts)
+    keys = ((dedup.endpoint, key) for key in dedup.keys)
+    return [_key(*each) for each in (*keys, *filter(None, apiece))]
+
+
+def _key(endpoint: str, key: str) -> tuple[str, str]:
+    return values.text(endpoint), values.text(key)
 
 
 def stored(event: Event) -> Event:

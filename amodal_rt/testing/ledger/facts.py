@@ -214,6 +214,7 @@ def _stored(key: str, condition: Condition) -> Condition:
         key=key,
         subject=values.text(condition.subject),
         detail=values.maybe_text(condition.detail),
+        earlier=tuple(values.text(each) for each in condition.earlier),
         since=values.instant(condition.since),
         alerted_at=values.maybe_instant(condition.alerted_at),
         cleared_at=values.maybe_instant(condition.cleared_at),

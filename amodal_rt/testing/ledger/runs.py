@@ -1,9 +1,10 @@
 """Runs from acceptance to their start or their early end: half of `ports.RunLedger`."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 from itertools import islice
 
 from amodal_rt.domain.journal import EntryType
@@ -25,6 +26,10 @@ class Occupancy:
         self._keys = set[tuple[str, str | None]]()
         for run in running:
             self.take(run)
+
+    def of(self, automation: str) -> int:
+        """How many runs of it."""
+        return self._running[automation]
 
     def has_room(self, row: RunRow) -> bool:
         """Whether the run's own automation and conversation let it start."""
@@ -84,8 +89,9 @@ class RunRows(Part):
     ) -> list[RunRef]:
         self._check_reach()
         free = max(0, overall - len(self.store.runs.running))
-        found = [row.run for row in self._ready(values.instant(now), can_run)]
-        return [_ref(run) for run in found[free:] if run.started_at is None]
+        found = list(self._ready(values.instant(now), can_run))[free:]
+        held = sorted(found, key=lambda row: row.number)
+        return [_ref(row.run) for row in held if row.run.started_at is None]
 
     async def waits(
         self,
@@ -172,15 +178,24 @@ class RunRows(Part):
         )
 
     def _ready(self, at: datetime, can_run: CanRun | None) -> Iterator[RunRow]:
-        """Those that may start together, as the queue comes to them."""
+        """Those that may start together: of the automation with the fewest runs under way
+        first, and among those the oldest."""
         occupancy = self._occupancy()
-        for each in self.store.runs.rows(self.store.runs.pending):
-            if not (_is_due(each.run, at) and can_run_here(each.run, can_run)):
-                continue
+        lines: dict[str, deque[RunRow]] = {}
+        for row in self.store.runs.rows(self.store.runs.pending):
+            if _is_due(row.run, at) and can_run_here(row.run, can_run):
+                lines.setdefault(row.run.automation, deque()).append(row)
+        heads = [(occupancy.of(name), line[0].number, name) for name, line in lines.items()]
+        heapify(heads)
+        while heads:
+            _, _, name = heappop(heads)
+            each = lines[name].popleft()
             row = self._first_of(each, at) if occupancy.has_room(each) else None
             if row is not None and _is_due(row.run, at):
                 occupancy.take(row.run)
                 yield row
+            if lines[name]:
+                heappush(heads, (occupancy.of(name), lines[name][0].number, name))
 
     def _first_of(self, row: RunRow, at: datetime) -> RunRow:
         """The run of its conversation that must go first: of the lowest key, or itself where

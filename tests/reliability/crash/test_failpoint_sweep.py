@@ -1,28 +1,22 @@
 """Killed at every failpoint, and killed again while recovering: every promise holds after."""
 
 import random
-import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from failpoint_names import ELSEWHERE, armed_at, named
 from figures import Figures
 from lives import Zygote
 from scale import scaled
 from sweep import Played, play_all
 from world import World
 
-NTH = scaled(ci=4, full=10_000, soak=10_000)
+NTH = scaled(ci=3, full=10_000, soak=10_000)
 """How many hits of one name are tried; spread over all of them."""
 PAIRS = scaled(ci=60, full=200, soak=5_000)
-
-
-ROOT = Path(__file__).parents[3]
-HIT = re.compile(r"""hit\("([a-z_]+\.[a-z_]+)"\)""")
-ELSEWHERE = ("dispatch.", "prune.", "recovery.", "upgrade.")
-"""Of PostgreSQL alone; of test_upkeep.py; of every second life, in pairs; of test_upkeep.py."""
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +42,20 @@ def killed_once(undisturbed: Played, stage: Path, world: World, zygote: Zygote) 
     return play_all(stage, fates, world=world, zygote=zygote, first=1000)
 
 
-def test_no_failpoint_is_left_out(undisturbed: Played) -> None:
-    """Those that this scene does not pass are hit by the tests that name them."""
-    there = {name for path in (ROOT / "amodal_rt").rglob("*.py")
-             for name in HIT.findall(path.read_text("utf-8"))}  # fmt: skip
-    elsewhere = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    passed = {_name(hit) for hit in undisturbed.hits}
+def test_no_failpoint_is_left_out(undisturbed: Played, figures: Figures) -> None:
+    """Those that this scene does not pass are killed at by the tests that the table names."""
+    there = named()
+    figures.add("failpoints_named", len(there))
 
-    left = {name for name in there - passed if not name.startswith(ELSEWHERE)}
-    assert {name for name in left if name not in elsewhere} == set()
+    passed = {_name(hit) for hit in undisturbed.hits}
+    assert there - passed - ELSEWHERE.keys() == set()
+
+
+def test_what_is_killed_at_elsewhere_is_armed_there() -> None:
+    unarmed = {name: place for name, place in ELSEWHERE.items() if name not in armed_at(place)}
+
+    assert unarmed == {}
+    assert ELSEWHERE.keys() <= named()
 
 
 def test_without_a_fault_every_promise_holds(undisturbed: Played, figures: Figures) -> None:

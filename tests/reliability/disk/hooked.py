@@ -116,6 +116,18 @@ class Hooked:
                 self.sent.other.append(answer.status)
         return answer.status
 
+    def ready(self) -> tuple[int, str | None]:
+        """What `/readyz` answers, and its reason why not."""
+        connection = http.client.HTTPConnection(
+            self.url.removeprefix("http://").partition("/")[0], timeout=20
+        )
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read()).get("reason")
+        finally:
+            connection.close()
+
     def pour(self, count: int, size: int = 100, senders: int = 2) -> None:
         """`count` webhooks from several senders; each stops when nobody answers."""
         body = json.dumps({"text": "x" * size}).encode()

@@ -111,3 +111,31 @@ def test_a_disk_that_is_read_only_is_named_and_left_alone(
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     hooked.rise(zygote).kill()
     assert hooked.judge() == ([], [])
+
+
+def test_a_full_disk_is_told_until_it_is_freed_though_nobody_sends_anything(
+    scene: Path, small_disk: Path, zygote: Zygote, figures: Figures
+) -> None:
+    hooked = Hooked(scene, small_disk / "state")
+    life = hooked.rise(zygote)
+    hooked.pour(20)
+    ballast = small_disk / "ballast"
+    _fill(ballast)
+
+    while hooked.post() != 503:
+        pass
+
+    status, reason = hooked.ready()
+    degraded = hooked.client.get("/v1/status")["degraded"]
+    assert (status, "SQLITE_FULL" in (reason or "")) == (503, True)
+    assert [each for each in degraded if "free space on the disk" in each]
+    ballast.unlink()
+    began = time.monotonic()
+    while hooked.ready()[0] != 200:
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.05)
+    figures.note("ready_after_freed_seconds", round(time.monotonic() - began, 2))
+    assert hooked.client.get("/v1/status")["degraded"] == []
+    assert hooked.post() == 202
+    life.kill()
+    assert hooked.judge() == ([], [])

@@ -258,6 +258,14 @@ MUTANTS = (
         only="sqlite and concurrency",
     ),
     Mutant(
+        name="first come, first served",
+        file="amodal_rt/storage/claiming.py",
+        old="heappush(self._heads, (self._occupancy.of(run.automation), run.number, run, line))\n",
+        new="heappush(self._heads, (0, run.number, run, line))\n",
+        tests=(f"{LEDGER}/test_claiming.py",),
+        only="sqlite and fewest",
+    ),
+    Mutant(
         name="nodes write beside each other",
         file="amodal_rt/storage/postgres_session.py",
         old="; SELECT pg_advisory_xact_lock({LOCK})",

@@ -127,7 +127,8 @@ def test_a_storm_of_one_automation_starves_no_other(
 ) -> None:
     root = scene / "w"
     write(root, "amodal.json", model.settings())
-    automation(root, "storm", trigger="webhook")
+    # As many as the workspace runs at once: nothing but its turn keeps a place for the other.
+    automation(root, "storm", trigger="webhook", limits={"concurrency": 10})
     automation(root, "calm", trigger="webhook")
 
     def brain(chat: Chat) -> Turn:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -98,14 +98,11 @@ def due_by(expression: str, zone: str, now: datetime) -> list[datetime]:
 def expected(
     slots: list[datetime], now: datetime, catch_up: CatchUp
 ) -> tuple[list[datetime], list[datetime]]:
-    """The slots that run and those that are skipped."""
-    young = [slot for slot in slots if slot >= now - catch_up.within][-MOST_CAUGHT_UP:]
-    if catch_up.policy is CatchUpPolicy.NONE:
-        young = []
-    elif catch_up.policy is CatchUpPolicy.LAST:
-        young = young[-1:]
-    running = set(young)
-    return young, [slot for slot in slots if slot not in running]
+    """The slots that run, which are always the newest, and those that are skipped."""
+    most = {CatchUpPolicy.NONE: 0, CatchUpPolicy.LAST: 1, CatchUpPolicy.ALL: MOST_CAUGHT_UP}
+    young = len(slots) - bisect_left(slots, now - catch_up.within)
+    first = len(slots) - min(young, most[catch_up.policy])
+    return slots[first:], slots[:first]
 
 
 def automation(expression: str, zone: str, catch_up: CatchUp) -> Snapshot:

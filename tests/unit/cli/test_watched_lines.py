@@ -58,3 +58,14 @@ def test_one_automation_says_how_it_stands_with_each_trigger(
     said = capsys.readouterr().out
     assert "notes.item.created active since 2026-03-02" in said
     assert "; notes.item.created failed\n" in said
+
+
+def test_triggers_of_one_event_are_told_apart_by_their_params(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    narrower = {**TRIGGER, "params": {"list": "inbox", "n": "3"}}
+    automations.show(_door({**ROW, "remote_triggers": [TRIGGER, narrower]}), "sort")
+
+    said = capsys.readouterr().out
+    assert "notes.item.created active since" in said
+    assert "; notes.item.created (list: inbox, n: 3) active since 2026-03-02" in said

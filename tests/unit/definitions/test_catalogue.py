@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from amodal_rt.definitions.catalogue import BUILT_IN, OWN_FAMILIES, PROVIDERS
 from amodal_rt.definitions.json_schema import misfit
 from amodal_rt.domain.event_type import EventOrigin
+from amodal_rt.domain.glob import fits
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.intake.headers import Headers
 from amodal_rt.intake.naming import integration_name
@@ -94,9 +95,22 @@ def test_every_preset_has_types_of_its_own(provider: str) -> None:
     assert provider in OWN_FAMILIES
 
 
-@pytest.mark.parametrize("name", _OF_PLATFORM + _OTHER_NAMES)
+@pytest.mark.parametrize("name", _OF_PLATFORM)
 def test_what_is_known_of_the_documented_platform_is_in_it(name: str) -> None:
     assert BUILT_IN[name].origin in (EventOrigin.PLATFORM, EventOrigin.RUNTIME)
+    assert BUILT_IN[name].alias_of is None
+
+
+@pytest.mark.parametrize("name", _OTHER_NAMES)
+def test_a_name_that_nobody_here_says_is_an_alias_of_one_that_somebody_does(name: str) -> None:
+    found = BUILT_IN[name]
+
+    assert (found.origin, found.source) == (EventOrigin.ALIAS, "platform")
+    assert found.alias_of
+    real = [each for each in BUILT_IN if fits(found.alias_of, each)]
+    assert {BUILT_IN[each].origin for each in real} <= {EventOrigin.PROVIDER, EventOrigin.RUNTIME}
+    assert found.alias_of in found.description
+    assert real
 
 
 def test_no_name_of_the_documented_platform_is_one_that_it_may_not_send() -> None:

@@ -210,3 +210,45 @@ def test_an_alert_that_was_lost_and_can_be_passed_to_nobody_is_on_record_as_that
     assert second is not None
     assert (second.messages, second.condition.unreported) == ((), True)
     assert second.condition.detail == "msg_2: 404"
+
+
+def _lost_to_nobody(count: int) -> Condition:
+    known: Condition | None = None
+    for number in range(1, count + 1):
+        lost = replace(
+            LOST, lost=f"msg_{number}", detail=f"msg_{number}: 404. It said: {'x' * 500}"
+        )
+        ruling = _begun(known, lost, targets=())
+        assert ruling is not None
+        known = ruling.condition
+    assert known is not None
+    return known
+
+
+def test_all_that_nobody_heard_of_is_named_the_first_words_of_three_and_how_many_more() -> None:
+    said = _lost_to_nobody(5).said or ""
+
+    places = [said.find(f"msg_{number}: 404") for number in (5, 4, 3)]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert "msg_2" not in said
+    assert said.endswith("… and 2 more")
+    assert len(said) < 1_000
+
+
+def test_what_nobody_heard_of_is_told_with_the_next_and_forgotten_then() -> None:
+    told = _begun(_lost_to_nobody(2), replace(LOST, lost="msg_3", detail="msg_3: 404"))
+    assert told is not None
+    after = _begun(told.condition, replace(LOST, lost="msg_4", detail="msg_4: 404"), targets=())
+    assert after is not None
+
+    text = str(told.messages[0].body["text"])
+    assert [f"msg_{number}: 404" in text for number in (1, 2, 3)] == [True] * 3
+    assert after.condition.said == "msg_4: 404"
+
+
+def test_one_that_is_seen_again_is_not_one_more() -> None:
+    two = _lost_to_nobody(2)
+
+    for again in ("msg_2", "msg_1"):
+        assert _begun(two, replace(LOST, lost=again, detail=f"{again}: 404"), targets=()) is None

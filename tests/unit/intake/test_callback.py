@@ -125,6 +125,7 @@ async def test_what_a_server_reports_is_an_event_addressed_to_its_triggers_autom
     )  # fmt: skip
     assert verdict.dedup
     assert verdict.dedup.keys == ("evt:e-1:trig:sort/notes.item.created",)
+    assert verdict.dedup.apiece == {}
     assert TOKEN not in repr(event)
 
 
@@ -157,6 +158,26 @@ async def test_what_is_watched_for_several_is_sent_to_those_that_ask_for_just_th
     assert isinstance(refusal, Refusal)
     assert refusal.rejection
     assert refusal.rejection.automation is None
+
+
+async def test_whoever_asks_in_two_ways_knows_an_event_by_one_key_and_so_over_http(
+    notes: Notes,
+) -> None:
+    alone = await notes.send({"type": TYPE, "id": "e-1"})
+    notes.owner = ""
+    first = await notes.send({"type": TYPE, "id": "e-1"})
+    notes.key = "another"
+    second = await notes.send({"type": TYPE, "id": "e-1"})
+
+    assert isinstance(alone, Verified)
+    assert isinstance(first, Verified)
+    assert isinstance(second, Verified)
+    assert alone.dedup
+    assert first.dedup
+    assert second.dedup
+    assert first.dedup.keys != second.dedup.keys
+    assert first.dedup.apiece == second.dedup.apiece
+    assert first.dedup.apiece == {"sort": (alone.dedup.endpoint, alone.dedup.keys[0])}
 
 
 async def test_without_an_id_every_callback_is_new(notes: Notes) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from amodal_rt.domain.signing import CustomScheme, Recipe, Where
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
-from amodal_rt.intake.dedup import key_for
+from amodal_rt.intake.dedup import key_for, name_of
 from amodal_rt.intake.headers import Headers
 
 GITHUB = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=("x",))
@@ -50,6 +50,26 @@ def test_without_an_id_every_request_is_new() -> None:
 @pytest.mark.parametrize("value", ["", "x" * 257, "caf\u00e9", "a\tb"])
 def test_an_id_that_is_not_printable_is_none(value: str) -> None:
     assert not _same(None, ({"webhook-id": value}, b"a"), ({"webhook-id": value}, b"a"))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "headers", "data", "name"),
+    [
+        ("slack", {}, {"event_id": "Ev1"}, "Ev1"),
+        ("stripe", {}, {"id": "evt_9"}, "evt_9"),
+        ("pagerduty", {}, {"event": {"id": "01E"}}, "01E"),
+        ("pagerduty", {"X-Webhook-Id": "w-1"}, {"event": {"id": "01E"}}, "w-1"),
+        ("slack", {}, {"event_id": "a\tb"}, None),
+        ("github", {}, {"id": "7"}, None),
+        ("hmac-sha256", {"webhook-id": "7"}, {"id": "8"}, "7"),
+    ],
+)
+def test_what_a_sender_calls_a_delivery_stands_in_a_header_or_in_its_body(
+    scheme: str, headers: dict[str, str], data: object, name: str | None
+) -> None:
+    auth = WebhookAuth(scheme=SignatureScheme(scheme), secrets=("x",))
+
+    assert name_of(auth, Headers(list(headers.items())), data) == name
 
 
 def test_the_named_header_alone_decides() -> None:

@@ -13,7 +13,8 @@ from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import UnavailableError
 from amodal_rt.intake.requests import RawRequest, Verified
 from amodal_rt.operations.events import Events
-from amodal_rt.ports import Receipt
+from amodal_rt.operations.shapes import event_in_full
+from amodal_rt.ports import EventRecord, Receipt
 from amodal_rt.testing.clock import FakeClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -53,8 +54,8 @@ def events(ledger: Slow, clock: FakeClock, *, seconds: float | None) -> Events:
     event = Event(id="evt_1", type="github.push", source="/integrations/github", data={},
                   time=NOW, received_at=NOW)  # fmt: skip
     dedup = KEY if seconds else None
-    judged = Judged(Verified(event=event, dedup=dedup, snapshot=Snapshot(version=1),
-                             seconds=seconds))  # fmt: skip
+    judged = Judged(Verified(endpoint="github", event=event, dedup=dedup,
+                             snapshot=Snapshot(version=1), seconds=seconds))  # fmt: skip
     anything = cast("Any", ledger)
     intakes: Sequence[Any] = (judged, judged, judged)
     return Events(*intakes, anything, anything, anything, signals=anything, clock=clock)
@@ -91,3 +92,15 @@ async def test_what_could_not_be_known_again_is_waited_for() -> None:
 
     answer = await asked
     assert (answer.status, answer.document["run_ids"]) == (202, [])
+
+
+def test_an_event_that_was_sent_to_several_names_each_of_them() -> None:
+    def shown(address: str | None) -> tuple[object, object]:
+        event = Event(id="evt_1", type="notes.item.created", source="/connections/notes", data={},
+                      time=NOW, received_at=NOW, address=address)  # fmt: skip
+        document = event_in_full(EventRecord(event=event, missed=0, runs=()))
+        return document["automations"], document["automation"]
+
+    assert shown("a,b") == (["a", "b"], "a,b")
+    assert shown("a") == (["a"], "a")
+    assert shown(None) == ([], None)

@@ -32,7 +32,7 @@ def standing(state: RemoteState | None, error: str | None = None) -> RemoteStand
 def test_a_row_says_why_nobody_watches() -> None:
     found = noted(ROW, [standing(RemoteState.ACTIVE), standing(RemoteState.FAILED, "it said no")])
 
-    assert found["reason"] == "notes.item.created is not watched for: it said no"
+    assert found["reason"] == "notes.item.created (list: inbox) is not watched for: it said no"
 
 
 def test_a_row_says_nothing_while_all_is_well_and_keeps_what_it_says_already() -> None:
@@ -70,5 +70,8 @@ def test_the_whole_document_has_every_trigger_and_what_is_wrong_among_its_proble
     problems = found["problems"]
     assert isinstance(problems, list)
     assert [each["code"] for each in problems] == ["other", "trigger_not_registered"]
+    assert (
+        problems[1]["message"] == "notes.item.created (list: inbox) is not watched for: no answer"
+    )
     assert problems[1]["severity"] == "warning"
     assert problems[1]["file"] == "automations/sort.json"

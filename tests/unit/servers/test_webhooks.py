@@ -22,7 +22,7 @@ class Behind:
         self.limit = 1_048_576
         self.given: list[RawRequest] = []
         self.bodies: list[bytes | None] = []
-        self.is_ready = False
+        self.reason: str | None = "the daemon starts"
 
     async def accept(self, request: RawRequest) -> Answer:
         self.given.append(request)
@@ -44,7 +44,7 @@ async def client(behind: Behind) -> AsyncIterator[aiohttp.ClientSession]:
     app.add_routes(
         webhook_routes(
             behind.accept,
-            lambda: behind.is_ready,
+            lambda: behind.reason,
             integrations=behind.accept,
             clock=SystemClock(),
             deadlines=deadlines,
@@ -138,12 +138,13 @@ async def test_whatever_breaks_behind_is_503_with_retry_after(
         assert "planted" not in text
 
 
-async def test_health_is_open_and_readiness_waits(
+async def test_health_is_open_and_readiness_says_why_not(
     client: aiohttp.ClientSession, behind: Behind
 ) -> None:
     async with client.get("/healthz") as health, client.get("/readyz") as not_yet:
         assert (health.status, not_yet.status) == (200, 503)
-    behind.is_ready = True
+        assert (await not_yet.json())["reason"] == "the daemon starts"
+    behind.reason = None
     async with client.get("/readyz") as ready:
         assert ready.status == 200
 

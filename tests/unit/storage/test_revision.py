@@ -115,21 +115,73 @@ def test_a_current_ledger_opens_without_alembic(tmp_path: Path) -> None:
     assert done.stdout == "False\n"
 
 
-async def test_a_newer_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file but what SQLite keeps in memory through a file."""
+    return {
+        each.name: each.read_bytes()
+        for each in sorted(folder.iterdir())
+        if not each.name.endswith("-shm")
+    }
+
+
+async def refused(path: Path) -> ConflictError:
+    with pytest.raises(ConflictError) as error:
+        await SqliteLedger(path, clock=SystemClock()).open()
+    return error.value
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+async def test_a_newer_ledger_is_refused_and_not_a_byte_of_it_changed(
+    tmp_path: Path, mode: str
+) -> None:
     path = tmp_path / "ledger.db"
     await make(path)
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
         raw.commit()
-    before = schema(path)
+        raw.execute(f"PRAGMA journal_mode = {mode}")
+    before = files(tmp_path)
 
-    with pytest.raises(ConflictError) as error:
-        await SqliteLedger(path, clock=SystemClock()).open()
+    error = await refused(path)
 
-    assert error.value.code == "ledger_newer"
-    assert "9999" in error.value.message
-    assert schema(path) == before
-    assert not list(tmp_path.glob("*.before-*"))
+    assert error.code == "ledger_newer"
+    assert "9999" in error.message
+    assert files(tmp_path) == before
+
+
+async def test_a_newer_ledger_whose_log_was_left_behind_keeps_both_as_they_are(
+    tmp_path: Path,
+) -> None:
+    """Only the log says that it is newer: a daemon was killed, and an older one started."""
+    path, left = tmp_path / "ledger.db", tmp_path / "left"
+    await make(path)
+    left.mkdir()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+        raw.commit()
+        for suffix in ("", "-wal"):
+            shutil.copy(tmp_path / f"ledger.db{suffix}", left)
+    before = files(left)
+
+    error = await refused(left / path.name)
+
+    assert error.code == "ledger_newer"
+    assert len(before) == 2
+    assert files(left) == before
+
+
+async def test_the_database_of_another_program_is_refused_and_not_a_byte_of_it_changed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE theirs (a)")
+    before = files(tmp_path)
+
+    error = await refused(path)
+
+    assert error.code == "ledger_foreign"
+    assert files(tmp_path) == before
 
 
 async def test_an_older_ledger_is_copied_and_then_brought_up_to_date(tmp_path: Path) -> None:

@@ -170,3 +170,17 @@ async def test_prune_forgets_deliveries_past_their_retention_and_expired_values(
 
     assert await ledger._database.read(left) == ["1", "kept", "new"]
     assert len(await ledger.list_events(limit=10)) == 2
+
+
+async def test_refusals_of_one_kind_are_counted_together_whatever_each_says(
+    ledger: SqliteLedger,
+) -> None:
+    for said in ("full: 5", "full: 7"):
+        rejection = Rejection(endpoint="e", automation=None, reason=said, at=NOW)
+        await ledger.reject(rejection, count=int(said[-1]), counted_as="full")
+
+    def counts(connection: Connection) -> list[Any]:
+        query = "SELECT endpoint, reason, count FROM rejection_counts"
+        return sqlite_driver(connection).execute(query).fetchall()
+
+    assert await ledger._database.read(counts) == [("e", "full", 12)]

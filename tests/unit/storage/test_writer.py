@@ -2,12 +2,17 @@
 
 import asyncio
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from closed_disk import REFUSED, close_disk, open_disk
 
 from amodal_rt.errors import ConflictError, InternalError, UnavailableError
 from amodal_rt.storage.database import Database
@@ -205,3 +210,34 @@ async def test_a_long_read_holds_up_neither_the_loop_nor_the_writer(database: Da
 
     go.set()
     assert await reading == [(0,)]
+
+
+async def test_a_refused_write_is_known_until_one_comes_through(database: Database) -> None:
+    await close_disk(database)
+    before = database.unwritable
+    with pytest.raises(UnavailableError):
+        await database.write(insert(1))
+    refused = database.unwritable
+    # Passes on a full disk too, and proves nothing.
+    await database.write(lambda c: sql(c, "SELECT 1"))
+    still = database.unwritable
+    await open_disk(database)
+    await database.write(insert(2))
+
+    assert before is None
+    assert refused is not None
+    assert (refused.code, refused.message) == ("ledger", REFUSED)
+    assert still is refused
+    assert database.unwritable is None
+
+
+async def test_a_work_that_refuses_by_a_rule_says_nothing_about_the_disk(
+    database: Database,
+) -> None:
+    def full(_: Connection) -> None:
+        raise UnavailableError("no room", code="queue_full")
+
+    with pytest.raises(UnavailableError):
+        await database.write(full)
+
+    assert database.unwritable is None

@@ -352,8 +352,11 @@ async def test_a_pause_that_nobody_told_of_counts_at_the_next_slot(desk, make):
     assert await desk.said() == [("10:00", "paused", "cron", 1)]
 
 
-async def test_a_ledger_that_is_away_is_asked_once_a_second(desk, make):
-    """What is due would ring at once, again and again."""
+async def test_a_ledger_that_is_away_is_asked_once_a_second_and_told_of_once_a_minute(
+    desk, make, caplog
+):
+    """What is due would ring at once, again and again, and fill the disk with its lines."""
+    caplog.set_level("INFO", "amodal_rt")
     desk.shelf.put(make("job", schedule=HOURLY))
     asked = []
 
@@ -364,11 +367,14 @@ async def test_a_ledger_that_is_away_is_asked_once_a_second(desk, make):
     async with desk.scheduling(tick_seconds=5):
         desk.ledger.faults.before = count
         await let_pass(desk, HOUR + MINUTE)
+        assert len(caplog.records) <= 5
         assert 55 <= len(asked) <= 65
         desk.ledger.faults.before = None
         await let_pass(desk, MINUTE)
 
     assert [slot for slot, *_ in await desk.said()] == ["10:00"]
+    (over,) = [each for each in caplog.records if each.getMessage() == "schedule.resumed"]
+    assert vars(over)["fields"]["times"] == len(asked)
 
 
 async def test_a_ledger_that_is_away_at_the_start_does_not_end_the_scheduler(desk, make):

@@ -1,16 +1,17 @@
 """Servers are kept in step with the files, and every trigger has a token of its own."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from remote_desk import URL, RemoteDesk, child, refused, server, waiting
 
-from amodal_rt.domain.connection import McpServer
+from amodal_rt.domain.connection import Connection, McpServer
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.remote_trigger import RemoteState
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.triggers.callback_tokens import digest_of
-from amodal_rt.triggers.remote import LONGEST_PAUSE_SECONDS, RENEW_SECONDS
+from amodal_rt.triggers.remote import AT_ONCE, LONGEST_PAUSE_SECONDS, RENEW_SECONDS
 
 
 @pytest.fixture
@@ -212,6 +213,27 @@ async def test_siblings_survive_the_end_of_one_even_with_a_server_that_knows_typ
             callback = after[watcher]
             assert callback
             assert await desk.opens(remote, callback[1]) == watcher.removeprefix("notes/")
+
+
+@pytest.mark.parametrize(("made", "at_once"), [(server(), AT_ONCE), (child(), 1)])
+async def test_a_server_elsewhere_is_told_of_several_at_a_time_and_a_child_of_one(
+    desk: RemoteDesk, made: Connection, at_once: int
+) -> None:
+    """One after another, fifty that are told anew would be a minute of a slow server."""
+    desk.put(
+        *(waiting(f"a{n}", "notes.item.created", params={"n": n}) for n in range(AT_ONCE + 2)),
+        connections=(made,),
+    )
+    desk.servers.closed["notes"] = asyncio.Event()
+
+    async with desk.running() as remote:
+        assert len(desk.servers.told) == at_once
+        desk.servers.closed["notes"].set()
+        await desk.clock.settle()
+        assert [each.params["n"] for each in desk.servers.told] == [
+            str(n) for n in range(AT_ONCE + 2)
+        ]
+        assert {each.state for each in remote.standings()} == {RemoteState.ACTIVE}
 
 
 async def test_other_parameters_are_another_registration(desk: RemoteDesk) -> None:

@@ -10,6 +10,7 @@ from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.identity import Identities, Member
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.settings import Environment
@@ -43,6 +44,12 @@ WORLD = World(
 
 def judged(world: World = WORLD, **keys: Any) -> list[tuple[str, str, int | None, str]]:
     """Severity, code, line and hint of each finding."""
+    found = findings(world, **keys)
+    return [(each.severity, each.code, each.line, each.hint or "") for each in found]
+
+
+def findings(world: World = WORLD, **keys: Any) -> list[Problem]:
+    """What is wrong with an automation that has these keys."""
     text = json.dumps({"title": "T", "prompt": "x", "connections": [], **keys}, indent=1)
     parsed = parse_automation(
         text.encode(), file="automations/x.json", settings=world.settings, read_prompt=str
@@ -50,10 +57,7 @@ def judged(world: World = WORLD, **keys: Any) -> list[tuple[str, str, int | None
     assert parsed.definition is not None, parsed.problems
     verdict = judge(parsed.definition, world)
     assert verdict.blocked == ()
-    return [
-        (each.severity, each.code, each.line, each.hint or "")
-        for each in (*verdict.errors, *verdict.warnings)
-    ]
+    return [*verdict.errors, *verdict.warnings]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +175,16 @@ def test_the_line_is_that_of_the_condition() -> None:
 )
 def test_somebody_who_is_no_member_is_a_warning(keys: dict[str, Any], line: int) -> None:
     assert judged(**keys) == [("warning", "unknown_member", line, 'did you mean "ada"?')]
+
+
+def test_a_stranger_in_two_keys_is_two_findings_that_say_where() -> None:
+    said = findings(runAs="eve", createdBy="eve", trigger="webhook", actors=["eve"])
+
+    assert [each.message for each in said] == [
+        'runAs: "eve" is no member in identities.json',
+        'createdBy: "eve" is no member in identities.json, so its starts are skipped',
+        'actors: "eve" is no member in identities.json',
+    ]
 
 
 def test_without_a_file_of_members_nobody_is_looked_for() -> None:
