@@ -14,6 +14,7 @@ STARTS = {"create_subprocess_exec", "create_subprocess_shell", "Popen"}
 MOVES = {"rename", "link", "symlink_to"}
 ELSEWHERE = {
     "daemon/sdnotify.py:_send": "says how it is, to nobody who acts on it twice",
+    "daemon/trying.py:_copy_workspace": "into a folder that dies with the command",
     "delivery/request.py:post": "delivery/attempts.py:make",
     "executors/acting/request_tool.py:_exchange": "executors/acting/gate.py:write and read",
     "storage/sqlite_file.py:commit": "storage/writer.py:_commit",
