@@ -225,6 +225,7 @@ async def test_a_person_answers_what_a_run_asks(
     assert (run.status, run.result_payload) == ("completed", payload)
     words = "approved" if said == "approve" else "denied"
     assert f"{words} by token:boss-{said} · as agreed" in page.words
+    assert "Turns 0 Tokens – Cost –" in page.words
     assert (run_id, f"token:boss-{said}", "dashboard") in await site.audited("approval.answered")
 
 
