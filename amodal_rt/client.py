@@ -1,4 +1,5 @@
-"""The one client of the control socket: stdlib only, synchronous, one request a connection.
+"""The one client of the daemon, over its socket or TCP: stdlib only, synchronous, one request a
+connection.
 
 Importing it costs a few milliseconds, because every everyday command pays for it.
 """
@@ -8,6 +9,7 @@ import socket
 import urllib.parse
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from amodal_rt.errors import (
@@ -54,12 +56,16 @@ class Client:
 
     Every call may raise what the daemon answered, as the same kind of `AmodalError`, and
     UnavailableError (`daemon_unreachable`) when nobody answers. `timeout` (seconds) bounds
-    each wait for bytes; None waits for ever. `cause` is the token of the run that asks.
+    each wait for bytes; None waits for ever. `cause` is the token of the run that asks. `where`
+    is how people know it.
     """
+
+    _base = ""
 
     def __init__(
         self, path: Path, *, actor: str, timeout: float | None = 60, cause: str | None = None
     ) -> None:
+        self.where = str(path)
         self.path = path
         self._cause = "".join((cause or "").split())
         self._actor = "".join(each for each in actor if each.isprintable()) or "unknown"
@@ -73,6 +79,10 @@ class Client:
         """The JSON document that the daemon answers to `body`."""
         return self._document("POST", _with_params(path, None), body)
 
+    def exchange(self, path: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of a POST, whatever they are. `headers` are printable ASCII."""
+        return self._whole(self._send("POST", _with_params(path, None), content, headers))
+
     def lines(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> Generator[dict[str, Any], None, None]:
@@ -80,7 +90,7 @@ class Client:
 
         Waits between two lines for as long as it takes.
         """
-        connection = self._send("GET", _with_params(path, params), None)
+        connection = self._send("GET", _with_params(path, params))
         with connection, connection.makefile("rb") as stream:
             answer = self._head(stream)
             if answer.status >= 400:
@@ -96,37 +106,56 @@ class Client:
                 raise self._unreachable(error) from None
 
     def _document(self, method: str, path: str, body: object) -> Any:
-        connection = self._send(method, path, body)
+        sent = b"" if body is None else json.dumps(body).encode()
+        status, content = self._whole(self._send(method, path, sent))
+        if status >= 400:
+            raise _raised(status, content)
+        return json.loads(content)
+
+    def _whole(self, connection: socket.socket) -> tuple[int, bytes]:
         with connection, connection.makefile("rb") as stream:
             answer = self._head(stream)
             try:
-                content = b"".join(answer.chunks(stream))
+                return answer.status, b"".join(answer.chunks(stream))
             except OSError as error:
                 raise self._unreachable(error) from None
-        if answer.status >= 400:
-            raise _raised(answer.status, content)
-        return json.loads(content)
 
-    def _send(self, method: str, path: str, body: object) -> socket.socket:
-        content = b"" if body is None else json.dumps(body).encode()
-        head = [
-            f"{method} {path} HTTP/1.1",
-            "Host: localhost",
-            f"X-Actor: {urllib.parse.quote(self._actor)}",
-            "Connection: close",
-        ]
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> socket.socket:
+        head = [f"{method} {self._base}{path} HTTP/1.1", *self._names(), "Connection: close"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
         if self._cause.isascii() and self._cause.isprintable() and self._cause:
             head.append(f"Amodal-Rt-Cause: {self._cause}")
         if method == "POST":
             head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        connection: socket.socket | None = None
+        try:
+            connection = self._connect()
+            connection.sendall("\r\n".join([*head, "", ""]).encode() + content)
+        except OSError as error:
+            if connection is not None:
+                connection.close()
+            raise self._unreachable(error) from None
+        return connection
+
+    def _names(self) -> list[str]:
+        """The headers that say who is meant and who asks."""
+        return ["Host: localhost", f"X-Actor: {urllib.parse.quote(self._actor)}"]
+
+    def _connect(self) -> socket.socket:
+        """A connection. Raises OSError."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(self._timeout)
             connection.connect(str(self.path))
-            connection.sendall("\r\n".join([*head, "", ""]).encode() + content)
-        except OSError as error:
+        except OSError:
             connection.close()
-            raise self._unreachable(error) from None
+            raise
         return connection
 
     def _head(self, stream: BinaryIO) -> "_Answer":
@@ -138,7 +167,53 @@ class Client:
     def _unreachable(self, error: Exception) -> AmodalError:
         if isinstance(error, TimeoutError):
             return TimedOutError(f"the daemon did not answer within {self._timeout:g} s")
-        return _unreachable(str(self.path), str(error) or "it closed the connection")
+        return _unreachable(self.where, str(error) or "it closed the connection")
+
+
+class TcpClient(Client):
+    """Speaks to one daemon over TCP, as the bearer of `token`.
+
+    Raises InvalidError (`bad_url`) for what is no http(s) URL.
+    """
+
+    def __init__(
+        self, url: str, *, token: str | None, timeout: float | None = 60, cause: str | None = None
+    ) -> None:
+        super().__init__(Path(), actor="", timeout=timeout, cause=cause)
+        try:
+            parts = urllib.parse.urlsplit(url)
+            secure = {"http": False, "https": True}[parts.scheme]
+            port = parts.port or (443 if secure else 80)
+        except (ValueError, KeyError):
+            parts, secure, port = None, False, 0
+        if parts is None or not parts.hostname or parts.username is not None:
+            raise InvalidError(
+                f"{url!r} is no URL of a daemon", code="bad_url", hint="http://127.0.0.1:3847"
+            )
+        self.where = url
+        self._secure = secure
+        self._address = (parts.hostname, port)
+        self._host = parts.netloc
+        self._base = parts.path.rstrip("/")
+        self._token = "".join((token or "").split())
+
+    def _names(self) -> list[str]:
+        known = self._token.isascii() and self._token.isprintable() and self._token
+        return [f"Host: {self._host}", *([f"Authorization: Bearer {self._token}"] if known else [])]
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection(self._address, self._timeout)
+        if not self._secure:
+            return connection
+        # Everyday verbs go over the socket, and must not pay for importing this.
+        import ssl  # noqa: PLC0415
+
+        try:
+            context = ssl.create_default_context()
+            return context.wrap_socket(connection, server_hostname=self._address[0])
+        except OSError:
+            connection.close()
+            raise
 
 
 def find_client(state: Path, *, actor: str, cause: str | None = None) -> Client:

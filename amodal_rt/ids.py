@@ -117,6 +117,14 @@ def automation(stem: str) -> str:
     return "aut_" + base32(hashlib.sha256(stem.encode()).digest()[:10])
 
 
+def trigger(stem: str, told: str) -> str:
+    """`trg_` + the automation's own hash + that of what the trigger says: the same on every
+    machine, for as long as both stay as they are."""
+    return f"trg_{automation(stem).removeprefix('aut_')}" + base32(
+        hashlib.sha256(told.encode()).digest()[:5]
+    )
+
+
 def webhook(key: bytes, stem: str, rotation: int) -> str:
     """`auto_` + 16 characters: HMAC of the name under the workspace's key.
 

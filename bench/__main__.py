@@ -7,12 +7,24 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import clockwork, doors, events, history, postgres, reloading, sessions, storm, words
+from bench import (
+    clockwork,
+    doors,
+    events,
+    history,
+    postgres,
+    reloading,
+    sessions,
+    storm,
+    streams,
+    words,
+)
 
 _MEASURES = {
     "webhooks": doors.measure,
     "events": events.measure,
     "storm": storm.measure,
+    "streams": streams.measure,
     "schedules": clockwork.measure,
     "sessions": sessions.measure,
     "history": history.measure,

@@ -1,6 +1,8 @@
 """The whole command line, in typer."""
 
+import os
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -10,13 +12,16 @@ from amodal_rt.cli.commands import (
     automations,
     bus,
     catalogue,
+    dashboard,
     integrations,
     keeping,
     local,
+    mcp,
     nodes,
     outside,
     runs,
     up,
+    workflow,
 )
 from amodal_rt.cli.output import Output
 from amodal_rt.errors import InvalidError
@@ -63,16 +68,38 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     up.add_to(root)
+    mcp.add_to(root)
+    dashboard.add_to(root)
     local.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
+    root.add_typer(workflow.group(), name="workflow")
     root.add_typer(build_ops(), name="ops")
     return root
 
 
+def _reached_at(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Reach the daemon over TCP with the token in AMODAL_RT_TOKEN; default "
+            "AMODAL_RT_URL, else its socket.",
+        ),
+    ] = None,
+) -> None:
+    """Operate a running daemon."""
+    if url is not None:
+        # As if it had been set for this one command: whoever connects asks there.
+        os.environ["AMODAL_RT_URL"] = url
+
+
 def build_ops() -> typer.Typer:
     """The tree of `ops`."""
-    ops = typer.Typer(name="ops", help="Operate a running daemon.", no_args_is_help=True)
+    ops = typer.Typer(
+        name="ops", help="Operate a running daemon.", no_args_is_help=True, callback=_reached_at
+    )
     ops.add_typer(automations.build(), name="automations")
     ops.add_typer(runs.build(), name="runs")
     for name, group in outside.groups().items():

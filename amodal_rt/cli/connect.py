@@ -7,7 +7,14 @@ from pathlib import Path
 
 from amodal_rt.cli.output import Output
 from amodal_rt.cli.verbs.door import Door
-from amodal_rt.client import RECORD_FILE, Client, DaemonRecord, find_client, running_daemons
+from amodal_rt.client import (
+    RECORD_FILE,
+    Client,
+    DaemonRecord,
+    TcpClient,
+    find_client,
+    running_daemons,
+)
 from amodal_rt.errors import AmodalError, NotFoundError
 from amodal_rt.settings import ProcessSettings, load_process_settings, state_folder
 from amodal_rt.workspace.locate import find_workspace
@@ -23,12 +30,15 @@ def use(verb: Callable[[Door], int], *, as_json: bool = False, workspace: str | 
 
 
 def connect(workspace: str | None) -> Client:
-    """The daemon of `--workspace`, of the environment, of this folder, or the only running one.
+    """The daemon of `--workspace`, of `AMODAL_RT_URL` and `AMODAL_RT_TOKEN`, of the environment's
+    or this folder's workspace, or the only running one.
 
     Raises NotFoundError (`no_workspace`), saying where it looked. That nobody answers shows
     at the first call.
     """
     settings = load_process_settings()
+    if settings.url and workspace is None:
+        return TcpClient(settings.url, token=settings.token, cause=settings.cause)
     flag = Path(workspace) if workspace else None
     try:
         root = find_workspace(flag, settings, Path.cwd())

@@ -1,19 +1,19 @@
-"""Which class stands behind which port: the only file that names the concrete ones."""
+"""Which class stands behind which port: only here and in `desks` and `shared` are they named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
 from amodal_rt.clock import Clock
+from amodal_rt.daemon import desks
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.holding import Holding
 from amodal_rt.daemon.house import House
-from amodal_rt.daemon.known_secrets import KnownSecrets
 from amodal_rt.daemon.ledgers import is_shared
 from amodal_rt.daemon.neighbours import SharedSignals
 from amodal_rt.daemon.nodes import Membership
 from amodal_rt.daemon.readiness import Readiness
+from amodal_rt.daemon.shared import Shared, share
 from amodal_rt.daemon.telling import Telling
 from amodal_rt.daemon.turned import TurnedBack
 from amodal_rt.delivery.backoff import LONGEST_PAUSES
@@ -23,57 +23,30 @@ from amodal_rt.delivery.watching import Watch
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
-from amodal_rt.executors.agent.connections import ConnectionProbe
+from amodal_rt.executors.acting.connections import ConnectionProbe
+from amodal_rt.executors.acting.mcp_triggers import McpTriggers
 from amodal_rt.executors.agent.executor import AgentExecutor
-from amodal_rt.executors.agent.mcp_triggers import McpTriggers
-from amodal_rt.guardrails.causes import Causes
-from amodal_rt.guardrails.egress import Egress
-from amodal_rt.guardrails.redaction import Redactor, secret_values
-from amodal_rt.intake.callback import CallbackIntake
-from amodal_rt.intake.endpoints import Endpoints
-from amodal_rt.intake.examining import Examiner
-from amodal_rt.intake.integrations import IntegrationIntake, IntegrationKeys
-from amodal_rt.intake.webhooks import WebhookIntake
+from amodal_rt.executors.work import WorkExecutor
+from amodal_rt.executors.workflow.executor import WorkflowExecutor
+from amodal_rt.executors.workflow.scripts import Scripts
+from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.automations import Automations
-from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes, Servers
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
-from amodal_rt.operations.event_tests import EventTests
-from amodal_rt.operations.events import Events
-from amodal_rt.operations.facts import KnownFacts
-from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
-from amodal_rt.operations.starting import Starting
-from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
-from amodal_rt.ports import EVENTS
+from amodal_rt.ports import EVENTS, OUTBOX
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
-from amodal_rt.triggers.matching import Matching
 from amodal_rt.triggers.own_events import RuntimeEvents
 from amodal_rt.triggers.remote import RemoteTriggers
 from amodal_rt.workspace.service import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
-    """What several rooms are built with."""
-
-    redactor: Redactor
-    egress: Egress
-    endpoints: Endpoints
-    keys: IntegrationKeys
-    facts: KnownFacts
-    address: Address
-    causes: Causes
-    starting: Starting
-    matching: Matching
 
 
 class _Usual(TypedDict):
@@ -89,9 +62,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     """Wire the rooms over an open ledger and a loaded workspace."""
     clock, signals = ground.clock, ground.signals
     ledger, workspace = ground.ledger, ground.workspace
-    usual, shared = _usual(ground), _shared(ground, webhook_key)
+    usual, shared = _usual(ground), share(ground, webhook_key)
     control = _Control()
-    automations = _automations(ground, shared)
+    automations = desks.automations(ground, shared)
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     executor = _executor(ground, shared, automations, runs, deliveries)
@@ -117,9 +90,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         watch=Watch(**usual, ids=ground.ids),
         automations=automations,
         runs=runs,
-        events=_events(ground, shared, remote),
+        events=desks.events(ground, shared, remote),
         deliveries=deliveries,
-        connections=Connections(workspace, ConnectionProbe(executor, workspace)),
+        connections=Connections(workspace, ConnectionProbe(executor.services, workspace)),
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
         nodes=Nodes(ledger, clock=clock),
@@ -128,11 +101,9 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
-        event_bus=_event_bus(ground, shared),
-        event_tests=_event_tests(ground, shared),
-        tokens=Tokens(ledger, signals=signals, clock=clock, ids=ground.ids),
+        event_tests=desks.event_tests(ground, shared),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
-        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
+        **desks.desks(ground, shared, automations),
     )
     _introduce(house)
     return house
@@ -147,81 +118,12 @@ def _usual(ground: Ground) -> _Usual:
     )
 
 
-def _shared(ground: Ground, webhook_key: str) -> _Shared:
-    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
-    key = webhook_key.encode()
-    endpoints = Endpoints(key, workspace, ledger)
-    address = Address(workspace, endpoints)
-    return _Shared(
-        redactor=Redactor(KnownSecrets(workspace, secret_values, (webhook_key,), clock)),
-        egress=Egress(workspace.snapshot().settings.allow_private),
-        endpoints=endpoints,
-        keys=IntegrationKeys(key, workspace),
-        facts=KnownFacts(ledger, ground.signals),
-        address=address,
-        causes=Causes(key, address.is_own),
-        starting=Starting(workspace, ledger, signals=ground.signals, clock=clock, ids=ground.ids),
-        matching=Matching(ground.ids),
-    )
-
-
-def _automations(ground: Ground, shared: _Shared) -> Automations:
-    return Automations(
-        ground.workspace,
-        ground.ledger,
-        shared.facts,
-        shared.starting,
-        address=shared.address,
-        write_status=ground.write_status,
-        clock=ground.clock,
-    )
-
-
-def _events(ground: Ground, shared: _Shared, remote: RemoteTriggers) -> Events:
-    clock, ids, workspace = ground.clock, ground.ids, ground.workspace
-    examiner = Examiner(shared.causes, clock=clock, ids=ids)
-    return Events(
-        WebhookIntake(workspace, shared.endpoints, examiner),
-        IntegrationIntake(workspace, shared.keys, examiner),
-        CallbackIntake(
-            workspace, remote.tokens, shared.matching, shared.causes, clock=clock, ids=ids
-        ),
-        ground.ledger,
-        shared.facts,
-        shared.matching,
-        signals=ground.signals,
-        clock=clock,
-    )
-
-
-def _event_bus(ground: Ground, shared: _Shared) -> EventBus:
-    return EventBus(
-        ground.workspace,
-        ground.ledger,
-        shared.facts,
-        shared.matching,
-        signals=ground.signals,
-        clock=ground.clock,
-        ids=ground.ids,
-    )
-
-
-def _event_tests(ground: Ground, shared: _Shared) -> EventTests:
-    return EventTests(
-        ground.workspace,
-        shared.facts,
-        shared.starting,
-        shared.redactor,
-        clock=ground.clock,
-        ids=ground.ids,
-    )
-
-
 def _introduce(house: House) -> None:
     """Let the rooms say on the bus what happens in them, and ask and count what others know."""
     house.automations.watch_with(house.remote.standings)
     own = house.own_events
-    house.ground.ledger.note_with(own.note, partial(house.ground.signals.notify, EVENTS))
+    notify = house.ground.signals.notify
+    house.ground.ledger.note_with(own.note, partial(notify, EVENTS), partial(notify, OUTBOX))
     for door in (house.events, house.event_bus):
         door.count_with(house.overflow)
     for room in (house.engine, house.sender, house.automations, house.connections):
@@ -234,9 +136,9 @@ def _introduce(house: House) -> None:
 
 
 def _executor(
-    ground: Ground, shared: _Shared, automations: Automations, runs: Runs, deliveries: Deliveries
-) -> AgentExecutor:
-    return AgentExecutor(
+    ground: Ground, shared: Shared, automations: Automations, runs: Runs, deliveries: Deliveries
+) -> WorkExecutor:
+    agents = AgentExecutor(
         ledger=ground.ledger,
         egress=shared.egress,
         runtime_view=LedgerRuntimeView(automations, runs, deliveries, clock=ground.clock),
@@ -245,9 +147,17 @@ def _executor(
         redactor=shared.redactor,
         causes=shared.causes,
     )
+    workflows = WorkflowExecutor(
+        agents.services,
+        ledger=ground.ledger,
+        agents=agents,
+        messages=DeliveryPlanner(ground.ids),
+        scripts=Scripts(ground.clock),
+    )
+    return WorkExecutor(agents, workflows)
 
 
-def _engine(ground: Ground, executor: AgentExecutor, redactor: Redactor) -> Engine:
+def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:
     return Engine(
         **_usual(ground),
         executor=executor,
@@ -284,7 +194,7 @@ def _scheduler(ground: Ground) -> Scheduler:
     return scheduler
 
 
-def _watchers(ground: Ground, executor: AgentExecutor) -> McpTriggers:
+def _watchers(ground: Ground, executor: WorkExecutor) -> McpTriggers:
     services = executor.services
     return McpTriggers(
         services.pool, ground.workspace, clock=ground.clock, redactor=services.redactor
@@ -301,7 +211,7 @@ def _remote(ground: Ground, watchers: McpTriggers, address: Address) -> RemoteTr
     )
 
 
-def _sender(ground: Ground, shared: _Shared) -> Sender:
+def _sender(ground: Ground, shared: Shared) -> Sender:
     causes = shared.causes
     sender = Sender(
         outbox=ground.ledger,

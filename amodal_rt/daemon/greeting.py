@@ -35,11 +35,12 @@ def greeting(
     local_only: bool,
     settings_file: str,
     integrations: Sequence[Document] = (),
+    dashboard: str | None = None,
 ) -> Iterator[str]:
     """The lines, in order. Names, titles and file contents are made harmless for a terminal.
 
     `integrations` are as `ops integrations list` gives them; those that can take events are
-    named with their address.
+    named with their address. `dashboard` is where people look at all this.
     """
     if remark := _rehearsal(snapshot, environment, settings_file):
         yield remark
@@ -63,6 +64,8 @@ def greeting(
     if len(problems) > MOST_PROBLEMS:
         more = len(problems) - MOST_PROBLEMS
         yield f"and {more} more problems: run amodal-rt validate"
+    if dashboard:
+        yield f"dashboard at {dashboard}/ (amodal-rt dashboard --open needs no token)"
 
 
 def upcoming(instant: datetime, now: datetime, zone: str) -> str:

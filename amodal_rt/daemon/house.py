@@ -12,12 +12,13 @@ from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
 from amodal_rt.engine.runner import Engine
-from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
@@ -28,14 +29,32 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.invoking import Invoking
+from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
+from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.overflow import Overflow
+from amodal_rt.operations.references import Names
+from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.api.automations import ManagementApi
+from amodal_rt.servers.api.openapi import openapi_route
+from amodal_rt.servers.api.public import PublicApi
+from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
+from amodal_rt.servers.control_tcp import control_guarded
+from amodal_rt.servers.dashboard.opening import dashboard
+from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.events import EventsDoor
+from amodal_rt.servers.guard import Guard, Guarded
+from amodal_rt.servers.mcp.door import McpDoor
+from amodal_rt.servers.serve import Routes
+from amodal_rt.servers.sse import Streams
 from amodal_rt.servers.tokens import TokenCheck
+from amodal_rt.servers.webhooks import health_routes, webhook_routes
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.own_events import RuntimeEvents
@@ -47,12 +66,13 @@ class House:
     """Every room, wired together, none of them running."""
 
     ground: Ground
+    mcp: McpDoor
     redactor: Redactor
     egress: Egress
     endpoints: Endpoints
     facts: KnownFacts
     address: Address
-    executor: AgentExecutor
+    executor: WorkExecutor
     engine: Engine
     holding: Holding
     membership: Membership
@@ -80,6 +100,13 @@ class House:
     tokens: Tokens
     event_types: EventTypes
     members: Members
+    managing: Managing
+    invoking: Invoking
+    names: Names
+    pages: RunPages
+    outlook: Outlook
+    approvals: Approvals
+    sessions: Sessions
 
     def heartbeat(self) -> Heartbeat:
         """What tells the outside that all of this is well."""
@@ -103,6 +130,58 @@ class House:
             clock=ground.clock,
         )
 
+    def proven_routes(self, why_not_ready: Callable[[], str | None]) -> Routes:
+        """What needs none of our tokens over TCP: senders prove themselves, health says nothing."""
+        return webhook_routes(
+            self.events.accept_webhook,
+            why_not_ready,
+            integrations=self.events.accept_integration,
+            callbacks=self.events.accept_callback,
+            clock=self.ground.clock,
+        )
+
+    def health_routes(self, why_not_ready: Callable[[], str | None]) -> Routes:
+        """Health alone, for a door without webhooks."""
+        return health_routes(why_not_ready)
+
+    def guarded(self, streams: Streams, verbs: Verbs) -> list[Guarded]:
+        """What the guard lets in over TCP: the API, the `verbs` of the control socket, MCP."""
+        runs = RunDoor(self.pages, streams)
+        routes = [
+            *PublicApi(self.invoking, self.names, self.pages, runs, self.causes).routes(),
+            *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
+            *control_guarded(verbs),
+        ]
+        # Of what MCP has to say its clients ask itself.
+        return [*routes, openapi_route(routes), *self.mcp.guarded()]
+
+    def dashboard_routes(self, streams: Streams) -> Routes:
+        """The pages for people, who prove themselves with a session."""
+        rooms = Rooms(
+            sessions=self.sessions,
+            outlook=self.outlook,
+            automations=self.automations,
+            why=self.why,
+            runs=self.runs,
+            run_pages=self.pages,
+            events=self.events,
+            bus=self.event_bus,
+            deliveries=self.deliveries,
+            approvals=self.approvals,
+            streams=streams,
+            clock=self.ground.clock,
+        )
+
+        def name() -> str:
+            settings = self.ground.workspace.snapshot().settings
+            return settings.name or self.ground.root.name or "amodal-rt"
+
+        return dashboard(rooms, self.address, name=name, ids=self.ground.ids).routes()
+
+    def guard(self) -> Guard:
+        """Who lets in all else."""
+        return Guard(TokenCheck(self.tokens, self.address), clock=self.ground.clock)
+
     def events_door(self) -> EventsDoor:
         """What takes events of programs over TCP."""
         check = TokenCheck(self.tokens, self.address)
@@ -112,6 +191,7 @@ class House:
         """What the control socket offers."""
         return Verbs(
             automations=self.automations,
+            managing=self.managing,
             runs=self.runs,
             events=self.events,
             deliveries=self.deliveries,
@@ -126,6 +206,7 @@ class House:
             tokens=self.tokens,
             event_types=self.event_types,
             members=self.members,
+            sessions=self.sessions,
             status=status,
             clock=self.ground.clock,
         )

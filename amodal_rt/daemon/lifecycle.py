@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import resource
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from amodal_rt.daemon.greeting import greeting
@@ -16,6 +17,8 @@ from amodal_rt.logs import Format, Log, configure
 from amodal_rt.settings import load_process_settings
 
 STOPPED, FAILED = 0, 1
+FILES = 8192
+"""Open files that connections and streams may need; many systems allow 1,024 unless asked."""
 
 _log = Log("daemon")
 
@@ -27,10 +30,21 @@ def run_up(root: Path, *, listen: str | None, say: Callable[[str], None]) -> int
     """
     plan = Plan(root=root.absolute(), settings=load_process_settings(), listen=listen)
     stopping = Stopping(bound=True)
+    _allow_files()
     try:
         return asyncio.run(_serve(plan, stopping, say))
     finally:
         stopping.over()
+
+
+def _allow_files() -> None:
+    """Raise this process's bound on open files, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # A system that promises more than it gives is no reason not to start.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(plan: Plan, stopping: Stopping, say: Callable[[str], None]) -> int:
@@ -79,6 +93,7 @@ async def _greet(daemon: Daemon, house: House, plan: Plan, say: Callable[[str], 
         local_only=house.address.local_only,
         settings_file=_shown(plan.root / "amodal.json"),
         integrations=house.integrations.documents(),
+        dashboard=house.address.dashboard,
     )
     for line in lines:
         say(line)

@@ -35,6 +35,7 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT
 from amodal_rt.servers.control import ControlSocket
 from amodal_rt.servers.serve import TcpDoor
+from amodal_rt.servers.sse import Streams
 from amodal_rt.settings import ProcessSettings, process_environment, state_folder
 
 WEBHOOK_KEY = "webhook_key"
@@ -54,7 +55,7 @@ class Plan:
     root: Path
     settings: ProcessSettings
     listen: str | None = None
-    callback: Callback | None = None
+    callbacks: Mapping[str | None, Callback] = field(default_factory=dict[str | None, Callback])
     clock: Clock = field(default_factory=SystemClock)
     variables: Mapping[str, str] = field(default_factory=process_environment)
 
@@ -68,6 +69,7 @@ class Daemon:
         self.services = Services()
         self._started_at = plan.clock.now()
         self._tcp: TcpDoor | None = None
+        self._admin: TcpDoor | None = None
         self.state = state_folder(plan.root, plan.settings)
         self._socket = socket_path(self.state)
         self._record = Record(self.state)
@@ -76,7 +78,7 @@ class Daemon:
     @property
     def url(self) -> str | None:
         """How this machine reaches the TCP door; None where there is none."""
-        return self._tcp.url if self._tcp else None
+        return (self._tcp.url or None) if self._tcp else None
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[House, None]:
@@ -95,8 +97,8 @@ class Daemon:
                 clock=self._plan.clock,
                 ids=self.ids,
             )
-            if self._plan.callback:
-                ground.callbacks.register(self._plan.callback)
+            for name, function in self._plan.callbacks.items():
+                ground.callbacks.register(function, name)
             await stack.enter_async_context(ground.ledger)
             mark_ledger(ground.ledger, self.state)
             await ground.workspace.load()
@@ -124,8 +126,9 @@ class Daemon:
             "workspace": str(self._plan.root),
             "state_dir": str(self.state),
             "socket": str(self._socket),
-            "listen": self._tcp.address if self._tcp else None,
+            "listen": (self._tcp.address or None) if self._tcp else None,
             "url": self.url,
+            "admin_url": self._admin.url if self._admin else self.url,
             "public_url": house.address.public,
             "node": house.ground.ledger.node_id,
             "ready": house.readiness.why_not() is None,
@@ -139,7 +142,8 @@ class Daemon:
         ground = house.ground
         stack.push_async_callback(house.egress.close)
         stack.push_async_callback(house.executor.close)
-        control = ControlSocket(self._socket, house.verbs(lambda: self.status(house)))
+        verbs = house.verbs(lambda: self.status(house))
+        control = ControlSocket(self._socket, verbs, mcp=house.mcp.local)
         await control.open()
         stack.push_async_callback(control.close)
         run = self.services.running
@@ -162,6 +166,7 @@ class Daemon:
         ):
             await stack.enter_async_context(service)
         await self._meet(stack, house)
+        stack.push_async_callback(house.mcp.close)
         await self._open_tcp(stack, house)
         await stack.enter_async_context(run("triggers", house.remote.run()))
         await stack.enter_async_context(run("heartbeat", house.heartbeat().run()))
@@ -191,23 +196,32 @@ class Daemon:
             await stack.enter_async_context(meeting)
 
     async def _open_tcp(self, stack: AsyncExitStack, house: House) -> None:
-        said = house.ground.workspace.snapshot().settings.listen
+        settings = house.ground.workspace.snapshot().settings
         asked = self._plan.listen
-        listen = asked if asked is not None else self._plan.settings.listen or said
+        listen = asked if asked is not None else self._plan.settings.listen or settings.listen
         if not listen:
             return
-        tcp = TcpDoor(
-            house.events.accept_webhook,
-            house.readiness.why_not,
-            integrations=house.events.accept_integration,
-            callbacks=house.events.accept_callback,
-            events=house.events_door().routes(),
-            clock=self._plan.clock,
-        )
-        await tcp.open(listen)
-        stack.push_async_callback(tcp.close)
-        self._tcp = tcp
-        house.address.bound = tcp.url
+        streams = Streams(self._plan.clock)
+        guarded = house.guarded(streams, house.verbs(lambda: self.status(house)))
+        guard, events = house.guard(), house.events_door().routes()
+        pages = house.dashboard_routes(streams)
+
+        proven = house.proven_routes(house.readiness.why_not)
+        if settings.admin_listen is None:
+            self._tcp = TcpDoor([*proven, *events, *pages], guard=guard, guarded=guarded)
+        else:
+            self._tcp = TcpDoor(proven, guard=None)
+            inner = [*house.health_routes(house.readiness.why_not), *events, *pages]
+            self._admin = TcpDoor(inner, guard=guard, guarded=guarded)
+            await self._open_door(stack, self._admin, settings.admin_listen)
+            house.address.admin = self._admin.url
+        await self._open_door(stack, self._tcp, listen)
+        stack.callback(streams.close)
+        house.address.bound = self._tcp.url
+
+    async def _open_door(self, stack: AsyncExitStack, door: TcpDoor, listen: str) -> None:
+        await door.open(listen)
+        stack.push_async_callback(door.close)
 
     async def _stop_engine(self, engine: Engine) -> None:
         urgent = self._stopping.urgent

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.domain.event import DedupKey, Event
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.ports import AutomationFacts, Caller, Receipt, RunFilter, RunRef
@@ -22,11 +23,17 @@ class Telling(DatabaseLedger):
 
     _note: Callable[[Iterable[RunRef]], None] | None = None
     _wake: Callable[[], None] | None = None
+    _send: Callable[[], None] | None = None
 
-    def note_with(self, note: Callable[[Iterable[RunRef]], None], wake: Callable[[], None]) -> None:
-        """From now on, tell `note` of the runs that were skipped or cancelled, and `wake` who
-        matches events."""
-        self._note, self._wake = note, wake
+    def note_with(
+        self,
+        note: Callable[[Iterable[RunRef]], None],
+        wake: Callable[[], None],
+        send: Callable[[], None],
+    ) -> None:
+        """From now on, tell `note` of the runs that were skipped or cancelled, `wake` who matches
+        events, and have `send` look at what a run owes before it ends."""
+        self._note, self._wake, self._send = note, wake, send
 
     async def emit(
         self,
@@ -41,6 +48,20 @@ class Telling(DatabaseLedger):
         if new and self._wake is not None:
             self._wake()
         return new
+
+    async def owe_from_run(
+        self,
+        run_id: str,
+        messages: Sequence[OutboxMessage],
+        *,
+        at: datetime,
+        step: str,
+        attempt: int = 1,
+        term: int | None = None,
+    ) -> None:
+        await super().owe_from_run(run_id, messages, at=at, step=step, attempt=attempt, term=term)
+        if self._send is not None:
+            self._send()
 
     async def accept(
         self,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from amodal_rt.definitions import markdown
@@ -11,29 +11,48 @@ from amodal_rt.definitions.automation_file import AutomationShape
 from amodal_rt.definitions.building import Builder
 from amodal_rt.definitions.document import Document, Lines, in_file_order
 from amodal_rt.definitions.judging import judge
+from amodal_rt.definitions.naming_workflows import (
+    KEYS,
+    Workflows,
+    find_workflow,
+    kept,
+    key_of,
+    take_kept,
+    with_others,
+)
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.words import shown, snake
-from amodal_rt.domain.automation import STEM, Automation, Definition
+from amodal_rt.domain.automation import STEM, Automation, Definition, WorkflowRun
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 
 ReadPrompt = Callable[[str], str]
 
-_WORK = ("prompt", "messages", "inputTemplate", "input_template")
+_WORK = ("prompt", "messages", "inputTemplate", "input_template", *KEYS)
+_NO_WORKFLOWS = Workflows()
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A definition, or None with at least one error among `problems`."""
+    """A definition, or None with at least one error among `problems`.
+
+    `linked` tells that what the file says depends on `workflows/` and `scripts/` too.
+    """
 
     definition: Definition | None
     problems: tuple[Problem, ...] = ()
+    linked: bool = False
 
 
 def parse_automation(
-    text: bytes, *, file: str, settings: WorkspaceSettings, read_prompt: ReadPrompt
+    text: bytes,
+    *,
+    file: str,
+    settings: WorkspaceSettings,
+    read_prompt: ReadPrompt,
+    workflows: Workflows = _NO_WORKFLOWS,
 ) -> Parsed:
     """Read one `.json` or `.md` file. Never raises for what the file holds.
 
@@ -48,10 +67,15 @@ def parse_automation(
     except SourceError as error:
         return Parsed(None, (error.problem,))
     document, problem = _with_prompt(document, read_prompt)
-    parsed = _build(_with_defaults(document, settings), stem, settings)
-    if problem is None:
-        return parsed
-    return Parsed(None, in_file_order((problem, *parsed.problems)))
+    key = key_of(document)
+    workflow, wrong = find_workflow(document, key, workflows) if key else (None, ())
+    run = with_others(workflow, workflows.named) if workflow else None
+    parsed = _build(_with_defaults(document, settings), stem, settings, run)
+    wrong = (*wrong, problem) if problem else wrong
+    if not wrong:
+        return replace(parsed, linked=key is not None)
+    problems = in_file_order((*wrong, *parsed.problems))
+    return Parsed(None, problems, linked=key is not None)
 
 
 def reparse(document: str, *, file: str, settings: WorkspaceSettings) -> Parsed:
@@ -66,8 +90,12 @@ def reparse(document: str, *, file: str, settings: WorkspaceSettings) -> Parsed:
     if not isinstance(value, dict):
         message = "the last good version that was kept cannot be read"
         return Parsed(None, (Problem(file=file, code="bad_version", message=message),))
-    kept = cast("dict[str, object]", value)
-    return _build(Document(file, kept, dict[str, tuple[int, int]]), _parts(file)[0], settings)
+    rest, run = take_kept(cast("dict[str, object]", value))
+    if run is None and any(rest.get(key) is not None for key in KEYS):
+        message = "the workflow of the last good version cannot be read"
+        return Parsed(None, (Problem(file=file, code="bad_version", message=message),))
+    whole = Document(file, rest, dict[str, tuple[int, int]])
+    return _build(whole, _parts(file)[0], settings, run)
 
 
 def fit_stem(text: str) -> str:
@@ -86,21 +114,27 @@ def _parts(file: str) -> tuple[str, str]:
     return stem, ending
 
 
-def _build(document: Document, stem: str, settings: WorkspaceSettings) -> Parsed:
+def _build(
+    document: Document, stem: str, settings: WorkspaceSettings, run: WorkflowRun | None
+) -> Parsed:
     shape, problems = judge(document, AutomationShape)
     if shape is None:
         return Parsed(None, problems)
-    builder = Builder(document, settings)
+    builder = Builder(document, settings, run)
     automation = builder.automation(stem, shape)
     if automation is None:
         return Parsed(None, builder.sorted_problems())
-    return Parsed(_definition(document, automation, builder), builder.sorted_problems())
+    return Parsed(_definition(document, automation, builder, run), builder.sorted_problems())
 
 
-def _definition(document: Document, automation: Automation, builder: Builder) -> Definition:
+def _definition(
+    document: Document, automation: Automation, builder: Builder, run: WorkflowRun | None
+) -> Definition:
     value = document.value
     if "$schema" in value:
         value = {key: each for key, each in value.items() if key != "$schema"}
+    if run is not None:
+        value = kept(value, run)
     canonical = _ENCODER.encode(value)
     return Definition(
         automation=automation,

@@ -4,13 +4,14 @@ The published JSON Schema is made from these classes; `automation.py` turns what
 into the domain's values. Descriptions are the reference page.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from amodal_rt.definitions.event_file import Actors, EventConditions
 from amodal_rt.definitions.filtering import FilterField, ParamsField, ResultFilterField
 from amodal_rt.definitions.gate_file import CoalesceShape, GateField
+from amodal_rt.definitions.invoke_file import PrefillsShape
 from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
     Duration,
@@ -25,13 +26,15 @@ from amodal_rt.definitions.shapes import (
     Slug,
     Temperature,
     Url,
+    Variable,
     Zone,
     complaint,
     described,
     later,
 )
 from amodal_rt.definitions.trigger_file import ScheduleField, TriggerShape, written_out
-from amodal_rt.definitions.words import type_name
+from amodal_rt.definitions.words import shown, type_name
+from amodal_rt.domain.automation import STEM
 
 # A key that no file can hold: the name of a target, told apart from its written-out form.
 BY_NAME = "\0ref"
@@ -47,6 +50,32 @@ def _as_targets(value: object) -> object:
 
 def _as_messages(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+def _workflow(value: object) -> object:
+    if isinstance(value, dict) or value is None:
+        return cast("object", value)
+    if not isinstance(value, str):
+        what = "the name of a workflow, or a graph"
+        raise complaint("wrong_type", f"must be {what}, not {type_name(value)}")
+    if not STEM.fullmatch(value):
+        hint = 'the stem of a file of workflows/, as in "welcome"'
+        raise complaint("wrong_value", f"{shown(value)} names no workflow", hint)
+    return value
+
+
+WorkflowField = Annotated[
+    object,
+    BeforeValidator(_workflow),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"},
+                {"type": "object", "required": ["kind", "nodes"]},
+            ]
+        }
+    ),
+]
 
 
 def _write_enabled(value: object) -> object:
@@ -256,9 +285,12 @@ class AutomationShape(DefaultsShape):
     instructions: Annotated[
         Filled | None, described("Instructions that go with `inputTemplate`; Liquid too.")
     ] = None
-    workflow: Annotated[NotYet, later("The workflow that runs.")] = None
-    config: Annotated[NotYet, later("Another word for `workflow`.")] = None
-    config_id: Annotated[NotYet, later("Another word for `workflow`.")] = None
+    workflow: Annotated[
+        WorkflowField | None,
+        described("The workflow that runs: the stem of a file of `workflows/`, or a graph."),
+    ] = None
+    config: Annotated[WorkflowField | None, described("Another word for `workflow`.")] = None
+    config_id: Annotated[WorkflowField | None, described("Another word for `workflow`.")] = None
     command: Annotated[NotYet, later("The program that runs, as a list of arguments.")] = None
 
     schedule: Annotated[
@@ -295,9 +327,17 @@ class AutomationShape(DefaultsShape):
     webhook_auth: Annotated[
         WebhookAuthShape | None, described("The proof that a webhook must carry.")
     ] = None
-    input_schema: Annotated[NotYet, later("JSON Schema of an invoked run's payload.")] = None
-    prefills: Annotated[NotYet, later("Locked values of an invoked run's payload.")] = None
-    invoke_auth: Annotated[NotYet, later("Who may invoke it.")] = None
+    input_schema: Annotated[
+        dict[str, object] | None,
+        described("JSON Schema (2020-12) of an invoked run's payload; references within it alone."),
+    ] = None
+    prefills: Annotated[
+        PrefillsShape | None, described("Values of an invoked run's payload that are locked.")
+    ] = None
+    invoke_auth: Annotated[
+        Literal["secret_key", "user"] | None,
+        described("Who may invoke it: a program with a token, or a person; default both."),
+    ] = None
 
     profile: Annotated[NotYet, later("The sandbox profile, as `name` or `name@version`.")] = None
     write_enabled: Annotated[
@@ -310,6 +350,13 @@ class AutomationShape(DefaultsShape):
         ),
     ] = False
     writes: Annotated[NotYet, later("Which writes exactly.")] = None
+    env: Annotated[
+        Annotated[list[Variable], Listed, Field(max_length=100)] | None,
+        described(
+            "Variables that templates and scripts of its workflow see as `env.NAME`. Their values "
+            "count as secrets: what is kept, shown or delivered has `[secret]` instead."
+        ),
+    ] = None
 
     conversation_key: Annotated[
         Filled | None,

@@ -11,6 +11,8 @@ from amodal_rt.definitions.automation_file import (
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
+from amodal_rt.definitions.invoke_file import invocation
+from amodal_rt.definitions.json_schema import schema_problem
 from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
@@ -24,6 +26,7 @@ from amodal_rt.domain.automation import (
     Limits,
     OnLimit,
     Retry,
+    WorkflowRun,
     WriteLimits,
 )
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
@@ -34,17 +37,20 @@ from amodal_rt.domain.workspace import WorkspaceSettings
 class Builder:
     """Turns one shape into an automation; collects problems, secrets and named targets."""
 
-    def __init__(self, document: Document, settings: WorkspaceSettings) -> None:
+    def __init__(
+        self, document: Document, settings: WorkspaceSettings, run: WorkflowRun | None = None
+    ) -> None:
         self._document = document
         self._problems: list[Problem] = []
         self._targets = Targets(settings.targets, self.complain)
         self._triggering = Triggering(document, self.complain)
-        self._working = Working(document, self.complain)
+        self._working = Working(document, self.complain, run)
+        self._granted: set[str] = set()
 
     @property
     def secrets(self) -> set[str]:
         """Every environment variable that the automation needs."""
-        return self._targets.secrets | self._triggering.secrets
+        return self._targets.secrets | self._triggering.secrets | self._granted
 
     def complain(self, code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:
         """Add an error at `loc`."""
@@ -67,7 +73,8 @@ class Builder:
         title, run_as = self._title(shape), self._run_as(shape)
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
-        self._tools(shape)
+        self._granted_by(shape)
+        self._input_schema(shape)
         if self._problems or work is None:
             return None
         return Automation(
@@ -85,6 +92,7 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
+            env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
             failure_alert=alert,
             limits=_limits(shape.limits),
@@ -97,6 +105,7 @@ class Builder:
                 backoff=timedelta(seconds=shape.retry.backoff_seconds),
                 after_writes=shape.retry.after_writes,
             ),
+            invocation=invocation(shape.input_schema, shape.prefills, shape.invoke_auth),
             conversation_key=conversation_key,
             idempotency_key=idempotency_key,
             coalesce=coalesce,
@@ -117,6 +126,19 @@ class Builder:
             example = "title: Daily Digest" if markdown else '"title": "Daily Digest"'
             self.complain("missing_key", "title is missing", hint=f"for example {example}")
         return " ".join((title or "").split())
+
+    def _input_schema(self, shape: AutomationShape) -> None:
+        if shape.input_schema is not None:
+            problem = schema_problem(self._document, shape.input_schema, "inputSchema")
+            self._problems += [problem] if problem else []
+
+    def _granted_by(self, shape: AutomationShape) -> None:
+        self._tools(shape)
+        if shape.env and not any((shape.workflow, shape.config, shape.config_id)):
+            message = "env goes with workflow, which is missing"
+            hint = "an agent is given no variables: secrets never reach a prompt"
+            self.complain("conflict", message, ("env",), hint=hint)
+        self._granted.update(shape.env or ())
 
     def _run_as(self, shape: AutomationShape) -> str | None:
         if shape.run_as is not None and shape.run_as_user is not None:

@@ -12,6 +12,7 @@ from amodal_rt.definitions.words import shown
 from amodal_rt.domain.problem import Problem
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_LONGEST = 200
 _OTHER_DIALECT = "values are judged by draft 2020-12 of JSON Schema alone"
 
 
@@ -43,16 +44,24 @@ def schema_problem(document: Document, schema: Mapping[str, object], key: str) -
 
 def misfit(value: object, schema: Mapping[str, object]) -> tuple[str, Loc] | None:
     """Why `value` does not fit a schema without a `schema_problem`, and where; None if it does."""
+    return first_misfit(SteadyValidator(schema), value)
+
+
+def first_misfit(validator: Any, value: object) -> tuple[str, Loc] | None:
+    """The fault that says most of those that the validator finds, in a line, and where."""
     try:
         # The library leaves what it finds untyped.
-        validator, best = SteadyValidator(schema), cast("Any", exceptions)
+        best = cast("Any", exceptions)
         error: exceptions.ValidationError | None = best.best_match(validator.iter_errors(value))
     except RecursionError:
         return "the schema refers to itself without end", ()
     if error is None:
         return None
-    words = "".join(each if each.isprintable() else " " for each in str(error.message)[:200])
-    return words, tuple(error.absolute_path)
+    said = str(error.message)
+    if len(said) > _LONGEST:
+        # The value is told first, and only then what is wrong with it.
+        said = f"{said[: _LONGEST // 3]}…{said[-_LONGEST // 2 :]}"
+    return "".join(each if each.isprintable() else " " for each in said), tuple(error.absolute_path)
 
 
 def _references(value: object, loc: Loc) -> Iterator[tuple[Loc, str]]:

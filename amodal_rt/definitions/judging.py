@@ -36,25 +36,33 @@ _EXPECTED = {
 
 def judge(document: Document, shape: type[Shape]) -> tuple[Shape | None, tuple[Problem, ...]]:
     """The document as `shape`; None with at least one problem when it does not fit."""
+    return judge_part(document, shape, document.value, ())
+
+
+def judge_part(
+    document: Document, shape: type[Shape], value: object, at: Loc
+) -> tuple[Shape | None, tuple[Problem, ...]]:
+    """The same of the `value` that stands at `at` in the document."""
     try:
-        return shape.model_validate(document.value), ()
+        return shape.model_validate(value), ()
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        found = [_problem(document, shape, each) for each in errors[:MOST_PROBLEMS]]
+        found = [_problem(document, shape, each, at) for each in errors[:MOST_PROBLEMS]]
         if len(errors) > MOST_PROBLEMS:
             found.append(too_many(document.file))
         return None, in_file_order(found)
 
 
-def _problem(document: Document, shape: type[FileShape], error: ErrorDetails) -> Problem:
-    loc = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]
+def _problem(document: Document, shape: type[FileShape], error: ErrorDetails, at: Loc) -> Problem:
+    within = error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]
+    loc = (*at, *within)
     kind = error["type"]
     if kind == "extra_forbidden":
-        code, message, hint = _unknown(document, shape, loc)
+        code, message, hint = _unknown(document, shape, within, at)
         return document.problem(code, message, loc, hint=hint)
     if kind == "missing":
         name = name_of((*document.written(loc[:-1]), loc[-1]))
-        hint = _description(_shape_at(shape, loc[:-1]), str(loc[-1]))
+        hint = _description(_shape_at(shape, within[:-1]), str(loc[-1]))
         return document.problem("missing_key", f"{name} is missing", loc, hint=hint)
     code, message, hint = _words(error)
     name = document.name(loc)
@@ -116,12 +124,15 @@ def _bound(kind: str, context: dict[str, Any], value: object) -> str:
     return "has a value that is not allowed"
 
 
-def _unknown(document: Document, shape: type[FileShape], loc: Loc) -> tuple[str, str, str | None]:
+def _unknown(
+    document: Document, shape: type[FileShape], loc: Loc, at: Loc
+) -> tuple[str, str, str | None]:
     key, owner = str(loc[-1]), _shape_at(shape, loc[:-1])
     known = _keys(owner) if owner else {}
-    where = f" in {name_of(loc[:-1])}" if len(loc) > 1 else ""
+    holder = (*at, *loc[:-1])
+    where = f" in {name_of(holder)}" if holder else ""
     if camel(key) in known:
-        twin = document.written((*loc[:-1], camel(key)))
+        twin = document.written((*holder, camel(key)))
         other = str(twin[-1]) if twin and twin[-1] != key else camel(key)
         message = f'"{other}" and "{key}"{where} are two spellings of one key'
         return "duplicate_key", message, f'keep "{camel(key)}"'

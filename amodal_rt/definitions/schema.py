@@ -8,6 +8,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from amodal_rt.definitions.automation_file import BY_NAME, AutomationShape
+from amodal_rt.definitions.graph import GraphShape
+from amodal_rt.definitions.graph_nodes import SHAPES, words_for
 from amodal_rt.definitions.settings import SettingsShape
 from amodal_rt.definitions.words import snake
 
@@ -40,6 +42,7 @@ _FIRST = (
     "messages",
     "inputTemplate",
     "instructions",
+    "workflow",
     "schedule",
     "timezone",
     "trigger",
@@ -74,6 +77,24 @@ def automation_schema() -> dict[str, object]:
 def settings_schema() -> dict[str, object]:
     """Of `amodal.json`."""
     return _schema(SettingsShape, "amodal-rt settings")
+
+
+def workflow_schema() -> dict[str, object]:
+    """Of a file of `workflows/`; each kind of node is a definition of its own."""
+    schema: Schema = _schema(GraphShape, "amodal-rt workflow")
+    definitions: dict[str, Schema] = schema.setdefault("$defs", {})
+    items: list[Schema] = []
+    for kind, shape in SHAPES.items():
+        node: Schema = _schema(shape, "")
+        definitions |= node.pop("$defs", {})
+        del node["$schema"], node["title"]
+        said = node["properties"]["kind"]["description"]
+        node["properties"]["kind"] = {"enum": list(words_for(kind)), "description": said}
+        name = f"{kind.value.capitalize()}NodeShape"
+        definitions[name] = node
+        items.append({"$ref": f"#/$defs/{name}"})
+    schema["properties"]["nodes"]["items"] = {"anyOf": items}
+    return schema
 
 
 def file_schema(shape: type[BaseModel]) -> dict[str, object]:

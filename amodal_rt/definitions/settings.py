@@ -132,6 +132,18 @@ class AlertsShape(FileShape):
     ] = None
 
 
+class ApiShape(FileShape):
+    """What programs may change over the API and MCP."""
+
+    may_grant_powers: Annotated[
+        bool,
+        described(
+            "Whether they may set or widen `writeEnabled`, `writes`, `command`, `profile`, "
+            "`tools`, `connections`, `runAs` and where results are delivered."
+        ),
+    ] = False
+
+
 class SettingsShape(FileShape):
     """The settings of a workspace; every key is optional."""
 
@@ -171,7 +183,10 @@ class SettingsShape(FileShape):
         AfterValidator(_listen),
         described("HOST:PORT of the server; port 0 takes a free one."),
     ] = "127.0.0.1:3847"
-    admin_listen: Annotated[NotYet, later("A second HOST:PORT for all but webhooks.")] = None
+    admin_listen: Annotated[
+        Annotated[str, AfterValidator(_listen)] | None,
+        described("A second HOST:PORT: with it only webhooks and health stay on `listen`."),
+    ] = None
     public_url: Annotated[
         PlainUrl | None, described("How the outside reaches `listen`; webhook URLs begin with it.")
     ] = None
@@ -188,7 +203,9 @@ class SettingsShape(FileShape):
     egress: Annotated[EgressShape, described("Where requests may go besides public addresses.")] = (
         EgressShape(allow_private=[])
     )
-    api: Annotated[NotYet, later("What callers of the API may change.")] = None
+    api: Annotated[ApiShape, described("What programs may change over the API and MCP.")] = (
+        ApiShape()
+    )
 
 
 def parse_settings(text: bytes, file: str) -> tuple[WorkspaceSettings | None, tuple[Problem, ...]]:
@@ -281,6 +298,8 @@ def _settings(
         targets=targets,
         defaults={camel(key): value for key, value in given.items()},
         listen=shape.listen,
+        admin_listen=shape.admin_listen,
+        may_grant_powers=shape.api.may_grant_powers,
         public_url=shape.public_url.rstrip("/") if shape.public_url else None,
         database=text_or_secret(shape.database) if shape.database else None,
         limits=WorkspaceLimits(

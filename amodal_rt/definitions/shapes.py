@@ -23,6 +23,7 @@ from amodal_rt.definitions.words import nearest_zone, shown, type_name, zones
 from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN = "AMODAL_RT_"
 _DURATION = re.compile(r"([0-9]{1,9})\s*(s|m|h|d)")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INSIDE = re.compile(r"(?<![A-Za-z0-9_])env:[A-Za-z_]|\$\{")
@@ -90,6 +91,23 @@ def plain_text(value: str) -> str:
 
 PlainText = Annotated[str, AfterValidator(plain_text)]
 """A text in which `env:` has no meaning, so that `env:NAME` alone would only look like one."""
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        hint = 'the name alone, as in "REGION"'
+        raise complaint("wrong_value", f"{shown(value)} names no variable", hint)
+    if value.upper().startswith(_OWN):
+        raise complaint("wrong_value", f"{shown(value)} is the runtime's own")
+    return value
+
+
+Variable = Annotated[
+    str,
+    AfterValidator(_variable),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}),
+]
+"""The name of an environment variable."""
 
 
 def _filled(value: str) -> str:

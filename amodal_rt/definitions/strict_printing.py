@@ -89,8 +89,9 @@ def printed_prompt(template: str, scope: Mapping[str, object]) -> str:
     return _print(_prompt, template, scope)
 
 
-def trouble(template: str) -> str | None:
-    """What is wrong with a strict template before anything is printed, in one line."""
+def trouble(template: str, roots: Sequence[str] = ROOTS) -> str | None:
+    """What is wrong with a strict template before anything is printed, in one line; `roots` are
+    the names that it may speak of."""
     try:
         parsed = _parse(_Keys, template)
         used = parsed.analyze()
@@ -99,7 +100,7 @@ def trouble(template: str) -> str | None:
     unknown = sorted(used.filters.keys() - _environment(_Keys).filters.keys())
     if unknown:
         return f"there is no filter {unknown[0]}"
-    strange = sorted(used.globals.keys() - set(ROOTS))
+    strange = sorted(used.globals.keys() - set(roots))
     if strange:
         return f"there is no name {strange[0]}"
     return None

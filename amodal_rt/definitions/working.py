@@ -8,7 +8,15 @@ from amodal_rt.definitions.gate_file import CoalesceShape, GateShape
 from amodal_rt.definitions.liquid import strict_template_error
 from amodal_rt.definitions.targets import Complain
 from amodal_rt.definitions.words import shown
-from amodal_rt.domain.automation import AgentWork, ChatMessage, CoalesceRule, Gate, GateRead
+from amodal_rt.domain.automation import (
+    AgentWork,
+    ChatMessage,
+    CoalesceRule,
+    Gate,
+    GateRead,
+    Work,
+    WorkflowRun,
+)
 
 _WINDOWS = 10
 _LONGEST_WAIT = timedelta(days=1)
@@ -17,11 +25,14 @@ _LONGEST_WAIT = timedelta(days=1)
 class Working:
     """Reads what runs, and what it needs of the event first."""
 
-    def __init__(self, document: Document, complain: Complain) -> None:
+    def __init__(
+        self, document: Document, complain: Complain, run: WorkflowRun | None = None
+    ) -> None:
+        self._run = run
         self._document = document
         self._complain = complain
 
-    def work(self, shape: AutomationShape) -> AgentWork | None:
+    def work(self, shape: AutomationShape) -> Work | None:
         """What runs, or None after a complaint."""
         if not self._one_work(shape):
             return None
@@ -33,6 +44,9 @@ class Working:
                 hint="put them into the prompt, or into agents/main.md",
             )
             return None
+        if _workflow_key(shape):
+            # What could not be found was complained of where it was looked for.
+            return self._run
         if shape.input_template is not None:
             return AgentWork(
                 template=self.template(shape.input_template, ("inputTemplate",)),
@@ -134,6 +148,9 @@ class Working:
                 ("messages", shape.messages),
                 ("promptFile", shape.prompt_file),
                 ("inputTemplate", shape.input_template),
+                ("workflow", shape.workflow),
+                ("config", shape.config),
+                ("config_id", shape.config_id),
             )
             if value is not None
         ]
@@ -144,6 +161,10 @@ class Working:
             "one_of",
             f"{names} say twice what runs" if names else "nothing says what runs",
             given[1:2],
-            hint="give exactly one of prompt, promptFile, messages, inputTemplate",
+            hint="give exactly one of prompt, promptFile, messages, inputTemplate, workflow",
         )
         return False
+
+
+def _workflow_key(shape: AutomationShape) -> bool:
+    return any(each is not None for each in (shape.workflow, shape.config, shape.config_id))

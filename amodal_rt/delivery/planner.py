@@ -4,6 +4,7 @@ Pure but for the ids it draws: it is called inside the ledger's transaction, so 
 and messages commit together. Nothing here is sent, and no secret is read.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -74,6 +75,24 @@ class DeliveryPlanner:
                 )
             )
         return Plan()
+
+    def of_step(
+        self, run: Run, targets: Sequence[Target], said: object, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        """What a step of a run tells these targets before the run ends: `said`, a text or JSON."""
+        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
+        result, data = cut_result(text), plain_data(said)
+        body: dict[str, object] = {
+            "automation": run.automation,
+            "status": "message",
+            "timestamp": iso(now),
+            "run_id": run.run_id,
+            "result": result.text,
+            "truncated": result.truncated,
+            **({} if data is None else {"data": data}),
+            **({"model": REHEARSAL} if run.rehearse else {}),
+        }
+        return self._to_each(targets, MessageKind.RESULT, body, result.text, now)
 
     def plan_unknown_write(
         self, run: Run, outcome: Outcome, settings: WorkspaceSettings, now: datetime

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from amodal_rt.domain.delivery import Delivery, FailureAlert
 from amodal_rt.domain.filter import Filter, Path
+from amodal_rt.domain.invocation import Invocation
 from amodal_rt.domain.trigger import (
     CronTrigger,
     EventTrigger,
@@ -15,6 +16,7 @@ from amodal_rt.domain.trigger import (
     TriggerKind,
     WebhookTrigger,
 )
+from amodal_rt.domain.workflow import Workflow
 
 STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """What a file's stem must be to name an automation."""
@@ -146,8 +148,20 @@ class CoalesceRule:
     longest: timedelta
 
 
-Work = AgentWork
-"""What runs. Workflows and commands join this union."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRun:
+    """A walk through a workflow, from the node that stands for what started it to an end.
+
+    `others` are the workflows that it runs in turn, by name and as they were when this version
+    was read: what a run does never changes under it.
+    """
+
+    workflow: Workflow
+    others: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
+
+
+Work = AgentWork | WorkflowRun
+"""What runs. Commands join this union."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +170,9 @@ class Automation:
 
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
-    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only.
+    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only. `env`
+    names the variables that a workflow sees.
+    `invocation` is None where no key speaks of programs that invoke it.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
     `created_by` are members' ids.
     """
@@ -175,11 +191,13 @@ class Automation:
     connections: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     write_enabled: bool = False
+    env: tuple[str, ...] = ()
     delivery: Delivery | None = None
     failure_alert: FailureAlert | None = None
     limits: Limits = field(default_factory=Limits)
     catch_up: CatchUp = field(default_factory=CatchUp)
     retry: Retry = field(default_factory=Retry)
+    invocation: Invocation | None = None
     conversation_key: str | None = None
     idempotency_key: str | None = None
     coalesce: CoalesceRule | None = None

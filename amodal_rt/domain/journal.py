@@ -18,6 +18,7 @@ class EntryType(StrEnum):
     RUN_FINISHED = "run.finished"
     RUN_RETRIED = "run.retried"
     RUN_RESUMED = "run.resumed"
+    RUN_WAITING = "run.waiting"
     RUN_NOTE = "run.note"
     PROMPT = "run.prompt"
     TURN_STARTED = "turn.started"
@@ -33,6 +34,12 @@ class EntryType(StrEnum):
     WRITE_FAILED = "write.failed"
     EVENT_EMITTED = "event.emitted"
     STORE_WRITTEN = "store.written"
+    DELIVERY_OWED = "delivery.owed"
+    NODE_STARTED = "node.started"
+    NODE_FINISHED = "node.finished"
+    NODE_FAILED = "node.failed"
+    NODE_WAITING = "node.waiting"
+    APPROVAL_ANSWERED = "approval.answered"
     GATE_STARTED = "gate.started"
     GATE_FINISHED = "gate.finished"
     GATE_FAILED = "gate.failed"
@@ -57,8 +64,31 @@ class Entry:
     data: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
+def open_approval(entries: Iterable[Entry]) -> Entry | None:
+    """The `node.waiting` entry of the question that waits for a person's answer, if one does."""
+    asked: Entry | None = None
+    for each in entries:
+        if each.type is EntryType.NODE_WAITING:
+            asked = each if each.data.get("reason") == "awaiting_approval" else None
+        elif asked is not None and each.step == asked.step and each.type in _ANSWERS:
+            asked = None
+    return asked
+
+
+def waited_last(entries: Sequence[Entry]) -> bool:
+    """Whether the run, as far as its journal goes, has done nothing since it last waited on
+    purpose: however long that was, no harm came of it."""
+    for each in reversed(entries):
+        if each.type not in _QUIET:
+            return each.type is EntryType.RUN_WAITING
+    return False
+
+
 UNSHOWN = frozenset({"response"})
 """Keys of `data` that only resuming reads; views for people leave them out."""
+
+_ANSWERS = frozenset({EntryType.APPROVAL_ANSWERED, EntryType.NODE_FINISHED, EntryType.NODE_FAILED})
+_QUIET = frozenset({EntryType.RUN_STARTED, EntryType.RUN_RESUMED, EntryType.APPROVAL_ANSWERED})
 
 CALL_OUTCOMES = frozenset(
     {

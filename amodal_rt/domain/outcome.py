@@ -70,9 +70,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """An executor's word that the run must wait outside a slot (`waiting`, `awaiting_approval`)."""
+    """An executor's word that the run must wait outside a slot (`waiting`, `awaiting_approval`).
+
+    It goes on at `until`, or when somebody answers; without `until` only then.
+    """
 
     reason: str
+    until: datetime | None = None
 
 
 def cut_off_in(write: str | None, error: str) -> Outcome:

@@ -36,6 +36,13 @@ class FailedReason(StrEnum):
     INVALID_OUTPUT = "invalid_output"
 
 
+class PendingReason(StrEnum):
+    """What a run that holds no slot waits for."""
+
+    WAITING = "waiting"
+    AWAITING_APPROVAL = "awaiting_approval"
+
+
 class SkippedReason(StrEnum):
     """Why a run was never started."""
 
@@ -174,11 +181,11 @@ class Run:
     """A row of the ledger.
 
     `reason` qualifies `status`; `error` is one line for people, without secrets. `attempt`
-    counts from 1, `resumes` how many of them continued their journal after a crash; `term`
-    fences writers; `node` is the daemon that runs it, or ran it last. `superseded` counts the
-    starts that became one with it; `fault` says why it can only fail. `payload` is what the
-    run was started with (`{"scheduled_at": …}` for a slot); the event's data is found by
-    `event_id`.
+    counts from 1, `resumes` how many of them went on from their journal, after a crash or a
+    wait; `term` fences writers; `node` is the daemon that runs it, or ran it last. `superseded`
+    counts the starts that became one with it; `fault` says why it can only fail. `payload` is
+    what the run was started with (`{"scheduled_at": …}` for a slot); the event's data is found
+    by `event_id`.
     """
 
     run_id: str

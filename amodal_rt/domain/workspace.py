@@ -14,6 +14,7 @@ from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.secret import Text
+from amodal_rt.domain.workflow import Workflow
 
 MODEL_KEY_MISSING = "model_key_missing"
 """The code of a problem that stops every run but a rehearsal."""
@@ -63,7 +64,9 @@ class WorkspaceAlerts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceSettings:
-    """`amodal.json`, parsed. `models` maps a tier to the models to try in order."""
+    """`amodal.json`, parsed. `models` maps a tier to the models to try in order. Where
+    `admin_listen` is set, `listen` carries webhooks and health alone. `may_grant_powers`:
+    programs may give automations powers, over the API and MCP."""
 
     name: str | None = None
     model: tuple[str, ...] = ()
@@ -73,6 +76,8 @@ class WorkspaceSettings:
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])
     alerts: WorkspaceAlerts = field(default_factory=WorkspaceAlerts)
     listen: str = "127.0.0.1:3847"
+    admin_listen: str | None = None
+    may_grant_powers: bool = False
     public_url: str | None = None
     database: Text | None = None
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)
@@ -136,6 +141,7 @@ class Snapshot:
     integrations: Mapping[str, Integration] = field(default_factory=dict[str, Integration])
     identities: Identities = field(default_factory=Identities)
     event_types: Mapping[str, EventType] = field(default_factory=dict[str, EventType])
+    workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     problems: tuple[Problem, ...] = ()
 
     def find(self, name: str) -> Definition | None:

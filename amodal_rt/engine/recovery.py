@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
@@ -16,6 +16,7 @@ from amodal_rt.domain.journal import (
     EntryType,
     latest_try,
     open_write,
+    waited_last,
     write_sentence,
 )
 from amodal_rt.domain.outcome import Outcome, cut_off_in
@@ -30,7 +31,7 @@ LEAST_SECONDS = 60.0
 
 _log = Log("engine")
 _HARMLESS = frozenset({EntryType.RUN_STARTED, EntryType.PROMPT})
-_BETWEEN = frozenset({EntryType.RUN_RESUMED, EntryType.RUN_RETRIED})
+_BETWEEN = frozenset({EntryType.RUN_RESUMED, EntryType.RUN_RETRIED, EntryType.APPROVAL_ANSWERED})
 _MOST_REQUEUES = 3
 _AT_ONCE = 32
 
@@ -90,6 +91,15 @@ async def requeues_of(ledger: JournalLedger, run: Run) -> int:
     return count
 
 
+async def crashes_of(ledger: JournalLedger, run: Run) -> int:
+    """How often the run was cut off and went on."""
+    count = after = 0
+    while page := await ledger.entries(run.run_id, after=after):
+        count += sum(each.type is EntryType.RUN_RESUMED for each in page)
+        after = page[-1].sequence
+    return count
+
+
 def rule(run: Run, entries: Sequence[Entry], now: datetime, *, requeues: int = 0) -> Ruling:
     """What becomes of a run that was cut off, by what it journaled since it last began afresh,
     and by how often in a row it had begun again before.
@@ -97,7 +107,7 @@ def rule(run: Run, entries: Sequence[Entry], now: datetime, *, requeues: int = 0
     One that had done nothing yet begins again, three times at most: it may be what ends the
     process. One that was cut off in a write fails, for nobody can tell whether it happened.
     Any other goes on with its journal, within an hour of its last sign of life and three
-    times at most.
+    times at most. The hour does not count for one that only just woke from a wait.
     """
     if all(each.type in _HARMLESS for each in entries):
         if requeues < _MOST_REQUEUES:
@@ -110,7 +120,7 @@ def rule(run: Run, entries: Sequence[Entry], now: datetime, *, requeues: int = 0
     if run.resumes >= MOST_RESUMES:
         told = f"it was cut off again, after it had gone on {MOST_RESUMES} times"
         return Ruling(Next.FAIL, _in_the_middle(told))
-    if now - entries[-1].at > RESUMES_WITHIN:
+    if now - entries[-1].at > RESUMES_WITHIN and not waited_last(entries):
         minutes = RESUMES_WITHIN / timedelta(minutes=1)
         told = f"it was cut off more than {minutes:g} minutes ago"
         return Ruling(Next.FAIL, _in_the_middle(told))
@@ -215,10 +225,17 @@ class Recovery:
         entries, requeues = await entries_of(self._ledger, run), 0
         if run.attempt > _MOST_REQUEUES:
             requeues = await requeues_of(self._ledger, run)
-        ruling = rule(run, entries, self._clock.now(), requeues=requeues)
+        judged = await self._without_waits(run)
+        ruling = rule(judged, entries, self._clock.now(), requeues=requeues)
         if ruling.next is not Next.FAIL:
             await self._return(run, ruling.next)
         return ruling
+
+    async def _without_waits(self, run: Run) -> Run:
+        """To go on after a wait is no sign that something ends the process."""
+        if run.resumes < MOST_RESUMES:
+            return run
+        return replace(run, resumes=await crashes_of(self._ledger, run))
 
     async def give_back(self, run: Run) -> None:
         """Send back a run that was claimed and not begun. One that goes on with its journal

@@ -37,9 +37,14 @@ def origin_allowed(origins: Sequence[str], own: Sequence[str | None]) -> bool:
 def bearer_of(values: Sequence[str]) -> str | None:
     """The token of the one `Authorization: Bearer …` header, or None."""
     scheme, _, token = (values[0] if len(values) == 1 else "").partition(" ")
-    token = token.strip()
-    right = scheme.lower() == "bearer" and token.isascii() and token.isprintable()
-    return token if right and 0 < len(token) <= _LONGEST else None
+    return key_of([token]) if scheme.lower() == "bearer" else None
+
+
+def key_of(values: Sequence[str]) -> str | None:
+    """The token of the one header that holds nothing else, or None."""
+    token = values[0].strip() if len(values) == 1 else ""
+    right = token.isascii() and token.isprintable() and 0 < len(token) <= _LONGEST
+    return token if right else None
 
 
 def _name(host: str) -> str | None:

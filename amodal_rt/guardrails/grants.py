@@ -52,10 +52,35 @@ class Grants:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BothGrants:
+    """What two pairs of lists both allow: those of a run, and those of an agent within it."""
+
+    one: Grants
+    other: Grants
+
+    def connection(self, name: str) -> bool:
+        """Whether the connection may be used."""
+        return self.one.connection(name) and self.other.connection(name)
+
+    def tool(self, connection: str, tool: str) -> bool:
+        """Whether this tool of this connection may be called."""
+        return self.one.tool(connection, tool) and self.other.tool(connection, tool)
+
+    def built_in(self, tool: str, known: Iterable[str]) -> bool:
+        """Whether a tool of the runtime itself is there; `known` are the names of all."""
+        names = tuple(known)
+        return self.one.built_in(tool, names) and self.other.built_in(tool, names)
+
+    def narrowed(self, tools: Sequence[str] | None) -> "NarrowedGrants":
+        """For a sub-agent: what stands in all of the lists."""
+        return NarrowedGrants(outer=self, tools=None if tools is None else tuple(tools))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NarrowedGrants:
     """Grants within grants: nothing that the outer ones do not allow, whatever is asked for."""
 
-    outer: Grants
+    outer: Grants | BothGrants
     tools: tuple[str, ...] | None = None
 
     def connection(self, name: str) -> bool:

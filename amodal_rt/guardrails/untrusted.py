@@ -17,6 +17,7 @@ _SEQUENCES = re.compile(
     r"|\x1b[ -/]*[0-~]?",
     re.DOTALL,
 )
+_SUSPECT = re.compile(r"[<>&]|[^\x00-\x7f]")
 _KEPT = frozenset("\n\t")
 # Format characters, surrogates, private use and unassigned ones, beside the controls:
 # bidi overrides, zero-width marks and tag characters hide one text inside another.
@@ -65,6 +66,18 @@ def data_block(tag: str, text: str, token: str, *, more: str | None = None) -> s
     shown, whole = (len(part.encode("utf-8", "replace")) for part in (text[:kept], text))
     note = f"(cut: the first {shown:,} of {whole:,} bytes are shown"
     return f"{block}\n{note}; {more})" if more else f"{block}\n{note})"
+
+
+def data_text(value: object) -> str:
+    """`value` as one line of JSON in which no text can hold a tag or an invisible character.
+
+    Halves of characters, which no program could read back, are question marks.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    # Outside its texts JSON holds none of what is replaced.
+    return _SUSPECT.sub(
+        lambda found: _escaped(found.group()), text.encode("utf-8", "replace").decode()
+    )
 
 
 def event_text(data: object) -> str:

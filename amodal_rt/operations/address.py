@@ -21,13 +21,15 @@ class Endpoints(Protocol):
 class Address:
     """`publicUrl` of the newest snapshot, else the address that the TCP door is bound to.
 
-    `bound` is set once, when the door listens: None until then.
+    `bound` is set once, when the door listens: None until then. So is `admin`, where another
+    door carries all but webhooks.
     """
 
     def __init__(self, catalogue: Catalogue, endpoints: Endpoints) -> None:
         self._catalogue = catalogue
         self._endpoints = endpoints
         self.bound: str | None = None
+        self.admin: str | None = None
 
     @property
     def public(self) -> str | None:
@@ -42,7 +44,12 @@ class Address:
 
     def is_own(self, url: str) -> bool:
         """Whether a request to `url` comes back to this daemon, or to one that stands in for it."""
-        return any(reaches(url, base) for base in (self.public, self.bound) if base)
+        return any(reaches(url, base) for base in (self.public, self.bound, self.admin) if base)
+
+    @property
+    def dashboard(self) -> str | None:
+        """Where this machine finds the dashboard; None while nothing listens."""
+        return self.admin or self.bound
 
     def webhook(self, name: str) -> str | None:
         """The URL of an automation's webhook; None while nothing listens and nothing is public."""

@@ -194,6 +194,10 @@ class Automations:
             await self._breathe(len(standings))
         return standings
 
+    async def standing(self, name: str) -> Standing:
+        """What the document of one is made of. Raises NotFoundError."""
+        return await self._standing(self._starting.state(name))
+
     async def _breathe(self, done: int) -> None:
         # Thousands of rows in one go would keep every webhook waiting.
         if done % 100 == 0:

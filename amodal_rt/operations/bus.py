@@ -94,11 +94,9 @@ class EventBus:
                 receipts.append(answer)
         return [_receipt(each) for each in receipts]
 
-    async def emit(
-        self, caller: Caller, body: Mapping[str, object], *, cause: Cause | None = None
-    ) -> Document:
+    async def emit(self, caller: Caller, body: Mapping[str, object], *, sender: Sender) -> Document:
         """Say that something happened: `type`, and if given `data`, `subject`, `source`, `id`,
-        `time`. What a run asks for speaks for no provider and not for the runtime.
+        `time`.
 
         Raises InvalidError (`bad_event`), DeniedError (`reserved_type`), UnavailableError.
         """
@@ -107,7 +105,6 @@ class EventBus:
             raise InvalidError(f"an event has no {unknown[0]!r}", code="bad_event")
         said = {"source": CLI_SOURCE, "id": self._ids.event(), **_given(body)}
         event = cloudevents.parse_document({"specversion": "1.0", **said})
-        sender = Sender(actor=f"member:{caller.actor}", may_impersonate=cause is None, cause=cause)
         (receipt,) = await self.take(sender, [event])
         await self._audit("event.emitted", str(receipt["event_id"]), caller, {"type": event.type})
         return receipt

@@ -14,7 +14,7 @@ from amodal_rt.definitions.liquid import (
     scope_of,
 )
 from amodal_rt.definitions.other_names import OTHER_NAMES, example, meant
-from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.filter import shown_path
 from amodal_rt.domain.glob import fits, is_glob
@@ -160,8 +160,10 @@ class EventTests:
         except InvalidError as error:
             return None, error.message
 
-    def _prompt(self, automation: Automation, event: Event) -> str:
+    def _prompt(self, automation: Automation, event: Event) -> str | None:
         work, data = automation.work, event.data
+        if not isinstance(work, AgentWork):
+            return None
         if work.template is None:
             text = _filled(work.messages[-1].content, data)
             shows_event = data is not None

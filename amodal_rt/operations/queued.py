@@ -47,7 +47,8 @@ class Queued:
 def _rule(run: Run, wait: Wait, snapshot: Snapshot) -> str:
     match wait.reason:
         case WaitReason.PARKED:
-            return f"it is {run.reason}, and holds no slot"
+            until = f" until {iso(wait.until)}" if wait.until else ""
+            return f"it is {run.reason}{until}, and holds no slot"
         case WaitReason.INVALID:
             return _invalid(run, snapshot)
         case WaitReason.COALESCE:

@@ -10,7 +10,14 @@ from datetime import datetime
 from amodal_rt import ids
 from amodal_rt.clock import iso
 from amodal_rt.domain import schedule
-from amodal_rt.domain.automation import AgentWork, Automation, Definition, Lifecycle
+from amodal_rt.domain.automation import (
+    AgentWork,
+    Automation,
+    Definition,
+    Lifecycle,
+    Work,
+    WorkflowRun,
+)
 from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import DeliveryRecord, Target
 from amodal_rt.domain.event import Rejection
@@ -322,6 +329,7 @@ def _content(parsed: Automation | None) -> Document:
         "metadata": dict(parsed.metadata),
         "lookup_key": parsed.lookup_key,
         "prompt": _prompt(parsed.work),
+        "workflow": parsed.work.workflow.name if isinstance(parsed.work, WorkflowRun) else None,
         "agent": parsed.agent,
         "model": ", ".join(parsed.models) or None,
         "temperature": parsed.temperature,
@@ -340,13 +348,15 @@ def _content(parsed: Automation | None) -> Document:
     }
 
 
-def _prompt(work: AgentWork) -> str:
-    """The prompt as the file has it: a template before it is printed."""
+def _prompt(work: Work) -> str | None:
+    """The prompt as the file has it, a template before it is printed; None for other work."""
+    if not isinstance(work, AgentWork):
+        return None
     return work.messages[-1].content if work.template is None else work.template
 
 
 _CONTENT: tuple[str, ...] = (
-    "description", "metadata", "lookup_key", "prompt", "agent", "model", "temperature",
+    "description", "metadata", "lookup_key", "prompt", "workflow", "agent", "model", "temperature",
     "connections", "tools", "writes", "limits", "delivery", "failure_alert",
 )  # fmt: skip
 

@@ -48,6 +48,11 @@ class Tokens:
         ]
         return found[0] if found else None
 
+    def valid(self, id: str) -> Token | None:
+        """The token of that id, unless it was revoked."""
+        found = (each for each in self._current if each.id == id and each.revoked_at is None)
+        return next(found, None)
+
     async def list_all(self, caller: Caller) -> list[Document]:
         """All of them, the revoked ones too, oldest first; never a secret."""
         return [_document(each) for each in await self._ledger.tokens()]

@@ -24,6 +24,7 @@ from amodal_rt.ports.execution import (
     RunContext,
     RunControl,
     RuntimeView,
+    StepMessages,
     TriggerConnections,
 )
 from amodal_rt.ports.facts import AutomationFacts, DefinitionArchive, FactLedger, TokenLedger
@@ -106,6 +107,7 @@ __all__ = [
     "ScheduleLedger",
     "ScheduleState",
     "Signals",
+    "StepMessages",
     "StoreItem",
     "StoreLedger",
     "VersionedCatalogue",

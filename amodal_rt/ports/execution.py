@@ -1,13 +1,19 @@
 """How a run does its work, and who may look on."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Connection
-from amodal_rt.domain.delivery import DeliveryRecord, FailureState, Plan
+from amodal_rt.domain.delivery import (
+    DeliveryRecord,
+    FailureState,
+    OutboxMessage,
+    Plan,
+    Target,
+)
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
@@ -74,6 +80,16 @@ class OutcomePlanner(Protocol):
     ) -> Plan:
         """What the workspace's own targets are told of a write of unknown outcome, where the
         automation tells nobody."""
+        ...
+
+
+class StepMessages(Protocol):
+    """What a step of a run tells somebody before the run ends. Pure."""
+
+    def of_step(
+        self, run: Run, targets: Sequence[Target], said: object, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        """One message for each target, unsent; `said` is a text or JSON, without secrets."""
         ...
 
 

@@ -66,6 +66,24 @@ class StoreLedger(Protocol):
         """Newest first, without what has expired. `where` wants equality of top-level keys."""
         ...
 
+    async def find_item(self, store: str, key: str, *, now: datetime) -> StoreItem | None:
+        """The value under that key, or None; an expired one is none."""
+        ...
+
+    async def remove(
+        self,
+        store: str,
+        key: str,
+        *,
+        run_id: str,
+        at: datetime,
+        step: str,
+        term: int | None = None,
+    ) -> bool:
+        """Forget the value under that key, together with a `store.written` entry that says
+        `removed` in the journal of the run; whether there was one. With `term` as for `put`."""
+        ...
+
     async def count_items(self) -> Mapping[str, int]:
         """How many values each store holds."""
         ...

@@ -12,6 +12,7 @@ from amodal_rt.domain.delivery import (
     DeliveryStatus,
     FailureState,
     MessageKind,
+    OutboxMessage,
     Plan,
 )
 
@@ -104,6 +105,21 @@ class Outbox(Protocol):
 
     async def failure_state(self, automation: str) -> FailureState:
         """The counter as it stands."""
+        ...
+
+    async def owe_from_run(
+        self,
+        run_id: str,
+        messages: Sequence[OutboxMessage],
+        *,
+        at: datetime,
+        step: str,
+        attempt: int = 1,
+        term: int | None = None,
+    ) -> None:
+        """Commit messages of a step of a run, together with a `delivery.owed` entry `{targets}`
+        in its journal. With `term`, raises ConflictError (`fenced`) and writes nothing unless the
+        run is running under it; NotFoundError when there is no such run."""
         ...
 
     async def owe(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:

@@ -34,13 +34,18 @@ class RunRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Which runs to list; None does not filter. `at` keeps runs whose slot, creation or
-    execution covers that instant."""
+    execution covers that instant; `without` leaves out a status. `older_than` and `newer_than` are
+    ids of runs, of which none is listed: of the newer ones, those come that are nearest."""
 
     automation: str | None = None
     status: RunStatus | None = None
+    reason: str | None = None
     event_id: str | None = None
     at: datetime | None = None
     since: datetime | None = None
+    without: RunStatus | None = None
+    older_than: str | None = None
+    newer_than: str | None = None
     limit: int = 50
 
 
@@ -103,15 +108,16 @@ class RunLedger(Protocol):
     ) -> list[Run]:
         """Turn up to `limit` pending runs into running ones, oldest first, and return them.
 
-        No run is claimed twice, and never so many that more than `overall` run at once on
-        all nodes together. Skips runs whose automation has `concurrency` running runs,
-        whose `not_before` is in the future, or whose conversation key has a running run. Of
-        one automation's conversation, the pending run of the lowest `order_key` goes first (among
-        equals, the oldest), and while that one is not due, no other with a key; those without
-        go by their age. A parked run keeps nobody waiting.
+        No run is claimed twice, and never so many that more than `overall` run at once on all
+        nodes together. Skips runs whose automation has `concurrency` running runs, whose
+        `not_before` is in the future, or whose conversation key has a running run, and parked
+        ones that wait for an answer alone. Of one automation's conversation, the pending run of
+        the lowest `order_key` goes first (among equals, the oldest), and while that one is not
+        due, no other with a key; those without go by their age. A parked run keeps nobody
+        waiting until it is due.
         What this node cannot run (`can_run`) stays pending, for another node or for later.
-        Sets `started_at` on the first attempt, names this node as the run's `node` and
-        raises `term`.
+        Sets `started_at` on the first attempt, takes the `reason` away, names this node as the
+        run's `node` and raises `term`.
         """
         ...
 
@@ -136,10 +142,10 @@ class RunLedger(Protocol):
         can_run: CanRun | None = None,
     ) -> Mapping[str, Wait]:
         """What each of these runs that is pending waits for, as `claim` would find it now: it is
-        parked (`reason` is set); this node cannot run it; it may still become one with a later
-        start, or is not due, `until` then; a run of its conversation goes first; as many of its
-        automation go first as may run at once; `overall` alone keeps it; nothing but the next
-        claim."""
+        parked (`reason` is set), perhaps `until` an instant; this node cannot run it; it may still
+        become one with a later start, or is not due, `until` then; a run of its conversation
+        goes first; as many of its automation go first as may run at once; `overall` alone keeps
+        it; nothing but the next claim."""
         ...
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
@@ -175,7 +181,17 @@ class RunLedger(Protocol):
         ...
 
     async def park(self, run: Run, waiting: Waiting, *, at: datetime) -> bool:
-        """Back to pending with a reason, outside any slot. False as for `finish`."""
+        """Back to pending with a reason, outside any slot, until `waiting.until` or an answer;
+        then it continues its journal: `attempt` and `resumes` are raised, and a `run.waiting`
+        entry `{reason, until}` says so. False as for `finish`."""
+        ...
+
+    async def answer(
+        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+    ) -> bool:
+        """Give a run that is `awaiting_approval` at that step its answer, `{approved, by, note}`:
+        an `approval.answered` entry in its journal, and it is due. False, and nothing written,
+        where no such question is open, or any more. Raises NotFoundError."""
         ...
 
     async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
@@ -227,12 +243,24 @@ class RunLedger(Protocol):
         """One run, or None."""
         ...
 
+    async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
+        """The run of the automation, no skipped one, that took the idempotency key within
+        `IDEMPOTENT_FOR` before `now`; the first of several, None where none did."""
+        ...
+
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         """Newest first, with everything but the journal."""
         ...
 
     async def last_runs(self) -> Mapping[str, Run]:
         """The newest run of each automation that is not skipped."""
+        ...
+
+    async def recent_ends(
+        self, automations: Sequence[str], *, limit: int
+    ) -> Mapping[str, Sequence[RunStatus]]:
+        """How the newest runs of each automation that completed or failed ended, newest first, at
+        most `limit` of them; one without any is absent."""
         ...
 
     async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:

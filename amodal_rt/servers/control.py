@@ -31,10 +31,13 @@ from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
+from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
+from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.control_authoring import AuthoringDoor
 from amodal_rt.servers.control_bus import BusDoor
 from amodal_rt.servers.control_catalogue import CatalogueDoor
 from amodal_rt.servers.control_requests import (
@@ -49,6 +52,7 @@ from amodal_rt.servers.control_requests import (
     text_of,
 )
 from amodal_rt.servers.peers import may_control, peer_uid
+from amodal_rt.servers.problems import STATUS, refused, respond
 
 _log = Log("control")
 _silence = logging.getLogger("amodal_rt.control.wire")
@@ -59,16 +63,12 @@ LONGEST_PATH = 107
 """Bytes of a unix socket's path on Linux; 103 elsewhere, where this module binds shorter ones."""
 LARGEST_BODY = 4 * 1024 * 1024
 
-_STATUS: Mapping[str, int] = {
-    "invalid": 422,
-    "not_found": 404,
-    "conflict": 409,
-    "denied": 403,
-    "unavailable": 503,
-    "timed_out": 504,
-    "internal": 500,
-}
-_Answer = Callable[[web.Request], Awaitable[object]]
+JOURNAL = "/v1/runs/{id}/journal"
+LINK = "/v1/dashboard/link"
+"""Opens the dashboard to whoever may use this socket, and is no verb of a token: a link may do
+everything, and stands for the person on this machine."""
+Answering = Callable[[web.Request], Awaitable[object]]
+"""One verb: arguments in, document out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,7 @@ class Verbs:
     """What the control socket offers. `status` describes the daemon itself."""
 
     automations: Automations
+    managing: Managing
     runs: Runs
     events: Events
     deliveries: Deliveries
@@ -90,6 +91,7 @@ class Verbs:
     tokens: Tokens
     event_types: EventTypes
     members: Members
+    sessions: Sessions
     status: Callable[[], Mapping[str, object]]
     clock: Clock
 
@@ -97,10 +99,11 @@ class Verbs:
 class ControlSocket:
     """Listens at `path` for as long as it is open. The caller holds the daemon's lock."""
 
-    def __init__(self, path: Path, verbs: Verbs) -> None:
+    def __init__(self, path: Path, verbs: Verbs, *, mcp: Handler | None = None) -> None:
+        """`mcp` answers `POST /mcp`."""
         self.path = path
         self._runner = web.AppRunner(
-            control_app(verbs),
+            control_app(verbs, mcp=mcp),
             handle_signals=False,
             access_log=None,
             shutdown_timeout=2,
@@ -138,20 +141,47 @@ def bind_private(path: Path) -> socket.socket:
     return listener
 
 
-def control_app(verbs: Verbs) -> web.Application:
+def control_app(verbs: Verbs, *, mcp: Handler | None = None) -> web.Application:
     """The routes; peers are judged before anything is read."""
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_BODY)
-    door, bus = _Door(verbs), BusDoor(verbs.bus, verbs.events, verbs.tokens, verbs.causes)
-    catalogue = CatalogueDoor(verbs.event_types, verbs.members)
-    # `/v1/events/types` is no event: the first route that fits counts.
-    reads = {**catalogue.reads(), **door.reads(), **bus.reads()}
-    changes = {**catalogue.changes(), **door.changes(), **bus.changes()}
+    routes = control_routes(verbs)
+
+    async def link(request: web.Request) -> object:
+        return await verbs.sessions.make_link(caller_of(request))
+
     app.add_routes(
-        [web.get(path, _json(answer)) for path, answer in reads.items()]
-        + [web.post(path, _json(answer)) for path, answer in changes.items()]
-        + [web.get("/v1/runs/{id}/journal", door.journal)]
+        [web.get(path, _json(answer)) for path, answer in routes.reads.items()]
+        + [web.post(path, _json(answer)) for path, answer in routes.changes.items()]
+        + [web.get(JOURNAL, routes.journal), web.post(LINK, _json(link))]
+        + ([web.post("/mcp", mcp)] if mcp else [])
     )
     return app
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """The verbs by path: what looks, what changes, and the journal, which is no one document."""
+
+    reads: Mapping[str, Answering]
+    changes: Mapping[str, Answering]
+    journal: Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def control_routes(verbs: Verbs) -> Routes:
+    """The same for every door. The first path that fits counts: `/v1/events/types` is no event."""
+    door, bus = _Door(verbs), BusDoor(verbs.bus, verbs.events, verbs.tokens, verbs.causes)
+    catalogue = CatalogueDoor(verbs.event_types, verbs.members)
+    authoring = AuthoringDoor(verbs.managing, verbs.automations, verbs.causes)
+    return Routes(
+        reads={**catalogue.reads(), **door.reads(), **bus.reads()},
+        changes={
+            **catalogue.changes(),
+            **door.changes(),
+            **bus.changes(),
+            **authoring.changes(),
+        },
+        journal=door.journal,
+    )
 
 
 class _Door:
@@ -160,7 +190,7 @@ class _Door:
     def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs
 
-    def reads(self) -> Mapping[str, _Answer]:
+    def reads(self) -> Mapping[str, Answering]:
         return {
             "/v1/status": self._status,
             "/v1/automations": lambda r: self._verbs.automations.list_all(caller_of(r)),
@@ -184,7 +214,7 @@ class _Door:
             ),
         }
 
-    def changes(self) -> Mapping[str, _Answer]:
+    def changes(self) -> Mapping[str, Answering]:
         automations, runs = self._verbs.automations, self._verbs.runs
         return {
             "/v1/automations/pause": self._pause_all,
@@ -312,34 +342,26 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[UID] = uid
         return await handler(request)
     except AmodalError as error:
-        return _refused(error)
+        return _told(error)
     except web.HTTPNotFound:
-        return _refused(NotFoundError(f"no such path: {request.path}", code="no_such_path"))
+        return _told(NotFoundError(f"no such path: {request.path}", code="no_such_path"))
     except web.HTTPRequestEntityTooLarge:
-        return _refused(InvalidError("the body is too large", code="too_large"))
+        return _told(InvalidError("the body is too large", code="too_large"))
     except web.HTTPException as error:
-        return _refused(InvalidError(error.reason, code="bad_request"))
+        return _told(InvalidError(error.reason, code="bad_request"))
     except ConnectionError:
         raise  # a follower who went away is no defect
     except Exception as error:  # noqa: BLE001 - the caller gets an answer, the log gets the defect
         _log.exception("control.defect", error, path=request.path)
-        return _refused(InternalError("a defect of this program; the daemon's log has it"))
+        return _told(InternalError("a defect of this program; the daemon's log has it"))
 
 
-def _refused(error: AmodalError) -> web.Response:
-    return _respond({"error": error.document()}, _STATUS[error.kind])
+def _told(error: AmodalError) -> web.Response:
+    return refused(error, STATUS[error.kind])
 
 
-def _respond(document: object, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=json.dumps(document).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+def _json(answer: Answering) -> Handler:
+    async def answered(request: web.Request) -> web.StreamResponse:
+        return respond(await answer(request))
 
-
-def _json(answer: _Answer) -> Handler:
-    async def respond(request: web.Request) -> web.StreamResponse:
-        return _respond(await answer(request))
-
-    return respond
+    return answered

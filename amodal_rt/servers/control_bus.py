@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.token import Scope
 from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.intake.cloudevents import BATCHED, STRUCTURED, parse_request
 from amodal_rt.intake.headers import Headers
@@ -14,13 +16,31 @@ from amodal_rt.servers.control_requests import (
     asks,
     body_of,
     caller_of,
+    content_of,
     id_of,
     limit_of,
     text_of,
     texts_of,
 )
+from amodal_rt.servers.guard import TOKEN
 
 Answering = Callable[[web.Request], Awaitable[object]]
+
+
+def _sender(request: web.Request, headers: Headers, cause: Cause | None) -> Sender:
+    """Whose word it is. That of the daemon's own user counts for providers and the runtime too,
+    and over TCP that of a token that may manage; what a run asks for never does."""
+    actor, owner = caller_of(request).actor, True
+    if TOKEN in request:
+        owner = request[TOKEN].allows(Scope.MANAGE)
+    else:
+        actor = f"member:{actor}"
+    return Sender(
+        actor=actor,
+        may_impersonate=owner and cause is None,
+        cause=cause,
+        headers=headers.kept(also_secret=()),
+    )
 
 
 class BusDoor:
@@ -67,15 +87,10 @@ class BusDoor:
         headers = Headers(tuple(request.headers.items()))
         cause = self._causes.read(headers.all(HEADER))
         cloud = request.content_type in (STRUCTURED, BATCHED) or headers.first("ce-specversion")
+        sender = _sender(request, headers, cause)
         if not cloud:
-            return await self._bus.emit(caller_of(request), await body_of(request), cause=cause)
-        sent = parse_request(headers, await request.read())
-        sender = Sender(
-            actor=f"member:{caller_of(request).actor}",
-            may_impersonate=cause is None,
-            cause=cause,
-            headers=headers.kept(also_secret=()),
-        )
+            return await self._bus.emit(caller_of(request), await body_of(request), sender=sender)
+        sent = parse_request(headers, await content_of(request))
         receipts = await self._bus.take(sender, sent.events)
         return {"receipts": receipts} if sent.batched else receipts[0]
 

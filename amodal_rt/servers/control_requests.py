@@ -1,4 +1,4 @@
-"""What a request over the control socket asks with."""
+"""What a request for a verb asks with, over the control socket and over TCP."""
 
 import json
 import urllib.parse
@@ -10,6 +10,8 @@ from aiohttp import web
 from amodal_rt.errors import InvalidError
 from amodal_rt.operations import asked
 from amodal_rt.ports import Caller
+from amodal_rt.servers import guard
+from amodal_rt.servers.guard import CONTENT, TOKEN
 from amodal_rt.servers.peers import user_name
 
 _YES = ("1", "true")
@@ -18,7 +20,9 @@ UID: web.RequestKey[int] = web.RequestKey("uid", int)
 
 
 def caller_of(request: web.Request) -> Caller:
-    """Who asks, as the audit trail keeps it."""
+    """Who asks, as the audit trail keeps it: over TCP the token, whatever the request says."""
+    if TOKEN in request:
+        return guard.caller_of(request)
     # Root may say for whom it asks (`sudo`); anybody else here is this daemon's own user.
     said = urllib.parse.unquote(request.headers.get("X-Actor", ""))
     actor = "".join(each for each in said if each.isprintable())[:64]
@@ -54,9 +58,14 @@ def number_of(text: str | None) -> int:
     return int(text)
 
 
+async def content_of(request: web.Request) -> bytes:
+    """The body's bytes; over TCP the guard has read them."""
+    return request[CONTENT] if CONTENT in request else await request.read()
+
+
 async def body_of(request: web.Request) -> Mapping[str, object]:
     """The JSON object of the body, empty where there is none. Raises InvalidError."""
-    content = await request.read()
+    content = await content_of(request)
     if not content:
         return {}
     try:

@@ -16,6 +16,9 @@ MOST_OF_ONE = 32
 """Of them from one public address. Loopback and private addresses are where proxies stand, which
 bring everybody's connections: only the whole bounds them."""
 
+MOST_LISTENING = 2048
+"""Connections that were let in and only listen: they are nobody's to make room."""
+
 
 class Member(Protocol):
     """One connection."""
@@ -49,16 +52,19 @@ class Crowd:
         most: int = MOST,
         *,
         most_of_one: int = MOST_OF_ONE,
+        most_listening: int = MOST_LISTENING,
         is_single: Callable[[str], bool] = is_public,
     ) -> None:
         self.most = most
         self._most_of_one = most_of_one
         self._is_single = is_single
+        self._most_listening = most_listening
         self._members: dict[Member, str] = {}
+        self._listening: set[Member] = set()
         self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._members) + len(self._listening)
 
     def admit(self, member: Member, address: str) -> bool:
         """Let it in, if need be in place of another; False when there is no room for it."""
@@ -77,8 +83,21 @@ class Crowd:
         if member in self._members:
             self._members[member] = self._members.pop(member)
 
+    def listen(self, member: Member) -> bool:
+        """It has shown who it is, and will only listen: its place is free for others. False when
+        too many do."""
+        if member in self._listening:
+            return True
+        if len(self._listening) >= self._most_listening or not self.leave(member):
+            return False
+        self._listening.add(member)
+        return True
+
     def leave(self, member: Member) -> bool:
         """Forget it; False when it was not, or is no more, one of them."""
+        if member in self._listening:
+            self._listening.discard(member)
+            return True
         address = self._members.pop(member, None)
         if address is None:
             return False

@@ -78,6 +78,13 @@ async def expect_nothing(request: web.Request) -> None:
     """An `expect_handler` that leaves the 100 to `read_body`."""
 
 
+def begin_stream(request: web.BaseRequest) -> bool:
+    """Whether the connection of `request` may listen for long: it takes no place of those who
+    ask from then on."""
+    connection = request.protocol
+    return not isinstance(connection, _TimedConnection) or connection.begin_stream()
+
+
 @dataclass(slots=True)
 class _Door:
     """What the connections of one listener share."""
@@ -154,6 +161,10 @@ class _TimedConnection(web.RequestHandler):
     def hang_up(self) -> None:
         """As `crowd.Member`."""
         self.force_close()
+
+    def begin_stream(self) -> bool:
+        """Count it among those that only listen; False when there is no room for one more."""
+        return self._door.crowd.listen(self)
 
     def data_received(self, data: bytes) -> None:
         self._heard = True

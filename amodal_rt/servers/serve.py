@@ -1,14 +1,18 @@
-"""The TCP door: webhooks and health, and nothing else that needs no token."""
+"""A TCP door: webhooks and health, and what the guard lets in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from amodal_rt.clock import Clock
-from amodal_rt.errors import InvalidError, UnavailableError
+from amodal_rt.errors import InvalidError, NotFoundError, UnavailableError
 from amodal_rt.servers.deadlines import Deadlines, Listener
-from amodal_rt.servers.webhooks import Accept, webhook_routes
+from amodal_rt.servers.guard import Guard, Guarded
+from amodal_rt.servers.problems import refused
 
+Routes = list[web.RouteDef]
+"""What answers where."""
+
+_SENDERS = ("/webhooks/{rest:.*}", "/integrations/{rest:.*}")
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - spellings, nothing is bound here
 
 
@@ -41,28 +45,22 @@ class TcpDoor:
 
     def __init__(
         self,
-        accept: Accept,
-        why_not_ready: Callable[[], str | None],
+        proven: Routes,
         *,
-        integrations: Accept,
-        callbacks: Accept | None = None,
-        events: Sequence[web.RouteDef] = (),
-        clock: Clock,
+        guard: Guard | None,
+        guarded: Sequence[Guarded] = (),
         deadlines: Deadlines | None = None,
     ) -> None:
+        """`proven` routes have proofs of their own; all that is neither they nor `guarded` is
+        nothing, which only bearers of a token are told. Without a guard, everybody is."""
         app = web.Application()
-        app.add_routes(
-            webhook_routes(
-                accept,
-                why_not_ready,
-                integrations=integrations,
-                callbacks=callbacks,
-                clock=clock,
-                deadlines=deadlines,
-            )
-        )
-        app.add_routes(events)
-        app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
+        app.add_routes(proven)
+        # Senders have no token: one that missed its path is told so.
+        app.add_routes([web.route("*", each, _nothing_here) for each in _SENDERS])
+        if guard is None:
+            app.add_routes([web.route("*", "/{rest:.*}", _nothing_here)])
+        else:
+            app.add_routes([*guard.routes(guarded), guard.rest()])
         self._listener = Listener(app, deadlines=deadlines)
         self.address = ""
         self.url = ""
@@ -87,7 +85,7 @@ class TcpDoor:
 
 
 async def _nothing_here(request: web.Request) -> web.Response:
-    return web.json_response({"error": {"code": "not_found", "message": "not found"}}, status=404)
+    return refused(NotFoundError("there is nothing at this path", code="no_such_path"))
 
 
 def _joined(host: str, port: int) -> str:

@@ -38,6 +38,24 @@ def webhook_routes(
     """
     bounds = deadlines or Deadlines()
     door, broadcast = _Webhooks(accept, clock, bounds), _Webhooks(integrations, clock, bounds)
+    routes = [
+        web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
+        web.route(
+            "*",
+            "/integrations/{endpoint}/{key}",
+            broadcast.receive,
+            expect_handler=expect_nothing,
+        ),
+        *health_routes(why_not_ready),
+    ]
+    if callbacks is not None:
+        called = _Webhooks(callbacks, clock, bounds).receive
+        routes.append(web.route("*", CALLBACK, called, expect_handler=expect_nothing))
+    return routes
+
+
+def health_routes(why_not_ready: Callable[[], str | None]) -> list[web.RouteDef]:
+    """Whether the daemon lives, and whether it takes work: else why not, in one sentence."""
 
     async def healthz(request: web.Request) -> web.Response:
         return _respond(Answer(status=200, document={"status": "ok"}))
@@ -48,21 +66,7 @@ def webhook_routes(
             return _respond(Answer(status=200, document={"status": "ready"}))
         return _respond(Answer(status=503, document={"status": "not_ready", "reason": reason}))
 
-    routes = [
-        web.route("*", "/webhooks/{endpoint}", door.receive, expect_handler=expect_nothing),
-        web.route(
-            "*",
-            "/integrations/{endpoint}/{key}",
-            broadcast.receive,
-            expect_handler=expect_nothing,
-        ),
-        web.get("/healthz", healthz),
-        web.get("/readyz", readyz),
-    ]
-    if callbacks is not None:
-        called = _Webhooks(callbacks, clock, bounds).receive
-        routes.append(web.route("*", CALLBACK, called, expect_handler=expect_nothing))
-    return routes
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
 class _Webhooks:

@@ -18,7 +18,8 @@ _SPEAKING = f"SELECT automation, conversation_key FROM runs WHERE {tables.RUNNIN
 # Of one conversation, whatever its place in the queue.
 HEAD = (
     "SELECT number, not_before, id FROM runs INDEXED BY runs_in_order"  # noqa: S608  all constants
-    f" WHERE automation = ? AND conversation_key = ? AND {tables.IN_ORDER} AND reason IS NULL"
+    f" WHERE automation = ? AND conversation_key = ? AND {tables.IN_ORDER}"
+    " AND (reason IS NULL OR not_before <= ?)"
     " ORDER BY order_key, number LIMIT 1"
 )
 _ORDER = "SELECT order_key FROM runs WHERE number = ?"
@@ -151,7 +152,7 @@ class _Claim:
         key = (run.automation, conversation)
         if key in self._held:
             return None
-        found = self._raw.execute(HEAD, key).fetchone()
+        found = self._raw.execute(HEAD, (*key, self._now)).fetchone()
         if found is None or found[0] == run.number:
             return run.number
         if self._raw.execute(_ORDER, (run.number,)).fetchone()[0] is None:

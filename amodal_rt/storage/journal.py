@@ -14,6 +14,15 @@ from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, dumped, loaded, maybe_storable
 
+_WAITS = [
+    each.value
+    for each in (
+        EntryType.NODE_WAITING,
+        EntryType.NODE_FINISHED,
+        EntryType.NODE_FAILED,
+        EntryType.APPROVAL_ANSWERED,
+    )
+]
 _HOLDER = "SELECT status, term FROM runs WHERE id = ?"
 
 
@@ -90,6 +99,17 @@ def append(
     steps = maybe_storable(step), maybe_storable(parent)
     row = (run_id, type.value, *steps, attempt, to_millis(at), text)
     return entries.append(driver(connection), row)
+
+
+def waits_of(connection: Connection, run_id: str) -> list[Entry]:
+    """What a run asked people and what came of it, in order."""
+    columns = tables.journal.c
+    query = (
+        select(tables.journal)
+        .where(columns.run_id == run_id, columns.type.in_(_WAITS))
+        .order_by(columns.sequence)
+    )
+    return [_to_entry(row) for row in connection.execute(query).mappings()]
 
 
 def _to_entry(row: Row) -> Entry:

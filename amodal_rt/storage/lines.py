@@ -17,7 +17,8 @@ _PAGE = 200
 _MANY = 200
 """From this many waiting automations on, they are not asked one by one."""
 
-_DUE = f"{tables.PENDING} AND reason IS NULL AND (not_before IS NULL OR not_before <= ?)"
+# A parked run without an instant waits for an answer.
+_DUE = f"{tables.PENDING} AND (not_before <= ? OR (not_before IS NULL AND reason IS NULL))"
 _COLUMNS = "SELECT number, automation, concurrency, conversation_key FROM runs INDEXED BY"
 # By the primary key, every run there ever was would be looked at.
 _OLDEST = (

@@ -14,6 +14,7 @@ from amodal_rt.domain.delivery import (
     DeliveryStatus,
     FailureState,
     MessageKind,
+    OutboxMessage,
     Plan,
 )
 from amodal_rt.domain.journal import EntryType
@@ -226,6 +227,34 @@ class OutboxRows(Part):
         return await self._database.read(
             lambda connection: failures.state_of(connection, automation)
         )
+
+    async def owe_from_run(
+        self,
+        run_id: str,
+        messages: Sequence[OutboxMessage],
+        *,
+        at: datetime,
+        step: str,
+        attempt: int = 1,
+        term: int | None = None,
+    ) -> None:
+        told = {"targets": [each.target.label for each in messages]}
+
+        def work(connection: Connection) -> None:
+            if term is not None:
+                journal.require_held(connection, run_id, term)
+            failures.owe(connection, messages)
+            journal.append(
+                connection,
+                run_id,
+                EntryType.DELIVERY_OWED,
+                at=at,
+                attempt=attempt,
+                step=step,
+                data=told,
+            )
+
+        await self._database.write(work)
 
     async def owe(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
         def work(connection: Connection) -> Plan:

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, or_, select, text, update
 
 from amodal_rt.clock import iso, to_millis
 from amodal_rt.domain.delivery import FailureState, Plan
-from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.journal import EntryType, open_approval
 from amodal_rt.domain.outcome import GateValue, Outcome, Waiting
-from amodal_rt.domain.run import Run, RunStatus, Usage, require_next
+from amodal_rt.domain.run import PendingReason, Run, RunStatus, Usage, require_next
+from amodal_rt.errors import NotFoundError
 from amodal_rt.storage import failures, journal, tables
 from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part, is_orphaned
@@ -19,6 +20,7 @@ from amodal_rt.storage.rows import (
     dumped,
     maybe_dumped,
     maybe_storable,
+    millis,
     storable,
     to_run,
     to_usage,
@@ -29,7 +31,7 @@ _RUNS = tables.runs.c
 
 
 class OutcomeRows(Part):
-    """`finish`, `park`, `requeue`, `resume` and `take_orphans` of `ports.RunLedger`."""
+    """`finish`, `park`, `answer`, `requeue`, `resume` and `take_orphans` of `ports.RunLedger`."""
 
     async def finish(
         self,
@@ -75,11 +77,47 @@ class OutcomeRows(Part):
         def work(connection: Connection) -> bool:
             if _held_usage(connection, run) is None:
                 return False
-            parked: Columns = {"status": RunStatus.PENDING.value, "reason": waiting.reason}
+            parked: Columns = {
+                "status": RunStatus.PENDING.value,
+                "reason": waiting.reason,
+                "attempt": _RUNS.attempt + 1,
+                "resumes": _RUNS.resumes + 1,
+                "not_before": millis(waiting.until),
+            }
             _change(connection, run, parked)
-            note: Mapping[str, object] = {"note": f"waits: {waiting.reason}"}
-            _append(connection, run, EntryType.RUN_NOTE, at, note)
+            told: Mapping[str, object] = {"reason": waiting.reason, "until": iso(waiting.until)}
+            _append(connection, run, EntryType.RUN_WAITING, at, told)
             self._give_back(connection, run, at)
+            return True
+
+        return await self._database.write(work)
+
+    async def answer(
+        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+    ) -> bool:
+        def work(connection: Connection) -> bool:
+            query = select(_RUNS.status, _RUNS.reason, _RUNS.attempt).where(_RUNS.id == run_id)
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                raise NotFoundError(f"no run {run_id}", code="run_not_found")
+            waits = (RunStatus.PENDING.value, PendingReason.AWAITING_APPROVAL.value)
+            if (row["status"], row["reason"]) != waits:
+                return False
+            asked = open_approval(journal.waits_of(connection, run_id))
+            if asked is None or asked.step != step:
+                return False
+            due = update(tables.runs).where(_RUNS.id == run_id).values(not_before=to_millis(at))
+            connection.execute(due)
+            journal.append(
+                connection,
+                run_id,
+                EntryType.APPROVAL_ANSWERED,
+                at=at,
+                attempt=row["attempt"],
+                step=step,
+                data=data,
+            )
+            self._admission.grew()
             return True
 
         return await self._database.write(work)

@@ -71,8 +71,10 @@ class _Queue:
 
     def _outside(self, row: _Row) -> Wait | None:
         """What keeps the run from its place in the line."""
-        if row.reason is not None:
-            return Wait(reason=WaitReason.PARKED)
+        is_due = row.not_before is not None and row.not_before <= self._now
+        if row.reason is not None and not is_due:
+            until = None if row.not_before is None else from_millis(row.not_before)
+            return Wait(reason=WaitReason.PARKED, until=until)
         if self._can_run is not None and not self._can_run(row.automation, bool(row.rehearse)):
             return Wait(reason=WaitReason.INVALID)
         if row.not_before is None or row.not_before <= self._now:
@@ -97,7 +99,8 @@ class _Queue:
         found = [id for id, key in self._ahead(row) if key == row.conversation_key][:1]
         if found or row.order_key is None:
             return found
-        head: Any = self._raw.execute(HEAD, (row.automation, row.conversation_key)).fetchone()
+        key = (row.automation, row.conversation_key, self._now)
+        head: Any = self._raw.execute(HEAD, key).fetchone()
         return [str(head[2])] if head and head[0] != row.number else []
 
     def _ahead(self, row: _Row) -> Iterator[tuple[str, str | None]]:

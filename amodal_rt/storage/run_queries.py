@@ -1,16 +1,27 @@
 """Questions about runs: the reading half of `ports.RunLedger`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from amodal_rt.clock import from_millis, to_millis
-from amodal_rt.domain.run import Run
-from amodal_rt.ports import KeptValue, Previous, RunFilter
+from amodal_rt.domain.run import Run, RunStatus
+from amodal_rt.ports import IDEMPOTENT_FOR, KeptValue, Previous, RunFilter
 from amodal_rt.storage import tables
 from amodal_rt.storage.part import Part
-from amodal_rt.storage.rows import Row, to_run
+from amodal_rt.storage.rows import Row, storable, to_run
 
 _RUNS = tables.runs.c
 # Jumps from name to name along the index: a million runs of ten automations are ten steps.
@@ -36,24 +47,72 @@ class RunQueries(Part):
         found = await self._runs(select(tables.runs).where(_RUNS.id == run_id))
         return found[0] if found else None
 
+    async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
+        query = (
+            select(tables.runs)
+            .where(
+                _RUNS.automation == automation,
+                _RUNS.idempotency_key == storable(key),
+                text(tables.IDEMPOTENT),
+                _RUNS.created_at > to_millis(now - IDEMPOTENT_FOR),
+            )
+            .order_by(_RUNS.created_at)
+            .limit(1)
+        )
+        found = await self._runs(query)
+        return found[0] if found else None
+
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
-        query = select(tables.runs).order_by(_RUNS.number.desc()).limit(wanted.limit)
+        upwards = wanted.newer_than is not None
+        order = _RUNS.number.asc() if upwards else _RUNS.number.desc()
+        query = select(tables.runs).order_by(order).limit(wanted.limit)
+        if wanted.older_than is not None:
+            query = query.where(_RUNS.number < _number(wanted.older_than))
+        if wanted.newer_than is not None:
+            query = query.where(_RUNS.number > _number(wanted.newer_than))
+        if wanted.without is not None:
+            query = query.where(_RUNS.status != wanted.without.value)
         if wanted.automation is not None:
             query = query.where(_RUNS.automation == wanted.automation)
         if wanted.status is not None:
             query = query.where(_RUNS.status == wanted.status.value)
+        if wanted.reason is not None:
+            query = query.where(_RUNS.reason == wanted.reason)
         if wanted.event_id is not None:
             query = query.where(_RUNS.event_id == wanted.event_id)
         if wanted.since is not None:
             query = query.where(_RUNS.created_at >= to_millis(wanted.since))
         if wanted.at is not None:
             query = query.where(_covers(wanted.at))
-        return await self._runs(query)
+        found = await self._runs(query)
+        return found[::-1] if upwards else found
 
     async def last_runs(self) -> Mapping[str, Run]:
         def work(connection: Connection) -> Mapping[str, Run]:
             rows = connection.execute(_LAST_RUNS).mappings()
             return {row["automation"]: to_run(row) for row in rows}
+
+        return await self._database.read(work)
+
+    async def recent_ends(
+        self, automations: Sequence[str], *, limit: int
+    ) -> Mapping[str, Sequence[RunStatus]]:
+        ends = (RunStatus.COMPLETED.value, RunStatus.FAILED.value)
+        query = (
+            select(_RUNS.status)
+            .where(_RUNS.automation == bindparam("name"), text(tables.NOT_SKIPPED))
+            .where(_RUNS.status.in_(ends))
+            .order_by(_RUNS.number.desc())
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> Mapping[str, Sequence[RunStatus]]:
+            # One short walk along the index a name: the newest rows alone are looked at.
+            found: dict[str, Sequence[RunStatus]] = {}
+            for name in automations:
+                statuses = connection.execute(query, {"name": name}).scalars()
+                found[name] = [RunStatus(each) for each in statuses]
+            return {name: each for name, each in found.items() if each}
 
         return await self._database.read(work)
 
@@ -112,6 +171,11 @@ class RunQueries(Part):
             return [to_run(row) for row in connection.execute(query).mappings()]
 
         return await self._database.read(work)
+
+
+def _number(run_id: str) -> ScalarSelect[int]:
+    """The place of a run among all; nothing compares with that of one that is not there."""
+    return select(_RUNS.number).where(_RUNS.id == run_id).scalar_subquery()
 
 
 def _covers(at: datetime) -> ColumnElement[bool]:

@@ -57,6 +57,7 @@ class RunRows(Part):
                     status=RunStatus.RUNNING.value,
                     node=node,
                     term=_RUNS.term + 1,
+                    reason=None,
                     not_before=None,
                     started_at=func.coalesce(_RUNS.started_at, at),
                 )
@@ -73,7 +74,7 @@ class RunRows(Part):
                 select(_RUNS.not_before, *_OCCUPYING)
                 # What was due at the last claim and is pending still waits for a slot: its
                 # time would wake the engine again and again.
-                .where(text(tables.TIMED), _RUNS.reason.is_(None))
+                .where(text(tables.TIMED))
                 .where(_RUNS.not_before > self._claimed_at)
                 .order_by(_RUNS.not_before)
             )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
@@ -86,6 +86,48 @@ class StoreRows(Part):
             return found
 
         return await self._database.read(work)
+
+    async def find_item(self, store: str, key: str, *, now: datetime) -> StoreItem | None:
+        columns = tables.store_items.c
+        query = select(tables.store_items).where(
+            columns.store == store, columns.key == storable(key), _fresh(now)
+        )
+
+        def work(connection: Connection) -> StoreItem | None:
+            row = connection.execute(query).mappings().first()
+            return None if row is None else _to_item(row)
+
+        return await self._database.read(work)
+
+    async def remove(
+        self,
+        store: str,
+        key: str,
+        *,
+        run_id: str,
+        at: datetime,
+        step: str,
+        term: int | None = None,
+    ) -> bool:
+        columns, stored = tables.store_items.c, storable(key)
+        gone = delete(tables.store_items).where(columns.store == store, columns.key == stored)
+
+        def work(connection: Connection) -> bool:
+            if term is not None:
+                journal.require_held(connection, run_id, term)
+            found = connection.execute(gone).rowcount > 0
+            journal.append(
+                connection,
+                run_id,
+                EntryType.STORE_WRITTEN,
+                at=at,
+                attempt=_attempt(connection, run_id),
+                step=step,
+                data={"store": store, "key": stored, "removed": True},
+            )
+            return found
+
+        return await self._database.write(work)
 
     async def count_items(self) -> Mapping[str, int]:
         columns = tables.store_items.c

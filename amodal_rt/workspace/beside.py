@@ -4,11 +4,14 @@ Sync and free of clocks: it runs in a thread.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
+from amodal_rt.definitions.naming_workflows import Workflows
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.event_type import EventType
 from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Script, Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.workspace import parsing
 from amodal_rt.workspace.reading import IDENTITIES, SETTINGS, Found, Scan
@@ -20,7 +23,8 @@ from amodal_rt.workspace.standing import Standing
 class Beside:
     """One `Standing` for each kind of file but automations.
 
-    `agents` gives, by file, what to go on with for those that are broken at the first look;
+    `agents` and `workflows` give, by file, what to go on with for those that are broken at the
+    first look;
     `settings_document` and `identities_document` are what `amodal.json` and `identities.json`
     were last, and then their newest good versions, as the ledger may keep them.
     """
@@ -32,6 +36,7 @@ class Beside:
         agents: Mapping[str, Agent] | None = None,
         settings_document: str | None = None,
         identities_document: str | None = None,
+        workflows: Mapping[str, Workflow] | None = None,
     ) -> None:
         self.settings_document = settings_document
         self.identities_document = identities_document
@@ -46,6 +51,12 @@ class Beside:
         self.stores = Standing(Shelf(parsing.store, find))
         self.connections = Standing(Shelf(parsing.connection, find))
         self.integrations = Standing(Shelf(parsing.integration, find))
+        self._scripts = Standing(Shelf(parsing.script, find))
+        self._workflows = Standing(
+            Shelf(partial(parsing.workflow, scripts=lambda: self._named_scripts), find), workflows
+        )
+        self._named_scripts: dict[str, Script] = {}
+        self.workflows = Workflows()
         self._event_types = Standing(Shelf(parsing.event_type, find))
         self._identities = Standing(
             Shelf(self._parse_identities, find), {IDENTITIES: members} if members else None
@@ -74,6 +85,28 @@ class Beside:
                 standing.keep()
             else:
                 standing.update(files, now=stamp)
+        self._update_workflows(found, stamp=stamp, missing=missing)
+
+    def _update_workflows(self, found: Scan, *, stamp: int, missing: bool) -> None:
+        """Scripts before the graphs that name them. The same object as before when nothing
+        changed."""
+        before = self._named_scripts
+        for standing, folder in ((self._scripts, "scripts"), (self._workflows, "workflows")):
+            files = each_of(found, folder)
+            if missing and not files:
+                standing.keep()
+            else:
+                standing.update(files, now=stamp, relink=self._named_scripts is not before)
+            scripts = {each.name: each for each in self._scripts.values.values()}
+            if scripts != self._named_scripts:
+                self._named_scripts = scripts
+        workflows = Workflows(
+            named={each.name: each for each in self._workflows.values.values()},
+            broken=frozenset(parsing.stem(file) for file in self._workflows.broken),
+            scripts=self._named_scripts,
+        )
+        if workflows != self.workflows:
+            self.workflows = workflows
 
     @property
     def settings(self) -> WorkspaceSettings:
@@ -115,6 +148,8 @@ class Beside:
             self.integrations,
             self._event_types,
             self._identities,
+            self._scripts,
+            self._workflows,
         )
         found = [problem for each in kinds for problem in each.problems]
         return [*found, *self._same_names()]

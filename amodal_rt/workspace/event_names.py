@@ -75,7 +75,7 @@ def _most_like(event: str, own: tuple[str, ...]) -> str | None:
 
 def trigger_errors(definition: Definition, sources: Sources) -> Iterable[Problem]:
     """A plain word that names neither a kind of trigger nor an event of `events/`."""
-    for event, pointers in _events(definition):
+    for event, pointers in named_events(definition):
         if "." in event or is_glob(event) or sources.know(event):
             continue
         own = sorted(sources.event_types)
@@ -87,7 +87,7 @@ def trigger_errors(definition: Definition, sources: Sources) -> Iterable[Problem
 
 def event_warnings(definition: Definition, sources: Sources) -> Iterable[Problem]:
     """Events that no source is known to send."""
-    for event, pointers in _events(definition):
+    for event, pointers in named_events(definition):
         if ("." in event or is_glob(event)) and not sources.know(event):
             near = sources.near(event)
             hint = f'did you mean "{near}"?' if near else "ops events types lists what is known"
@@ -138,7 +138,7 @@ def member_warnings(definition: Definition, identities: Identities) -> Iterable[
         yield _problem(definition, "unknown_member", message, pointers, hint, "warning")
 
 
-def _events(definition: Definition) -> Iterator[tuple[str, tuple[str, ...]]]:
+def named_events(definition: Definition) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each event that a trigger names, with where it may stand in the file."""
     for trigger in definition.automation.events:
         for place, condition in enumerate(trigger.conditions):

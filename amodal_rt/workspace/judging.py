@@ -1,18 +1,15 @@
 """Whether a good file can run among the others: the names it uses, the secrets it needs."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from amodal_rt.definitions.building import OWN_TOOLS
 from amodal_rt.domain.automation import Automation, Definition
-from amodal_rt.domain.connection import Agent, Connection
-from amodal_rt.domain.event_type import EventType
-from amodal_rt.domain.identity import Identities
-from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.models import configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import MODEL_KEY_MISSING, WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.settings import Environment
@@ -24,28 +21,18 @@ from amodal_rt.workspace.event_names import (
     trigger_errors,
 )
 from amodal_rt.workspace.gating import gate_connection, gate_errors
+from amodal_rt.workspace.graph_powers import unset_targets, variable_errors, write_warnings
+from amodal_rt.workspace.graphing import (
+    connections_of,
+    entry_errors,
+    grant_errors,
+    graph_errors,
+    graph_warnings,
+    graphs_of,
+    sessions_of,
+)
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
-
-DEFAULT_AGENT = "main"
-"""The agent that needs no file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What stands beside the automations. `broken_…` have files, but never had good ones.
-    `secret_files` tells whether a file that some `NAME_FILE` names was changed. `event_types` are
-    those of `events/`."""
-
-    settings: WorkspaceSettings
-    agents: Mapping[str, Agent]
-    connections: Mapping[str, Connection]
-    environment: Environment
-    broken_agents: frozenset[str] = frozenset()
-    broken_connections: frozenset[str] = frozenset()
-    secret_files: tuple[tuple[str, int, int], ...] = ()
-    event_types: Mapping[str, EventType] = field(default_factory=dict[str, EventType])
-    integrations: Mapping[str, Integration] = field(default_factory=dict[str, Integration])
-    identities: Identities = field(default_factory=Identities)
+from amodal_rt.workspace.world import DEFAULT_AGENT, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +52,21 @@ def judge(definition: Definition, world: World) -> Verdict:
     allowed = automation.connections
     if allowed is None and agent:
         allowed = agent.connections
-    sources = _sources(world)
+    sources = sources_of(world)
+    graphs = graphs_of(automation)
+    # An older version that is still good runs what it began with, files or not.
+    named = {**world.workflows, **{each.name: each for each in graphs[1:]}}
+    needed = {gate_connection(automation), *connections_of(graphs)}
     errors = [
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
         *gate_errors(definition, agent, world.connections),
         *trigger_errors(definition, sources),
+        *entry_errors(definition),
+        *grant_errors(definition, agent, graphs),
+        *variable_errors(definition, graphs),
+        *(error for graph in graphs for error in graph_errors(graph, world, named)),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
     blocked += _bad_secrets(definition, world.environment)
@@ -81,11 +76,14 @@ def judge(definition: Definition, world: World) -> Verdict:
         if connection is None:
             continue
         unset = world.environment.missing(connection.secrets)
-        if unset and allowed is None and name != gate_connection(definition.automation):
+        if unset and allowed is None and name not in needed:
             warnings.append(_without(definition, name, unset))
         else:
             blocked += _unset(definition, unset, world.environment)
-    model_errors, keys = _models(definition, agent, world)
+    model_errors, keys = _models(definition, graphs, world)
+    warnings += (each for graph in graphs for each in graph_warnings(graph, sources))
+    warnings += write_warnings(definition, graphs, world.connections)
+    warnings += unset_targets(graphs, world.settings.targets, world.environment)
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
@@ -93,6 +91,19 @@ def judge(definition: Definition, world: World) -> Verdict:
         errors=(*errors, *model_errors),
         blocked=tuple(dict.fromkeys((*blocked, *keys))),
         warnings=tuple(warnings),
+    )
+
+
+def graph_problems(world: World) -> tuple[Problem, ...]:
+    """What is wrong with graphs among everything else, whoever runs them."""
+    sources = sources_of(world)
+    return tuple(
+        problem
+        for graph in world.workflows.values()
+        for problem in (
+            *graph_errors(graph, world, world.workflows),
+            *graph_warnings(graph, sources),
+        )
     )
 
 
@@ -122,7 +133,8 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
     return f"known: {', '.join(sorted(known))}" if known else None
 
 
-def _sources(world: World) -> Sources:
+def sources_of(world: World) -> Sources:
+    """Who sends events here."""
     return Sources(
         event_types=world.event_types,
         integrations=world.integrations,
@@ -181,11 +193,26 @@ def _tool_errors(definition: Definition, world: World) -> Iterable[Problem]:
 
 
 def _models(
-    definition: Definition, agent: Agent | None, world: World
+    definition: Definition, graphs: Sequence[Workflow], world: World
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """Errors in the names of models, and keys that are missing for good names."""
+    """Errors in the names of models, and keys that are missing for good names. A graph needs
+    those of its agent nodes alone."""
     automation: Automation = definition.automation
-    models = configured_models(automation, agent, world.settings)
+    asking = [automation] if not graphs else []
+    for each in sessions_of(graphs):
+        models, name = each.models or automation.models, each.agent or automation.agent
+        asking.append(replace(automation, models=models, agent=name))
+    found = [_models_of(definition, each, world) for each in asking]
+    return (
+        tuple(dict.fromkeys(error for errors, _ in found for error in errors)),
+        tuple(dict.fromkeys(key for _, keys in found for key in keys)),
+    )
+
+
+def _models_of(
+    definition: Definition, automation: Automation, world: World
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    models = configured_models(automation, world.agents.get(automation.agent), world.settings)
     try:
         missing = missing_requirements(models, world.settings, world.environment.find)
     except InvalidError as error:

@@ -8,9 +8,12 @@ from amodal_rt.definitions.agent import parse_agent
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
 from amodal_rt.definitions.event_type import parse_event_type
+from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.knowledge import parse_knowledge
+from amodal_rt.definitions.naming_workflows import Workflows
+from amodal_rt.definitions.script import parse_script
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.definitions.store import parse_store
 from amodal_rt.domain.automation import Definition
@@ -18,6 +21,7 @@ from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
 from amodal_rt.domain.event_type import EventType
 from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.workflow import Script, Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.workspace.dotenv import parse_dotenv
@@ -34,7 +38,12 @@ def stem(file: str) -> str:
 
 
 def automation(
-    file: str, files: Files, *, settings: Callable[[], WorkspaceSettings], find: Find
+    file: str,
+    files: Files,
+    *,
+    settings: Callable[[], WorkspaceSettings],
+    workflows: Callable[[], Workflows],
+    find: Find,
 ) -> Parsed[Definition]:
     """One automation, with the prompt files that it names as needs."""
     needs: list[Need] = []
@@ -42,8 +51,14 @@ def automation(
     def read_prompt(path: str) -> str:
         return _read_prompt(path, find, needs)
 
-    parsed = parse_automation(files[file], file=file, settings=settings(), read_prompt=read_prompt)
-    return Parsed(parsed.definition, parsed.problems, tuple(needs))
+    parsed = parse_automation(
+        files[file],
+        file=file,
+        settings=settings(),
+        read_prompt=read_prompt,
+        workflows=workflows(),
+    )
+    return Parsed(parsed.definition, parsed.problems, tuple(needs), linked=parsed.linked)
 
 
 def settings(file: str, files: Files) -> Parsed[WorkspaceSettings]:
@@ -74,6 +89,18 @@ def knowledge(file: str, files: Files) -> Parsed[Knowledge]:
 def store(file: str, files: Files) -> Parsed[Store]:
     """One file of `stores/`."""
     return Parsed(*parse_store(files[file], file=file))
+
+
+def script(file: str, files: Files) -> Parsed[Script]:
+    """One file of `scripts/`."""
+    return Parsed(*parse_script(files[file], file=file))
+
+
+def workflow(
+    file: str, files: Files, *, scripts: Callable[[], Mapping[str, Script]]
+) -> Parsed[Workflow]:
+    """One file of `workflows/`."""
+    return Parsed(*parse_workflow(files[file], file=file, scripts=scripts()), linked=True)
 
 
 def integration(file: str, files: Files) -> Parsed[Integration]:

@@ -18,16 +18,18 @@ from amodal_rt.definitions.automation import reparse
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.settings import Environment
 from amodal_rt.workspace import parsing
 from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
-from amodal_rt.workspace.judging import Verdict, World, judge, unset_in_settings
+from amodal_rt.workspace.judging import Verdict, graph_problems, judge, unset_in_settings
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
 from amodal_rt.workspace.vanishing import Vanishing
+from amodal_rt.workspace.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +57,8 @@ class Reader:
     """Remembers the last reading, to read only what changed since.
 
     `remembered` gives, by stem, what to run for a file that is broken at the first look;
-    `agents` the same for those, by file; `settings` and `identities` what the documents of these
-    were last.
+    `agents` and `workflows` the same for those, by file; `settings` and `identities` what the
+    documents of these were last.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Reader:
         agents: Mapping[str, Agent] | None = None,
         settings: str | None = None,
         identities: str | None = None,
+        workflows: Mapping[str, Workflow] | None = None,
     ) -> None:
         self._root = root
         self._process = dict(process_env)
@@ -77,13 +80,20 @@ class Reader:
             agents=agents,
             settings_document=settings,
             identities_document=identities,
+            workflows=workflows,
         )
-        parse = partial(parsing.automation, settings=lambda: self._beside.settings, find=self._find)
+        parse = partial(
+            parsing.automation,
+            settings=lambda: self._beside.settings,
+            workflows=lambda: self._beside.workflows,
+            find=self._find,
+        )
         self._automations: Shelf[Definition] = Shelf(parse, self._find)
         self._good: dict[str, Definition] = {}
         self._states: dict[str, AutomationState] = {}
         self._judged: dict[str, tuple[Parsed[Definition], ...]] = {}
         self._world: World | None = None
+        self._graph_problems: tuple[Problem, ...] = ()
         self._last: Reading | None = None
         self._vanishing = Vanishing()
         self._kept: frozenset[str] = frozenset()
@@ -96,12 +106,13 @@ class Reader:
         self._real = os.path.realpath(self._root)
         found = scan(self._root)
         stamp = to_millis(now) * 1_000_000
-        settings_before = self._beside.settings
+        settings_before, workflows_before = self._beside.settings, self._beside.workflows
         lost = self._vanishing.look({*self._states, *self._remembered}, found)
         self._beside.update(found, stamp=stamp, missing=self._vanishing.missing is not None)
         afresh = self._last is not None and self._beside.settings != settings_before
         files = each_of(found, AUTOMATIONS)
-        changed = self._automations.update(files, now=stamp, afresh=afresh)
+        relink = self._beside.workflows is not workflows_before
+        changed = self._automations.update(files, now=stamp, afresh=afresh, relink=relink)
         kept = self._vanishing.kept(
             lost, renamed=self._renamed(lost), elapsed=elapsed if self._last else None
         )
@@ -121,6 +132,24 @@ class Reader:
             self._last = reading
         return self._last
 
+    def try_out(self, file: str, text: bytes) -> tuple[Definition | None, tuple[Problem, ...]]:
+        """The version that a file of these bytes would be now, and what is wrong with it: errors
+        alone keep it from being live."""
+        parsed = parsing.automation(
+            file,
+            {file: text},
+            settings=lambda: self._beside.settings,
+            workflows=lambda: self._beside.workflows,
+            find=self._find,
+        )
+        if parsed.value is None or self._world is None:
+            return parsed.value, parsed.problems
+        return parsed.value, (*parsed.problems, *judge(parsed.value, self._world).errors)
+
+    def believe_deleted(self, name: str) -> None:
+        """The automation's file was taken away on purpose."""
+        self._vanishing.believe(name)
+
     @property
     def settings_document(self) -> str | None:
         """The newest good `amodal.json`, as the ledger may keep it."""
@@ -130,6 +159,12 @@ class Reader:
     def identities_document(self) -> str | None:
         """The newest good `identities.json`."""
         return self._beside.identities_document
+
+    @property
+    def world(self) -> World:
+        """What everything stood among when it was last read."""
+        assert self._world is not None, "read first"
+        return self._world
 
     @property
     def good(self) -> Mapping[str, Definition]:
@@ -166,6 +201,8 @@ class Reader:
             event_types=beside.event_types,
             integrations={each.name: each for each in beside.integrations.values.values()},
             identities=beside.identities,
+            workflows=beside.workflows.named,
+            stores=frozenset(each.name for each in beside.stores.values.values()),
         )
         # The same object for an equal world: states are only judged again for another one.
         return self._world if self._world and world == self._world else world
@@ -197,6 +234,7 @@ class Reader:
             self._good.pop(name, None)
             self._judged.pop(name, None)
         self._remembered = {}
+        self._graph_problems = graph_problems(world)
         self._states, self._world = states, world
 
     def _judge(
@@ -286,6 +324,7 @@ class Reader:
         problems = beside.problems
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
+        problems += self._graph_problems
         problems += unset_in_settings(world.settings, world.environment)
         problems += wrong_in_integrations(world.integrations.values(), world.environment)
         knowledge = {each.name: each for each in beside.knowledge.values.values()}
@@ -300,6 +339,7 @@ class Reader:
             integrations=world.integrations,
             identities=world.identities,
             event_types=world.event_types,
+            workflows=world.workflows,
             problems=(*problems, *self._missing(), *found.problems),
         )
 

@@ -30,6 +30,8 @@ SINGLES: Mapping[str, tuple[str, ...]] = {
     "stores": (".json",),
     "integrations": (".json",),
     "events": (".json",),
+    "scripts": (".py",),
+    "workflows": (".json",),
 }
 """Folders whose every file is one definition, by its suffix."""
 CONNECTION_FILES = ("spec.json", "access.json", "surface.md", "rules.md")

@@ -29,7 +29,7 @@ def set_status(root: Path, name: str, status: Lifecycle) -> None:
     NotFoundError, InvalidError, ConflictError (`changed` by somebody meanwhile,
     `duplicate_stem`), DeniedError (`read_only`) or UnavailableError (`disk_full`).
     """
-    found = _find_automation(root, name)
+    found = find_automation(root, name)
     try:
         text = read(found)
     except UnreadableError as error:
@@ -38,6 +38,16 @@ def set_status(root: Path, name: str, status: Lifecycle) -> None:
     changed = set_key(text, found.file, "status", status.value)
     if changed != text:
         write_file(found, changed)
+
+
+def create_file(root: Path, file: str, text: bytes) -> None:
+    """Write a file that is not there yet, and its folder. Raises as `set_status`."""
+    path = Path(os.path.realpath(root)) / file
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise refused(file, error) from error
+    _put(path, file, text, None)
 
 
 def edit_file(root: Path, file: str, edit: Callable[[bytes | None], bytes]) -> None:
@@ -79,23 +89,24 @@ def _put(path: Path, file: str, text: bytes, found: Found | None) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if found is not None:
-            _require_unchanged(found, path)
+            require_unchanged(found, path)
         elif path.exists():
             raise _changed(file)
         hit("file.before_rename")
         Path(temporary).replace(path)
         temporary = None
         hit("file.after_rename")
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        raise _refused(file, error) from error
+        raise refused(file, error) from error
     finally:
         if temporary:
             with suppress(OSError):
                 Path(temporary).unlink()
 
 
-def _find_automation(root: Path, name: str) -> Found:
+def find_automation(root: Path, name: str) -> Found:
+    """The automation's one file. Raises NotFoundError, ConflictError (`duplicate_stem`)."""
     real = os.path.realpath(root)
     files = [f"{AUTOMATIONS}/{name}{suffix}" for suffix in SINGLES[AUTOMATIONS]]
     found = [each for each in (find(real, file) for file in files) if each]
@@ -120,7 +131,8 @@ def _take_after(handle: int, path: Path) -> None:
     os.fchmod(handle, mode & 0o666 if stat.S_ISDIR(old.st_mode) else mode)
 
 
-def _require_unchanged(found: Found, path: Path) -> None:
+def require_unchanged(found: Found, path: Path) -> None:
+    """Raise ConflictError (`changed`) unless the file is as it was found."""
     now = path.lstat()
     if (now.st_mtime_ns, now.st_size, now.st_ino) != (
         found.stamp.modified,
@@ -138,7 +150,8 @@ def _changed(file: str) -> ConflictError:
     )
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -146,7 +159,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _refused(file: str, error: OSError) -> AmodalError:
+def refused(file: str, error: OSError) -> AmodalError:
+    """What to tell of a file that the system does not let us write."""
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return DeniedError(
             f"{file} cannot be written: {os.strerror(error.errno).lower()}",

@@ -3,29 +3,37 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from amodal_rt.clock import Clock
 from amodal_rt.definitions.automation import reparse
+from amodal_rt.definitions.graph import reread_workflow
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT, ArchivedDefinition, DefinitionArchive, Signals
 from amodal_rt.settings import Environment
+from amodal_rt.workspace import authoring
+from amodal_rt.workspace.authoring import Allow, Edit, Judge
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
 from amodal_rt.workspace.reading import IDENTITIES, SETTINGS
 from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
 _log = Log("workspace")
 
+_Write = Callable[[Path, str, Edit, Judge, Allow], None]
+
 AUTOMATION = "automation"
 AGENT = "agent"
+WORKFLOW = "workflow"
 SETTINGS_KIND = "settings"
 IDENTITIES_KIND = "identities"
 """Kinds under which the archive keeps what is brought back after a restart."""
@@ -97,6 +105,7 @@ class Workspace:
         """
         remembered: dict[str, Remembered] = {}
         agents: dict[str, Agent] = {}
+        workflows: dict[str, Workflow] = {}
         settings: str | None = None
         identities: str | None = None
         if self._archive:
@@ -108,12 +117,15 @@ class Workspace:
                     )
                 elif version.kind == AGENT and (agent := _agent(version.document)):
                     agents[version.file] = agent
+                elif version.kind == WORKFLOW:
+                    if workflow := reread_workflow(version.document, file=version.file):
+                        workflows[version.file] = workflow
                 elif version.kind == SETTINGS_KIND:
                     settings = version.document
                 elif version.kind == IDENTITIES_KIND:
                     identities = version.document
         self._reader = Reader(
-            self._root, self._process_env, remembered, agents, settings, identities
+            self._root, self._process_env, remembered, agents, settings, identities, workflows
         )
         await self.reload()
         assert self._reading is not None
@@ -144,6 +156,31 @@ class Workspace:
         if before is not None:
             _warn(_problems(before.snapshot), _problems(self._snapshot))
         return True
+
+    async def create_automation(
+        self, name: str, edit: Edit, allow: Allow, *, ending: str = ".json"
+    ) -> None:
+        """As `authoring.create`; live on return."""
+        await self._author(partial(authoring.create, ending=ending), name, edit, allow)
+
+    async def change_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+        """As `authoring.change`; live on return."""
+        await self._author(authoring.change, name, edit, allow)
+
+    async def delete_automation(self, name: str) -> str:
+        """As `authoring.delete`; gone on return."""
+        async with self._one_at_a_time:
+            file = await asyncio.to_thread(authoring.delete, self._root, name)
+            self._reader.believe_deleted(name)
+        await self.reload()
+        return file
+
+    async def _author(self, write: _Write, name: str, edit: Edit, allow: Allow) -> None:
+        # The reader is asked as it stands: nobody may read anew meanwhile.
+        async with self._one_at_a_time:
+            judge = self._reader.try_out
+            await asyncio.to_thread(write, self._root, name, edit, judge, allow)
+        await self.reload()
 
     async def watch(self, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
         """Reload after every change, until cancelled. Call `load` before.
@@ -217,6 +254,10 @@ class Workspace:
             *(
                 version(AGENT, name, each.hash, _document(asdict(each)), f"agents/{name}.md")
                 for name, each in snapshot.agents.items()
+            ),
+            *(
+                version(WORKFLOW, name, each.hash, each.document, each.file)
+                for name, each in snapshot.workflows.items()
             ),
             *(
                 version("store", name, each.hash, _document(asdict(each)), f"stores/{name}.json")

@@ -30,11 +30,15 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[T]):
-    """What the files of one item say now. `needs` are further files that were read for it."""
+    """What the files of one item say now. `needs` are further files that were read for it.
+
+    `linked` tells that it was parsed by what stands in other folders, too.
+    """
 
     value: T | None
     problems: tuple[Problem, ...] = ()
     needs: tuple[Need, ...] = ()
+    linked: bool = False
 
 
 Parse = Callable[[str, Mapping[str, bytes]], Parsed[T]]
@@ -68,12 +72,17 @@ class Shelf(Generic[T]):
         return self._items[name].parsed
 
     def update(
-        self, found: Mapping[str, Sequence[Found]], *, now: int, afresh: bool = False
+        self,
+        found: Mapping[str, Sequence[Found]],
+        *,
+        now: int,
+        afresh: bool = False,
+        relink: bool = False,
     ) -> set[str]:
         """Read what changed, parse what differs; returns the names that are not as before.
 
         `now` is nanoseconds since the Unix epoch, as files bear them. `afresh` parses
-        everything again, because what it is parsed by has changed.
+        everything again, because what it is parsed by has changed; `relink` only what is linked.
         """
         changed = self._items.keys() - found.keys()
         for name in changed:
@@ -81,9 +90,10 @@ class Shelf(Generic[T]):
         for name, files in found.items():
             before = self._items.get(name)
             listed = before is not None and before.files == files and not before.racy
-            if listed and before and not afresh and self._still(before.parsed.needs):
+            again = afresh or (relink and before is not None and before.parsed.linked)
+            if listed and before and not again and self._still(before.parsed.needs):
                 continue
-            if self._read(name, files, before, now=now, afresh=afresh):
+            if self._read(name, files, before, now=now, afresh=again):
                 changed.add(name)
         return changed
 

@@ -24,11 +24,14 @@ class Standing(Generic[T]):
         self.problems: tuple[Problem, ...] = ()
         self.broken: frozenset[str] = frozenset()
 
-    def update(self, found: Mapping[str, Sequence[Found]], *, now: int) -> None:
-        """Look at the files again; `broken` is then what has files and no value."""
+    def update(
+        self, found: Mapping[str, Sequence[Found]], *, now: int, relink: bool = False
+    ) -> None:
+        """Look at the files again; `broken` is then what has files and no value. `relink` parses
+        again what depends on other folders."""
         remembered, self._remembered = self._remembered, {}
         unseen, self._unseen = self._unseen, False
-        if not self._shelf.update(found, now=now) and not unseen:
+        if not self._shelf.update(found, now=now, relink=relink) and not unseen:
             return
         values: dict[str, T] = {}
         problems: list[Problem] = []

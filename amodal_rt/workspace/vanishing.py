@@ -25,12 +25,19 @@ class Vanishing:
         self.missing: str | None = None
         self._since: dict[str, float] = {}
         self._folder: tuple[int, int] | None = None
+        self._deleted: set[str] = set()
+
+    def believe(self, name: str) -> None:
+        """Its file was deleted on purpose, by us: nothing is waited for."""
+        self._deleted.add(name)
 
     def look(self, held: Collection[str], found: Scan) -> frozenset[str]:
         """Those of `held`, the automations known so far, that have no file now."""
         there = {stem(file) for file in found.singles[AUTOMATIONS]}
         lost = frozenset(held) - there
-        self.missing = self._why(lost, found) if lost and not there else None
+        self._deleted &= lost
+        unexplained = lost - self._deleted
+        self.missing = self._why(lost, found) if unexplained and not there else None
         if there:
             self._folder = found.listed.get(AUTOMATIONS)
         return lost
@@ -42,10 +49,10 @@ class Vanishing:
         first look: what was deleted before that is believed."""
         since, self._since = self._since, {}
         if self.missing:
-            return lost
+            return lost - self._deleted
         if elapsed is None:
             return frozenset()
-        for name in lost - renamed:
+        for name in lost - renamed - self._deleted:
             began = since.get(name, elapsed)
             if elapsed - began < GRACE_SECONDS:
                 self._since[name] = began

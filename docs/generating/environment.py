@@ -22,8 +22,8 @@ _SAID: Mapping[str, str] = {
         "The key that webhook URLs are made with. Without it one is made and kept in the ledger; "
         "set it where the state folder is not kept, and URLs stay the same."
     ),
-    "AMODAL_RT_URL": "Reserved for control over TCP, which is not built yet.",
-    "AMODAL_RT_TOKEN": "Reserved for control over TCP, which is not built yet.",
+    "AMODAL_RT_URL": "Where `ops` reaches a daemon over TCP, as `--url`; default its socket.",
+    "AMODAL_RT_TOKEN": "The token that `ops` shows there; see `amodal-rt tokens create`.",
     "AMODAL_RT_NETWORK_DISK": (
         "`allow`: keep the ledger on a network file system all the same, where SQLite's log may "
         "lose what was acknowledged."

@@ -21,6 +21,7 @@ _PROBLEMS = frozenset(
         "complaint",
         "problem",
         "_problem",
+        "node_problem",
         "refusal",
         "refuse",
         "_refuse",
@@ -95,7 +96,7 @@ def page() -> str:
 
 
 def _meaning(kind: str) -> str:
-    classes = {each.kind: each for each in errors.AmodalError.__subclasses__()}
+    classes = {each.kind: each for each in _classes()}
     return (classes[kind].__doc__ or "").strip().splitlines()[0]
 
 
@@ -152,7 +153,7 @@ def _spelled_out(said: Said, words: Iterable[str]) -> Iterator[Said]:
 
 def _kinds() -> dict[str, str]:
     """The kind of each class of error, and of the classes made of them."""
-    found = {each.__name__: each.kind for each in errors.AmodalError.__subclasses__()}
+    found = {each.__name__: each.kind for each in (errors.AmodalError, *_classes())}
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
@@ -160,6 +161,12 @@ def _kinds() -> dict[str, str]:
                     if isinstance(base, ast.Name) and base.id in found:
                         found.setdefault(node.name, found[base.id])
     return found
+
+
+def _classes() -> list[type[errors.AmodalError]]:
+    """One class a kind: other rooms make further ones of them."""
+    own = errors.AmodalError.__subclasses__()
+    return [each for each in own if each.__module__ == errors.__name__]
 
 
 def _walk(tree: ast.AST, function: ast.AST | None = None) -> Iterator[tuple[ast.AST, ast.AST]]:
@@ -177,9 +184,8 @@ def _call(node: ast.Call, kinds: dict[str, str], function: ast.AST) -> Iterator[
         used = _text(keywords["code"], function)
         if used and _CODE.fullmatch(used.replace("…", "x")):
             message = node.args[0] if node.args else keywords.get("message")
-            yield Said(
-                used, kinds[name], _say(message, function), _say(keywords.get("hint"), function)
-            )
+            kind = _text(keywords.get("kind"), function) or kinds[name]
+            yield Said(used, kind, _say(message, function), _say(keywords.get("hint"), function))
     elif name in _PROBLEMS:
         if "code" in keywords:
             used = _text(keywords["code"], function)

@@ -10,7 +10,12 @@ from amodal_rt.definitions.connection import SpecShape
 from amodal_rt.definitions.event_type import EventTypeShape
 from amodal_rt.definitions.identities import IdentitiesShape
 from amodal_rt.definitions.integration import IntegrationShape
-from amodal_rt.definitions.schema import automation_schema, file_schema, settings_schema
+from amodal_rt.definitions.schema import (
+    automation_schema,
+    file_schema,
+    settings_schema,
+    workflow_schema,
+)
 from amodal_rt.definitions.store import StoreShape
 from generating import markdown
 from generating.markdown import code, table
@@ -25,9 +30,9 @@ _AUTOMATION = """
 `[a-z0-9][a-z0-9_-]{0,63}`. A file is strict: an unknown key is an error that suggests the nearest
 one. At most 256 KiB are read.
 
-Exactly one key says what runs: `prompt`, `promptFile`, `messages` or `inputTemplate`. A trigger
-comes from `trigger`, else from `schedule`, `webhookAuth` or `eventConditions`; several from the
-list `triggers`; without any of these it is `manual`.
+Exactly one key says what runs: `prompt`, `promptFile`, `messages`, `inputTemplate` or `workflow`.
+A trigger comes from `trigger`, else from `schedule`, `webhookAuth` or `eventConditions`; several
+from the list `triggers`; without any of these it is `manual`.
 
 A `.md` file that begins with `---` holds these keys as front matter (YAML 1.2, no aliases), and
 its body is the prompt. `amodal-rt convert FILE` prints the JSON form. For the JSON Schema:
@@ -55,10 +60,22 @@ Next to [automations](automation-file.md) and [settings](settings-file.md) a wor
 | `stores/<name>.json` | values that agents keep with `write_store` and find with `query_store` |
 | `integrations/<name>.json` | a provider that sends its events to one address for all automations |
 | `events/<name>.json` | a type of event of your own, with a sample |
+| `workflows/<name>.json` | a graph of nodes that an automation runs instead of a prompt |
+| `scripts/<name>.py` | a [script](scripts.md) that nodes call |
 | `identities.json` | members, and the accounts that are theirs at providers |
 | `.amodal-rt/` | state, never in git: ledger, socket, lock |
 
-`workflows/`, `scripts/` and `profiles/` have their place in the design and are not built yet.
+`profiles/` has its place in the design and is not built yet.
+"""
+
+
+_GRAPH = """
+What an automation runs when its `workflow` names the file; a graph may stand in the automation's
+own file, too. Every node has an `id`, a `kind` and its edges: `onSuccess`, `onError`, and for
+conditions and approvals `onTrue` and `onFalse`; the platform's spelling `on_success` is the same.
+Texts hold templates over `payload`, `trigger`, `inputs` (what each node before gave, by its id) and
+`env`; `{{ $.x }}` is `{{ payload.x }}`. `amodal-rt validate` and `amodal-rt workflow validate` name
+node and line of what is wrong. For the JSON Schema: `amodal-rt schema --workflow`.
 """
 
 
@@ -88,6 +105,9 @@ def other_page() -> str:
     ):
         schema = file_schema(shape)
         parts += [f"## {title}", _keys(schema, schema), *_sections(schema, "###")]
+    graph = workflow_schema()
+    parts += ["## Workflow: `workflows/<name>.json`", _GRAPH, _keys(graph, graph)]
+    parts += _sections({**graph, _ELSEWHERE: _definitions(automation_schema()).keys()}, "###")
     return markdown.page("Other files", *parts)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from amodal_rt.clock import SystemClock
+from amodal_rt.servers.api.openapi import ABOUT
 from amodal_rt.servers.control import control_app
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.webhooks import webhook_routes
@@ -68,6 +69,16 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/events/{id}/replay": "`ops events replay`; `{again?}`",
     "POST /v1/tokens": "`amodal-rt tokens create`; `{name, scopes}`. `secret` is told this once.",
     "POST /v1/tokens/{id}/revoke": "`amodal-rt tokens revoke`; a name will do",
+    "POST /v1/automations": (
+        "`ops automations create`; `{name, keys}` with keys of the file, or `{name, text, ending?}`"
+        " with a whole file, whose `ending` is `.json` or `.md`. Answers the automation."
+    ),
+    "POST /v1/automations/{name}/update": (
+        "`ops automations update`; `{keys}`, of which null takes one away, or `{text, ending?}`"
+    ),
+    "POST /v1/automations/{name}/delete": (
+        "`ops automations delete`; answers `{name, deleted, file}`"
+    ),
     "POST /v1/automations/pause": "`ops automations pause --all`; `{reason?}`",
     "POST /v1/automations/{name}/pause": "`ops automations pause`; `{reason?}`",
     "POST /v1/automations/{name}/resume": "`ops automations resume`",
@@ -82,7 +93,51 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/deliveries/retry": "`ops deliveries retry --since`; `{since, target?}`",
     "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
     "POST /v1/connections/{name}/test": "`ops connections test`",
+    "POST /v1/dashboard/link": (
+        "`amodal-rt dashboard`: `{url, expires_at}` of a link that opens the dashboard once, "
+        "within five minutes. On the socket alone."
+    ),
 }
+
+_DOOR = """
+## The TCP door
+
+On `listen` (default `127.0.0.1:3847`). These routes need none of our tokens, but for `/events`:
+"""
+
+_GUARDED = """
+### The dashboard
+
+Pages for people at `/` and below `/dashboard/`, for who has a session: see
+[Use the dashboard](../how-to/use-the-dashboard.md). They are no interface for programs, and may
+change.
+
+### All else
+
+Everything else wants a token with the scope that it names (`amodal-rt tokens create`), as
+`Authorization: Bearer …`, `x-archastro-api-key` or `x-api-key`. `Host` must be an address, a name
+of this machine or that of `publicUrl`; an `Origin` must be ours. A body has at most 1 MiB and no
+`Content-Encoding`.
+
+What is wrong is told as `{"error": {"code", "kind", "message", "hint"}}`, and nothing of what is
+inside. Without a token every path answers 401 alike, those too where nothing is.
+"""
+
+_API = """
+See [Use the API](../how-to/use-the-api.md); `/openapi.json` has every shape. The paths under
+`/apps/{app}` are served under `/protected/api/v1/developer/apps/{app}`, too; any `{app}` will do.
+Lists hold `{"data", "before_cursor", "after_cursor", "has_more"}`: `before_cursor` leads to older
+rows, `after_cursor` to newer ones, `limit` is 50 and at most 100. A wrong cursor or limit is 400.
+Runs that were skipped are listed to who asks for `status=skipped`.
+
+`POST /mcp` is the MCP server, for tokens of any scope: each tool has its own. See
+[Let agents use it over MCP](../how-to/use-mcp.md).
+
+The routes of the control socket, below, are served here with the same documents and errors, but
+for the link to the dashboard, and that a request which is malformed as such is 400. Starting a run
+or an event needs `trigger`, looking `read`, and all else `manage`; `webhook_url` is shown to tokens
+that may trigger.
+"""
 
 _ANSWERS = """
 | answer | body | when |
@@ -142,7 +197,8 @@ _EVENT_ANSWERS = """
 _SOCKET = """
 HTTP/1.1 on `control.sock` in the state folder (a shorter place in the user's runtime folder when
 its path is too long for a socket). Only the daemon's own user and root are let in. Documents are
-those of [JSON output](json-output.md). The command line uses nothing else.
+those of [JSON output](json-output.md). The command line uses nothing else; `amodal-rt mcp` hands
+its messages to `POST /mcp` here.
 
 Errors are `{"error": {"code", "kind", "message", "hint"}}` with the status of their
 [kind](errors.md). `X-Actor` names who asks; it is kept with the run.
@@ -166,7 +222,7 @@ def page() -> str:
     socket = control_app(nothing).router.routes()
     return markdown.page(
         "HTTP",
-        "## The public door\n\nOn `listen` (default `127.0.0.1:3847`). Nothing else answers there.",
+        _DOOR,
         _rows(
             ((each.method, each.path) for each in public if isinstance(each, web.RouteDef)), _PUBLIC
         ),
@@ -174,6 +230,13 @@ def page() -> str:
         _ANSWERS,
         "### What a program that sends events is answered",
         _EVENT_ANSWERS,
+        _GUARDED,
+        "### The API",
+        _API,
+        table(
+            ("route", "what"),
+            [(code(each), about.summary) for each, about in ABOUT.items() if not _twin(each)],
+        ),
         "## The control socket",
         _SOCKET,
         _rows(
@@ -185,6 +248,11 @@ def page() -> str:
             _CONTROL,
         ),
     )
+
+
+def _twin(route: str) -> bool:
+    """Whether the same stands under another prefix."""
+    return " /protected/" in route
 
 
 def _rows(routes: Iterable[tuple[str, str]], said: Mapping[str, str]) -> str:

@@ -47,6 +47,8 @@ def install_wheel(folder: Path) -> Installed:
     site_packages = Path(sysconfig.get_path("purelib", vars=paths))
     locked = sysconfig.get_path("purelib")
     (site_packages / "locked-dependencies.pth").write_text(f"{locked}\n", encoding="utf-8")
+    # The one program that a dependency brings along: an installer puts it here too.
+    (python.parent / "monty").symlink_to(Path(sysconfig.get_path("scripts")) / "monty")
     return Installed(python=python, wheel=wheel)
 
 

@@ -8,8 +8,9 @@ from outside import Daemon, Site, post_json
 from waiting import eventually
 
 EXAMPLES = {
-    "daily-digest", "drift-check", "echo-hook", "github-triage", "incident-responder",
-    "linear-triage", "morning-brief", "slack-mention", "stripe-payments", "weekly-review",
+    "daily-digest", "daily-digest-flow", "drift-check", "echo-hook", "github-triage",
+    "incident-responder", "ingestion-failure", "linear-triage", "morning-brief", "slack-mention",
+    "stripe-payments", "weekly-review", "welcome-new-members",
 }  # fmt: skip
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import tree
 
 # What they do is asked for by a person who waits for it, or dies with the test.
-OUTSIDE = ("cli/", "client.py", "failpoints.py", "testing/", "storage/migrations/")
+OUTSIDE = ("api/", "cli/", "client.py", "failpoints.py", "testing/", "storage/migrations/")
 CARRIES = {"data", "headers", "json"}
 STARTS = {"create_subprocess_exec", "create_subprocess_shell", "Popen"}
 MOVES = {"rename", "link", "symlink_to"}
 ELSEWHERE = {
     "daemon/sdnotify.py:_send": "says how it is, to nobody who acts on it twice",
+    "daemon/trying.py:_copy_workspace": "into a folder that dies with the command",
     "delivery/request.py:post": "delivery/attempts.py:make",
-    "executors/agent/request_tool.py:_exchange": "executors/agent/gate.py:write and read",
+    "executors/acting/request_tool.py:_exchange": "executors/acting/gate.py:write and read",
     "storage/sqlite_file.py:commit": "storage/writer.py:_commit",
 }
 """Functions whose failpoints stand around their caller, or why they need none."""

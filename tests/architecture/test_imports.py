@@ -30,8 +30,9 @@ OWNED = {
     "cli/owned": "import rich, typer",
     "workspace/owned": "import watchfiles",
     "delivery/owned": "import aiohttp, liquid",
-    "executors/owned": "import mcp, pydantic_ai",
+    "executors/owned": "import mcp, pydantic_ai, pydantic_monty",
     "definitions/owned": "import markdown_it, ruamel.yaml",
+    "servers/owned": "import jinja2, markupsafe",
 }
 
 
@@ -44,7 +45,7 @@ def _skeleton(folder: Path, imports: dict[str, str]) -> Path:
         (package / name).mkdir(exist_ok=True)
         (package / name / "__init__.py").write_text("")
     (package / "daemon" / "embedding.py").write_text("")
-    (package / "__init__.py").write_text("import amodal_rt.daemon.embedding\n")
+    (package / "__init__.py").write_text("import amodal_rt.api, amodal_rt.daemon.embedding\n")
     for module, text in {**OWNED, **imports}.items():
         path = package / f"{module}.py"
         path.parent.mkdir(exist_ok=True)
@@ -86,6 +87,9 @@ def test_each_contract_can_break(tmp_path: Path) -> None:
         "intake/watch": "import watchfiles",
         "intake/template": "import liquid",
         "servers/model": "import pydantic_ai",
+        "servers/script": "import pydantic_monty",
+        "operations/protocol": "import mcp",
+        "operations/page": "import jinja2",
         "daemon/http": "import aiohttp.web",
         "workspace/yaml": "from ruamel.yaml import YAML",
     }

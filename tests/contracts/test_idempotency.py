@@ -1,6 +1,7 @@
 """One idempotency key starts one run in seven days."""
 
 import asyncio
+from datetime import datetime
 
 import ledger_values as given
 import pytest
@@ -106,3 +107,19 @@ async def test_a_key_of_any_text_is_known_again(ledger: Ledger) -> None:
     assert await ruled(ledger, keyed("\udcff")) == [PENDING]
     assert await ruled(ledger, keyed("\udcff"), keyed("é\x00")) == [DUPLICATE, PENDING]
     assert await ruled(ledger, keyed("é\x00")) == [DUPLICATE]
+
+
+async def test_the_run_that_took_a_key_is_found_by_it(ledger: Ledger) -> None:
+    first, second = keyed(), keyed()
+    other = given.start("other", idempotency_key="k")
+    await ledger.admit([first, second, other])
+
+    async def found(key: str, now: datetime) -> str | None:
+        run = await ledger.find_keyed(first.automation, key, now=now)
+        return run.run_id if run else None
+
+    assert await found("k", first.created_at) == first.run_id
+    assert await found("k", first.created_at + IDEMPOTENT_FOR - MINUTE) == first.run_id
+    assert await found("k", first.created_at + IDEMPOTENT_FOR) is None
+    assert await found("K", first.created_at) is None
+    assert await ledger.find_keyed("nobody", "k", now=NOW) is None

@@ -8,7 +8,7 @@ import pytest
 from ledger_values import HOUR, MINUTE, NOW
 
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.errors import NotFoundError
+from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ports import Ledger, StoreItem
 
 
@@ -133,3 +133,39 @@ async def test_items_are_counted_per_store_without_the_expired(
     clock.instant = NOW + HOUR
 
     assert await ledger.count_items() == {"drift": 1, "other": 1}
+
+
+async def test_one_value_is_found_by_its_key_while_it_is_fresh(ledger: Ledger) -> None:
+    await put(ledger, item("k", 1), expires_at=NOW + MINUTE)
+
+    found = await ledger.find_item("drift", "k", now=NOW)
+
+    assert found == item("k", 1)
+    assert await ledger.find_item("drift", "k", now=NOW + MINUTE) is None
+    assert await ledger.find_item("drift", "other", now=NOW) is None
+    assert await ledger.find_item("other", "k", now=NOW) is None
+
+
+async def test_a_value_is_forgotten_together_with_its_entry_in_the_journal(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+    await put(ledger, item("k", 1))
+    wanted: dict[str, Any] = {"run_id": run.run_id, "at": NOW, "step": "drop", "term": run.term}
+
+    assert await ledger.remove("drift", "k", **wanted)
+
+    assert await keys(ledger) == []
+    (entry,) = await ledger.entries(run.run_id)
+    assert (entry.type, entry.step) == (EntryType.STORE_WRITTEN, "drop")
+    assert entry.data == {"store": "drift", "key": "k", "removed": True}
+    assert not await ledger.remove("drift", "k", **wanted)
+
+
+async def test_nothing_is_forgotten_under_an_old_term(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+    await put(ledger, item("k", 1))
+
+    with pytest.raises(ConflictError):
+        await ledger.remove("drift", "k", run_id=run.run_id, at=NOW, step="s", term=run.term + 1)
+
+    assert await keys(ledger) == ["k"]
+    assert await ledger.entries(run.run_id) == []

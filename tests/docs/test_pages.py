@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,19 +19,28 @@ from amodal_rt.cli.app import build
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
 from amodal_rt.definitions.event_type import parse_event_type
+from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
+from amodal_rt.definitions.naming_workflows import Workflows
 from amodal_rt.definitions.schema import automation_schema
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workflow import Script
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`((?:ops|amodal-rt) [^`]+)`")
 _TARGET = Target(type=TargetType.WEBHOOK, label="x", url="https://x.example/in")
 _SETTINGS = WorkspaceSettings(targets={"reports": _TARGET, "oncall": _TARGET})
+_WORK = {"prompt", "promptFile", "messages", "inputTemplate", "workflow"}
+_SCRIPTS = {"greeting": Script(name="greeting", source="1", file="scripts/greeting.py")}
+_GRAPH = b'{"kind": "WorkflowGraph", "nodes": [{"kind": "trigger", "id": "start"}]}'
+_WELCOME, _ = parse_workflow(_GRAPH, file="workflows/welcome.json", scripts={})
+assert _WELCOME is not None
+_WORKFLOWS = Workflows(named={"welcome": _WELCOME})
 _SCHEMA = Draft202012Validator(automation_schema())
 _REST = b'{"protocol": "rest", "baseUrl": "https://api.example.com"}'
 
@@ -72,36 +83,69 @@ def test_every_json_block_is_what_the_program_takes_or_sends(block: Block) -> No
     assert _problems(document, block.text.encode()) == ()
 
 
+Judges = Callable[[AbstractSet[str]], bool]
+Reads = Callable[[bytes], tuple[Problem, ...]]
+_READERS: tuple[tuple[Judges, Reads], ...] = (
+    (
+        lambda keys: "protocol" in keys,
+        lambda text: parse_connection("shown", {"spec.json": text})[1],
+    ),
+    (
+        lambda keys: "provider" in keys,
+        lambda text: parse_integration(text, file="integrations/shown.json")[1],
+    ),
+    (lambda keys: "members" in keys, lambda text: parse_identities(text, "identities.json")[1]),
+    (
+        lambda keys: {"description", "sample"} <= keys,
+        lambda text: parse_event_type(text, file="events/shown.json")[1],
+    ),
+    # A file of the program that starts the server, or reaches it.
+    (lambda keys: keys == {"mcpServers"}, lambda text: ()),
+    (
+        lambda keys: keys <= {"endpoints", "tools"},
+        lambda text: parse_connection("shown", {"spec.json": _REST, "access.json": text})[1],
+    ),
+    (
+        lambda keys: keys <= _known(SettingsShape),
+        lambda text: parse_settings(text, "amodal.json")[1],
+    ),
+)
+"""By its keys, which file a block is, and who reads it."""
+_SENT = (
+    {"automation", "run_id", "text"},
+    {"automation", "condition", "text"},
+    {"sequence", "type", "data"},
+)
+"""Keys of the messages that the program sends."""
+
+
 def _problems(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
     """By its keys, a block is one of the files, or a message that the program sends."""
     keys = document.keys()
-    if keys & {"title", "name"} and keys & {"prompt", "promptFile", "messages", "inputTemplate"}:
-        _SCHEMA.validate(document)
-        return _automation(text, "shown.json")
-    if "protocol" in keys:
-        return parse_connection("shown", {"spec.json": text})[1]
-    if "provider" in keys:
-        return parse_integration(text, file="integrations/shown.json")[1]
-    if "members" in keys:
-        return parse_identities(text, "identities.json")[1]
-    if {"description", "sample"} <= keys:
-        return parse_event_type(text, file="events/shown.json")[1]
-    if keys <= {"endpoints", "tools"}:
-        return parse_connection("shown", {"spec.json": _REST, "access.json": text})[1]
-    if keys <= _known(SettingsShape):
-        return parse_settings(text, "amodal.json")[1]
-    sent = (
-        {"automation", "run_id", "text"},
-        {"automation", "condition", "text"},
-        {"sequence", "type", "data"},
-    )
-    assert any(keys >= each for each in sent), f"what is this? {sorted(keys)}"
+    if keys & {"title", "name"} and keys & {*_WORK, "nodes"}:
+        return _working(document, text)
+    read = next((read for is_it, read in _READERS if is_it(keys)), None)
+    if read is not None:
+        return read(text)
+    assert any(keys >= each for each in _SENT), f"what is this? {sorted(keys)}"
     return ()
+
+
+def _working(document: dict[str, Any], text: bytes) -> tuple[Problem, ...]:
+    """An automation, or a graph."""
+    if document.get("kind") == "WorkflowGraph":
+        return parse_workflow(text, file="workflows/shown.json", scripts=_SCRIPTS)[1]
+    _SCHEMA.validate(document)
+    return _automation(text, "shown.json")
 
 
 def _automation(text: bytes, file: str) -> tuple[Problem, ...]:
     parsed = parse_automation(
-        text, file=f"automations/{file}", settings=_SETTINGS, read_prompt=lambda path: path
+        text,
+        file=f"automations/{file}",
+        settings=_SETTINGS,
+        read_prompt=lambda path: path,
+        workflows=_WORKFLOWS,
     )
     return parsed.problems
 

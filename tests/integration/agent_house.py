@@ -31,7 +31,7 @@ from amodal_rt.domain.run import Start
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import ManualTrigger, TriggerKind
 from amodal_rt.domain.workspace import Provider, ProviderType, Snapshot, WorkspaceSettings
-from amodal_rt.executors.agent.connections import ConnectionProbe
+from amodal_rt.executors.acting.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress, origin_of
@@ -196,7 +196,7 @@ class AgentHouse:
             causes=self.causes,
         )
         stack.push_async_callback(self.executor.close)
-        self.probe = ConnectionProbe(self.executor, HouseCatalogue(self))
+        self.probe = ConnectionProbe(self.executor.services, HouseCatalogue(self))
         self.settings = {
             "model": ("local:small",),
             "providers": {"local": self.provider("local", ProviderType.OPENAI_COMPATIBLE)},

@@ -7,7 +7,7 @@ from amodal_rt.domain.automation import AgentWork, ChatMessage, Limits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason, RunStatus
-from amodal_rt.executors.agent.gate import RESULT_CHARACTERS
+from amodal_rt.executors.acting.gate import RESULT_CHARACTERS
 from amodal_rt.executors.agent.spoken import SAID_BYTES
 from amodal_rt.testing.model_server import Call, Turn
 

@@ -282,9 +282,10 @@ with socket.socket(socket.AF_UNIX) as raw:
     assert '"not_your_daemon"' in done.stdout
 
 
-def test_only_webhooks_and_health_answer_on_tcp(child: Child) -> None:
-    for path in ("/", "/v1/status", "/v1/automations", "/webhooks", "/metrics"):
-        assert child.post(f"{child.url}{path}")[0] in {404, 405}, path
+def test_all_but_webhooks_and_health_wants_a_token_on_tcp(child: Child) -> None:
+    for path in ("/v1/status", "/v1/automations", "/api/v1/automations", "/webhooks", "/metrics"):
+        status, told = child.post(f"{child.url}{path}")
+        assert (status, told["error"]["code"]) == (401, "unauthorized"), path
 
 
 def test_a_deleted_automation_keeps_its_history(child: Child, client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from daemon_child import automation, write
 
 from amodal_rt import Runtime
-from amodal_rt.errors import ConflictError, NotFoundError
+from amodal_rt.errors import ConflictError, InvalidError, NotFoundError, TimedOutError
 
 
 @pytest.fixture
@@ -125,3 +125,119 @@ async def test_a_secret_is_in_no_document(root: Path) -> None:
 
     assert secret not in str(rows)
     assert secret not in str(run)
+
+
+def keeps(folder: Path, name: str, **keys: object) -> None:
+    """An automation without a model that delivers to the callback of its own name."""
+    graph = {
+        "kind": "WorkflowGraph",
+        "nodes": [
+            {"kind": "trigger", "id": "start", "on_success": "sum"},
+            {"kind": "transform", "id": "sum", "value": {"given": "{{ payload }}"}},
+        ],
+    }
+    write(folder, f"workflows/{name}.json", graph)
+    target = {"type": "callback", "name": name}
+    document = {"title": name, "workflow": name, "delivery": {"targets": [target]}, **keys}
+    write(folder, f"automations/{name}.json", document)
+
+
+async def test_each_target_has_the_function_of_its_name(root: Path) -> None:
+    keeps(root, "orders")
+    keeps(root, "people")
+    keeps(root, "others")
+    called: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+
+    async def orders(payload: Mapping[str, object], name: str | None) -> None:
+        await called.put(("orders", payload["automation"]))
+
+    async def people(payload: Mapping[str, object], name: str | None) -> None:
+        await called.put(("people", payload["automation"]))
+
+    async def rest(payload: Mapping[str, object], name: str | None) -> None:
+        await called.put(("rest", name))
+
+    runtime = Runtime(root, on_automation_result={"orders": orders, None: rest})
+    async with runtime:
+        runtime.register(people, "people")
+        for name in ("orders", "people", "others"):
+            await runtime.trigger(name)
+        heard = [await called.get() for _ in range(3)]
+
+    assert sorted(map(str, heard)) == sorted(
+        map(str, [("orders", "orders"), ("people", "people"), ("rest", "others")])
+    )
+
+
+async def test_a_program_invokes_with_a_key_and_the_file_judges_the_payload(root: Path) -> None:
+    number = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    keeps(root, "orders", inputSchema=number)
+
+    async with Runtime(root, actor="shop") as runtime:
+        first = await runtime.invoke("orders", {"n": 1}, idempotency_key="k")
+        again = await runtime.invoke("orders", {"n": 1}, idempotency_key="k")
+        with pytest.raises(InvalidError) as caught:
+            await runtime.invoke("orders", {"n": "one"})
+        run = await runtime.wait(first)
+        rows = await runtime.runs(automation="orders", status="completed")
+
+    assert first == again
+    assert caught.value.code == "payload_misfit"
+    assert (run["trigger"], run["requester"]) == ("invoked", "shop")
+    assert [row["run_id"] for row in rows] == [first]
+
+
+async def test_what_a_program_emits_starts_what_waits_for_it(root: Path) -> None:
+    keeps(root, "orders", trigger="order.placed")
+
+    async with Runtime(root) as runtime:
+        receipt = await runtime.emit("order.placed", {"n": 7}, id="o-7")
+        again = await runtime.emit("order.placed", {"n": 7}, id="o-7")
+        (started,) = receipt["runs"]  # pyright: ignore[reportGeneralTypeIssues]
+        run = await runtime.wait(started["run_id"])
+        entries = [each async for each in runtime.follow(started["run_id"])]
+
+    assert (receipt["status"], again["status"]) == ("accepted", "duplicate")
+    assert run["result"]["payload"] == {"given": {"n": 7}}  # pyright: ignore[reportIndexIssue]
+    assert [entries[0]["type"], entries[-1]["type"]] == ["run.started", "run.finished"]
+
+
+async def test_who_waits_for_too_long_is_told_and_the_run_goes_on(root: Path) -> None:
+    keeps(root, "orders")
+    pause = {"kind": "wait", "id": "start", "duration": "1h"}
+    document = {"kind": "WorkflowGraph", "start_node": "start", "nodes": [pause]}
+    write(root, "workflows/orders.json", document)
+
+    async with Runtime(root) as runtime:
+        run_id = await runtime.trigger("orders")
+        with pytest.raises(TimedOutError) as caught:
+            await runtime.wait(run_id, timeout_seconds=0.05)
+        run = await runtime.run(run_id)
+        await runtime.cancel(run_id)
+
+    assert caught.value.code == "still_running"
+    assert run["status"] in {"pending", "running"}
+
+
+async def test_it_is_started_and_stopped_without_a_block_and_started_again(root: Path) -> None:
+    keeps(root, "orders")
+    runtime = Runtime(root)
+
+    await runtime.stop()
+    await runtime.start()
+    with pytest.raises(ConflictError) as caught:
+        await runtime.start()
+    before = await runtime.wait(await runtime.trigger("orders"))
+    await runtime.stop_now()
+    await runtime.start()
+    paused = await runtime.pause("orders", reason="stocktaking")
+    kept = await runtime.run(str(before["run_id"]))
+    await runtime.resume("orders")
+    shown = await runtime.automation("orders")
+    await runtime.stop()
+
+    assert caught.value.code == "already_open"
+    assert (before["status"], kept["status"]) == ("completed", "completed")
+    assert (paused["status"], paused["reason"]) == ("paused", "stocktaking")
+    assert shown["status"] == "active"
+    assert not runtime_tasks()

@@ -12,7 +12,7 @@ from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
-from amodal_rt.executors.agent.emit_tool import DATA_BYTES, MOST
+from amodal_rt.executors.acting.emit_tool import DATA_BYTES, MOST
 from amodal_rt.ports import RunContext
 from amodal_rt.testing.model_server import Call
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from watched_house import House, text_of
+from watched_house import House, session_of, text_of
 
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.workspace.vanishing import GRACE_SECONDS
@@ -59,7 +59,7 @@ async def test_a_snapshot_in_hand_stays_as_it_was(house: House) -> None:
 
     definition = held.automations["daily"].definition
     assert definition
-    assert definition.automation.work.messages[-1].content == "first"
+    assert session_of(definition.automation).messages[-1].content == "first"
 
 
 async def test_a_new_file_is_live(house: House) -> None:

@@ -17,7 +17,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.errors import UnavailableError
-from amodal_rt.executors.agent import mcp_pool
+from amodal_rt.executors.acting import mcp_pool
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.operations.connections import Connections
 from amodal_rt.ports import Caller
@@ -250,7 +250,7 @@ async def test_the_list_of_connections_says_which_servers_last_start_failed(
 UNREAD = """
 import asyncio, sys
 from amodal_rt.clock import SystemClock
-from amodal_rt.executors.agent.mcp_transport import Child
+from amodal_rt.executors.acting.mcp_transport import Child
 
 async def main():
     code = "while True: print('x' * 1_000_000); import sys; print('y' * 1_000_000, file=sys.stderr)"

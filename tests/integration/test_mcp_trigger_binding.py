@@ -14,8 +14,8 @@ from trigger_scene import MODULE, until
 
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Connection, McpServer
 from amodal_rt.errors import ConflictError, NotFoundError, UnavailableError
-from amodal_rt.executors.agent import mcp_triggers
-from amodal_rt.executors.agent.mcp_triggers import CONFIGURE, McpTriggers
+from amodal_rt.executors.acting import mcp_triggers
+from amodal_rt.executors.acting.mcp_triggers import CONFIGURE, McpTriggers
 from amodal_rt.testing.trigger_server import ask
 
 CALLBACK = ("http://127.0.0.1:9/api/trigger-callback", "token-canary")

@@ -205,7 +205,8 @@ async def test_two_daemons_share_what_is_known_and_what_runs(
         run_id = await one.trigger("hook", rehearse=True)
         assert (await other.wait(run_id))["status"] == "completed"
 
-        house = one._open()
+        assert one._opened
+        house = one._opened.house
         await house.automations.pause(CALLER, "hook", reason="enough")
 
         async def paused() -> bool:

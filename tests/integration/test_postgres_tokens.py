@@ -19,6 +19,7 @@ from daemon_child import write
 from amodal_rt.clock import SystemClock
 from amodal_rt.daemon import neighbours
 from amodal_rt.daemon.embedding import Runtime
+from amodal_rt.operations.tokens import Tokens
 from amodal_rt.ports import Caller
 from amodal_rt.storage.postgres import PostgresLedger
 
@@ -44,6 +45,12 @@ async def two_nodes(folder: Path) -> AsyncIterator[tuple[Runtime, Runtime]]:
         Runtime(folder / "b", listen="127.0.0.1:0") as other,
     ):
         yield one, other
+
+
+def desk_of(node: Runtime) -> Tokens:
+    """Where tokens are made and revoked."""
+    assert node._opened
+    return node._opened.house.tokens
 
 
 async def answer(node: Runtime, secret: str) -> int:
@@ -76,7 +83,7 @@ async def test_a_token_that_one_node_revokes_is_refused_by_another_at_its_word(
     # Nothing but the word of the first node may tell the other.
     monkeypatch.setattr(neighbours, "REREAD_SECONDS", 3600.0)
     async with two_nodes(tmp_path) as (one, other):
-        tokens = one._open().tokens
+        tokens = desk_of(one)
         secret = str((await tokens.create(CALLER, "ci", ["trigger"]))["secret"])
         await seconds_until(other, secret, 202)
         assert await answer(one, secret) == 202
@@ -94,7 +101,7 @@ async def test_a_token_is_refused_in_time_though_the_word_of_its_end_was_lost(
         two_nodes(tmp_path) as (one, other),
         PostgresLedger(url, clock=SystemClock()) as silent,
     ):
-        made = await one._open().tokens.create(CALLER, "ci", ["trigger"])
+        made = await desk_of(one).create(CALLER, "ci", ["trigger"])
         secret = str(made["secret"])
         await seconds_until(other, secret, 202)
         # Straight in the ledger: nobody is told.

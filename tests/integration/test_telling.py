@@ -37,6 +37,7 @@ class Heard:
         self.ledger.note_with(
             lambda refs: self.ended.extend((each.run_id, each.status.value) for each in refs),
             self._wake,
+            self._wake,
         )
 
     def _wake(self) -> None:

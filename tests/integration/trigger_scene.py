@@ -19,7 +19,7 @@ from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping
 from amodal_rt.domain.remote_trigger import RemoteState
 from amodal_rt.domain.run import Run, RunStatus
-from amodal_rt.executors.agent.mcp_triggers import SECONDS
+from amodal_rt.executors.acting.mcp_triggers import SECONDS
 from amodal_rt.ports import SNAPSHOT, RunFilter
 from amodal_rt.settings import load_process_settings
 from amodal_rt.testing.trigger_server import ask

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.daemon.signals import ProcessSignals
+from amodal_rt.domain.automation import AgentWork, Automation
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.ports import SNAPSHOT
 from amodal_rt.workspace.service import Workspace
@@ -22,6 +23,12 @@ class AheadClock(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead
+
+
+def session_of(automation: Automation) -> AgentWork:
+    """Its work, which is an agent session."""
+    assert isinstance(automation.work, AgentWork)
+    return automation.work
 
 
 class House:
@@ -49,7 +56,7 @@ class House:
     def prompt(self, name: str) -> str | None:
         state = self.workspace.snapshot().automations.get(name)
         definition = state.definition if state else None
-        return definition.automation.work.messages[-1].content if definition else None
+        return session_of(definition.automation).messages[-1].content if definition else None
 
     async def until(self, holds: Callable[[Snapshot], bool]) -> Snapshot:
         """The first snapshot from now on that `holds`."""

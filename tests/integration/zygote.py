@@ -27,7 +27,7 @@ from amodal_rt.errors import AmodalError
 LAZY = (
     "alembic.command",
     "amodal_rt.executors.agent.loop",
-    "amodal_rt.executors.agent.mcp_server",
+    "amodal_rt.executors.acting.mcp_server",
     "amodal_rt.executors.agent.models",
     "liquid",
     "pydantic_ai.models.openai",

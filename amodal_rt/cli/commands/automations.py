@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from amodal_rt.cli.commands import options
+from amodal_rt.cli.commands import authoring, options
 from amodal_rt.cli.commands.upcoming import next_times
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.payload import parse
@@ -20,6 +20,7 @@ def build() -> typer.Typer:
     group.command("next")(next_times)
     group.command("rotate-url")(rotate_url)
     group.command("test-event")(test_event)
+    authoring.add_to(group)
     return group
 
 

@@ -13,7 +13,7 @@ from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import options
 from amodal_rt.cli.connect import find_root
 from amodal_rt.cli.output import Output
-from amodal_rt.errors import AmodalError
+from amodal_rt.errors import AmodalError, InvalidError
 
 _Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The workspace.")]
 
@@ -64,11 +64,19 @@ def schema(
     settings: Annotated[
         bool, typer.Option("--settings", help="The schema of amodal.json.")
     ] = False,
+    workflow: Annotated[
+        bool, typer.Option("--workflow", help="The schema of a file of workflows/.")
+    ] = False,
 ) -> int:
     """Print the JSON Schema of an automation file, for editors and CI."""
     from amodal_rt.definitions import schema as schemas
 
-    document = schemas.settings_schema() if settings else schemas.automation_schema()
+    if settings and workflow:
+        hint = "ask for one of them"
+        error = InvalidError("--settings and --workflow are two schemas", code="usage", hint=hint)
+        return Output().error(error)
+    make = schemas.workflow_schema if workflow else schemas.automation_schema
+    document = schemas.settings_schema() if settings else make()
     print(json.dumps(document, indent=2))
     return codes.OK
 

@@ -8,6 +8,7 @@ from amodal_rt.cli.verbs.door import Document, Door, wanted
 _SILENT = frozenset(
     {
         "run.started", "run.finished", "run.prompt", "turn.started", "tool.started", "gate.started",
+        "node.started",
     }
 )  # fmt: skip
 _WIDTH = 160
@@ -16,8 +17,14 @@ _WIDTH = 160
 def follow(door: Door, run_id: str, *, quiet: bool) -> None:
     """Read the journal until the run has ended; show what matters of it unless `quiet`."""
     for entry in door.daemon.lines(f"/v1/runs/{run_id}/journal", wanted(follow=1)):
-        if not quiet and _matters(entry):
-            door.output.say(f"  {sentence(entry)}")
+        if not quiet:
+            show(door, entry)
+
+
+def show(door: Door, entry: Document) -> None:
+    """One entry as it comes, if a watcher wants it."""
+    if _matters(entry):
+        door.output.say(f"  {sentence(entry)}")
 
 
 def print_entries(door: Door, run_id: str, *, follow: bool) -> None:
@@ -47,6 +54,8 @@ def sentence(entry: Document) -> str:
 def _words(data: Document) -> Iterator[str]:
     if data.get("tool"):
         yield from _call(data)
+    elif data.get("node"):
+        yield from _node(data)
     elif data.get("model"):
         yield str(data["model"])
     elif "open" in data:
@@ -55,10 +64,19 @@ def _words(data: Document) -> Iterator[str]:
     calls = data.get("calls")
     if calls:
         yield "calls " + ", ".join(str(each["tool"]) for each in calls)
-    for key in ("status", "reason", "error", "note", "text"):
+    for key in ("status", "reason", "error", "note", "message", "text"):
         value = data.get(key)
         if isinstance(value, str) and value:
             yield value
+
+
+def _node(data: Document) -> Iterator[str]:
+    """`check → notify`: a node of a workflow, and the one that follows."""
+    yield str(data["node"])
+    if data.get("next"):
+        yield f"→ {data['next']}"
+    if data.get("until"):
+        yield f"until {data['until']}"
 
 
 def _call(data: Document) -> Iterator[str]:

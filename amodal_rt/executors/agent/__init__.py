@@ -1,5 +1,5 @@
-"""Agent sessions: prompt, model, tools, and the one gate that every call passes.
+"""Agent sessions: prompt, model, and the tools that it is offered.
 
-Only `loop`, `models`, `journaled`, `rehearsal` and `toolset` import the agent library; they
-are loaded by the first run, never before the daemon is ready.
+Only `loop`, `models`, `journaled`, `rehearsal`, `responses`, `failures` and `toolset` import the
+agent library; they are loaded by the first run, never before the daemon is ready.
 """

@@ -15,16 +15,16 @@ from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
-from amodal_rt.executors.agent.mcp_pool import McpPool
-from amodal_rt.executors.agent.past import GapError, read_past
-from amodal_rt.executors.agent.session import (
+from amodal_rt.executors.acting.mcp_pool import McpPool
+from amodal_rt.executors.acting.past import GapError, read_past
+from amodal_rt.executors.acting.session import (
     Services,
     Session,
     SessionLedger,
     agent_of,
     open_session,
 )
-from amodal_rt.executors.agent.when import ask_gate
+from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -99,6 +99,14 @@ class AgentExecutor:
             outcome = replace(outcome, gate=seen.value)
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
+
+    async def carry(self, session: Session) -> Outcome:
+        """Carry a session that somebody else opened, as a node of a workflow, to its outcome.
+        Raises AmodalError for what keeps it from beginning."""
+        _require_agent(session.context)
+        choices = choose_models(session.context)
+        loop = await self._load({choice.provider.type for choice in choices})
+        return await loop.run(session, choices)
 
     async def close(self) -> None:
         """End every MCP server and every connection to a model provider."""

@@ -12,6 +12,8 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from amodal_rt.domain.journal import EntryType
+from amodal_rt.executors.acting.past import PastTurn
+from amodal_rt.executors.acting.session import NAME_CHARACTERS, Session
 from amodal_rt.executors.agent.failures import (
     MisreadAnswerError,
     RecordedEndError,
@@ -19,10 +21,8 @@ from amodal_rt.executors.agent.failures import (
     SilentModelError,
     describe,
 )
-from amodal_rt.executors.agent.past import PastTurn
 from amodal_rt.executors.agent.responses import count, kept, restored
-from amodal_rt.executors.agent.session import Session
-from amodal_rt.executors.agent.spoken import NAME_CHARACTERS, keep
+from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.failpoints import hit
 
 

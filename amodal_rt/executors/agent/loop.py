@@ -30,12 +30,14 @@ from amodal_rt.domain.models import REHEARSAL, ModelChoice
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 from amodal_rt.errors import AmodalError
+from amodal_rt.executors.acting.gate import Answer
+from amodal_rt.executors.acting.past import GapError
+from amodal_rt.executors.acting.payload import parse_payload
+from amodal_rt.executors.acting.session import Session, Tally, agent_of
+from amodal_rt.executors.acting.tools import DispatchArguments
 from amodal_rt.executors.agent.failures import describe
-from amodal_rt.executors.agent.gate import Answer
 from amodal_rt.executors.agent.journaled import JournaledModel
 from amodal_rt.executors.agent.models import ModelShelf
-from amodal_rt.executors.agent.past import GapError
-from amodal_rt.executors.agent.payload import parse_payload
 from amodal_rt.executors.agent.prompt import (
     Prompt,
     build_prompt,
@@ -44,9 +46,7 @@ from amodal_rt.executors.agent.prompt import (
     past_prompt,
 )
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
-from amodal_rt.executors.agent.session import Session, Tally, agent_of
 from amodal_rt.executors.agent.spoken import keep
-from amodal_rt.executors.agent.tools import DispatchArguments
 from amodal_rt.executors.agent.toolset import GatedToolset
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.logs import Log
@@ -79,7 +79,7 @@ class AgentLoop:
         # The library greets the first run with a banner, in the middle of the daemon's log.
         pydantic_ai.BANNER_ENABLED = False
         self._shelf = ModelShelf()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[int, _Running] = {}
         self._agent = LibraryAgent[Session, str](
             None,
             output_type=str,
@@ -95,17 +95,18 @@ class AgentLoop:
 
     async def run(self, session: Session, choices: Sequence[ModelChoice]) -> Outcome:
         """Carry the session to its outcome. No choice: the rehearsal serves."""
-        run_id = session.context.run.run_id
-        self._running[run_id] = _Running(tuple(choices), RunUsage(), _limits(session))
+        # By what it shares with its sub-agents alone: a run may have several agents at once.
+        place = id(session.tally)
+        self._running[place] = _Running(tuple(choices), _used(session), _limits(session))
         try:
             text = await self._converse(session, past_prompt(session) or build_prompt(session))
         except _FAILURES as error:
             return _failure(session, error)
         except Exception as error:  # noqa: BLE001  (a defect of the library or ours ends here)
-            _log.exception("agent.failed", error, run=run_id)
+            _log.exception("agent.failed", error, run=session.context.run.run_id)
             return _failure(session, error)
         finally:
-            del self._running[run_id]
+            del self._running[place]
         said, whole = keep(session.mask(text))
         return Outcome(
             status=RunStatus.COMPLETED,
@@ -113,11 +114,11 @@ class AgentLoop:
             payload=parse_payload(said) if whole else None,
             usage=_usage(session.tally),
             model=session.tally.served,
-            wrote=session.tally.writes > 0,
+            wrote=session.effects.writes > 0,
         )
 
     async def _converse(self, session: Session, prompt: Prompt) -> str:
-        running = self._running[session.context.run.run_id]
+        running = self._running[id(session.tally)]
         models = self._models(session, running.choices)
         self._open(session, prompt, [reference for reference, _ in models])
         try:
@@ -222,6 +223,14 @@ def _limits(session: Session) -> UsageLimits:
     return UsageLimits(request_limit=turns, total_tokens_limit=limits.max_tokens)
 
 
+def _used(session: Session) -> RunUsage:
+    """What other agents of the run left of its limits is what this one has."""
+    spent = session.spent
+    return RunUsage(
+        requests=spent.turns, input_tokens=spent.input_tokens, output_tokens=spent.output_tokens
+    )
+
+
 def _usage(tally: Tally) -> Usage:
     return Usage(
         input_tokens=tally.input_tokens,
@@ -238,9 +247,10 @@ def _failure(session: Session, error: BaseException) -> Outcome:
     if isinstance(error, UsageLimitExceeded):
         turns = "request_limit" in str(error)
         reason = FailedReason.MAX_TURNS if turns else FailedReason.BUDGET_EXCEEDED
-        used = session.tally.input_tokens + session.tally.output_tokens
+        spent = session.spent + _usage(session.tally)
+        used = spent.input_tokens + spent.output_tokens
         line = (
-            f"the run used its {session.tally.answered} turns without finishing (limits.maxTurns)"
+            f"the run used its {spent.turns} turns without finishing (limits.maxTurns)"
             if turns
             else f"the run used {used:,} tokens of {limits.max_tokens or 0:,} (limits.maxTokens)"
         )
@@ -252,5 +262,5 @@ def _failure(session: Session, error: BaseException) -> Outcome:
         error=plain_line(session.mask(line), 500),
         usage=_usage(session.tally),
         model=session.tally.served,
-        wrote=session.tally.writes > 0,
+        wrote=session.effects.writes > 0,
     )

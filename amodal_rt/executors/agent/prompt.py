@@ -12,11 +12,11 @@ from amodal_rt.definitions.liquid import (
     render_prompt,
     scope_of,
 )
-from amodal_rt.domain.automation import ChatMessage
+from amodal_rt.domain.automation import AgentWork, ChatMessage
 from amodal_rt.domain.connection import Connection, Protocol
-from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.executors.agent.past import gap
-from amodal_rt.executors.agent.session import Session, agent_of
+from amodal_rt.errors import InvalidError
+from amodal_rt.executors.acting.past import gap
+from amodal_rt.executors.acting.session import Session, agent_of, event_data
 from amodal_rt.guardrails.untrusted import data_block, event_block, plain_line
 
 DEFAULT_INSTRUCTIONS = (
@@ -57,6 +57,8 @@ def build_prompt(session: Session) -> Prompt:
     """
     context = session.context
     work = context.definition.automation.work
+    if not isinstance(work, AgentWork):
+        raise InvalidError("what runs is no agent session", code="no_prompt")
     if work.template is not None:
         return _templated(session, work.template, work.instructions)
     messages = work.messages
@@ -136,17 +138,6 @@ def facts_of(session: Session, prompt: Prompt) -> dict[str, object]:
     if previous is not None and session.parent is None:
         facts["last_run"] = {"run_id": previous.run_id, "finished_at": iso(previous.finished_at)}
     return facts
-
-
-def event_data(session: Session) -> tuple[bool, object]:
-    """Whether the run carries event data, and what. A payload that a person or a program gave
-    counts; the `{scheduled_at}` of a slot does not."""
-    context = session.context
-    if context.event is not None:
-        return context.event.data is not None, context.event.data
-    given = context.run.trigger in {TriggerKind.MANUAL, TriggerKind.INVOKED}
-    payload = context.run.payload if given else None
-    return payload is not None, payload
 
 
 def _reference(session: Session) -> str:

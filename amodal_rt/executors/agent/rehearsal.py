@@ -24,11 +24,10 @@ from pydantic_ai.usage import RequestUsage
 from amodal_rt.clock import iso
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.models import REHEARSAL
-from amodal_rt.executors.agent.mcp_opening import McpTool
-from amodal_rt.executors.agent.payload import count_of
-from amodal_rt.executors.agent.prompt import event_data
-from amodal_rt.executors.agent.session import Session
-from amodal_rt.executors.agent.tools import required_of, specs_of
+from amodal_rt.executors.acting.mcp_opening import McpTool
+from amodal_rt.executors.acting.payload import count_of
+from amodal_rt.executors.acting.session import Session, event_data
+from amodal_rt.executors.acting.tools import required_of, specs_of
 from amodal_rt.guardrails.grants import REQUEST
 
 MARK = f"[{REHEARSAL}]"

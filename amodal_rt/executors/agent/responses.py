@@ -9,8 +9,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
 
-from amodal_rt.executors.agent.past import gap
-from amodal_rt.executors.agent.session import Tally
+from amodal_rt.executors.acting.past import gap
+from amodal_rt.executors.acting.session import Tally
 
 RESPONSE_BYTES = 2 * 1_048_576
 """How large an answer may be, as JSON, to be kept whole. A run with a larger one cannot go on

@@ -3,9 +3,6 @@
 SAID_BYTES = 1_048_576
 """How much of one message is kept, in the journal and as a run's result (UTF-8)."""
 
-NAME_CHARACTERS = 200
-"""How much is kept of a name that a model chose: of a tool, of a call."""
-
 
 def keep(text: str) -> tuple[str, bool]:
     """`text`, or its first mebibyte with a note; and whether all of it is there.

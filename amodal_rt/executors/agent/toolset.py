@@ -11,10 +11,9 @@ from pydantic_ai.usage import RunUsage
 from pydantic_core import SchemaValidator, core_schema
 
 from amodal_rt.errors import DeniedError
-from amodal_rt.executors.agent.gate import Answer, CallKey, Wish, allowed, pass_gate
-from amodal_rt.executors.agent.responses import count, restored
-from amodal_rt.executors.agent.session import Session
-from amodal_rt.executors.agent.tools import (
+from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed, pass_gate
+from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tools import (
     DISPATCH,
     DispatchArguments,
     ToolSpec,
@@ -22,6 +21,7 @@ from amodal_rt.executors.agent.tools import (
     schema_of,
     specs_of,
 )
+from amodal_rt.executors.agent.responses import count, restored
 
 Dispatch = Callable[[Session, DispatchArguments, str], Awaitable[Answer]]
 
@@ -108,7 +108,7 @@ def _count_again(session: Session, step: str, usage: RunUsage) -> None:
         count(session.tally, response, turn.model)
         usage.incr(response.usage)
         usage.requests += 1
-    session.tally.writes += session.past.writes_below(step)
+    session.effects.recall(session.past.writes_below(step))
 
 
 @lru_cache(maxsize=1)

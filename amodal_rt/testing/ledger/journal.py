@@ -100,6 +100,41 @@ class StoreRows(Part):
         found.sort(key=lambda item: item.updated_at, reverse=True)
         return found[:limit]
 
+    async def find_item(self, store: str, key: str, *, now: datetime) -> StoreItem | None:
+        self._check_reach()
+        wanted = values.text(key)
+        return next((item for item in self._fresh(store, now) if item.key == wanted), None)
+
+    async def remove(
+        self,
+        store: str,
+        key: str,
+        *,
+        run_id: str,
+        at: datetime,
+        step: str,
+        term: int | None = None,
+    ) -> bool:
+        place = (store, values.text(key))
+
+        def work() -> bool:
+            if term is not None:
+                self._require_held(run_id, term)
+            found = place in self.store.items
+            if found:
+                self.store.items.remove(place)
+            self.store.append(
+                run_id,
+                EntryType.STORE_WRITTEN,
+                at=at,
+                attempt=self._require_run(run_id).run.attempt,
+                step=step,
+                data={"store": store, "key": place[1], "removed": True},
+            )
+            return found
+
+        return await self._write("remove", work)
+
     async def count_items(self) -> Mapping[str, int]:
         self._check_reach()
         now = self._clock.now()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
@@ -25,14 +26,17 @@ def known(store: MemoryStore, start: Start) -> tuple[SkippedReason, str] | None:
 
 
 def _taken(start: Start, runs: Sequence[Run]) -> Run | None:
-    key = values.maybe_text(start.idempotency_key)
-    if key is None:
-        return None
-    after = values.instant(start.created_at) - IDEMPOTENT_FOR
+    key = start.idempotency_key
+    return None if key is None else first_of(runs, key, start.created_at)
+
+
+def first_of(runs: Sequence[Run], key: str, now: datetime) -> Run | None:
+    """The run among them that has the idempotency key."""
+    after = values.instant(now) - IDEMPOTENT_FOR
     same = (
         run
         for run in runs
-        if run.idempotency_key == key
+        if run.idempotency_key == values.text(key)
         and run.status is not RunStatus.SKIPPED
         and run.created_at > after
     )

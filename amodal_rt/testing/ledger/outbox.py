@@ -13,6 +13,7 @@ from amodal_rt.domain.delivery import (
     DeliveryStatus,
     FailureState,
     MessageKind,
+    OutboxMessage,
     Plan,
 )
 from amodal_rt.domain.journal import EntryType
@@ -227,6 +228,28 @@ class OutboxRows(BreakerRows):
             retried_at_attempt=row.record.attempts,
         )
         self._forget(message.target.key, values.instant(at))
+
+    async def owe_from_run(
+        self,
+        run_id: str,
+        messages: Sequence[OutboxMessage],
+        *,
+        at: datetime,
+        step: str,
+        attempt: int = 1,
+        term: int | None = None,
+    ) -> None:
+        told = {"targets": [each.target.label for each in messages]}
+
+        def work() -> None:
+            self._require_run(run_id)
+            if term is not None:
+                self._require_held(run_id, term)
+            self._owe(messages)
+            kind = EntryType.DELIVERY_OWED
+            self.store.append(run_id, kind, at=at, attempt=attempt, step=step, data=told)
+
+        await self._write("owe_from_run", work)
 
     def _owe_plan(self, automation: str, plan: Callable[[FailureState], Plan]) -> Plan:
         planned = self._commit_plan(automation, plan)

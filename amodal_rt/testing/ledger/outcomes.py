@@ -6,9 +6,9 @@ from datetime import datetime
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.delivery import FailureState, Plan
-from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.journal import EntryType, open_approval
 from amodal_rt.domain.outcome import GateValue, Outcome, Waiting
-from amodal_rt.domain.run import Run, RunStatus, require_next
+from amodal_rt.domain.run import PendingReason, Run, RunStatus, require_next
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.runs import RunRows
@@ -17,7 +17,7 @@ from amodal_rt.testing.ledger.tables import RunRow
 
 
 class OutcomeRows(RunRows, FailureRows):
-    """`finish`, `park`, `requeue`, `resume` and `take_orphans` of `ports.RunLedger`."""
+    """`finish`, `park`, `answer`, `requeue`, `resume` and `take_orphans` of `ports.RunLedger`."""
 
     async def finish(
         self,
@@ -59,12 +59,39 @@ class OutcomeRows(RunRows, FailureRows):
             row = self._held(run)
             if row is None:
                 return False
-            self._change(row, status=RunStatus.PENDING, reason=waiting.reason)
-            self._tell(run, EntryType.RUN_NOTE, at, {"note": f"waits: {waiting.reason}"})
+            self._change(
+                row,
+                status=RunStatus.PENDING,
+                reason=waiting.reason,
+                attempt=row.run.attempt + 1,
+                resumes=row.run.resumes + 1,
+                not_before=values.maybe_instant(waiting.until),
+            )
+            told = {"reason": waiting.reason, "until": iso(waiting.until)}
+            self._tell(run, EntryType.RUN_WAITING, at, told)
             self._give_back(run, at)
             return True
 
         return await self._write("park", work)
+
+    async def answer(
+        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+    ) -> bool:
+        def work() -> bool:
+            row = self._require_run(run_id)
+            waits = (RunStatus.PENDING, PendingReason.AWAITING_APPROVAL)
+            if (row.run.status, row.run.reason) != waits:
+                return False
+            asked = open_approval(self.store.entries_of(run_id))
+            if asked is None or asked.step != step:
+                return False
+            self._change(row, not_before=values.instant(at))
+            attempt = row.run.attempt
+            kind = EntryType.APPROVAL_ANSWERED
+            self.store.append(run_id, kind, at=at, attempt=attempt, step=step, data=data)
+            return True
+
+        return await self._write("answer", work)
 
     async def requeue(self, run: Run, *, at: datetime) -> bool:
         told = {"reason": "requeued"}

@@ -1,6 +1,6 @@
 """Questions about runs: the reading half of `ports.RunLedger`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -8,6 +8,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.run import OPEN, Run, RunStatus
 from amodal_rt.ports import KeptValue, Previous, RunFilter
+from amodal_rt.testing.ledger import keyed
 from amodal_rt.testing.ledger.part import Part
 
 
@@ -19,15 +20,34 @@ class RunQueries(Part):
         row = self.store.runs.get(run_id)
         return None if row is None else row.run
 
+    async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
+        self._check_reach()
+        rows = self.store.runs.of.get(automation, {}).values()
+        return keyed.first_of([self.store.runs.row(each).run for each in rows], key, now)
+
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         self._check_reach()
         newest = (row.run for row in self.store.runs.newest())
+        if wanted.older_than is not None or wanted.newer_than is not None:
+            return _beside(list(newest), wanted)
         return list(islice((run for run in newest if _is_wanted(run, wanted)), wanted.limit))
 
     async def last_runs(self) -> Mapping[str, Run]:
         self._check_reach()
         runs = (row.run for row in self.store.runs.values())
         return {run.automation: run for run in runs if run.status is not RunStatus.SKIPPED}
+
+    async def recent_ends(
+        self, automations: Sequence[str], *, limit: int
+    ) -> Mapping[str, Sequence[RunStatus]]:
+        self._check_reach()
+        found: dict[str, list[RunStatus]] = {}
+        for row in self.store.runs.newest():
+            run = row.run
+            ends = run.status in (RunStatus.COMPLETED, RunStatus.FAILED)
+            if ends and run.automation in automations:
+                found.setdefault(run.automation, []).append(run.status)
+        return {name: ends[:limit] for name, ends in found.items()}
 
     async def previous(self, automation: str, conversation_key: str | None) -> Previous | None:
         self._check_reach()
@@ -69,10 +89,22 @@ class RunQueries(Part):
         )
 
 
+def _beside(newest: list[Run], wanted: RunFilter) -> list[Run]:
+    places = {run.run_id: place for place, run in enumerate(newest)}
+    if any(id and id not in places for id in (wanted.older_than, wanted.newer_than)):
+        return []
+    first = 0 if wanted.older_than is None else places[wanted.older_than] + 1
+    last = None if wanted.newer_than is None else places[wanted.newer_than]
+    between = [run for run in newest[first:last] if _is_wanted(run, wanted)]
+    return between[: wanted.limit] if last is None else between[-wanted.limit :]
+
+
 def _is_wanted(run: Run, wanted: RunFilter) -> bool:
     return (
         wanted.automation in (None, run.automation)
         and wanted.status in (None, run.status)
+        and (wanted.without is None or run.status is not wanted.without)
+        and wanted.reason in (None, run.reason)
         and wanted.event_id in (None, run.event_id)
         and (wanted.since is None or run.created_at >= wanted.since)
         and (wanted.at is None or _covers(run, wanted.at))

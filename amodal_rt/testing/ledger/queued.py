@@ -29,8 +29,9 @@ class Queue:
         return self._outside(run) or self._for_others(run, row.concurrency, head)
 
     def _outside(self, run: Run) -> Wait | None:
-        if run.reason is not None:
-            return Wait(reason=WaitReason.PARKED)
+        is_due = run.not_before is not None and run.not_before <= self.now
+        if run.reason is not None and not is_due:
+            return Wait(reason=WaitReason.PARKED, until=run.not_before)
         if not can_run_here(run, self.can_run):
             return Wait(reason=WaitReason.INVALID)
         if run.not_before is None or run.not_before <= self.now:

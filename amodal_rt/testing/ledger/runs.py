@@ -77,8 +77,7 @@ class RunRows(Part):
         waiting = [
             row.run.not_before
             for row in self.store.runs.rows(self.store.runs.pending)
-            if row.run.reason is None
-            and row.run.not_before is not None
+            if row.run.not_before is not None
             # What was due at the last claim and is pending still waits for a slot.
             and (self._claimed_at is None or row.run.not_before > self._claimed_at)
             and occupancy.has_room(row)
@@ -113,7 +112,7 @@ class RunRows(Part):
         )
         rows = [row for run_id in run_ids if (row := runs.get(run_id))]
         return {
-            row.run.run_id: queue.wait_of(row, self._first_of(row).run)
+            row.run.run_id: queue.wait_of(row, self._first_of(row, at).run)
             for row in rows
             if row.run.status is RunStatus.PENDING
         }
@@ -191,14 +190,14 @@ class RunRows(Part):
         while heads:
             _, _, name = heappop(heads)
             each = lines[name].popleft()
-            row = self._first_of(each) if occupancy.has_room(each) else None
+            row = self._first_of(each, at) if occupancy.has_room(each) else None
             if row is not None and _is_due(row.run, at):
                 occupancy.take(row.run)
                 yield row
             if lines[name]:
                 heappush(heads, (occupancy.of(name), lines[name][0].number, name))
 
-    def _first_of(self, row: RunRow) -> RunRow:
+    def _first_of(self, row: RunRow, at: datetime) -> RunRow:
         """The run of its conversation that must go first: of the lowest key, or itself where
         it has none."""
         run = row.run
@@ -211,7 +210,7 @@ class RunRows(Part):
             if each.run.status is RunStatus.PENDING
             and each.run.conversation_key == run.conversation_key
             and each.run.order_key is not None
-            and each.run.reason is None
+            and (each.run.reason is None or _is_due(each.run, at))
         ]
         return min(same, key=lambda each: (each.run.order_key or "", each.number))
 
@@ -226,6 +225,7 @@ class RunRows(Part):
             status=RunStatus.RUNNING,
             node=node,
             term=run.term + 1,
+            reason=None,
             not_before=None,
             started_at=run.started_at or at,
         )
@@ -258,7 +258,8 @@ class RunRows(Part):
 
 def _is_due(run: Run, now: datetime) -> bool:
     """Whether a pending run wants a slot now."""
-    return run.reason is None and (run.not_before is None or run.not_before <= now)
+    # A parked run without an instant waits for an answer.
+    return run.reason is None if run.not_before is None else run.not_before <= now
 
 
 def _ref(run: Run) -> RunRef:

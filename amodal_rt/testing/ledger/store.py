@@ -152,6 +152,12 @@ class MemoryStore:
         self.lengths.put(run_id, sequence)
         return sequence
 
+    def entries_of(self, run_id: str) -> list[Entry]:
+        """The whole journal of a run, in order."""
+        length = self.lengths.get(run_id) or 0
+        found = (self.journals.get((run_id, each)) for each in range(1, length + 1))
+        return [entry for entry in found if entry is not None]
+
     def refs_of(self, event_id: str) -> tuple[RunRef, ...]:
         """The runs that an event led to, oldest first."""
         runs = (self.runs.row(run_id).run for run_id in self.runs_of_event.get(event_id) or ())

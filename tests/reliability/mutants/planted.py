@@ -139,7 +139,7 @@ MUTANTS = (
     Mutant(
         name="resumed however late",
         file="amodal_rt/engine/recovery.py",
-        old="    if now - entries[-1].at > RESUMES_WITHIN:\n",
+        old="    if now - entries[-1].at > RESUMES_WITHIN and not waited_last(entries):\n",
         new="    if now - entries[-1].at > RESUMES_WITHIN * 1000:\n",
         tests=("tests/unit/engine/test_resuming.py", "tests/unit/engine/test_recovery.py"),
     ),

@@ -68,6 +68,7 @@ def lines(
     variables: dict[str, str] | None = None,
     local_only: bool = True,
     integrations: Sequence[Mapping[str, object]] = (),
+    dashboard: str | None = None,
 ) -> list[str]:
     snapshot = Snapshot(
         version=1,
@@ -82,6 +83,7 @@ def lines(
         local_only=local_only,
         settings_file="workspace/amodal.json",
         integrations=[dict(each) for each in integrations],
+        dashboard=dashboard,
     )
     return list(said)
 
@@ -208,3 +210,11 @@ def test_of_many_events_the_first_is_named_and_the_others_are_counted() -> None:
     (said,) = lines(standing("triage", trigger))
 
     assert said.split("  ")[1] == "event github.issues.opened +2"
+
+
+def test_the_last_line_says_where_the_dashboard_is() -> None:
+    said = lines(standing("by-hand", ManualTrigger()), dashboard="http://127.0.0.1:3847")
+
+    assert said[-1] == (
+        "dashboard at http://127.0.0.1:3847/ (amodal-rt dashboard --open needs no token)"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from amodal_rt.definitions.automation import Parsed, parse_automation
 from amodal_rt.definitions.settings import parse_settings
-from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import WorkspaceSettings
@@ -103,3 +103,9 @@ def automation(**keys: Any) -> Automation:
 def without_prompt(**keys: Any) -> Automation:
     """A file that says by other keys what runs."""
     return definition(json.dumps({"title": "Sample", **keys})).automation
+
+
+def session_of(found: Automation) -> AgentWork:
+    """Its work, which is an agent session."""
+    assert isinstance(found.work, AgentWork)
+    return found.work

@@ -14,6 +14,7 @@ from definition_samples import (
     automation,
     definition,
     parse,
+    session_of,
     without_prompt,
 )
 
@@ -45,7 +46,7 @@ def test_the_shortest_file_has_the_documented_defaults() -> None:
     found = automation()
 
     assert (found.name, found.title) == ("sample", "Sample")
-    assert found.work.messages == (ChatMessage("user", "Look."),)
+    assert session_of(found).messages == (ChatMessage("user", "Look."),)
     assert found.triggers == (ManualTrigger(),)
     assert (found.timezone, found.agent, found.models) == ("UTC", "main", ())
     assert (found.temperature, found.connections, found.tools) == (None, None, None)
@@ -118,7 +119,9 @@ def test_limits_are_read_in_both_spellings() -> None:
     ],
 )  # fmt: skip
 def test_what_runs(keys: dict[str, Any], messages: list[tuple[str, str]]) -> None:
-    assert without_prompt(**keys).work.messages == tuple(ChatMessage(*each) for each in messages)
+    assert session_of(without_prompt(**keys)).messages == tuple(
+        ChatMessage(*each) for each in messages
+    )
 
 
 def _cron(key: str = "0", **schedule: Any) -> CronTrigger:

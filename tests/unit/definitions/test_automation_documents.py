@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from definition_samples import WITH_DEFAULTS, definition
+from definition_samples import WITH_DEFAULTS, definition, session_of
 
 from amodal_rt.definitions.automation import reparse
 from amodal_rt.domain.automation import ChatMessage, Lifecycle
@@ -92,7 +92,7 @@ def test_front_matter_holds_the_keys_and_the_body_is_the_prompt() -> None:
     found = known.automation
     assert (found.name, found.title, found.connections) == ("weekly", "Weekly Review", ("crm",))
     assert found.limits.max_turns == 12
-    assert found.work.messages[0].content == (
+    assert session_of(found).messages[0].content == (
         "# Not a title\n\nLook — closely.\n---\nStill the prompt."
     )
     assert found.metadata == {
@@ -110,13 +110,13 @@ def test_line_ends_and_a_bom_change_nothing(bom: str, end: str) -> None:
     found = definition(text, file="automations/a.md").automation
     old = definition(legacy, file="automations/b.md").automation
 
-    assert found.work.messages[0].content == "One.\n\nTwo."
+    assert session_of(found).messages[0].content == "One.\n\nTwo."
     assert found.status is Lifecycle.DRAFT
-    assert (old.title, old.work.messages[0].content) == ("T", "A")
+    assert (old.title, session_of(old).messages[0].content) == ("T", "A")
     assert definition(bom + '{"title": "T", "prompt": "x"}').automation.title == "T"
 
 
 def test_front_matter_alone_may_hold_the_prompt() -> None:
     found = definition("---\ntitle: T\nprompt: x\n---\n", file="automations/a.md").automation
 
-    assert found.work.messages == (ChatMessage("user", "x"),)
+    assert session_of(found).messages == (ChatMessage("user", "x"),)

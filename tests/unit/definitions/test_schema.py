@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from wrong_files import LATER, NOT_YET, WRONG
 
 from amodal_rt.definitions.convert import convert
-from amodal_rt.definitions.schema import automation_schema, settings_schema
+from amodal_rt.definitions.schema import automation_schema, settings_schema, workflow_schema
 from amodal_rt.definitions.settings import parse_settings
 
 SCHEMA: dict[str, Any] = automation_schema()
@@ -23,7 +23,7 @@ SETTINGS = Draft202012Validator(settings_schema())
 EXAMPLE = Path(__file__).parents[3] / "automations.example"
 
 
-@pytest.mark.parametrize("schema", [automation_schema(), settings_schema()])
+@pytest.mark.parametrize("schema", [automation_schema(), settings_schema(), workflow_schema()])
 def test_each_is_a_schema_of_2020_12(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -113,7 +113,7 @@ def _objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(each)
 
 
-@pytest.mark.parametrize("schema", [automation_schema(), settings_schema()])
+@pytest.mark.parametrize("schema", [automation_schema(), settings_schema(), workflow_schema()])
 def test_every_object_is_closed_and_every_key_is_described(schema: dict[str, Any]) -> None:
     undescribed: list[str] = []
     for each in _objects(schema):
@@ -171,3 +171,28 @@ def test_what_the_schema_refuses_the_parser_refuses(keys: dict[str, Any]) -> Non
     value = {"title": "T", "prompt": "x", **keys}
     if not AUTOMATION.is_valid(value):
         assert parse(json.dumps(value)).definition is None
+
+
+NODES: list[dict[str, Any]] = [
+    {"kind": "WorkflowTrigger", "trigger": "order.created", "on_success": "a"},
+    {"kind": "agent", "prompt": "x", "model": "fast", "onError": "a"},
+    {"kind": "http_request", "connection": "shop", "endpoint": "/x", "params": {"a": 1}},
+    {"kind": "condition", "expression": "1", "on_true": "a", "onFalse": "b"},
+    {"kind": "transform", "value": None, "retry": {"attempts": 1}, "timeoutSeconds": 5},
+    {"kind": "approval", "message": "Sure?", "expires": "2d"},
+]
+
+
+def test_the_schema_of_graphs_takes_their_nodes_and_no_others() -> None:
+    schema = Draft202012Validator(workflow_schema())
+    graph = {"kind": "WorkflowGraph", "version": 1, "start_node": "n0"}
+    nodes = [{**node, "id": f"n{place}"} for place, node in enumerate(NODES)]
+    schema.validate({**graph, "nodes": nodes, "data": [{"id": "x", "script": "1"}]})
+    for wrong in (
+        [],
+        [{"kind": "transform", "value": 1}],
+        [{"kind": "transfrom", "id": "a", "value": 1}],
+        [{"kind": "transform", "id": "a", "value": 1, "on_sucess": "b"}],
+        [{"kind": "script", "id": "a"}],
+    ):
+        assert not schema.is_valid({**graph, "nodes": wrong})

@@ -5,7 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from definition_samples import SETTINGS, automation, definition, parse, without_prompt
+from definition_samples import (
+    SETTINGS,
+    automation,
+    definition,
+    parse,
+    session_of,
+    without_prompt,
+)
 
 from amodal_rt.definitions.automation import reparse
 from amodal_rt.definitions.schema import automation_schema
@@ -254,4 +261,4 @@ def test_a_markdown_file_says_once_what_runs() -> None:
 
     assert parse(text, file="automations/a.md").problems[0].code == "one_of"
     bare = definition(text.replace("Look.\n", ""), file="automations/a.md").automation
-    assert bare.work.template == "{{ payload.id }}"
+    assert session_of(bare).template == "{{ payload.id }}"

@@ -5,7 +5,7 @@ import pytest
 from amodal_rt.domain.connection import Connection, McpServer, Protocol
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.errors import UnavailableError
-from amodal_rt.executors.agent.mcp_opening import opening_of
+from amodal_rt.executors.acting.mcp_opening import opening_of
 from amodal_rt.settings import Environment
 
 SERVER = McpServer(command="server", args=("-x",), env={"TOKEN": SecretRef("TOKEN"), "A": "b"})

@@ -1,6 +1,6 @@
 import pytest
 
-from amodal_rt.executors.agent.payload import count_of, parse_payload
+from amodal_rt.executors.acting.payload import count_of, parse_payload
 
 
 @pytest.mark.parametrize(

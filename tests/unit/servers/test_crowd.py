@@ -74,3 +74,29 @@ def test_a_proxy_of_ours_brings_as_many_as_there_is_room_for() -> None:
 )  # fmt: skip
 def test_which_address_is_one_senders(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+def test_who_only_listens_takes_no_place_and_makes_no_room() -> None:
+    crowd = Crowd(1, most_listening=1)
+    listener, second, third = Someone(idle=True), Someone(), Someone()
+    assert crowd.admit(listener, "a")
+    assert crowd.listen(listener)
+
+    assert crowd.admit(second, "b")
+    assert not crowd.admit(third, "c")
+    assert not crowd.listen(second)
+    assert not listener.gone
+    assert len(crowd) == 2
+
+
+def test_a_listener_that_left_leaves_its_place_to_another() -> None:
+    crowd = Crowd(2, most_listening=1)
+    first, second = Someone(), Someone()
+    for each in (first, second):
+        crowd.admit(each, "203.0.113.7")
+    crowd.listen(first)
+
+    assert crowd.leave(first)
+    assert not crowd.leave(first)
+    assert crowd.listen(second)
+    assert len(crowd) == 1

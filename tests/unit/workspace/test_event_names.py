@@ -15,7 +15,8 @@ from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.settings import Environment
 from amodal_rt.workspace import event_names
-from amodal_rt.workspace.judging import World, judge
+from amodal_rt.workspace.judging import judge
+from amodal_rt.workspace.world import World
 
 OWN = ("deployed", "deploy.finished")
 WORLD = World(

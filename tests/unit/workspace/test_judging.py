@@ -31,7 +31,8 @@ from amodal_rt.domain.trigger import (
 )
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.settings import Environment
-from amodal_rt.workspace.judging import World, judge
+from amodal_rt.workspace.judging import judge
+from amodal_rt.workspace.world import World
 
 WORLD = World(
     settings=WorkspaceSettings(),

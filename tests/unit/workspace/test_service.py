@@ -9,6 +9,7 @@ import pytest
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.daemon.signals import ProcessSignals
+from amodal_rt.domain.automation import AgentWork
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ports import ArchivedDefinition
@@ -56,7 +57,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 def _prompt(state: AutomationState) -> str | None:
     if state.definition is None:
         return None
-    return state.definition.automation.work.messages[-1].content
+    work = state.definition.automation.work
+    assert isinstance(work, AgentWork)
+    return work.messages[-1].content
 
 
 async def test_a_broken_file_keeps_its_last_good_version_after_a_restart(house: House) -> None:

@@ -1,0 +1,188 @@
+"""The objects of the API. Their names and keys are those of the schemas of `/openapi.json`.
+
+Instants are texts, ISO 8601 in UTC. A newer daemon may answer with further keys.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+from amodal_rt.errors import Kind
+
+RunStatus = Literal["pending", "running", "completed", "failed", "cancelled", "skipped"]
+JournalStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
+AutomationType = Literal["trigger", "scheduled", "invoked"]
+AutomationStatus = Literal["draft", "running", "paused"]
+"""`running` is the API's word for `active`."""
+
+ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
+"""A run of one of these changes no more."""
+
+
+class AutomationRun(TypedDict):
+    """One execution. In lists, `payload` lacks what an event brought."""
+
+    id: str
+    app: str
+    automation: str
+    automation_name: str
+    status: RunStatus
+    reason: str | None
+    event_id: str | None
+    payload: dict[str, object]
+    participants: dict[str, object] | None
+    result: dict[str, object] | None
+    user: str | None
+    team: str | None
+    created_at: str | None
+    updated_at: str | None
+
+
+class RunPage(TypedDict):
+    """Runs, newest first: `before_cursor` leads to older ones, `after_cursor` to newer ones."""
+
+    data: list[AutomationRun]
+    before_cursor: str | None
+    after_cursor: str | None
+    has_more: bool
+
+
+class Issue(TypedDict):
+    """Why an automation cannot run."""
+
+    code: str
+    message: str
+
+
+class Automation(TypedDict):
+    """What may run. `webhook_url` is shown to tokens that may trigger."""
+
+    id: str
+    app: str
+    name: str
+    type: AutomationType
+    status: AutomationStatus
+    description: str | None
+    trigger: str | None
+    schedule: str | None
+    timezone: str | None
+    config: str | None
+    lookup_key: str
+    metadata: dict[str, object]
+    run_as_user: str | None
+    run_as_agent: str | None
+    invoke_auth: str | None
+    input_schema_config: str | None
+    created_by_user: str | None
+    creator: str | None
+    created_at: str | None
+    updated_at: str | None
+    file: str
+    next_run_at: str | None
+    webhook_url: str | None
+    issue: Issue | None
+
+
+class AutomationPage(TypedDict):
+    """Automations by name: `before_cursor` leads to those that follow."""
+
+    data: list[Automation]
+    before_cursor: str | None
+    after_cursor: str | None
+    has_more: bool
+
+
+class AutomationInput(TypedDict, total=False):
+    """Fields of an Automation that a program may write. Any other key of an automation's file
+    may stand beside them, in either spelling; in a change, None takes a key away."""
+
+    name: str
+    type: AutomationType
+    status: Literal["draft", "running", "active", "paused"]
+    description: str | None
+    lookup_key: str | None
+    metadata: dict[str, object] | None
+    prompt: str | None
+    trigger: str | None
+    schedule: str | dict[str, object] | None
+
+
+class EventName(TypedDict):
+    """A type of event."""
+
+    name: str
+    description: str | None
+
+
+class Invocation(TypedDict, total=False):
+    """What `invoke` sends."""
+
+    payload: dict[str, object] | None
+    participants: dict[str, object] | None
+    idempotency_key: str | None
+
+
+class JournalEntry(TypedDict):
+    """One step of a run."""
+
+    id: str
+    sequence: int
+    type: str
+    node_id: str | None
+    command_id: str | None
+    timer_id: str | None
+    record: dict[str, object]
+    created_at: str | None
+
+
+class Journal(TypedDict):
+    """How far a run is."""
+
+    id: str
+    status: JournalStatus
+    current_sequence: int
+    created_at: str | None
+    started_at: str | None
+    completed_at: str | None
+    updated_at: str | None
+
+
+class JournalPage(TypedDict):
+    """Steps in order: `after_cursor` leads to those that follow, None where there are none."""
+
+    data: list[JournalEntry]
+    has_more: bool
+    after_cursor: str | None
+    before_cursor: None
+    journal: Journal | None
+
+
+class ProblemError(TypedDict):
+    """`code` is stable; `hint` says what to do next."""
+
+    code: str
+    message: str
+    kind: NotRequired[Kind]
+    hint: NotRequired[str | None]
+
+
+class Problem(TypedDict):
+    """What is wrong."""
+
+    error: ProblemError
+
+
+class EventRun(TypedDict):
+    """A run that an event started, or the reason why it did not. `run_id` is `run_…`."""
+
+    run_id: str
+    automation: str
+    status: RunStatus
+    reason: str | None
+
+
+class EventReceipt(TypedDict):
+    """What became of an event that was sent. `hint` comes with a duplicate."""
+
+    status: Literal["accepted", "duplicate"]
+    event_id: str
+    runs: list[EventRun]
+    hint: NotRequired[str]

@@ -1,0 +1,125 @@
+"""What a connection offers and whether it answers, for a person who asks."""
+
+import json
+
+from amodal_rt.domain.connection import AccessRule, Connection, Intent, Protocol
+from amodal_rt.errors import AmodalError
+from amodal_rt.executors.acting.payload import count_of
+from amodal_rt.executors.acting.request_tool import SECONDS, send
+from amodal_rt.executors.acting.session import Services
+from amodal_rt.guardrails.endpoints import parse_endpoint
+from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.guardrails.writes import RestCall, judge, unknown
+from amodal_rt.ports import Catalogue
+
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+class ConnectionProbe:
+    """Looks at connections as a run would, with today's secrets."""
+
+    def __init__(self, services: Services, catalogue: Catalogue) -> None:
+        self._services = services
+        self._catalogue = catalogue
+
+    async def tools(self, connection: Connection) -> list[dict[str, object]]:
+        """What an agent may call: `{name, intent, description, rule}`, `intent` being read, write
+        or unknown, `rule` the line of access.json that decides.
+
+        An MCP server is started for it: UnavailableError (`mcp_unavailable`) when it cannot be.
+        Of a REST connection: its rules, and what holds for each method without one.
+        """
+        if connection.protocol is not Protocol.MCP:
+            return _endpoints(connection)
+        server = await self._services.pool.open(connection, self._catalogue.environment())
+        offered: list[dict[str, object]] = []
+        for tool in server.tools:
+            judged = tool.judged(connection)
+            offered.append(
+                dict[str, object](
+                    name=tool.name,
+                    intent="unknown" if unknown(judged) else judged.intent.value,
+                    description=plain_line(tool.description, 300),
+                    rule=_line(judged.rule),
+                )
+            )
+        return offered
+
+    def failure(self, connection: Connection) -> str | None:
+        """Why it was not available when it was last needed; None when it was, or when nobody
+        can tell. Of MCP servers alone; its variables are set."""
+        if connection.mcp is None:
+            return None
+        return self._services.pool.failure(connection, self._catalogue.environment())
+
+    async def test(self, connection: Connection) -> dict[str, object]:
+        """Ask once, reading only: `testPath`, the list of tools, the list of automations.
+
+        `{ok, status, detail}`; `status` is an HTTP status where there is one.
+        """
+        try:
+            # Starting an MCP server has a bound of its own, whose passing is remembered.
+            mcp = connection.protocol is Protocol.MCP
+            async with self._services.clock.deadline(None if mcp else SECONDS):
+                return await self._test(connection)
+        except TimeoutError:
+            return dict[str, object](
+                ok=False, status=None, detail=f"no answer in {SECONDS:g} seconds"
+            )
+        except AmodalError as error:
+            detail = self._services.redactor.mask(error.message)
+            return dict[str, object](ok=False, status=None, detail=plain_line(detail, 300))
+
+    async def _test(self, connection: Connection) -> dict[str, object]:
+        if connection.protocol is Protocol.MCP:
+            count = len(await self.tools(connection))
+            return dict[str, object](ok=True, status=None, detail=f"{count} tools")
+        if connection.protocol is Protocol.RUNTIME:
+            status, document = await self._services.runtime_view.get("/automations", {})
+            size = f"{count_of(document)} automations"
+            return dict[str, object](ok=status < 400, status=status, detail=size)
+        endpoint = parse_endpoint(connection.test_path or "/")
+        call = RestCall(method="GET", path=endpoint.path, params=endpoint.params)
+        if judge(call, connection).intent is not Intent.READ:
+            return dict[str, object](
+                ok=False, status=None, detail="testPath is a write by access.json"
+            )
+        environment = self._catalogue.environment()
+        answer = await send(self._services.egress, connection, call, environment)
+        raw = answer.facts.get("status")
+        head = plain_line(self._services.redactor.mask(answer.text.partition("\n")[0]), 200)
+        return dict[str, object](
+            ok=answer.ok, status=raw if isinstance(raw, int) else None, detail=f"{head} {call.path}"
+        )
+
+
+def _endpoints(connection: Connection) -> list[dict[str, object]]:
+    offered = [
+        dict[str, object](
+            name=rule.match,
+            intent=(rule.intent or Intent.WRITE).value,
+            description=plain_line(rule.reason or "", 300),
+            rule=_line(rule),
+        )
+        for rule in connection.access.endpoints
+    ]
+    for method in _METHODS:
+        intent = judge(RestCall(method=method, path="/"), connection).intent
+        if connection.protocol is Protocol.RUNTIME and intent is Intent.WRITE:
+            continue
+        offered.append(
+            dict[str, object](
+                name=f"{method} *", intent=intent.value, description="any other path", rule=None
+            )
+        )
+    return offered
+
+
+def _line(rule: AccessRule | None) -> str | None:
+    if rule is None:
+        return None
+    said = {
+        "intent": rule.intent and rule.intent.value,
+        "confirm": rule.confirm and rule.confirm.value,
+    }
+    return json.dumps({rule.match: {name: value for name, value in said.items() if value}})
