@@ -1,13 +1,14 @@
 """Which pending runs may start, and in which order.
 
-A free slot goes to the automation with the fewest runs under way, and among those to the run
-that came first: a queue of one automation, however long, holds no other up for longer than
-until the next run ends.
+A free slot goes to the automation with the fewest runs under way; among those to the one that
+had its last turn longest ago, and then to the run that came first. So queues, however long, hold
+no other automation up for longer than a turn of each.
 """
 
 import sys
 from collections import Counter
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from amodal_rt.ports import CanRun
 from amodal_rt.storage import tables
@@ -23,6 +24,8 @@ HEAD = (
     " ORDER BY order_key, number LIMIT 1"
 )
 _ORDER = "SELECT order_key FROM runs WHERE number = ?"
+_BATCHES = 10
+"""So many are looked through for an automation that had its turn longer ago."""
 
 
 class Occupancy:
@@ -57,58 +60,94 @@ class Occupancy:
         return key is not None and (run.automation, key) in self._keys
 
 
+class Turns:
+    """Which automation had a run claimed here more lately than which.
+
+    Of this process alone, and not on disk: after a start each has its turn anew.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last: dict[str, int] = {}
+
+    def took(self, automation: str) -> None:
+        """A run of it was claimed."""
+        self._count += 1
+        self._last[automation] = self._count
+
+    def last(self, automation: str) -> int:
+        """The higher, the later; 0 for one that had none."""
+        return self._last.get(automation, 0)
+
+
 def claimable(
-    raw: Raw, limit: int, overall: int, now: int, can_run: CanRun | None = None
+    raw: Raw, limit: int, overall: int, now: int, turns: Turns, can_run: CanRun | None = None
 ) -> list[int]:
     """The numbers of the runs to start, oldest first: at most `limit`, and no more than bring
     all that run to `overall`."""
     occupancy = Occupancy(raw)
     free = min(limit, overall - occupancy.running)
-    return sorted(_Claim(raw, occupancy, free, now, can_run).all()) if free > 0 else []
+    return sorted(_Claim(raw, occupancy, turns, free, now, can_run).all()) if free > 0 else []
 
 
-def held_back(raw: Raw, overall: int, now: int, can_run: CanRun | None = None) -> list[int]:
+def held_back(
+    raw: Raw, overall: int, now: int, turns: Turns, can_run: CanRun | None = None
+) -> list[int]:
     """The numbers of the runs, oldest first, that could start but for the bound `overall` on
     all that run together. What stands behind runs of its own automation is not among them."""
-    return sorted(in_line(raw, overall, now, can_run)[1])
+    return sorted(in_line(raw, overall, now, turns, can_run)[1])
 
 
 def in_line(
-    raw: Raw, overall: int, now: int, can_run: CanRun | None = None
+    raw: Raw, overall: int, now: int, turns: Turns, can_run: CanRun | None = None
 ) -> tuple[list[int], list[int]]:
     """The runs that the next claim would start, were it without a limit of its own, and those
     that it would leave for `overall` alone, by their place in line."""
     occupancy = Occupancy(raw)
     free = max(0, overall - occupancy.running)
-    found = _Claim(raw, occupancy, sys.maxsize, now, can_run).all()
+    found = _Claim(raw, occupancy, turns, sys.maxsize, now, can_run).all()
     return found[:free], found[free:]
+
+
+class _Place(NamedTuple):
+    """A run's place in line: the lower, the sooner."""
+
+    running: int
+    """How many of its automation run before it."""
+    turn: int
+    number: int
 
 
 class _Claim:
     """What may start together, in turn."""
 
     def __init__(
-        self, raw: Raw, occupancy: Occupancy, limit: int, now: int, can_run: CanRun | None
+        self,
+        raw: Raw,
+        occupancy: Occupancy,
+        turns: Turns,
+        limit: int,
+        now: int,
+        can_run: CanRun | None,
     ) -> None:
         self._raw = raw
         self._occupancy = occupancy
+        self._turns = turns
         self._limit = limit
         self._now = now
         self._can_run = can_run
         self._lines = Lines(raw, now, limit)
-        self._heads: list[tuple[int, int, Candidate, Line]] = []
-        """A heap: how many of its automation run, and the run's number."""
+        self._heads: list[tuple[_Place, Candidate, Line]] = []
+        """A heap by place in line."""
         self._held = set[tuple[str, str]]()
         """Conversations whose first run is not due yet."""
-        self._found: list[tuple[int, int]] = []
-        """How many of its automation ran before it, and the run's number."""
+        self._found: list[_Place] = []
 
     def all(self) -> list[int]:
         """The numbers of all that may start, by their place in line."""
         batches = self._lines.batches()
         while len(self._found) < self._limit:
-            # A line that was not looked at may come before this one.
-            if not self._heads or self._heads[0][:2] > (0, self._lines.known_to):
+            if self._may_be_behind():
                 batch = next(batches, None)
                 if batch is not None:
                     self._line_up(batch)
@@ -119,7 +158,21 @@ class _Claim:
         found = self._found
         if self._can_run is not None and (more := self._rehearsals(self._can_run)):
             found = sorted(found + more)
-        return [number for _, number in found[: self._limit]]
+        return [each.number for each in found[: self._limit]]
+
+    def _may_be_behind(self) -> bool:
+        """Whether a line that was not looked at may come before all that were."""
+        if not self._heads:
+            return True
+        first = self._heads[0][0]
+        if first.running or first.number > self._lines.known_to:
+            return True
+        # Of very many automations not all are asked: those of the oldest runs come first then.
+        return first.turn > 0 and self._lines.batches_given < _BATCHES
+
+    def _place(self, run: Candidate, number: int) -> _Place:
+        name = run.automation
+        return _Place(self._occupancy.of(name), self._turns.last(name), number)
 
     def _line_up(self, lines: dict[str, Line]) -> None:
         for name, line in lines.items():
@@ -132,17 +185,17 @@ class _Claim:
             if self._occupancy.is_saturated(run):
                 return
             if self._occupancy.has_room(run):
-                heappush(self._heads, (self._occupancy.of(run.automation), run.number, run, line))
+                heappush(self._heads, (self._place(run, run.number), run, line))
                 return
 
     def _start_or_pass(self) -> None:
-        ran, _, run, line = heappop(self._heads)
+        place, run, line = heappop(self._heads)
         number = run.number
         if run.conversation_key is not None:
             number = self._first_of(run, run.conversation_key)
         if number is not None:
             self._occupancy.take(run)
-            self._found.append((ran, number))
+            self._found.append(place._replace(number=number))
         if len(self._found) < self._limit:
             self._step_up(line)
 
@@ -163,13 +216,13 @@ class _Claim:
         self._held.add(key)
         return None
 
-    def _rehearsals(self, can_run: CanRun) -> list[tuple[int, int]]:
+    def _rehearsals(self, can_run: CanRun) -> list[_Place]:
         """Those that may start of automations of which nothing else can."""
-        found: list[tuple[int, int]] = []
+        found: list[_Place] = []
         for run in self._lines.rehearsals():
             if can_run(run.automation, False) or not can_run(run.automation, True):
                 continue
             if self._occupancy.has_room(run):
-                found.append((self._occupancy.of(run.automation), run.number))
+                found.append(self._place(run, run.number))
                 self._occupancy.take(run)
         return found

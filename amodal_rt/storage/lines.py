@@ -70,6 +70,7 @@ class Lines:
         self._seen = set[str]()
         self.known_to = 0
         """Up to this number, every run that is due stands in a line that was given."""
+        self.batches_given = 0
 
     def batches(self) -> Iterator[dict[str, Line]]:
         """All lines by automation, each once: those of the oldest runs first."""
@@ -88,6 +89,7 @@ class Lines:
 
     def _page(self) -> dict[str, Line]:
         """The lines of the next automations that have none yet."""
+        self.batches_given += 1
         seen = dumped(sorted(self._seen))
         rows = self._raw.execute(_OLDEST, (self._now, self.known_to, seen, _PAGE)).fetchall()
         by_name: dict[str, list[Candidate]] = {}

@@ -8,7 +8,7 @@ from amodal_rt.clock import from_millis
 from amodal_rt.domain.wait import Wait, WaitReason
 from amodal_rt.ports import CanRun
 from amodal_rt.storage import tables
-from amodal_rt.storage.claiming import HEAD, in_line
+from amodal_rt.storage.claiming import HEAD, Turns, in_line
 from amodal_rt.storage.dialect import Listed, Raw
 
 _PENDING = (
@@ -41,25 +41,32 @@ class _Row(NamedTuple):
 
 
 def waits(
-    raw: Raw, run_ids: Sequence[str], overall: int, now: int, can_run: CanRun | None = None
+    raw: Raw,
+    run_ids: Sequence[str],
+    overall: int,
+    now: int,
+    turns: Turns,
+    can_run: CanRun | None = None,
 ) -> dict[str, Wait]:
     """What each of these runs waits for; nothing of one that is not pending."""
     rows = [_Row(*row) for row in raw.execute(_PENDING, (Listed(list(run_ids)),)).fetchall()]
     if not rows:
         return {}
-    queue = _Queue(raw, overall, now, can_run)
+    queue = _Queue(raw, overall, now, turns, can_run)
     return {row.id: queue.wait_of(row) for row in rows}
 
 
 class _Queue:
     """The queue as the next claim would find it."""
 
-    def __init__(self, raw: Raw, overall: int, now: int, can_run: CanRun | None) -> None:
+    def __init__(
+        self, raw: Raw, overall: int, now: int, turns: Turns, can_run: CanRun | None
+    ) -> None:
         self._raw = raw
         self._overall = overall
         self._now = now
         self._can_run = can_run
-        self._next, self._held = map(frozenset, in_line(raw, overall, now, can_run))
+        self._next, self._held = map(frozenset, in_line(raw, overall, now, turns, can_run))
 
     def wait_of(self, row: _Row) -> Wait:
         """The first reason that holds."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import Connection, func, select, text, update
 
@@ -13,7 +14,7 @@ from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, CanRun, RunRef
 from amodal_rt.storage import journal, tables
 from amodal_rt.storage.admission import wishes
-from amodal_rt.storage.claiming import Occupancy, claimable, held_back
+from amodal_rt.storage.claiming import Occupancy, Turns, claimable, held_back
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.lines import candidate
 from amodal_rt.storage.part import Part
@@ -29,6 +30,10 @@ class RunRows(Part):
     """Admission, claims and the ends that need no outcome."""
 
     _claimed_at = 0
+
+    @cached_property
+    def _turns(self) -> Turns:
+        return Turns()
 
     async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
         wanted = wishes(starts)
@@ -47,7 +52,7 @@ class RunRows(Part):
             self._claimed_at = at
             if not self._may_act(connection, node):
                 return []
-            numbers = claimable(driver(connection), limit, overall, at, can_run)
+            numbers = claimable(driver(connection), limit, overall, at, self._turns, can_run)
             if not numbers:
                 return []
             connection.execute(
@@ -63,7 +68,10 @@ class RunRows(Part):
                 )
             )
             query = select(tables.runs).where(_RUNS.number.in_(numbers)).order_by(_RUNS.number)
-            return [to_run(row) for row in connection.execute(query).mappings()]
+            runs = [to_run(row) for row in connection.execute(query).mappings()]
+            for run in runs:
+                self._turns.took(run.automation)
+            return runs
 
         return await self._database.write(work)
 
@@ -91,7 +99,7 @@ class RunRows(Part):
         at = to_millis(now)
 
         def work(connection: Connection) -> list[RunRef]:
-            numbers = held_back(driver(connection), overall, at, can_run)
+            numbers = held_back(driver(connection), overall, at, self._turns, can_run)
             refs: list[RunRef] = []
             for begin in range(0, len(numbers), _AT_ONCE):
                 query = (
@@ -116,7 +124,7 @@ class RunRows(Part):
     ) -> dict[str, Wait]:
         at = to_millis(now)
         return await self._database.read(
-            lambda connection: waits(driver(connection), run_ids, overall, at, can_run)
+            lambda connection: waits(driver(connection), run_ids, overall, at, self._turns, can_run)
         )
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:

@@ -8,7 +8,8 @@ import ledger_values as given
 from ledger_values import MINUTE, NOW, ids
 
 from amodal_rt.domain.run import RunStatus
-from amodal_rt.ports import Ledger
+from amodal_rt.domain.wait import WaitReason
+from amodal_rt.ports import Ledger, RunFilter
 
 
 async def test_claim_takes_the_oldest_first_and_marks_them_running(ledger: Ledger) -> None:
@@ -58,6 +59,48 @@ async def test_a_free_slot_goes_to_the_automation_with_the_fewest_runs_under_way
 
     names = [[run.automation for run in claim] for claim in claims]
     assert names == [["calm"], ["late"], ["calm"], ["storm"], ["storm"], ["storm"]]
+
+
+async def test_of_those_with_as_many_runs_the_one_goes_first_that_had_its_turn_longest_ago(
+    ledger: Ledger,
+) -> None:
+    """With one slot for all, the fewest runs under way are none."""
+    await ledger.admit([given.start("storm", concurrency=9) for _ in range(300)])
+    await ledger.admit([given.start("other", concurrency=9) for _ in range(3)])
+    served: list[str] = []
+
+    async def serve(times: int) -> None:
+        for _ in range(times):
+            (run,) = await ledger.claim(limit=5, overall=1, now=NOW)
+            served.append(run.automation)
+            await ledger.finish(run, given.outcome(), at=NOW, plan=given.nothing)
+
+    await serve(3)
+    await ledger.admit([given.start("calm")])
+    (next_run,) = await ledger.list_runs(RunFilter(automation="calm", limit=1))
+    waits = await ledger.waits([next_run.run_id], overall=1, now=NOW)
+    assert waits[next_run.run_id].reason is WaitReason.NEXT
+    await serve(5)
+
+    assert served == ["storm", "other", "storm", "calm", "other", "storm", "other", "storm"]
+
+
+async def test_as_many_storms_as_slots_leave_a_turn_for_others_among_very_many(
+    ledger: Ledger,
+) -> None:
+    storms = ["s1", "s2", "s3"]
+    for name in storms:
+        await ledger.admit([given.start(name, concurrency=9) for _ in range(250)])
+    running = [run for _ in range(3) for run in await ledger.claim(limit=1, overall=3, now=NOW)]
+    await ledger.admit([given.start(f"a{number:03}") for number in range(250)])
+    served: list[str] = []
+    for _ in range(6):
+        await ledger.finish(running.pop(0), given.outcome(), at=NOW, plan=given.nothing)
+        (run,) = await ledger.claim(limit=1, overall=3, now=NOW)
+        running.append(run)
+        served.append(run.automation)
+
+    assert served == [f"a{number:03}" for number in range(6)]
 
 
 async def test_ten_automations_that_would_take_it_all_leave_the_eleventh_its_turn(

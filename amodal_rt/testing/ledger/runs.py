@@ -4,8 +4,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from heapq import heapify, heappop, heappush
-from itertools import islice
+from itertools import count, islice
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
@@ -49,6 +50,15 @@ class RunRows(Part):
 
     _claimed_at: datetime | None = None
 
+    @cached_property
+    def _turns(self) -> dict[str, int]:
+        """By automation, when this node last claimed a run of it: the higher, the later."""
+        return {}
+
+    @cached_property
+    def _next_turn(self) -> Iterator[int]:
+        return count(1)
+
     async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
         if not starts:
             return []
@@ -67,6 +77,8 @@ class RunRows(Part):
                 return []
             ready = islice(self._ready(at, can_run), most)
             found = sorted(ready, key=lambda row: row.number)
+            for row in found:
+                self._turns[row.run.automation] = next(self._next_turn)
             return [self._claimed(row, node, at) for row in found]
 
         return await self._write("claim", work)
@@ -179,23 +191,27 @@ class RunRows(Part):
 
     def _ready(self, at: datetime, can_run: CanRun | None) -> Iterator[RunRow]:
         """Those that may start together: of the automation with the fewest runs under way
-        first, and among those the oldest."""
-        occupancy = self._occupancy()
+        first, then of the one that had its turn longest ago, then the oldest."""
+        occupancy, turn = self._occupancy(), self._turns
         lines: dict[str, deque[RunRow]] = {}
         for row in self.store.runs.rows(self.store.runs.pending):
             if _is_due(row.run, at) and can_run_here(row.run, can_run):
                 lines.setdefault(row.run.automation, deque()).append(row)
-        heads = [(occupancy.of(name), line[0].number, name) for name, line in lines.items()]
+        heads = [
+            (occupancy.of(name), turn.get(name, 0), line[0].number, name)
+            for name, line in lines.items()
+        ]
         heapify(heads)
         while heads:
-            _, _, name = heappop(heads)
+            *_, name = heappop(heads)
             each = lines[name].popleft()
             row = self._first_of(each, at) if occupancy.has_room(each) else None
             if row is not None and _is_due(row.run, at):
                 occupancy.take(row.run)
                 yield row
             if lines[name]:
-                heappush(heads, (occupancy.of(name), lines[name][0].number, name))
+                place = (occupancy.of(name), turn.get(name, 0), lines[name][0].number, name)
+                heappush(heads, place)
 
     def _first_of(self, row: RunRow, at: datetime) -> RunRow:
         """The run of its conversation that must go first: of the lowest key, or itself where

@@ -260,8 +260,8 @@ MUTANTS = (
     Mutant(
         name="first come, first served",
         file="amodal_rt/storage/claiming.py",
-        old="heappush(self._heads, (self._occupancy.of(run.automation), run.number, run, line))\n",
-        new="heappush(self._heads, (0, run.number, run, line))\n",
+        old="        return _Place(self._occupancy.of(name), self._turns.last(name), number)\n",
+        new="        return _Place(0, 0, number)\n",
         tests=(f"{LEDGER}/test_claiming.py",),
         only="sqlite and fewest",
     ),

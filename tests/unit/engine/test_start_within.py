@@ -69,12 +69,12 @@ async def test_waiting_for_its_own_automation_first_does_not_count(desk):
 async def test_the_time_counts_anew_after_a_restart(desk):
     """Two hours without a daemon must not cost one webhook that was acknowledged."""
     limit(desk, 1)
-    job, other = desk.put("job", limits=LONG), desk.put("other", limits=LONG)
+    job = desk.put("job", limits=LONG)
     hang(desk)
     async with desk.running():
         started = await desk.start(job)
         await desk.clock.settle()
-        waiting = await desk.start(other, TriggerKind.WEBHOOK)
+        waiting = await desk.start(job, TriggerKind.WEBHOOK)
         await desk.clock.advance(0.9 * WITHIN)
     await desk.clock.advance(12 * WITHIN)
     async with desk.running():
