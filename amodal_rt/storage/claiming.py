@@ -1,8 +1,8 @@
 """Which pending runs may start, and in which order.
 
-A free slot goes to the automation with the fewest runs under way; among those to the one that
-had its last turn longest ago, and then to the run that came first. So queues, however long, hold
-no other automation up for longer than a turn of each.
+What was cut off goes on first. Else a free slot goes to the automation with the fewest runs under
+way; among those to the one that had its last turn longest ago, and then to the run that came
+first. So queues, however long, hold no other automation up for longer than a turn of each.
 """
 
 import sys
@@ -112,6 +112,8 @@ def in_line(
 class _Place(NamedTuple):
     """A run's place in line: the lower, the sooner."""
 
+    fresh: bool
+    """Not resumed: that must go on within the hour, and comes at most three times."""
     running: int
     """How many of its automation run before it."""
     turn: int
@@ -165,6 +167,8 @@ class _Claim:
         if not self._heads:
             return True
         first = self._heads[0][0]
+        if not first.fresh:
+            return False
         if first.running or first.number > self._lines.known_to:
             return True
         # Of very many automations not all are asked: those of the oldest runs come first then.
@@ -172,7 +176,8 @@ class _Claim:
 
     def _place(self, run: Candidate, number: int) -> _Place:
         name = run.automation
-        return _Place(self._occupancy.of(name), self._turns.last(name), number)
+        running, turn = self._occupancy.of(name), self._turns.last(name)
+        return _Place(run.resumes == 0, running, turn, number)
 
     def _line_up(self, lines: dict[str, Line]) -> None:
         for name, line in lines.items():

@@ -19,7 +19,7 @@ _MANY = 200
 
 # A parked run without an instant waits for an answer.
 _DUE = f"{tables.PENDING} AND (not_before <= ? OR (not_before IS NULL AND reason IS NULL))"
-_COLUMNS = "SELECT number, automation, concurrency, conversation_key FROM runs INDEXED BY"
+_COLUMNS = "SELECT number, automation, concurrency, conversation_key, resumes FROM runs INDEXED BY"
 # By the primary key, every run there ever was would be looked at.
 _OLDEST = (
     f"{_COLUMNS} runs_pending WHERE {_DUE} AND number > ?"  # noqa: S608  all constants
@@ -49,6 +49,7 @@ class Candidate(NamedTuple):
     automation: str
     concurrency: int
     conversation_key: str | None
+    resumes: int = 0
 
 
 Line = Iterator[Candidate]

@@ -85,6 +85,18 @@ async def test_of_those_with_as_many_runs_the_one_goes_first_that_had_its_turn_l
     assert served == ["storm", "other", "storm", "calm", "other", "storm", "other", "storm"]
 
 
+async def test_what_was_cut_off_goes_on_first(ledger: Ledger) -> None:
+    await given.running(ledger, "calm")
+    await ledger.admit([given.start("storm", concurrency=9) for _ in range(3)])
+    cut = (await ledger.claim(limit=2, overall=3, now=NOW))[1]
+    await ledger.resume(cut, at=NOW)
+    await ledger.admit([given.start("other")])
+
+    claimed = await ledger.claim(limit=1, overall=3, now=NOW)
+
+    assert [run.run_id for run in claimed] == [cut.run_id]
+
+
 async def test_as_many_storms_as_slots_leave_a_turn_for_others_among_very_many(
     ledger: Ledger,
 ) -> None:

@@ -190,17 +190,19 @@ class RunRows(Part):
         )
 
     def _ready(self, at: datetime, can_run: CanRun | None) -> Iterator[RunRow]:
-        """Those that may start together: of the automation with the fewest runs under way
-        first, then of the one that had its turn longest ago, then the oldest."""
+        """Those that may start together: what was cut off first, then of the automation with the
+        fewest runs under way, of the one that had its turn longest ago, the oldest."""
         occupancy, turn = self._occupancy(), self._turns
         lines: dict[str, deque[RunRow]] = {}
         for row in self.store.runs.rows(self.store.runs.pending):
             if _is_due(row.run, at) and can_run_here(row.run, can_run):
                 lines.setdefault(row.run.automation, deque()).append(row)
-        heads = [
-            (occupancy.of(name), turn.get(name, 0), line[0].number, name)
-            for name, line in lines.items()
-        ]
+
+        def place(name: str) -> tuple[bool, int, int, int, str]:
+            row, running = lines[name][0], occupancy.of(name)
+            return row.run.resumes == 0, running, turn.get(name, 0), row.number, name
+
+        heads = [place(name) for name in lines]
         heapify(heads)
         while heads:
             *_, name = heappop(heads)
@@ -210,8 +212,7 @@ class RunRows(Part):
                 occupancy.take(row.run)
                 yield row
             if lines[name]:
-                place = (occupancy.of(name), turn.get(name, 0), lines[name][0].number, name)
-                heappush(heads, place)
+                heappush(heads, place(name))
 
     def _first_of(self, row: RunRow, at: datetime) -> RunRow:
         """The run of its conversation that must go first: of the lowest key, or itself where

@@ -23,6 +23,7 @@ _DISPATCH = (
 _RECOVERY = (
     "integration/test_daemon_resume.py::test_killed_twice_in_a_row_and_in_recovery_it_goes_on"
 )
+_DELETION = "unit/workspace/test_authoring.py::test_a_kill_leaves_the_whole_file_or_none"
 _UPKEEP = "reliability/crash/test_upkeep.py::POINTS"
 
 ELSEWHERE: Mapping[str, str] = {
@@ -38,6 +39,8 @@ ELSEWHERE: Mapping[str, str] = {
     "delivery.before_follow_up": _DELIVERY,
     "dispatch.after_install": _DISPATCH,
     "dispatch.before_install": _DISPATCH,
+    "file.after_delete": _DELETION,
+    "file.before_delete": _DELETION,
     "gate.after_read": _GATE,
     "gate.before_read": _GATE,
     "recovery.after_return": _RECOVERY,

@@ -260,8 +260,8 @@ MUTANTS = (
     Mutant(
         name="first come, first served",
         file="amodal_rt/storage/claiming.py",
-        old="        return _Place(self._occupancy.of(name), self._turns.last(name), number)\n",
-        new="        return _Place(0, 0, number)\n",
+        old="        return _Place(run.resumes == 0, running, turn, number)\n",
+        new="        return _Place(run.resumes == 0, 0, 0, number)\n",
         tests=(f"{LEDGER}/test_claiming.py",),
         only="sqlite and fewest",
     ),
