@@ -16,7 +16,7 @@ from world import World
 
 NTH = scaled(ci=3, full=10_000, soak=10_000)
 """How many hits of one name are tried; spread over all of them."""
-PAIRS = scaled(ci=60, full=200, soak=5_000)
+PAIRS = scaled(ci=50, full=200, soak=5_000)
 
 
 @pytest.fixture(scope="module")

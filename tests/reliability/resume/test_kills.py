@@ -23,7 +23,7 @@ MCP = (str(Path(__file__).with_name("lookup_mcp.py")),)
 AT_ONCE = 2
 STEPS = ("model.", "tool.", "run.", "recovery.", "mcp.")
 """Places within a run; the others are commits and whatever else a daemon does."""
-COMMITS = scaled(ci=6, full=10_000, soak=10_000)
+COMMITS = scaled(ci=4, full=10_000, soak=10_000)
 """How many hits of the other places are tried, of each name."""
 IN_A_RUN = scaled(ci=3, full=10_000, soak=10_000)
 PAIRS = scaled(ci=12, full=150, soak=2_000)

@@ -16,7 +16,7 @@ from scale import scaled
 from sim_life import Report, live_in_memory, live_on_sqlite
 
 DAYS = 30
-MEMORY_SEEDS = scaled(ci=200, full=2_000, soak=200_000)
+MEMORY_SEEDS = scaled(ci=140, full=2_000, soak=200_000)
 SQLITE_SEEDS = scaled(ci=6, full=60, soak=2_000)
 SQLITE_DAYS = 10
 PARTS = 4
