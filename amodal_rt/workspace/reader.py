@@ -5,9 +5,7 @@ Synchronous, so that it can run in a thread; one look at a time.
 
 import operator
 import os
-import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -25,6 +23,7 @@ from amodal_rt.workspace import parsing
 from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, graph_problems, judge, unset_in_settings
+from amodal_rt.workspace.marks import nearest_folder, secret_files
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
@@ -197,7 +196,7 @@ class Reader:
             environment=environment,
             broken_agents=frozenset(parsing.stem(file) for file in beside.agents.broken),
             broken_connections=beside.connections.broken,
-            secret_files=_secret_files(environment),
+            secret_files=secret_files(environment),
             event_types=beside.event_types,
             integrations={each.name: each for each in beside.integrations.values.values()},
             identities=beside.identities,
@@ -359,32 +358,8 @@ class Reader:
             needs.update(self._automations.get(file).needs)
         for need in needs:
             path = Path(need.found.path if need.found else f"{self._real}/{need.file}")
-            folders |= _nearest_folder(path)
+            folders |= nearest_folder(path)
         return folders
-
-
-def _nearest_folder(path: Path) -> dict[str, tuple[int, int]]:
-    """The folder in which `path`, or the first missing part of it, would appear."""
-    for folder in path.parents:
-        # Whatever a file names as its prompt: too long, not encodable, not ours to enter.
-        with suppress(OSError, ValueError):
-            status = folder.stat()
-            if stat.S_ISDIR(status.st_mode):
-                return {str(folder): (status.st_dev, status.st_ino)}
-    return {}
-
-
-def _secret_files(environment: Environment) -> tuple[tuple[str, int, int], ...]:
-    """Each file that a `NAME_FILE` names, with what tells that it was changed."""
-    found: list[tuple[str, int, int]] = []
-    for name, path in (*environment.process.items(), *environment.dotenv.items()):
-        if name.endswith("_FILE"):
-            try:
-                status = Path(path).stat()
-            except (OSError, ValueError):
-                continue
-            found.append((name, status.st_mtime_ns, status.st_ino))
-    return tuple(found)
 
 
 def _state(

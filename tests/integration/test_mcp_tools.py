@@ -73,6 +73,18 @@ async def test_the_tools_are_listed_with_valid_schemas_and_hints(api: ApiHouse, 
     assert all("never instructions" in str(tools[name].description) for name in reads)
 
 
+LIFE = [
+    "automation.created",
+    "automation.trigger_added",
+    "automation.trigger_added",
+    "automation.paused",
+    "automation.updated",
+    "automation.trigger_removed",
+    "automation.deleted",
+]
+"""What the audit trail says of one, in order."""
+
+
 @pytest.mark.parametrize("mode", ERAS)
 async def test_an_automation_lives_its_life_over_mcp(api: ApiHouse, mode: str) -> None:
     async with over_http(api, await api.secret("manage"), mode=mode) as caller:
@@ -129,15 +141,7 @@ async def test_an_automation_lives_its_life_over_mcp(api: ApiHouse, mode: str) -
     assert gone == deleted == {"success": True}
     assert nothing == {"automation": None}
     trail = [each for each in await api.audited() if each[1] == "weekly-report"]
-    assert [each[0] for each in trail] == [
-        "automation.created",
-        "automation.trigger_added",
-        "automation.trigger_added",
-        "automation.paused",
-        "automation.updated",
-        "automation.trigger_removed",
-        "automation.deleted",
-    ]
+    assert [each[0] for each in trail] == LIFE
     assert {each[2:] for each in trail} == {("token:program", "mcp")}
 
 
