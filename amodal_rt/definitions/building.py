@@ -67,6 +67,7 @@ class Builder:
         """The automation, or None when anything was wrong."""
         work = self._working.work(shape)
         gate, coalesce = self._working.gate(shape), self._working.coalesce(shape.coalesce)
+        expect = self._working.expect(shape)
         conversation_key = self._working.template(shape.conversation_key, ("conversationKey",))
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
@@ -110,6 +111,7 @@ class Builder:
             idempotency_key=idempotency_key,
             coalesce=coalesce,
             gate=gate,
+            expect=expect,
             run_as=run_as,
             created_by=shape.created_by,
             status=Lifecycle(shape.status),
