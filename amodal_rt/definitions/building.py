@@ -8,6 +8,7 @@ from amodal_rt.definitions.automation_file import (
     DeliveryShape,
     FailureAlertShape,
     LimitsShape,
+    RetryShape,
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
@@ -101,11 +102,7 @@ class Builder:
                 policy=CatchUpPolicy(shape.catch_up.policy),
                 within=shape.catch_up.within or timedelta(hours=24),
             ),
-            retry=Retry(
-                attempts=shape.retry.attempts,
-                backoff=timedelta(seconds=shape.retry.backoff_seconds),
-                after_writes=shape.retry.after_writes,
-            ),
+            retry=_retry(shape.retry),
             invocation=invocation(shape.input_schema, shape.prefills, shape.invoke_auth),
             conversation_key=conversation_key,
             idempotency_key=idempotency_key,
@@ -208,4 +205,12 @@ def _limits(shape: LimitsShape) -> Limits:
         starts_per_hour=shape.starts_per_hour,
         webhook_bytes=shape.webhook_bytes,
         writes=WriteLimits(per_run=shape.writes.per_run, per_hour=shape.writes.per_hour),
+    )
+
+
+def _retry(shape: RetryShape) -> Retry:
+    return Retry(
+        attempts=shape.attempts,
+        backoff=timedelta(seconds=shape.backoff_seconds),
+        after_writes=shape.after_writes,
     )
