@@ -12,6 +12,8 @@ from amodal_rt.delivery.sightings import (
     has_room,
     late_alerts,
     sighting_again,
+    still_owed,
+    was_told,
 )
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import Target
@@ -112,7 +114,9 @@ class Watch:
                 await self._conditions.begin(sighting)
         keys = invalid | {each.key for each in seen}
         for condition in standing.values():
-            if condition.key not in keys and await self._is_over(condition):
+            if condition.unreported and await was_told(self._ledger, condition):
+                await self._conditions.heard(condition.key)
+            elif condition.key not in keys and await self._is_over(condition):
                 await self._conditions.end(condition.key)
             elif condition.key not in keys and not self._is_settled(condition):
                 await self._conditions.begin(sighting_again(condition))
@@ -150,6 +154,8 @@ class Watch:
             return False
         if known.told:
             return True
+        if known.unreported and self._catalogue.snapshot().settings.alerts.targets:
+            return False
         if not self._catalogue.snapshot().settings.alerts.targets:
             return known.unreported or known.kind is not ConditionKind.ALERT_FAILED
         told_at = known.alerted_at
@@ -167,6 +173,8 @@ class Watch:
                     condition.since, automation=condition.automation, target=condition.target
                 )
             case ConditionKind.ALERT_FAILED:
+                if condition.unreported and await still_owed(self._ledger, condition):
+                    return False
                 unused = condition.target not in {each.key for each in self._alert_targets()}
                 return unused or await self._ledger.has_delivered(
                     condition.since, target=condition.target

@@ -337,6 +337,43 @@ async def test_a_failed_alert_that_nobody_heard_of_degrades_until_somebody_does(
     assert scene.watch.degraded == ()
 
 
+async def test_one_alert_that_nobody_heard_of_degrades_until_it_arrives_itself(
+    scene: Scene,
+) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    scene.tell()
+    lost = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    about = f"{ConditionKind.ALERT_FAILED} {PAGER.key} digest"
+    await scene.stands(ConditionKind.ALERT_FAILED, key=about, target=PAGER.key, unreported=True)
+    other = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    await scene.settle(other, AttemptResult.DELIVERED)
+    assert await scene.look(1) == []
+    assert len(scene.watch.degraded) == 1
+
+    await scene.settle(lost, AttemptResult.DELIVERED)
+    assert await scene.look(1) == []
+    assert scene.watch.degraded == ()
+
+
+async def test_what_arrived_where_it_was_lost_first_degrades_no_more(scene: Scene) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    lost = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    body = {"condition": "alert_failed", "delivery_id": lost, "text": "pager: 404"}
+    await scene.message(OPS, MessageKind.WORKSPACE_ALERT, body=body)
+    about = f"{ConditionKind.ALERT_FAILED} {OPS.key} digest"
+    await scene.stands(ConditionKind.ALERT_FAILED, key=about, target=OPS.key, unreported=True)
+    await scene.look(1)
+    assert len(scene.watch.degraded) == 1
+
+    await scene.settle(lost, AttemptResult.DELIVERED)
+    assert await scene.look(1) == []
+    assert scene.watch.degraded == ()
+
+
 async def test_an_alert_that_is_on_its_way_for_ten_minutes_has_failed(scene: Scene) -> None:
     scene.put(
         AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
