@@ -19,7 +19,7 @@ from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import Target
 from amodal_rt.errors import UnavailableError
 from amodal_rt.ids import Ids
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     QUEUE_FULL,
     SNAPSHOT,
@@ -73,6 +73,9 @@ class Watch:
         )
         self._files = BadFiles(clock)
         self._overdue = Overdue(ledger, clock)
+        self._unwatched = Spell(
+            _log, clock, event="workspace.not_watched", over="workspace.watched"
+        )
         self._seldom: list[Sighting] = []
         self._seldom_at = clock.monotonic()
         self.looked_at: float | None = None
@@ -91,9 +94,10 @@ class Watch:
             while True:
                 try:
                     await self.look(refused=refused)
+                    self._unwatched.ended()
                 except UnavailableError as error:
                     # What cannot be recorded now is so still, or is over, at the next look.
-                    _log.warning("workspace.not_watched", error=error.message)
+                    self._unwatched.failed(error=error.message)
                 # A defect in here must not end the daemon; the heartbeat stops with it.
                 except Exception as error:  # noqa: BLE001
                     _log.exception("workspace.watch_failed", error)
@@ -102,6 +106,15 @@ class Watch:
 
     async def look(self, *, refused: bool = False) -> None:
         """See what is wrong and rule on it. Raises UnavailableError."""
+        try:
+            await self._look(refused=refused)
+        except UnavailableError:
+            # A slot that nobody could rule on meanwhile may be ruled on at once when it can be.
+            self._overdue.start_over()
+            self._seldom = []
+            raise
+
+    async def _look(self, *, refused: bool) -> None:
         snapshot = self._catalogue.snapshot()
         self._files.node = self._ledger.node_id
         invalid, seen = self._files.look(snapshot)

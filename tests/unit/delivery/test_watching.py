@@ -1,23 +1,29 @@
 """The watch over a real ledger: what it sees, whom it tells, and what a restart keeps."""
 
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from closed_disk import close_disk, open_disk
 from delivery_samples import alerting, definition, webhook
 from watch_scene import BAD, HOURLY, OPS, PAGER, Scene, hourly, invalid
 
 from amodal_rt.delivery.conditions import COOLDOWN
 from amodal_rt.delivery.overdue import Overdue
-from amodal_rt.delivery.watching import SELDOM_SECONDS
+from amodal_rt.delivery.watching import LOOK_SECONDS, SELDOM_SECONDS
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.breaker import Health
 from amodal_rt.domain.condition import ConditionKind
 from amodal_rt.domain.delivery import AttemptResult, MessageKind
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.errors import UnavailableError
 from amodal_rt.ports import Caller
 from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
 
@@ -211,6 +217,23 @@ async def test_a_machine_that_slept_is_given_the_time_to_catch_up(scene: Scene) 
     await scene.look()
     assert await scene.look(8 * 3_600) == []
     await hourly(scene, last_slot_hours=8)
+    assert await scene.look(SELDOM_SECONDS) == []
+
+
+async def test_what_was_overdue_while_nothing_could_be_written_has_time_once_it_can(
+    scene: Scene,
+) -> None:
+    await hourly(scene)
+    assert await scene.look(3_600) == []
+    assert await scene.look(60) == []
+    await close_disk(scene.ledger._database)
+    for _ in range(3):
+        with pytest.raises(UnavailableError):
+            await scene.look(SELDOM_SECONDS)
+    await open_disk(scene.ledger._database)
+    assert await scene.look(LOOK_SECONDS) == []
+
+    await hourly(scene, last_slot_hours=1)
     assert await scene.look(SELDOM_SECONDS) == []
 
 
