@@ -43,6 +43,9 @@ class EntryType(StrEnum):
     GATE_STARTED = "gate.started"
     GATE_FINISHED = "gate.finished"
     GATE_FAILED = "gate.failed"
+    EXPECT_STARTED = "expect.started"
+    EXPECT_FINISHED = "expect.finished"
+    EXPECT_FAILED = "expect.failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
