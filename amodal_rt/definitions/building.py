@@ -18,6 +18,7 @@ from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
 from amodal_rt.definitions.words import nearest, shown
 from amodal_rt.definitions.working import Working
+from amodal_rt.definitions.writes_file import write_grants
 from amodal_rt.domain.automation import (
     Automation,
     CatchUp,
@@ -92,6 +93,7 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
+            writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
             failure_alert=alert,

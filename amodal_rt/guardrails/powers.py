@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import cast
 from urllib.parse import urlsplit
 
-from amodal_rt.domain.automation import Automation, Definition, WriteLimits
+from amodal_rt.domain.automation import Automation, Definition, WriteGrant, WriteLimits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.secret import SecretRef
@@ -18,7 +18,6 @@ from amodal_rt.domain.workspace import Snapshot
 _SET = {
     "command": "command",
     "profile": "profile",
-    "writes": "writes",
     "runAs": "runAs",
     "run_as": "runAs",
     "runAsUser": "runAs",
@@ -36,6 +35,8 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
     found = _newly_set(before, after)
     if new.write_enabled and not (old and old.write_enabled):
         found.append("writeEnabled")
+    if _more_writes(old, new):
+        found.append("writes")
     bounds = old.limits.writes if old else WriteLimits()
     if _by_default(after, "limits", snapshot):
         bounds = new.limits.writes
@@ -49,6 +50,25 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
     if _receivers(after, snapshot) - seen:
         found.append("delivery")
     return sorted(set(found))
+
+
+def _more_writes(old: Automation | None, new: Automation) -> bool:
+    """Whether the list covers a write that it did not: a list narrows what `writeEnabled` opens,
+    so that one that is taken away widens, and a first one where nothing was open is a grant."""
+    if new.writes is None:
+        return new.write_enabled and old is not None and old.writes is not None
+    if old is None or old.writes is None:
+        return bool(new.writes) and not (old and old.write_enabled)
+    return not all(any(_no_more(each, one) for one in old.writes) for each in new.writes)
+
+
+def _no_more(new: WriteGrant, old: WriteGrant) -> bool:
+    """Whether the line covers what the old one does, or less as far as can be told at sight."""
+    within = old.per_run is None or (new.per_run is not None and new.per_run <= old.per_run)
+    # A line of a whole connection says nothing of fields, so it pins none.
+    whole = old.endpoint is None and old.tool is None and new.connection == old.connection
+    same = (new.connection, new.endpoint, new.tool) == (old.connection, old.endpoint, old.tool)
+    return within and (whole or (same and all(pin in new.pins for pin in old.pins)))
 
 
 def _newly_set(before: Definition | None, after: Definition) -> list[str]:
