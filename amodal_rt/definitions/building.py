@@ -72,8 +72,7 @@ class Builder:
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
         title, run_as = self._title(shape), self._run_as(shape)
-        delivery = self._delivery(shape.delivery)
-        alert = self._alert(shape.failure_alert)
+        delivery, alert = self._delivery(shape.delivery), self._alert(shape.failure_alert)
         self._granted_by(shape)
         self._input_schema(shape)
         if self._problems or work is None:

@@ -59,7 +59,17 @@ def _more_writes(old: Automation | None, new: Automation) -> bool:
         return new.write_enabled and old is not None and old.writes is not None
     if old is None or old.writes is None:
         return bool(new.writes) and not (old and old.write_enabled)
-    return not all(any(_no_more(each, one) for one in old.writes) for each in new.writes)
+    left = {place: each.per_run for place, each in enumerate(old.writes) if each.per_run}
+    for each in new.writes:
+        places = [place for place, one in enumerate(old.writes) if _no_more(each, one)]
+        free = [place for place in places if place not in left]
+        # Two lines within a bounded one may together cover no more than it.
+        room = [place for place in places if each.per_run and left.get(place, 0) >= each.per_run]
+        if not free and not room:
+            return True
+        if not free:
+            left[room[0]] = (left[room[0]] or 0) - (each.per_run or 0)
+    return False
 
 
 def _no_more(new: WriteGrant, old: WriteGrant) -> bool:
@@ -99,9 +109,9 @@ def _document(found: Definition | None) -> Mapping[str, object]:
 def _lists(old: Automation, new: Automation, agents: Mapping[str, Agent]) -> list[str]:
     before, after = agents.get(old.agent), agents.get(new.agent)
     found: list[str] = []
-    if not _within(_granted(new, after, "connections"), _granted(old, before, "connections")):
+    if not within(_granted(new, after, "connections"), _granted(old, before, "connections")):
         found.append("connections")
-    if not _within(_granted(new, after, "tools"), _granted(old, before, "tools")):
+    if not within(_granted(new, after, "tools"), _granted(old, before, "tools")):
         found.append("tools")
     return found
 
@@ -111,7 +121,7 @@ def _granted(automation: Automation, agent: Agent | None, key: str) -> Sequence[
     return own if own is not None or agent is None else getattr(agent, key)
 
 
-def _within(new: Sequence[str] | None, old: Sequence[str] | None) -> bool:
+def within(new: Sequence[str] | None, old: Sequence[str] | None) -> bool:
     """Whether each of `new` was granted before; None grants all."""
     if old is None:
         return True

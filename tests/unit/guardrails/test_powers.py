@@ -130,6 +130,11 @@ def test_a_list_of_writes_narrows_what_was_open_and_widens_when_taken_away() -> 
     narrower = definition(writeEnabled=True, writes=[NARROWER])
 
     assert widened(open_, listed, SNAPSHOT) == []
+    split = definition(writeEnabled=True, writes=[NARROWER, NARROWER])
+    assert widened(listed, split, SNAPSHOT) == []
+    assert widened(listed, definition(writeEnabled=True, writes=[LINE, NARROWER]), SNAPSHOT) == [
+        "writes"
+    ]
     assert widened(listed, narrower, SNAPSHOT) == []
     assert widened(listed, definition(writeEnabled=True, writes=[]), SNAPSHOT) == []
     assert widened(listed, open_, SNAPSHOT) == ["writes"]
