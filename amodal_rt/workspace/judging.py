@@ -34,6 +34,7 @@ from amodal_rt.workspace.graphing import (
 )
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
+from amodal_rt.workspace.write_granting import write_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_tool_errors(definition, world),
         *read_errors(definition, agent, world.connections),
         *expect_errors(definition, world.stores),
+        *write_errors(definition, agent, world.connections, world.broken_connections),
         *trigger_errors(definition, sources),
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),
