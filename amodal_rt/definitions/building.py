@@ -112,6 +112,7 @@ class Builder:
             gate=gate,
             run_as=run_as,
             created_by=shape.created_by,
+            acknowledged=tuple(dict.fromkeys(shape.acknowledge)),
             status=Lifecycle(shape.status),
         )
 

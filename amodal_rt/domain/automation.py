@@ -173,6 +173,7 @@ class Automation:
     allow-lists, None meaning all that the agent may. `write_enabled` False is read-only. `env`
     names the variables that a workflow sees.
     `invocation` is None where no key speaks of programs that invoke it.
+    `acknowledged` are risks that a reviewer has accepted.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
     `created_by` are members' ids.
     """
@@ -204,6 +205,7 @@ class Automation:
     gate: Gate | None = None
     run_as: str | None = None
     created_by: str | None = None
+    acknowledged: tuple[str, ...] = ()
     status: Lifecycle = Lifecycle.ACTIVE
 
     @property

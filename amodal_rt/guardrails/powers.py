@@ -19,6 +19,7 @@ _SET = {
     "command": "command",
     "profile": "profile",
     "writes": "writes",
+    "acknowledge": "acknowledge",
     "runAs": "runAs",
     "run_as": "runAs",
     "runAsUser": "runAs",

@@ -43,6 +43,7 @@ def _granting(context: RunContext) -> Iterator[str]:
     yield from texts_in(context.definition.document)
     if isinstance(work, AgentWork):
         yield from (each.content for each in work.messages)
+        yield from filter(None, (work.template, work.instructions))
         return
     for graph in (work.workflow, *work.others.values()):
         yield from texts_in(graph.document)
