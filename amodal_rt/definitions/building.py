@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import (
     AutomationShape,
+    CatchUpShape,
     DeliveryShape,
     FailureAlertShape,
     LimitsShape,
@@ -96,10 +97,7 @@ class Builder:
             delivery=delivery,
             failure_alert=alert,
             limits=_limits(shape.limits),
-            catch_up=CatchUp(
-                policy=CatchUpPolicy(shape.catch_up.policy),
-                within=shape.catch_up.within or timedelta(hours=24),
-            ),
+            catch_up=_catch_up(shape.catch_up),
             retry=Retry(
                 attempts=shape.retry.attempts,
                 backoff=timedelta(seconds=shape.retry.backoff_seconds),
@@ -195,6 +193,10 @@ OWN_TOOLS = frozenset(
     }
 )
 """Tools of the runtime itself, which belong to no connection (specification §6.2)."""
+
+
+def _catch_up(shape: CatchUpShape) -> CatchUp:
+    return CatchUp(policy=CatchUpPolicy(shape.policy), within=shape.within or timedelta(hours=24))
 
 
 def _limits(shape: LimitsShape) -> Limits:
