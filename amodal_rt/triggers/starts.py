@@ -102,8 +102,10 @@ def start_for_event(
 
 
 def on_limit_for(automation: Automation, kind: TriggerKind) -> OnLimit:
-    """What a start by an event does over the limit: of a conversation nothing is passed over."""
-    if automation.conversation_key is not None and automation.limits.on_limit is None:
+    """What a start by an event does over the limit: of a conversation nothing is passed over, and
+    what waits for its window was accepted for then, whatever runs now."""
+    waits = automation.conversation_key is not None or automation.coalesce is not None
+    if waits and automation.limits.on_limit is None:
         return OnLimit.QUEUE
     return automation.limits.over(kind)
 

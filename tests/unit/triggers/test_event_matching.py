@@ -199,8 +199,14 @@ def test_an_event_is_in_its_conversation_where_its_source_puts_it(make: Any) -> 
     assert start.on_limit == "queue"
 
 
-def test_over_the_limit_events_are_skipped_unless_they_are_of_a_conversation(make: Any) -> None:
-    key = {"conversationKey": "{{ payload.action }}"}
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"conversationKey": "{{ payload.action }}"},
+        {"coalesce": {"key": "{{ payload.action }}", "window": "10s"}},
+    ],
+)
+def test_over_the_limit_events_are_skipped_unless_they_wait_by_a_key(make: Any, key: Any) -> None:
     skipping = {"limits": {"onLimit": "skip"}}
 
     def over(**keys: Any) -> str:
