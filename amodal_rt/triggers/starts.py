@@ -92,13 +92,18 @@ def start_for_event(
         actor=event.actor,
         door=kind.value,
         conversation_key=keys.conversation,
-        order_key=order_key(event) if keys.conversation is not None else None,
+        order_key=order_key(event) if _is_ordered(keys) else None,
         idempotency_key=keys.idempotency,
         coalesce=keys.coalesce,
         fault=keys.fault,
         skip=hold.reason if hold else None,
         rule=hold.rule if hold else None,
     )
+
+
+def _is_ordered(keys: Keys) -> bool:
+    """Whether it matters which of two events is the newer, in whatever order they came."""
+    return keys.conversation is not None or keys.coalesce is not None
 
 
 def on_limit_for(automation: Automation, kind: TriggerKind) -> OnLimit:

@@ -243,6 +243,18 @@ def test_starts_become_one_by_a_key_and_for_no_longer_than_is_said(make: Any) ->
     )
 
 
+def test_of_events_that_become_one_the_source_says_which_is_the_newest(make: Any) -> None:
+    """They are told to the model as the newest, in whatever order they came."""
+    files = snapshot(make("a", trigger=OPENED, coalesce={"key": "k", "window": "10s"}))
+    nine, ten = "2026-03-02T09:00:00.000000+00:00", "2026-03-02T10:00:00.000000+00:00"
+
+    newer = only(files, event(order=ten))
+    older_but_late = only(files, event(order=nine, received_at=NOW + timedelta(seconds=1)))
+    alike = only(files, event(order=ten, received_at=NOW + timedelta(seconds=1)))
+
+    assert (older_but_late.order_key or "") < (newer.order_key or "") < (alike.order_key or "")
+
+
 def test_what_is_skipped_takes_no_place_by_its_keys(make: Any) -> None:
     files = snapshot(
         make("a", trigger=OPENED, status="paused", idempotencyKey="{{ payload.action }}"),
