@@ -170,7 +170,7 @@ class LimitsShape(FileShape):
         Literal["skip", "queue"] | None,
         described(
             "Over `concurrency`; default skip for cron and event, queue for all other starts "
-            "and where there is a `conversationKey`."
+            "and where there is a `conversationKey` or `coalesce`."
         ),
     ] = None
     timeout_seconds: Annotated[

@@ -124,8 +124,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coalesce:
-    """Of the starts of one `key` that follow each other within `window`, the newest runs; the
-    first of them waits no longer than `longest`."""
+    """Of the starts of one `key` that follow each other within `window`, the newest runs (the one
+    of the highest `order_key`); the first of them waits no longer than `longest`."""
 
     key: str
     window: timedelta

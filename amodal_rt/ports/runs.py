@@ -79,10 +79,12 @@ class RunLedger(Protocol):
     async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
         """Rule on each start, in order, in one transaction; one ref per new row.
 
-        A start with `skip` becomes a skipped row. A start whose automation has
-        `concurrency` open runs and `on_limit` SKIP becomes `skipped/concurrency_limit`;
-        one over `starts_per_hour` becomes `skipped/rate_limit`, where starts of a clock that
-        was ahead (`clock.AHEAD`) do not count; any other is pending.
+        A start with `skip` becomes a skipped row. A start with `on_limit` SKIP whose automation
+        has `concurrency` runs that run or wait for a slot alone becomes
+        `skipped/concurrency_limit`: a run that is parked, or whose `not_before` comes after the
+        start's `created_at`, holds no slot and wants none; one over `starts_per_hour` becomes
+        `skipped/rate_limit`, where starts of a clock that was ahead (`clock.AHEAD`) do not count;
+        any other is pending.
         A start with `scheduled_for` takes the slot (automation, scheduled_for): a slot
         already taken adds no row and gives no ref. Neither do then the later starts of the
         same `schedule_key` in this call, up to what the schedule had on record; all of them,

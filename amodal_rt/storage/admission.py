@@ -24,17 +24,21 @@ _RULED_ON = (
     " WHERE automation = ?2 AND key = ?3 AND (last_slot IS NULL OR last_slot < ?1)"
 )
 _LAST_SLOT = "SELECT last_slot FROM schedule_states WHERE automation = ? AND key = ?"
-_WANTS_A_SLOT = f"{tables.PENDING} AND reason IS NULL"
+# What waits for its window or its next attempt holds no slot, and asks for none before then.
+_WANTS_A_SLOT = (
+    f"{tables.PENDING} AND reason IS NULL AND (not_before IS NULL OR not_before <= {{}})"
+)
+_DUE_OF_ONE, _DUE_OF_ALL = _WANTS_A_SLOT.format("?3"), _WANTS_A_SLOT.format("?")
 # Named indexes: by its name alone an automation's whole history would be counted through.
 _OPEN_OF_ONE = (
     "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM runs INDEXED BY runs_waiting"  # noqa: S608
-    f" WHERE automation = ?1 AND {_WANTS_A_SLOT} LIMIT ?2) AS waiting)"
+    f" WHERE automation = ?1 AND {_DUE_OF_ONE} LIMIT ?2) AS waiting)"
     " + (SELECT COUNT(*) FROM runs INDEXED BY runs_running"
     f" WHERE automation = ?1 AND {tables.RUNNING})"
 )
 _OPEN_OF_ALL = (
     "SELECT automation, COUNT(*) FROM ("  # noqa: S608  all constants
-    f"SELECT automation FROM runs INDEXED BY runs_pending WHERE {_WANTS_A_SLOT} UNION ALL "
+    f"SELECT automation FROM runs INDEXED BY runs_pending WHERE {_DUE_OF_ALL} UNION ALL "
     f"SELECT automation FROM runs INDEXED BY runs_running WHERE {tables.RUNNING}"
     ") AS open GROUP BY automation"
 )
@@ -148,14 +152,15 @@ def _counted(start: Start) -> bool:
 def _open_runs(raw: Raw, wishes: Sequence[Wish]) -> dict[str, int]:
     """Open runs that hold or want a slot, by automation; at least up to the limits asked about."""
     limits: dict[str, int] = {}
+    now = max((to_millis(wish.start.created_at) for wish in wishes), default=0)
     for start in (wish.start for wish in wishes if _counted(wish.start)):
         # One of those that wait may become one with it.
         limit = start.concurrency + (start.coalesce is not None)
         limits[start.automation] = max(limits.get(start.automation, 0), limit)
     if len(limits) > _FEW:
-        return dict(raw.execute(_OPEN_OF_ALL).fetchall())
+        return dict(raw.execute(_OPEN_OF_ALL, (now,)).fetchall())
     return {
-        automation: raw.execute(_OPEN_OF_ONE, (automation, limit)).fetchone()[0]
+        automation: raw.execute(_OPEN_OF_ONE, (automation, limit, now)).fetchone()[0]
         for automation, limit in limits.items()
     }
 
@@ -293,9 +298,9 @@ class Sitting:
         return SkippedReason.COALESCED, f"coalesced into {newer}", others
 
     def _take_place(self, start: Start, rule: Coalesce, others: keyed.Superseded) -> None:
-        self.open_runs[start.automation] -= len(others.ids)
         self.write()
-        keyed.take_place(self.raw, start, rule, others)
+        is_due = keyed.take_place(self.raw, start, rule, others)
+        self.open_runs[start.automation] -= others.due + (not is_due)
 
     def _taken(self, start: Start) -> str | None:
         """The run that took the idempotency key of this start, or None."""
@@ -303,7 +308,7 @@ class Sitting:
         return self.keys.get((start.automation, key)) or keyed.taken(self.raw, start, key)
 
     def _open_but(self, start: Start, others: keyed.Superseded) -> int:
-        return self.open_runs.get(start.automation, 0) - len(others.ids)
+        return self.open_runs.get(start.automation, 0) - others.due
 
     def _is_too_often(self, start: Start, limit: int, others: keyed.Superseded) -> bool:
         """Whether the hour before this start already has `limit` runs beside `others`."""

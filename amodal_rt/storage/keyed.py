@@ -25,7 +25,7 @@ _LATER = (
     " ORDER BY order_key DESC LIMIT 1"
 )
 _WAITING = (
-    "SELECT id, order_key, coalesce_since, superseded, attempt"  # noqa: S608  all constants
+    "SELECT id, order_key, coalesce_since, superseded, attempt, not_before"  # noqa: S608  all constants
     " FROM runs INDEXED BY runs_coalescing"
     f" WHERE automation = ? AND coalesce_key = ? AND {tables.COALESCING}"
     " AND started_at IS NULL ORDER BY number"
@@ -46,12 +46,14 @@ _SKIPPED, _COALESCED = RunStatus.SKIPPED.value, SkippedReason.COALESCED.value
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """The pending runs that a start takes the place of; `since` is when the first was made."""
+    """The pending runs that a start takes the place of: `since` is when the first was made, `due`
+    how many of them wait for a slot and no longer for their window."""
 
     ids: tuple[str, ...] = ()
     attempts: tuple[int, ...] = ()
     since: int | None = None
     count: int = 0
+    due: int = 0
 
 
 NOBODY = Superseded()
@@ -76,6 +78,7 @@ def overtaking(raw: Raw, start: Start) -> str | None:
 def waiting(raw: Raw, start: Start, key: str) -> tuple[Superseded, str | None]:
     """Who waits that the start becomes one with; or the one among them that is newer."""
     rows = raw.execute(_WAITING, (start.automation, storable(key))).fetchall()
+    now = to_millis(start.created_at)
     order = maybe_storable(start.order_key)
     if order is not None:
         for run_id, other, *_ in rows:
@@ -88,6 +91,7 @@ def waiting(raw: Raw, start: Start, key: str) -> tuple[Superseded, str | None]:
         attempts=tuple(row[4] for row in rows),
         since=min((row[2] for row in rows if row[2] is not None), default=None),
         count=sum(1 + row[3] for row in rows),
+        due=sum(row[5] is None or row[5] <= now for row in rows),
     ), None
 
 
@@ -96,8 +100,9 @@ def join(raw: Raw, run_id: str) -> None:
     raw.execute(_ONE_MORE, (run_id,))
 
 
-def take_place(raw: Raw, start: Start, rule: Coalesce, others: Superseded) -> None:
-    """Have a start that was admitted wait, in the place of `others`."""
+def take_place(raw: Raw, start: Start, rule: Coalesce, others: Superseded) -> bool:
+    """Have a start that was admitted wait, in the place of `others`. Whether its wait is over
+    already."""
     now = to_millis(start.created_at)
     # A clock that was ahead must not have it wait from there.
     since = now if others.since is None else min(others.since, now)
@@ -105,6 +110,7 @@ def take_place(raw: Raw, start: Start, rule: Coalesce, others: Superseded) -> No
     key = storable(rule.key)
     raw.execute(_TAKE_PLACE, (key, since, others.count, max(until, now), start.run_id))
     _end(raw, others, f"coalesced into {start.run_id}", now)
+    return until <= now
 
 
 def _end(raw: Raw, others: Superseded, rule: str, at: int) -> None:

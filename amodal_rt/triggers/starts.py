@@ -92,7 +92,7 @@ def start_for_event(
         actor=event.actor,
         door=kind.value,
         conversation_key=keys.conversation,
-        order_key=order_key(event) if keys.conversation is not None else None,
+        order_key=order_key(event) if _is_ordered(keys) else None,
         idempotency_key=keys.idempotency,
         coalesce=keys.coalesce,
         fault=keys.fault,
@@ -101,9 +101,16 @@ def start_for_event(
     )
 
 
+def _is_ordered(keys: Keys) -> bool:
+    """Whether it matters which of two events is the newer, in whatever order they came."""
+    return keys.conversation is not None or keys.coalesce is not None
+
+
 def on_limit_for(automation: Automation, kind: TriggerKind) -> OnLimit:
-    """What a start by an event does over the limit: of a conversation nothing is passed over."""
-    if automation.conversation_key is not None and automation.limits.on_limit is None:
+    """What a start by an event does over the limit: of a conversation nothing is passed over, and
+    what waits for its window was accepted for then, whatever runs now."""
+    waits = automation.conversation_key is not None or automation.coalesce is not None
+    if waits and automation.limits.on_limit is None:
         return OnLimit.QUEUE
     return automation.limits.over(kind)
 

@@ -1,7 +1,7 @@
 """`ports.RunLedger.admit`, sentence by sentence."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import ledger_values as given
@@ -9,7 +9,7 @@ import pytest
 from ledger_values import DAY, HOUR, MINUTE, NOW
 
 from amodal_rt.domain.automation import OnLimit
-from amodal_rt.domain.run import RunStatus, SkippedReason
+from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.ports import Ledger, RunFilter, RunRef, ScheduleState
 
@@ -115,6 +115,27 @@ async def test_running_and_pending_runs_count_against_the_limit(ledger: Ledger) 
     )
 
     assert ruled(refs) == [PENDING, FULL]
+
+
+@pytest.mark.parametrize("others", [0, 30])
+async def test_runs_that_wait_for_their_next_attempt_hold_no_slot_until_it_is_due(
+    ledger: Ledger, others: int
+) -> None:
+    starts = [given.start() for _ in range(3)]
+    await ledger.admit(starts)
+    for run in await ledger.claim(limit=9, overall=9, now=NOW):
+        failed = given.outcome(RunStatus.FAILED)
+        await ledger.finish(run, failed, at=NOW, plan=given.nothing, retry_at=NOW + MINUTE)
+
+    def wishes(at: datetime) -> list[Start]:
+        names = ["digest", *(f"a{number}" for number in range(others))]
+        return [given.start(name, on_limit=OnLimit.SKIP, created_at=at) for name in names]
+
+    early = await ledger.admit(wishes(NOW + MINUTE - timedelta(seconds=1)))
+    late = await ledger.admit(wishes(NOW + MINUTE))
+
+    assert ruled(early) == [PENDING] * (1 + others)
+    assert ruled(late) == [FULL] + [PENDING] * others
 
 
 async def test_limits_of_many_automations_are_kept_apart(ledger: Ledger) -> None:

@@ -153,6 +153,36 @@ async def test_a_start_over_a_limit_supersedes_nobody(ledger: Ledger) -> None:
     assert (await run_of(ledger, first)).superseded == 0
 
 
+async def test_starts_that_wait_for_their_window_hold_no_slot(ledger: Ledger) -> None:
+    """Five branches within one second; nothing runs."""
+    limits = {"concurrency": 3, "on_limit": OnLimit.SKIP}
+    together = [joining(key=f"a{number}", **limits) for number in range(5)]
+    apart = [joining(key=f"b{number}", **limits) for number in range(5)]
+
+    refs = await ledger.admit(together)
+    refs += [ref for start in apart for ref in await ledger.admit([start])]
+
+    assert [ref.status for ref in refs] == [RunStatus.PENDING] * 10
+    assert len(await ledger.claim(limit=99, overall=99, now=NOW + RULE.window)) == 3
+    (over,) = await ledger.admit([joining(NOW + RULE.window, key="c", **limits)])
+    assert over.reason == "concurrency_limit"
+
+
+async def test_one_whose_window_is_over_gives_its_place_to_the_start_that_supersedes_it(
+    ledger: Ledger,
+) -> None:
+    limits = {"concurrency": 1, "on_limit": OnLimit.SKIP}
+    at = NOW + RULE.window
+    await ledger.admit([joining(**limits)])
+
+    another = given.start(created_at=at, **limits)
+    (over, newer, now_free) = await ledger.admit(
+        [another, joining(at, **limits), given.start(created_at=at, **limits)]
+    )
+
+    assert [over.reason, newer.reason, now_free.reason] == ["concurrency_limit", None, None]
+
+
 async def test_what_was_started_long_ago_does_not_make_room(ledger: Ledger) -> None:
     """The hour's own starts count, whatever else is superseded."""
     old = joining(NOW - DAY)

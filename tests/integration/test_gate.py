@@ -200,6 +200,29 @@ async def test_a_read_that_fails_fails_the_run_and_is_no_news(
     assert await _kept(house) is None
 
 
+async def test_nothing_at_the_path_fails_the_run_and_an_empty_value_is_one(
+    house: AgentHouse,
+) -> None:
+    """Nothing is always as it was: a slip in `path` would silence the automation for ever."""
+    automation = _changes(house)
+    first = replace(STATUS, path=("data", "0", "version"))
+    listing = replace(automation, gate=Gate(read=first, changed=True))
+    house.service.answers = [
+        web.json_response({"data": data})
+        for data in ({"versions": 1}, {"version": []}, {"version": None}, [{"name": "a"}], [])
+    ]
+
+    nowhere, empty, null = [await _ask(house, automation) for _ in range(3)]
+    nameless, none_yet = [await _ask(house, listing) for _ in range(2)]
+
+    assert (nowhere.status, nowhere.reason) == (RunStatus.FAILED, "error")
+    assert nowhere.error == "when: GET /status over crm answered with nothing at data.version"
+    assert [_value(each) for each in (empty, null)] == ["[]", "null"]
+    assert [each.status for each in (empty, null)] == [RunStatus.COMPLETED] * 2
+    assert nameless.status is RunStatus.FAILED
+    assert none_yet.status is RunStatus.SKIPPED, "it is as null as the value before it"
+
+
 async def test_nobody_there_fails_the_run(house: AgentHouse) -> None:
     house.rest(base_url="http://127.0.0.1:9")
 

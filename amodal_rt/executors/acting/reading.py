@@ -53,6 +53,22 @@ def found_in(answer: Answer, read: GateRead, *, status: int | None = None) -> ob
     return algebra.value_at(_parsed(_body(answer, read, status), read), read.path)
 
 
+def comparable_in(answer: Answer, read: GateRead) -> object:
+    """What stands at the path of the answer, to be compared with what stood there before; None
+    for a place in a list that is empty. Raises UnavailableError as `found_in`, and where the path
+    leads nowhere: a slip in it would be no news for ever."""
+    whole = _parsed(_body(answer, read, None), read)
+    found = algebra.value_at(whole, read.path)
+    if found is not algebra.MISSING:
+        return found
+    places = (algebra.value_at(whole, read.path[:end]) for end in range(len(read.path)))
+    if [] in places:
+        return None
+    place = algebra.shown_path(read.path)
+    answered = f"{read.tool or f'GET {read.endpoint}'} over {read.connection}"
+    raise UnavailableError(f"{answered} answered with nothing at {place}")
+
+
 def read_label(read: GateRead) -> str:
     """`GET /status (data.version)`, for people."""
     place = f" ({algebra.shown_path(read.path)})" if read.path else ""

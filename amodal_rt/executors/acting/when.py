@@ -15,8 +15,9 @@ from amodal_rt.domain.outcome import GateValue, Outcome, failed
 from amodal_rt.domain.run import FailedReason, Run, RunStatus, SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import AmodalError
+from amodal_rt.executors.acting.gate import Answer
 from amodal_rt.executors.acting.past import Past
-from amodal_rt.executors.acting.reading import found_in, perform_read, read_label
+from amodal_rt.executors.acting.reading import comparable_in, found_in, perform_read, read_label
 from amodal_rt.executors.acting.session import Services
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ports import KeptValue, RunContext
@@ -56,7 +57,7 @@ async def ask_gate(context: RunContext, services: Services, past: Past) -> Seen 
     # Before the read: what is kept later than this may come from a read that is newer.
     before = await _kept(context, services, gate)
     try:
-        found = await _read(context, services, gate.read) if gate.read else _given(context)
+        found = await _found(context, services, gate)
     except AmodalError as error:
         return await _failed(context, services, error.message)
     except OSError as error:
@@ -69,7 +70,12 @@ async def ask_gate(context: RunContext, services: Services, past: Past) -> Seen 
     return seen
 
 
-def _given(context: RunContext) -> object:
+async def _found(context: RunContext, services: Services, gate: Gate) -> object:
+    """What the gate looks at; of an answer, `MISSING` only where a filter alone does. Raises what
+    keeps it from being read."""
+    if gate.read is not None:
+        answer = await _read(context, services, gate.read)
+        return (comparable_in if gate.changed else found_in)(answer, gate.read)
     return context.event.data if context.event is not None else context.run.payload
 
 
@@ -88,7 +94,7 @@ async def _judge(
     if before is None or last is None:
         rule = services.redactor.mask(f"when: {said}")
         return Seen(passed is None or passed.passes, plain_line(rule, 300))
-    value = canonical(services.redactor.mask_document(_or_null(found)))
+    value = canonical(services.redactor.mask_document(found))
     news = value != last.value
     if news and passed is not None and not passed.passes:
         rule = f"when: {said}"
@@ -109,8 +115,7 @@ def canonical(value: object) -> str:
     return json.dumps("sha256:" + hashlib.sha256(text.encode()).hexdigest())
 
 
-async def _read(context: RunContext, services: Services, read: GateRead) -> object:
-    """What stands at the path of the answer. Raises what keeps it from being read."""
+async def _read(context: RunContext, services: Services, read: GateRead) -> Answer:
 
     async def begun(facts: Mapping[str, object]) -> None:
         await context.journal.record(EntryType.GATE_STARTED, step=STEP, data=facts)
@@ -118,11 +123,7 @@ async def _read(context: RunContext, services: Services, read: GateRead) -> obje
 
     answer = await perform_read(context, services, read, who="the gate", step=STEP, begun=begun)
     failpoints.hit("gate.after_read")
-    return found_in(answer, read)
-
-
-def _or_null(found: object) -> object:
-    return None if found is algebra.MISSING else found
+    return answer
 
 
 def _label(read: GateRead | None) -> str:

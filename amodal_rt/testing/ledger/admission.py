@@ -99,10 +99,11 @@ class _Sitting:
 
     def _open_runs(self, start: Start, others: Collection[str]) -> int:
         """Runs of the automation that hold or want a slot, but for `others`."""
-        runs = self._store.runs
+        runs, now = self._store.runs, values.instant(start.created_at)
         found = (runs.row(each).run for each in runs.open_of.get(start.automation, {}).values())
         return sum(
-            run.run_id not in others and (run.status is RunStatus.RUNNING or run.reason is None)
+            run.run_id not in others
+            and (run.status is RunStatus.RUNNING or _wants_a_slot(run, now))
             for run in found
         )
 
@@ -170,6 +171,10 @@ class _Sitting:
             others = self._store.runs_of_event.get(start.event_id) or ()
             self._store.runs_of_event.put(start.event_id, (*others, run.run_id))
         return _ref(run)
+
+
+def _wants_a_slot(run: Run, now: datetime) -> bool:
+    return run.reason is None and (run.not_before is None or run.not_before <= now)
 
 
 def _run(start: Start, status: RunStatus, reason: str | None, rule: str | None) -> Run:

@@ -199,8 +199,14 @@ def test_an_event_is_in_its_conversation_where_its_source_puts_it(make: Any) -> 
     assert start.on_limit == "queue"
 
 
-def test_over_the_limit_events_are_skipped_unless_they_are_of_a_conversation(make: Any) -> None:
-    key = {"conversationKey": "{{ payload.action }}"}
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"conversationKey": "{{ payload.action }}"},
+        {"coalesce": {"key": "{{ payload.action }}", "window": "10s"}},
+    ],
+)
+def test_over_the_limit_events_are_skipped_unless_they_wait_by_a_key(make: Any, key: Any) -> None:
     skipping = {"limits": {"onLimit": "skip"}}
 
     def over(**keys: Any) -> str:
@@ -235,6 +241,18 @@ def test_starts_become_one_by_a_key_and_for_no_longer_than_is_said(make: Any) ->
         timedelta(seconds=10),
         timedelta(minutes=1),
     )
+
+
+def test_of_events_that_become_one_the_source_says_which_is_the_newest(make: Any) -> None:
+    """They are told to the model as the newest, in whatever order they came."""
+    files = snapshot(make("a", trigger=OPENED, coalesce={"key": "k", "window": "10s"}))
+    nine, ten = "2026-03-02T09:00:00.000000+00:00", "2026-03-02T10:00:00.000000+00:00"
+
+    newer = only(files, event(order=ten))
+    older_but_late = only(files, event(order=nine, received_at=NOW + timedelta(seconds=1)))
+    alike = only(files, event(order=ten, received_at=NOW + timedelta(seconds=1)))
+
+    assert (older_but_late.order_key or "") < (newer.order_key or "") < (alike.order_key or "")
 
 
 def test_what_is_skipped_takes_no_place_by_its_keys(make: Any) -> None:
