@@ -17,8 +17,8 @@ _ROADS = {
     "executors/acting/mcp_transport.py": {"AsyncClient"},
     "executors/acting/mcp_server.py": {"Client"},
     # Programs that reach a daemon: the command line, and users' own.
-    "api/transport.py": {"ClientSession"},
-    "client.py": {"create_connection"},
+    "api/transport.py": {"ClientSession", "TCPConnector"},
+    "client.py": {"Client", "create_connection"},
 }
 
 
