@@ -60,7 +60,8 @@ class RuleShape(FileShape):
     ]
 
 
-def _endpoint(value: str) -> str:
+def endpoint_rule(value: str) -> str:
+    """A pattern of requests as files spell it. Raises a complaint (`bad_endpoint`)."""
     method, _, path = value.partition(" ")
     if method.upper() not in _METHODS or not path.startswith("/"):
         raise complaint(
@@ -82,7 +83,7 @@ class AccessShape(FileShape):
 
     schema_: SchemaKey = None
     endpoints: Annotated[
-        dict[Annotated[str, AfterValidator(_endpoint)], RuleShape],
+        dict[Annotated[str, AfterValidator(endpoint_rule)], RuleShape],
         Field(
             default_factory=dict[str, RuleShape],
             description="By `METHOD /path`; `{id}` stands for one part of a path.",

@@ -19,8 +19,8 @@ from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.mcp_opening import Opening
 from amodal_rt.executors.acting.mcp_server import serve
 from amodal_rt.executors.acting.request_tool import send
+from amodal_rt.guardrails.calls import RestCall
 from amodal_rt.guardrails.egress import Egress
-from amodal_rt.guardrails.writes import RestCall
 from amodal_rt.settings import Environment
 
 # This machine on Linux, where a cloud keeps its secrets, networks that are nobody's or private.

@@ -7,7 +7,7 @@ from amodal_rt.executors.acting.past import Past
 from amodal_rt.executors.acting.session import Services, Session, agent_of
 from amodal_rt.executors.acting.tainting import note_beginning, note_descriptions, trusted_of
 from amodal_rt.guardrails.grants import grants_of
-from amodal_rt.guardrails.writes import Powers
+from amodal_rt.guardrails.writes import powers_of
 from amodal_rt.ports import RunContext
 
 
@@ -40,8 +40,7 @@ def closed_session(context: RunContext, services: Services, past: Past) -> Sessi
     if None in past.prompts:
         # What is new since the last run must mean what it meant before the interruption.
         context = replace(context, previous=past.previous())
-    automation = context.definition.automation
-    grants = grants_of(automation, agent_of(context))
+    grants = grants_of(context.definition.automation, agent_of(context))
     usable: dict[str, Connection] = {}
     unavailable: dict[str, str] = {}
     for name, connection in context.snapshot.connections.items():
@@ -56,10 +55,7 @@ def closed_session(context: RunContext, services: Services, past: Past) -> Sessi
         context=context,
         services=services,
         grants=grants,
-        powers=Powers(
-            write_enabled=automation.write_enabled,
-            place=context.definition.place("/writeEnabled"),
-        ),
+        powers=powers_of(context.definition),
         connections=usable,
         unavailable=unavailable,
         servers={},
