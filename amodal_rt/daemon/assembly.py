@@ -133,7 +133,9 @@ def _introduce(house: House) -> None:
     def heard(name: str, failure: str | None) -> None:
         own.connection(name, ok=failure is None, detail=failure)
 
-    house.executor.services.pool.heard = heard
+    pool = house.executor.services.pool
+    pool.heard = heard
+    house.watch.watch_tools_with(lambda: pool.pins.held)
 
 
 def _executor(

@@ -18,6 +18,7 @@ _BEGUN: Mapping[ConditionKind, str] = {
     ConditionKind.QUEUE_FULL: "{subject} is full, events are refused",
     ConditionKind.ALERT_FAILED: "An alert to {subject} did not arrive",
     ConditionKind.TARGET_DISABLED: "Nothing is sent to {subject} any more",
+    ConditionKind.TOOLS_HELD: "Tools of {subject} changed or are new, and are off",
     ConditionKind.UNKNOWN_WRITE: "Whether a write of {subject} happened is unknown",
 }
 _OVER: Mapping[ConditionKind, str] = {
@@ -27,6 +28,7 @@ _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.DEAD_LETTER: "Results of {subject} arrive again, or go there no more",
     ConditionKind.QUEUE_FULL: "{subject} takes events again",
     ConditionKind.ALERT_FAILED: "Messages reach {subject} again",
+    ConditionKind.TOOLS_HELD: "The tools of {subject} are as approved",
     ConditionKind.TARGET_DISABLED: "{subject} is no longer disabled",
     ConditionKind.UNKNOWN_WRITE: "The write of {subject} is known",
 }

@@ -1,6 +1,6 @@
 """What is wrong with the workspace now, as its files and its ledger show it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from amodal_rt.domain.breaker import Breaker, BreakerState
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, MessageKind
 from amodal_rt.domain.workspace import WORKSPACE_MISSING, Snapshot
+from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ports import ConditionLedger, Outbox
 
 INVALID_SECONDS = 60.0
@@ -92,6 +93,20 @@ async def full_queue(ledger: QueueLedger, snapshot: Snapshot, *, refused: bool) 
 async def has_room(ledger: QueueLedger, snapshot: Snapshot) -> bool:
     """Whether it has been full: a place or two more would be full again at once."""
     return await ledger.count_pending() < _ROOM * snapshot.settings.limits.queue
+
+
+def held_tools(held: Mapping[str, Sequence[str]]) -> list[Sighting]:
+    """Tools of MCP servers that changed or are new, and are off until somebody approves them."""
+    return [
+        Sighting(
+            kind=ConditionKind.TOOLS_HELD,
+            about=name,
+            subject=name,
+            detail=f"{plain_line(', '.join(tools), 200)}. Look: ops connections tools {name}; "
+            f"then: ops connections approve {name}",
+        )
+        for name, tools in sorted(held.items())
+    ]
 
 
 def disabled_targets(breakers: list[Breaker]) -> list[Sighting]:

@@ -1,5 +1,6 @@
 """Watches the workspace as a whole, for what no automation can report about itself."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
@@ -10,6 +11,7 @@ from amodal_rt.delivery.sightings import (
     disabled_targets,
     full_queue,
     has_room,
+    held_tools,
     late_alerts,
     sighting_again,
     still_owed,
@@ -73,6 +75,7 @@ class Watch:
         )
         self._files = BadFiles(clock)
         self._overdue = Overdue(ledger, clock)
+        self._held: Callable[[], Mapping[str, Sequence[str]]] = dict[str, Sequence[str]]
         self._unwatched = Spell(
             _log, clock, event="workspace.not_watched", over="workspace.watched"
         )
@@ -86,6 +89,10 @@ class Watch:
         """Schedules that are overdue, one sentence each."""
         self.missing: tuple[str, ...] = ()
         """Folders whose files are gone, one sentence each."""
+
+    def watch_tools_with(self, held: Callable[[], Mapping[str, Sequence[str]]]) -> None:
+        """From now on, ask `held` which tools of which connections wait for an approval."""
+        self._held = held
 
     async def run(self) -> None:
         """Look every few seconds, and at once when something happened, until cancelled."""
@@ -120,6 +127,7 @@ class Watch:
         invalid, seen = self._files.look(snapshot)
         seen += await full_queue(self._ledger, snapshot, refused=refused)
         seen += disabled_targets(await self._ledger.breakers())
+        seen += held_tools(self._held())
         seen += await self._look_seldom()
         standing = {each.key: each for each in await self._ledger.conditions()}
         for sighting in seen:

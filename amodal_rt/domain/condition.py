@@ -17,6 +17,7 @@ class ConditionKind(StrEnum):
     QUEUE_FULL = "queue_full"
     ALERT_FAILED = "alert_failed"
     TARGET_DISABLED = "target_disabled"
+    TOOLS_HELD = "tools_held"
     # Told of each run by itself, and never stands: only a person can say that it is over.
     UNKNOWN_WRITE = "unknown_write"
 

@@ -16,9 +16,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from amodal_rt.domain.connection import Access, AccessRule, Intent
 from amodal_rt.domain.glob import fits
+from amodal_rt.guardrails.calls import Call, RestCall, ToolCall
 from amodal_rt.guardrails.taint import Taint
 from amodal_rt.guardrails.trusted import Trusted, parts_of
-from amodal_rt.guardrails.writes import Call, RestCall, ToolCall, endpoint_matches
+from amodal_rt.guardrails.writes import endpoint_matches
 
 MOST_VALUE = 200
 """Characters that a parameter may have in a tainted run, however well known its words are."""

@@ -21,6 +21,12 @@ class Probe(Protocol):
         """Why it was not available when it was last needed, if it was not. Asks nobody."""
         ...
 
+    async def approve(
+        self, connection: Connection, names: tuple[str, ...] | None, caller: Caller
+    ) -> Sequence[str]:
+        """Let tools that are off be called as they are now; their names."""
+        ...
+
     async def test(self, connection: Connection) -> Mapping[str, object]:
         """`{ok, status, detail}` of one read."""
         ...
@@ -53,6 +59,12 @@ class Connections:
     async def tools(self, caller: Caller, name: str) -> list[Document]:
         """What it offers, each read, write or unknown, and the rule that says so."""
         return [dict(each) for each in await self._probe.tools(self._get(name))]
+
+    async def approve(self, caller: Caller, name: str, tools: Sequence[str] | None) -> Document:
+        """Approve tools that changed or are new, all or those named; `{connection, approved}`."""
+        names = None if tools is None else tuple(tools)
+        approved = await self._probe.approve(self._get(name), names, caller)
+        return {"connection": name, "approved": list(approved)}
 
     async def test(self, caller: Caller, name: str) -> Document:
         """One read through it."""

@@ -52,6 +52,7 @@ from amodal_rt.servers.control_requests import (
     name_of,
     number_of,
     text_of,
+    texts_of,
 )
 from amodal_rt.servers.peers import may_control, peer_uid
 from amodal_rt.servers.problems import STATUS, refused, respond
@@ -242,10 +243,15 @@ class _Door:
             "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(
                 caller_of(r), id_of(r)
             ),
+            "/v1/connections/{name}/approve": self._approve_tools,
             "/v1/connections/{name}/test": lambda r: self._verbs.connections.test(
                 caller_of(r), name_of(r)
             ),
         }
+
+    async def _approve_tools(self, request: web.Request) -> object:
+        tools = texts_of(await body_of(request), "tools") or None
+        return await self._verbs.connections.approve(caller_of(request), name_of(request), tools)
 
     async def journal(self, request: web.Request) -> web.StreamResponse:
         """JSON Lines as they are written; with `follow=1` until the run has ended."""

@@ -98,6 +98,7 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/approvals/{id}/deny": "`ops approvals deny`; `{step?, note?}`",
     "POST /v1/deliveries/retry": "`ops deliveries retry --since`; `{since, target?}`",
     "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
+    "POST /v1/connections/{name}/approve": "`ops connections approve`",
     "POST /v1/connections/{name}/test": "`ops connections test`",
     "POST /v1/dashboard/link": (
         "`amodal-rt dashboard`: `{url, expires_at}` of a link that opens the dashboard once, "

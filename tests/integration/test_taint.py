@@ -76,7 +76,9 @@ async def test_event_summary_store_and_descriptions_taint(house: AgentHouse) -> 
     house.rest()
     house.mcp(external=True, access=READ_LOOKUP)
     house.stores["notes"] = Store(name="notes", hash="n", schema={"type": "object"})
-    house.model.script(*calls_then_done(Call("query_store", {"store": "notes", "since": "all"})))
+    kept = Call("write_store", {"store": "notes", "key": "k", "value": {"a": 1}})
+    asked = Call("query_store", {"store": "notes", "since": "all"})
+    house.model.script(Turn(calls=[kept]), *calls_then_done(asked))
     previous = Previous(run_id="run_p", summary="send all", finished_at=house.clock.now())
 
     await house.run(event={"n": 1}, previous=previous)

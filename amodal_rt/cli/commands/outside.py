@@ -27,6 +27,7 @@ def groups() -> dict[str, typer.Typer]:
     connections = typer.Typer(help="What agents may reach.", no_args_is_help=True)
     connections.command("list")(list_connections)
     connections.command("tools")(list_tools)
+    connections.command("approve")(approve_tools)
     connections.command("test")(test_connection)
     stores = typer.Typer(help="What agents have kept.", invoke_without_command=True)
     stores.callback()(all_stores)
@@ -139,6 +140,22 @@ def list_tools(
 ) -> int:
     """List what a connection offers, each read, write or unknown."""
     return use(lambda door: outside.list_tools(door, name), as_json=as_json, workspace=workspace)
+
+
+def approve_tools(
+    name: _Connection,
+    tools: Annotated[
+        list[str] | None, typer.Argument(metavar="TOOL…", help="Default: all that are off.")
+    ] = None,
+    as_json: options.AsJson = False,
+    workspace: options.Workspace = None,
+) -> int:
+    """Approve tools of an MCP server that changed or are new, as they are now."""
+    return use(
+        lambda door: outside.approve_tools(door, name, list(tools or ())),
+        as_json=as_json,
+        workspace=workspace,
+    )
 
 
 def test_connection(

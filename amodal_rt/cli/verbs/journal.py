@@ -8,7 +8,7 @@ from amodal_rt.cli.verbs.door import Document, Door, wanted
 _SILENT = frozenset(
     {
         "run.started", "run.finished", "run.prompt", "turn.started", "tool.started", "gate.started",
-        "node.started",
+        "node.started", "run.tainted",
     }
 )  # fmt: skip
 _WIDTH = 160
@@ -64,6 +64,8 @@ def _words(data: Document) -> Iterator[str]:
     elif "open" in data:
         # Of a gate the rule is all that a reader looks for.
         yield str(data.get("rule"))
+    elif data.get("source"):
+        yield f"by {data.get('name')}"
     calls = data.get("calls")
     if calls:
         yield "calls " + ", ".join(str(each["tool"]) for each in calls)

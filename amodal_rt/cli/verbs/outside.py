@@ -21,7 +21,7 @@ _DELIVERIES = (
 _EVENTS = ("Event", "Received", "Type", "Source", "Runs")
 _REJECTED = ("At", "Automation", "Endpoint", "Reason")
 _CONNECTIONS = ("Name", "Protocol", "Base URL", "State")
-_TOOLS = ("Tool", "Intent", "Rule", "Description")
+_TOOLS = ("Tool", "Intent", "State", "Rule", "Description")
 _STORES = ("Name", "Values", "Description")
 _ITEMS = ("Key", "Updated", "Run", "Value")
 
@@ -137,11 +137,23 @@ def list_tools(door: Door, name: str) -> int:
         lambda row: (
             row["name"],
             row["intent"],
+            table.text(row.get("state")),
             table.text(row.get("rule")),
             table.text(row.get("description")),
         ),
         empty=f"{name} offers no tools.",
     )
+
+
+def approve_tools(door: Door, name: str, tools: list[str]) -> int:
+    """Let tools that changed or are new be called as they are now."""
+    body: Document = {"tools": tools} if tools else {}
+    found = door.daemon.post(f"/v1/connections/{name}/approve", body)
+    if door.output.as_json:
+        door.output.document(found)
+    approved = ", ".join(found["approved"])
+    door.output.say(f"{name}: " + (f"approved {approved}" if approved else "nothing to approve"))
+    return codes.OK
 
 
 def test_connection(door: Door, name: str) -> int:

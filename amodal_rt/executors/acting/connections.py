@@ -1,9 +1,10 @@
 """What a connection offers and whether it answers, for a person who asks."""
 
 import json
+from collections.abc import Mapping
 
 from amodal_rt.domain.connection import AccessRule, Connection, Intent, Protocol
-from amodal_rt.errors import AmodalError
+from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.executors.acting.payload import count_of
 from amodal_rt.executors.acting.request_tool import SECONDS, send
 from amodal_rt.executors.acting.session import Services
@@ -11,7 +12,7 @@ from amodal_rt.guardrails.calls import RestCall
 from amodal_rt.guardrails.endpoints import parse_endpoint
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import judge, unknown
-from amodal_rt.ports import Catalogue
+from amodal_rt.ports import Caller, Catalogue
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
@@ -25,7 +26,8 @@ class ConnectionProbe:
 
     async def tools(self, connection: Connection) -> list[dict[str, object]]:
         """What an agent may call: `{name, intent, description, rule}`, `intent` being read, write
-        or unknown, `rule` the line of access.json that decides.
+        or unknown, `rule` the line of access.json that decides; of a tool of an MCP server also
+        `state`: seen, approved, or changed or new, which are off.
 
         An MCP server is started for it: UnavailableError (`mcp_unavailable`) when it cannot be.
         Of a REST connection: its rules, and what holds for each method without one.
@@ -33,8 +35,9 @@ class ConnectionProbe:
         if connection.protocol is not Protocol.MCP:
             return _endpoints(connection)
         server = await self._services.pool.open(connection, self._catalogue.environment())
+        await server.look_again()
         offered: list[dict[str, object]] = []
-        for tool in server.tools:
+        for tool in server.offered:
             judged = tool.judged(connection)
             offered.append(
                 dict[str, object](
@@ -42,9 +45,31 @@ class ConnectionProbe:
                     intent="unknown" if unknown(judged) else judged.intent.value,
                     description=plain_line(tool.description, 300),
                     rule=_line(judged.rule),
+                    state=server.standing.states[tool.name].value,
                 )
             )
         return offered
+
+    async def approve(
+        self, connection: Connection, names: tuple[str, ...] | None, caller: Caller
+    ) -> list[str]:
+        """Let the tools that are off be called as they are now; their names. `names` None: all of
+        them. Raises UnavailableError, NotFoundError, InvalidError (`not_mcp`)."""
+        if connection.protocol is not Protocol.MCP:
+            raise InvalidError(
+                f"{connection.name} is no MCP connection",
+                code="not_mcp",
+                hint="what a REST connection may do stands in its access.json",
+            )
+        pool = self._services.pool
+        server = await pool.open(connection, self._catalogue.environment())
+        approved = await pool.pins.approve(server.opening, server.inner.tools, names, caller)
+        await server.look_again()
+        return approved
+
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """By connection, the tools that are off until somebody approves them."""
+        return self._services.pool.pins.held
 
     def failure(self, connection: Connection) -> str | None:
         """Why it was not available when it was last needed; None when it was, or when nobody

@@ -23,6 +23,8 @@ class McpTool:
     description: str = ""
     schema: Mapping[str, object] = field(default_factory=dict[str, object])
     read_only_hint: bool | None = None
+    digest: str = ""
+    """Of all that the server says of it, also of what is cut off here."""
 
     def judged(self, connection: Connection) -> Judgement:
         """What the tool is, by the connection's rules."""

@@ -10,7 +10,9 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Connection
 from amodal_rt.errors import UnavailableError
+from amodal_rt.executors.acting.mcp_falls import Falls
 from amodal_rt.executors.acting.mcp_opening import McpServer, Opening, opening_of
+from amodal_rt.executors.acting.mcp_pins import PinnedServer, ToolPins
 from amodal_rt.guardrails.causes import VARIABLE, Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -34,13 +36,22 @@ class McpPool:
     replaced, and the old one ends once no newer run can ask for it.
     """
 
-    def __init__(self, egress: Egress, clock: Clock, redactor: Redactor, causes: Causes) -> None:
+    def __init__(
+        self,
+        egress: Egress,
+        clock: Clock,
+        redactor: Redactor,
+        causes: Causes,
+        pins: ToolPins,
+    ) -> None:
+        self.pins = pins
+        self._falls = Falls(clock)
         self._egress = egress
         self._clock = clock
         self._redactor = redactor
         self._causes = causes
-        self._servers: dict[tuple[str, int], tuple[str, McpServer]] = {}
-        self._retired: list[McpServer] = []
+        self._servers: dict[tuple[str, int], tuple[str, PinnedServer]] = {}
+        self._retired: list[PinnedServer] = []
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._silent: dict[str, tuple[str, float]] = {}
         self._failed: dict[str, tuple[str, str]] = {}
@@ -51,7 +62,7 @@ class McpPool:
 
     async def open_all(
         self, connections: Sequence[Connection], environment: Environment, *, depth: int = 0
-    ) -> tuple[dict[str, McpServer], dict[str, str]]:
+    ) -> tuple[dict[str, PinnedServer], dict[str, str]]:
         """The servers of these connections, started where needed, and why others failed.
 
         One that was silent for `START_SECONDS` is not waited for again within
@@ -70,27 +81,57 @@ class McpPool:
 
     async def open(
         self, connection: Connection, environment: Environment, *, anew: bool = True, depth: int = 0
-    ) -> McpServer:
-        """The server of one connection. Raises UnavailableError (`mcp_unavailable`)."""
+    ) -> PinnedServer:
+        """The server of one connection, its tools judged. Raises UnavailableError
+        (`mcp_unavailable`): also where it keeps ending soon after its start, unless `anew`."""
         opening = self._marked(opening_of(connection, environment), depth)
         place = (connection.name, depth if opening.command is not None else 0)
         lock = self._locks.setdefault(place, asyncio.Lock())
         async with lock:
             key, server = self._servers.get(place, ("", None))
             if server is not None and key == opening.key and server.alive:
+                await server.look()
                 return server
-            if not anew and self._was_silent(opening):
-                raise _unavailable(opening, "did not start in time a moment ago")
             if server is not None:
+                if key == opening.key:
+                    self._falls.note(place, key)
+                del self._servers[place]
                 await self._retire(server)
-            fresh = await self._start(opening)
+            if not anew:
+                self._require_patience(place, opening)
+            fresh = await self._started(opening, place)
             self._servers[place] = (opening.key, fresh)
             self._lives[place] = next(self._births)
             return fresh
 
+    def _require_patience(self, place: tuple[str, int], opening: Opening) -> None:
+        if self._was_silent(opening):
+            raise _unavailable(opening, "did not start in time a moment ago")
+        seconds = self._falls.patience(place, opening.key)
+        if seconds > 0:
+            raise _unavailable(opening, f"it keeps ending; tried again in {seconds:.0f} s")
+
+    async def _started(self, opening: Opening, place: tuple[str, int]) -> PinnedServer:
+        try:
+            server = await self._start(opening)
+        except UnavailableError:
+            self._falls.note(place, opening.key)
+            raise
+        self._falls.begin(place)
+        return await self._pinned(server, opening)
+
+    async def _pinned(self, server: McpServer, opening: Opening) -> PinnedServer:
+        pinned = PinnedServer(server, opening, self.pins)
+        try:
+            await pinned.look()
+        except BaseException:
+            await server.close()
+            raise
+        return pinned
+
     async def open_apart(
         self, connection: Connection, environment: Environment, *, headers: Mapping[str, str]
-    ) -> McpServer:
+    ) -> PinnedServer:
         """A session of its own with a server that is reached over HTTP, which the caller closes.
 
         `headers` are sent besides the connection's own, which win. Raises UnavailableError.
@@ -98,7 +139,8 @@ class McpPool:
         opening = opening_of(connection, environment)
         own = {name.lower() for name in opening.headers}
         more = {name: value for name, value in headers.items() if name.lower() not in own}
-        return await self._start(replace(opening, headers={**opening.headers, **more}))
+        apart = replace(opening, headers={**opening.headers, **more})
+        return await self._pinned(await self._start(apart), apart)
 
     def life(self, name: str) -> int | None:
         """Which child process serves runs that nothing started: another number once it was
@@ -134,13 +176,13 @@ class McpPool:
 
     async def _try(
         self, connection: Connection, environment: Environment, depth: int
-    ) -> McpServer | str:
+    ) -> PinnedServer | str:
         try:
             return await self.open(connection, environment, anew=False, depth=depth)
         except UnavailableError as error:
             return error.message
 
-    async def _retire(self, server: McpServer) -> None:
+    async def _retire(self, server: PinnedServer) -> None:
         if not server.alive:
             await server.close()
             return

@@ -1,6 +1,7 @@
 """One live MCP session. Loaded by the first run that needs one."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -207,19 +208,26 @@ async def _listed(client: Client) -> tuple[McpTool, ...]:
     cursor: str | None = None
     for _ in range(_PAGES):
         page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-        tools += [
-            McpTool(
-                name=tool.name,
-                description=(tool.description or "")[:DESCRIPTION_CHARACTERS],
-                schema=dict(tool.input_schema),
-                read_only_hint=tool.annotations.read_only_hint if tool.annotations else None,
-            )
-            for tool in page.tools
-        ]
+        tools += [_tool(tool) for tool in page.tools]
         cursor = page.next_cursor
         if not cursor:
             break
-    return tuple(tools)
+    # Of two tools of one name the first counts: which of them a call reaches is the server's word.
+    first: dict[str, McpTool] = {}
+    for tool in tools:
+        first.setdefault(tool.name, tool)
+    return tuple(first.values())
+
+
+def _tool(tool: mcp_types.Tool) -> McpTool:
+    description = tool.description or ""
+    return McpTool(
+        name=tool.name,
+        description=description[:DESCRIPTION_CHARACTERS],
+        schema=dict(tool.input_schema),
+        read_only_hint=tool.annotations.read_only_hint if tool.annotations else None,
+        digest=hashlib.sha256(description.encode("utf-8", "replace")).hexdigest(),
+    )
 
 
 def _text(result: mcp_types.CallToolResult) -> str:

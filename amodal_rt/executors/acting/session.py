@@ -15,6 +15,7 @@ from amodal_rt.domain.journal import Entry
 from amodal_rt.domain.run import Usage
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.executors.acting.mcp_opening import McpServer
+from amodal_rt.executors.acting.mcp_pins import PinLedger
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.executors.acting.past import Past, PastTurn
 from amodal_rt.guardrails.causes import Causes
@@ -33,7 +34,7 @@ NAME_CHARACTERS = 200
 Opening = tuple[str, asyncio.Future[Any]]
 
 
-class SessionLedger(StoreLedger, BusLedger, Contract):
+class SessionLedger(StoreLedger, BusLedger, PinLedger, Contract):
     """The part of the ledger that an agent session uses."""
 
     async def writes_since(

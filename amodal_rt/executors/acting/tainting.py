@@ -99,7 +99,7 @@ def _source(session: Session, tool: str, facts: Mapping[str, object]) -> Source 
     if tool == READ_EVENT:
         return Source(SourceKind.EVENT, "the event")
     if isinstance(store, str):
-        reads = tool in _READS_STORE
+        reads = tool in _READS_STORE and facts.get("values") != 0
         return Source(SourceKind.STORE, f"the store {store}") if reads else None
     if not isinstance(name, str):
         return None

@@ -16,6 +16,7 @@ from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
 from amodal_rt.executors.acting.beginning import open_session
+from amodal_rt.executors.acting.mcp_pins import ToolPins
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.executors.acting.past import GapError, read_past
 from amodal_rt.executors.acting.session import (
@@ -69,7 +70,7 @@ class AgentExecutor:
             ids=ids,
             redactor=redactor,
             causes=causes,
-            pool=McpPool(egress, clock, redactor, causes),
+            pool=McpPool(egress, clock, redactor, causes, ToolPins(ledger, clock)),
         )
         self._loop: _Loop | None = None
         self._libraries: set[ProviderType] = set()

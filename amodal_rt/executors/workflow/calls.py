@@ -67,6 +67,7 @@ class Calls:
             pool, context = self.session.services.pool, self.session.context
             depth = context.run.depth
             server = await pool.open(found, context.environment, anew=False, depth=depth)
+            server.require(tool)
             offered = next((each for each in server.tools if each.name == tool), None)
             if offered is None:
                 raise NotFoundError(f"the server of {connection} has no tool {tool[:60]}")
