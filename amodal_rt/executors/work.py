@@ -2,6 +2,7 @@
 
 from amodal_rt.domain.automation import WorkflowRun
 from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.executors.acting.expecting import check_result
 from amodal_rt.executors.acting.session import Services
 from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.executors.workflow.executor import WorkflowExecutor
@@ -22,9 +23,12 @@ class WorkExecutor:
 
     async def execute(self, context: RunContext) -> Outcome | Waiting:
         """As `ports.Executor.execute`."""
-        if isinstance(context.definition.automation.work, WorkflowRun):
-            return await self._workflows.execute(context)
-        return await self._agents.execute(context)
+        walks = isinstance(context.definition.automation.work, WorkflowRun)
+        executor = self._workflows if walks else self._agents
+        outcome = await executor.execute(context)
+        if isinstance(outcome, Waiting):
+            return outcome
+        return await check_result(context, self.services, outcome)
 
     async def close(self) -> None:
         """End what they keep between runs."""

@@ -10,8 +10,10 @@ from amodal_rt.domain.automation import (
     Automation,
     ChatMessage,
     Definition,
+    Expectation,
     Gate,
     GateRead,
+    Probe,
     WriteGrant,
 )
 from amodal_rt.domain.connection import (
@@ -78,7 +80,9 @@ def _definition(*, secrets: tuple[str, ...] = (), **keys: Any) -> Definition:
             "/when/connection": 8,
             "/when/tool": 9,
             "/when/endpoint": 10,
-            "/writes/0": 11,
+            "/expect/stores": 11,
+            "/expect/probe/endpoint": 12,
+            "/writes/0": 13,
         },
     )
 
@@ -141,6 +145,16 @@ def test_a_tool_that_only_its_server_can_speak_for_is_judged_when_it_is_called()
     assert judge(definition, trusting).errors == ()
 
 
+def test_what_expect_names_must_be_there_and_only_be_read() -> None:
+    probe = Probe(read=GateRead(connection="runtime", endpoint="/a/../b"))
+    definition = _definition(expect=Expectation(stores=("nowhere",), probe=probe))
+
+    errors = judge(definition, WORLD).errors
+
+    assert [each.code for each in errors] == ["bad_expect", "unknown_store"]
+    assert all(each.line for each in errors)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "code", "word"),
     [
@@ -180,18 +194,18 @@ def test_what_names_nothing_needs_nothing() -> None:
         ({"tools": ("strpe.request",)}, "unknown_tool", 6, "stripe"),
         ({"tools": ("read_connecton",)}, "unknown_tool", 6, "read_connection"),
         ({"models": ("opnai:gpt",)}, "unknown_model", 7, "opnai"),
-        ({"writes": (WriteGrant(connection="strpe"),)}, "unknown_connection", 11, "strpe"),
+        ({"writes": (WriteGrant(connection="strpe"),)}, "unknown_connection", 13, "strpe"),
         (
             {"writes": (WriteGrant(connection="tools", endpoint="POST /a"),)},
             "bad_writes",
-            11,
+            13,
             "an MCP connection",
         ),
-        ({"writes": (WriteGrant(connection="runtime"),)}, "bad_writes", 11, "only reads"),
+        ({"writes": (WriteGrant(connection="runtime"),)}, "bad_writes", 13, "only reads"),
         (
             {"writes": (WriteGrant(connection="tools"),), "connections": ("runtime",)},
             "not_granted",
-            11,
+            13,
             "may use",
         ),
         ({"gate": _gate("crm")}, "unknown_connection", 8, "no such connection"),
