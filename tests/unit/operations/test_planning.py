@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from desk import ADA, Desk, definition, live
@@ -54,6 +54,11 @@ def files(
 def compared(folder: Path, before: dict[str, Any], after: dict[str, Any]) -> Plan:
     old = files(folder, **before)
     return plan(old, files(folder, **after), now=NOW)
+
+
+def rows(found: Plan) -> list[dict[str, Any]]:
+    """What it says of each automation."""
+    return cast("list[dict[str, Any]]", found.document["automations"])
 
 
 WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = {
@@ -108,7 +113,7 @@ def test_a_power_that_is_gained_is_named(tmp_path: Path, name: str) -> None:
 
     found = compared(tmp_path, before, after)
 
-    (row,) = found.document["automations"]
+    (row,) = rows(found)
     assert row["change"] == "changed"
     assert {word: row["powers"].get(word) for word in gained} == gained
     assert found.widened
@@ -123,7 +128,7 @@ def test_a_power_that_is_given_up_widens_nothing(tmp_path: Path, name: str) -> N
     found = compared(tmp_path, whole | after, whole | before)
 
     assert not found.widened
-    assert [row["powers"] for row in found.document["automations"]] in ([{}], [])
+    assert [row["powers"] for row in rows(found)] in ([{}], [])
 
 
 def test_no_secret_of_an_address_is_shown(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_what_stays_as_it_is_is_left_out(tmp_path: Path) -> None:
 def test_another_schedule_changes_when_it_fires_and_widens_nothing(tmp_path: Path) -> None:
     found = compared(tmp_path, {}, {"a": READER | {"schedule": "30 8 * * *"}})
 
-    (row,) = found.document["automations"]
+    (row,) = rows(found)
     assert (row["change"], row["powers"]) == ("changed", {})
     assert row["next"]["before"][0] == "2026-03-02T09:00:00Z"
     assert row["next"]["after"][0] == "2026-03-02T08:30:00Z"
@@ -154,9 +159,9 @@ def test_files_that_come_go_and_break_are_told_apart(tmp_path: Path) -> None:
     found = compared(tmp_path, {}, new)
     gone = compared(tmp_path, {}, {"automations__b": None, "automations__c": None})
 
-    rows = {row["name"]: row for row in found.document["automations"]}
-    assert {name: row["change"] for name, row in rows.items()} == {"b": "added", "c": "invalid"}
-    assert rows["b"]["powers"] == {
+    by_name = {row["name"]: row for row in rows(found)}
+    assert {name: row["change"] for name, row in by_name.items()} == {"b": "added", "c": "invalid"}
+    assert by_name["b"]["powers"] == {
         "connections": ["crm"],
         "hosts": ["https://crm.example"],
         "secrets": ["CRM_TOKEN"],
@@ -164,7 +169,7 @@ def test_files_that_come_go_and_break_are_told_apart(tmp_path: Path) -> None:
     assert found.invalid == ("c",)
     # Another automation goes there already.
     assert (found.document["new_hosts"], found.document["new_secrets"]) == ([], [])
-    assert [row["change"] for row in gone.document["automations"]] == ["removed", "removed"]
+    assert [row["change"] for row in rows(gone)] == ["removed", "removed"]
     assert not gone.widened
 
 
