@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from amodal_rt.definitions.building import OWN_TOOLS
+from amodal_rt.definitions.words import WRONG_WHERE
 from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.models import configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
@@ -150,7 +151,8 @@ def _agent_errors(definition: Definition, world: World) -> Iterable[Problem]:
     if name in world.agents or (name == DEFAULT_AGENT and name not in world.broken_agents):
         return
     if name in world.broken_agents:
-        yield _problem(definition, "broken_agent", f"agents/{name}.md is invalid", pointer="/agent")
+        message = f"agents/{name}.md is invalid"
+        yield _problem(definition, "broken_agent", message, pointer="/agent", hint=WRONG_WHERE)
         return
     yield _problem(
         definition,
@@ -167,8 +169,9 @@ def _connection_errors(definition: Definition, world: World) -> Iterable[Problem
             continue
         pointer = f"/connections/{index}"
         if name in world.broken_connections:
+            message = f"connections/{name} is invalid"
             yield _problem(
-                definition, "broken_connection", f"connections/{name} is invalid", pointer=pointer
+                definition, "broken_connection", message, pointer=pointer, hint=WRONG_WHERE
             )
             continue
         yield _problem(
