@@ -57,13 +57,24 @@ class Confirm(StrEnum):
     NEVER = "never"
 
 
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The number at `path` of a call may be `limit` and no more. The path begins with `params` or
+    `data` of a request, and with an argument of a tool."""
+
+    path: tuple[str, ...]
+    limit: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """One line of `access.json`: `match` is `METHOD /path/{id}` or a tool name glob."""
+    """One line of `access.json`: `match` is `METHOD /path/{id}` or a tool name glob. With `above`,
+    `confirm` is of calls that pass one of these thresholds, or may."""
 
     match: str
     intent: Intent | None = None
     confirm: Confirm | None = None
+    above: tuple[Threshold, ...] = ()
     reason: str | None = None
 
 

@@ -4,11 +4,13 @@ which secrets it is given. And what one reading of the files lets it do that ano
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from urllib.parse import urlsplit
 
 from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.connection import AccessRule, Connection, Intent
 from amodal_rt.domain.delivery import Target, TargetType
+from amodal_rt.domain.filter import shown_path
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.grants import grants_of
@@ -20,16 +22,19 @@ _NOTHING: frozenset[str] = frozenset()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Of one automation, with the files beside it. `hosts` are origins, or `env:NAME` where the
-    address stands in the environment; `programs` what it starts on this machine; `reads` what a
-    person has declared to be a read, `guards` to be a write or to need one; as
-    `connection METHOD /path`. `secrets` are names of variables."""
+    address stands in the environment; `programs` what it starts on this machine; `secrets` names
+    of variables. `reads` is what a person has declared to be a read, `guards` to be a write or to
+    need one, as `connection METHOD /path`; guards with the numbers above which they hold, all
+    calls where there are none."""
 
     connections: tuple[str, ...] = ()
     hosts: frozenset[str] = _NOTHING
     programs: frozenset[str] = _NOTHING
     secrets: frozenset[str] = _NOTHING
     reads: frozenset[str] = _NOTHING
-    guards: frozenset[str] = _NOTHING
+    guards: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
     receivers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -46,7 +51,7 @@ def reach_of(definition: Definition, snapshot: Snapshot) -> Reach:
         programs=frozenset(filter(None, map(_program, used))),
         secrets=frozenset(definition.secrets).union(*(each.secrets for each in used)),
         reads=frozenset(line for each in used for line in _reads(each)),
-        guards=frozenset(line for each in used for line in _guards(each)),
+        guards={line: above for each in used for line, above in _guards(each)},
         receivers=receivers,
     )
 
@@ -64,7 +69,11 @@ def gained(
     has = reach_of(after, new)
     there = set(had.connections) & set(has.connections)
     # On a connection that it did not have, a guard that never was is nothing lost.
-    lost = [each for each in had.guards - has.guards if _of(each) in there]
+    lost = [
+        guard_text(line, above)
+        for line, above in had.guards.items()
+        if _of(line) in there and not _held(above, has.guards.get(line))
+    ]
     found = {
         "connections": sorted(set(has.connections) - set(had.connections)),
         "hosts": sorted(has.hosts - had.hosts),
@@ -80,6 +89,20 @@ def gained(
     if before and not within(_tools(after, new), _tools(before, old)):
         powers["tools"] = list(_tools(after, new) or ["all"])
     return powers
+
+
+def guard_text(line: str, above: Mapping[str, float]) -> str:
+    """A guard in words: `crm POST /refunds (never), above data.amount 100`."""
+    numbers = ", ".join(f"{place} {limit:g}" for place, limit in above.items())
+    return f"{line}, above {numbers}" if numbers else line
+
+
+def _held(old: Mapping[str, float], new: Mapping[str, float] | None) -> bool:
+    """Whether a guard holds all that it held; None is one that is gone, without numbers it holds
+    every call."""
+    if not new:
+        return new is not None
+    return bool(old) and all(new.get(place, inf) <= limit for place, limit in old.items())
 
 
 def _tools(definition: Definition, snapshot: Snapshot) -> tuple[str, ...] | None:
@@ -125,11 +148,13 @@ def _reads(connection: Connection) -> Iterable[str]:
     yield from _lines(connection, Intent.READ)
 
 
-def _guards(connection: Connection) -> Iterable[str]:
-    yield from _lines(connection, Intent.WRITE)
+def _guards(connection: Connection) -> Iterable[tuple[str, Mapping[str, float]]]:
+    for line in _lines(connection, Intent.WRITE):
+        yield line, {}
     for rule in _rules(connection):
         if rule.confirm is not None:
-            yield f"{connection.name} {rule.match} ({rule.confirm})"
+            above = {shown_path(each.path): each.limit for each in rule.above}
+            yield f"{connection.name} {rule.match} ({rule.confirm})", above
 
 
 def _lines(connection: Connection, intent: Intent) -> Iterable[str]:

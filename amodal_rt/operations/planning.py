@@ -9,7 +9,7 @@ from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.schedule import first_after
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.grants import grants_of
-from amodal_rt.guardrails.reach import Reach, gained, reach_of
+from amodal_rt.guardrails.reach import Reach, gained, guard_text, reach_of
 from amodal_rt.guardrails.write_grants import grant_text
 from amodal_rt.operations import shapes
 from amodal_rt.operations.shapes import Document
@@ -41,7 +41,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
             for name in reach.connections
         ],
         "reads": sorted(reach.reads),
-        "guards": sorted(reach.guards),
+        "guards": sorted(guard_text(line, above) for line, above in reach.guards.items()),
         "tools": None if tools is None else list(tools),
         "hosts": sorted(reach.hosts),
         "programs": sorted(reach.programs),

@@ -31,6 +31,12 @@ GUARDED = {"endpoints": {"DELETE /deals/{id}": {"confirm": "never"}}}
 HOOK = {"type": "webhook", "url": "https://hooks.example/x/secret", "label": "chat"}
 
 
+def refunds(amount: int, **more: int) -> dict[str, object]:
+    """Rules that hold refunds above these numbers."""
+    above = {f"data.{name}": limit for name, limit in {"amount": amount, **more}.items()}
+    return {"endpoints": {"POST /refunds": {"confirm": "never", "above": above}}}
+
+
 def files(
     folder: Path, a: object = None, *, crm: object = CRM, access: object = None, **more: object
 ) -> Snapshot:
@@ -92,6 +98,29 @@ WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = 
         {"access": GUARDED},
         {"access": None},
         {"access": ["crm DELETE /deals/{id} (never) is held no longer"]},
+    ),
+    "a higher number": (
+        {"access": refunds(100, times=3)},
+        {"access": refunds(200, times=3)},
+        {
+            "access": [
+                "crm POST /refunds (never), above data.amount 100, data.times 3 is held no longer"
+            ]
+        },
+    ),
+    "a number less": (
+        {"access": refunds(100, times=3)},
+        {"access": refunds(100)},
+        {
+            "access": [
+                "crm POST /refunds (never), above data.amount 100, data.times 3 is held no longer"
+            ]
+        },
+    ),
+    "a number where all was held": (
+        {"access": {"endpoints": {"POST /refunds": {"confirm": "never"}}}},
+        {"access": refunds(100)},
+        {"access": ["crm POST /refunds (never) is held no longer"]},
     ),
     "all connections": (
         {"connections__mail__spec": {"protocol": "mcp", "command": "mailer", "args": ["--all"]}},
