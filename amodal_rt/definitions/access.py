@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from amodal_rt.definitions.shapes import FileShape, SchemaKey, complaint, described
+from amodal_rt.definitions.shapes import (
+    FileShape,
+    Filled,
+    Listed,
+    SchemaKey,
+    complaint,
+    described,
+)
 from amodal_rt.definitions.words import shown
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent, Threshold
 
@@ -17,6 +24,14 @@ _PLACEHOLDER = re.compile(r"\{[^{}]+\}")
 
 def _confirm(value: object) -> object:
     return "approve" if value is True else None if value is False else value
+
+
+def _reach(value: str) -> str:
+    if not value.strip("*.@:/ "):
+        raise complaint(
+            "bad_reach", f"{shown(value)} covers everything", "name a host or a domain, as in *@a.b"
+        )
+    return value
 
 
 class RuleShape(FileShape):
@@ -39,6 +54,19 @@ class RuleShape(FileShape):
         ),
     ] = None
     reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
+    external: Annotated[
+        bool | None,
+        described("Whether strangers may have written what it returns; default the connection's."),
+    ] = None
+    reach: Annotated[
+        list[Annotated[Filled, AfterValidator(_reach)]],
+        Listed,
+        Field(
+            default_factory=list[str],
+            description="Hosts, recipients and accounts that a tainted run may name in it, beside "
+            "those that stand in files: `*@acme.example`, `*.acme.example`, `https://a.example/*`.",
+        ),
+    ]
 
 
 def endpoint_rule(value: str) -> str:
@@ -119,6 +147,8 @@ def _rules(shapes: Mapping[str, RuleShape]) -> tuple[AccessRule, ...]:
                 for place, limit in (each.above or {}).items()
             ),
             reason=each.reason,
+            external=each.external,
+            reach=tuple(each.reach),
         )
         for match, each in shapes.items()
     )

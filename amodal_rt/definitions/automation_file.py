@@ -388,7 +388,15 @@ class AutomationShape(DefaultsShape):
         Filled | None,
         described("The id of the member who made it; once no member, it counts as paused."),
     ] = None
-    acknowledge: Annotated[NotYet, later("Risks that a reviewer has accepted.")] = None
+    acknowledge: Annotated[
+        list[Literal["trifecta"]],
+        Listed,
+        Field(
+            default_factory=list[Literal["trifecta"]],
+            description="Risks that a reviewer has accepted: `trifecta`, private data, untrusted "
+            "input and an outward channel in one automation.",
+        ),
+    ]
     status: Annotated[
         Literal["active", "draft", "paused"],
         described("Whether its triggers start runs; `draft` and `paused` start by hand alone."),

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import (
     AutomationShape,
+    CatchUpShape,
     DeliveryShape,
     FailureAlertShape,
     LimitsShape,
@@ -99,10 +100,7 @@ class Builder:
             delivery=delivery,
             failure_alert=alert,
             limits=_limits(shape.limits),
-            catch_up=CatchUp(
-                policy=CatchUpPolicy(shape.catch_up.policy),
-                within=shape.catch_up.within or timedelta(hours=24),
-            ),
+            catch_up=_catch_up(shape.catch_up),
             retry=_retry(shape.retry),
             invocation=invocation(shape.input_schema, shape.prefills, shape.invoke_auth),
             conversation_key=conversation_key,
@@ -112,6 +110,7 @@ class Builder:
             expect=expect,
             run_as=run_as,
             created_by=shape.created_by,
+            acknowledged=tuple(dict.fromkeys(shape.acknowledge)),
             status=Lifecycle(shape.status),
         )
 
@@ -194,6 +193,10 @@ OWN_TOOLS = frozenset(
     }
 )
 """Tools of the runtime itself, which belong to no connection (specification §6.2)."""
+
+
+def _catch_up(shape: CatchUpShape) -> CatchUp:
+    return CatchUp(policy=CatchUpPolicy(shape.policy), within=shape.within or timedelta(hours=24))
 
 
 def _limits(shape: LimitsShape) -> Limits:

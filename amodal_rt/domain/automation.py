@@ -223,6 +223,7 @@ class Automation:
     is the part of what it opens that is allowed, None meaning all. `env` names the variables that
     a workflow sees.
     `invocation` is None where no key speaks of programs that invoke it.
+    `acknowledged` are risks that a reviewer has accepted.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
     `created_by` are members' ids.
     """
@@ -256,6 +257,7 @@ class Automation:
     expect: Expectation | None = None
     run_as: str | None = None
     created_by: str | None = None
+    acknowledged: tuple[str, ...] = ()
     status: Lifecycle = Lifecycle.ACTIVE
 
     @property

@@ -18,6 +18,7 @@ from amodal_rt.domain.workspace import Snapshot
 _SET = {
     "command": "command",
     "profile": "profile",
+    "acknowledge": "acknowledge",
     "runAs": "runAs",
     "run_as": "runAs",
     "runAsUser": "runAs",

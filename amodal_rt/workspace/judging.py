@@ -32,6 +32,7 @@ from amodal_rt.workspace.graphing import (
     graphs_of,
     sessions_of,
 )
+from amodal_rt.workspace.risks import risk_warnings
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
 from amodal_rt.workspace.write_granting import write_errors
@@ -91,6 +92,7 @@ def judge(definition: Definition, world: World) -> Verdict:
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
+    warnings += risk_warnings(definition, agent, world.connections)
     return Verdict(
         errors=(*errors, *model_errors),
         blocked=tuple(dict.fromkeys((*blocked, *keys))),

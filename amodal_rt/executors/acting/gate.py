@@ -19,6 +19,7 @@ from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.errors import AmodalError, DeniedError
 from amodal_rt.executors.acting.past import gap
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tainting import note_answer, tell_sources
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.write_grants import Granted
 from amodal_rt.guardrails.writes import Decision, Verdict
@@ -148,6 +149,7 @@ class _Call:
             "arguments": _cut_document(session, arguments),
         }
         run_id = session.context.run.run_id
+        self._wished: Mapping[str, object] = {}
         self._key = CallKey(step=step, idempotency_key=f"{run_id}:{step}")
 
     def before(self) -> Passed | None:
@@ -176,6 +178,7 @@ class _Call:
         return Passed(told=f"error: {reason}")
 
     async def read(self, wish: Wish) -> Passed:
+        self._wished = wish.facts
         await self._record(EntryType.TOOL_STARTED, **wish.facts)
         failpoints.hit("tool.before_read")
         answer = await self._perform(wish)
@@ -184,6 +187,7 @@ class _Call:
         return await self._finish(kind, answer)
 
     async def write(self, wish: Wish) -> Passed:
+        self._wished = wish.facts
         session = self._session
         automation = session.context.definition.automation
         async with session.services.write_locks[automation.name]:
@@ -288,6 +292,8 @@ class _Call:
         if not answer.known:
             facts["outcome"] = "unknown"
         await self._record(kind, **facts, **({"result" if answer.ok else "error": text}))
+        note_answer(self._session, self._name, {**self._wished, **facts}, text)
+        await tell_sources(self._session)
         told = text if answer.ok else f"error: {text}"
         return Passed(told=told, ok=answer.ok, facts=answer.facts)
 

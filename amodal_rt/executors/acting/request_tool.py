@@ -14,6 +14,7 @@ from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tainting import check_aims
 from amodal_rt.guardrails.calls import RestCall
 from amodal_rt.guardrails.causes import HEADER
 from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
@@ -67,6 +68,9 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
         call.method not in {"GET", "HEAD"} or decision.intent is Intent.WRITE
     ):
         raise DeniedError(f"the connection {connection.name} only reads")
+
+    if decision.allowed:
+        check_aims(session, connection, call, decision.intent)
 
     async def perform(key: CallKey) -> Answer:
         if connection.protocol is Protocol.RUNTIME:
