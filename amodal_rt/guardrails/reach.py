@@ -25,13 +25,15 @@ class Reach:
     address stands in the environment; `programs` what it starts on this machine; `secrets` names
     of variables. `reads` is what a person has declared to be a read, `guards` to be a write or to
     need one, as `connection METHOD /path`; guards with the numbers above which they hold, all
-    calls where there are none."""
+    calls where there are none. `trust` says what connections take for their own, and where tainted
+    runs may aim, in sentences."""
 
     connections: tuple[str, ...] = ()
     hosts: frozenset[str] = _NOTHING
     programs: frozenset[str] = _NOTHING
     secrets: frozenset[str] = _NOTHING
     reads: frozenset[str] = _NOTHING
+    trust: frozenset[str] = _NOTHING
     guards: Mapping[str, Mapping[str, float]] = field(
         default_factory=dict[str, Mapping[str, float]]
     )
@@ -51,12 +53,15 @@ def reach_of(definition: Definition, snapshot: Snapshot) -> Reach:
         programs=frozenset(filter(None, map(_program, used))),
         secrets=frozenset(definition.secrets).union(*(each.secrets for each in used)),
         reads=frozenset(line for each in used for line in _reads(each)),
+        trust=frozenset(line for each in used for line in _trust(each)),
         guards={line: above for each in used for line, above in _guards(each)},
         receivers=receivers,
     )
 
 
-_OF_THE_FILE = frozenset({"writeEnabled", "writes", "limits.writes", "runAs", "command", "profile"})
+_OF_THE_FILE = frozenset(
+    {"writeEnabled", "writes", "limits.writes", "runAs", "command", "profile", "acknowledge"}
+)
 
 
 def gained(
@@ -81,6 +86,7 @@ def gained(
         "secrets": sorted(has.secrets - had.secrets),
         "access": sorted(
             [f"{each} is a read" for each in has.reads - had.reads if _of(each) in there]
+            + [each for each in has.trust - had.trust if _of(each) in there]
             + [f"{each} is held no longer" for each in lost]
         ),
     }
@@ -146,6 +152,16 @@ def _reads(connection: Connection) -> Iterable[str]:
     if connection.trust_annotations:
         yield f"{connection.name} what its server says"
     yield from _lines(connection, Intent.READ)
+
+
+def _trust(connection: Connection) -> Iterable[str]:
+    if not connection.external:
+        yield f"{connection.name} is not external"
+    for rule in _rules(connection):
+        if rule.external is False:
+            yield f"{connection.name} {rule.match} is not external"
+        for glob in rule.reach:
+            yield f"{connection.name} {rule.match} may reach {glob} in a tainted run"
 
 
 def _guards(connection: Connection) -> Iterable[tuple[str, Mapping[str, float]]]:

@@ -99,6 +99,16 @@ WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = 
         {"access": None},
         {"access": ["crm DELETE /deals/{id} (never) is held no longer"]},
     ),
+    "where a tainted run may aim": (
+        {},
+        {"access": {"endpoints": {"POST /x": {"reach": ["*.here.example"]}}}},
+        {"access": ["crm POST /x may reach *.here.example in a tainted run"]},
+    ),
+    "a source that is believed": (
+        {},
+        {"crm": CRM | {"external": False}},
+        {"access": ["crm is not external"]},
+    ),
     "a higher number": (
         {"access": refunds(100, times=3)},
         {"access": refunds(200, times=3)},
