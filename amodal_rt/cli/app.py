@@ -20,6 +20,7 @@ from amodal_rt.cli.commands import (
     mcp,
     nodes,
     outside,
+    plan,
     runs,
     up,
     workflow,
@@ -72,6 +73,7 @@ def build() -> typer.Typer:
     mcp.add_to(root)
     dashboard.add_to(root)
     local.add_to(root)
+    plan.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
     root.add_typer(workflow.group(), name="workflow")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,7 +16,7 @@ from amodal_rt.definitions.shapes import (
     described,
 )
 from amodal_rt.definitions.words import shown
-from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent
+from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent, Threshold
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "*")
 _PLACEHOLDER = re.compile(r"\{[^{}]+\}")
@@ -43,6 +44,14 @@ class RuleShape(FileShape):
         Literal["approve", "review", "never"] | None,
         BeforeValidator(_confirm),
         described("What a write needs besides `writeEnabled`; `never` refuses for good."),
+    ] = None
+    above: Annotated[
+        Annotated[dict[str, float], Field(min_length=1)] | None,
+        described(
+            "`confirm` holds only above these numbers, by the path of a field: `data.amount`, "
+            "`params.limit`, or an argument of the tool. What is no number, or is said twice, "
+            "counts as above."
+        ),
     ] = None
     reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
     external: Annotated[
@@ -78,19 +87,46 @@ def endpoint_rule(value: str) -> str:
     return value
 
 
+def _with_confirm(shape: RuleShape) -> RuleShape:
+    if shape.above and shape.confirm is None:
+        hint = 'add "confirm": "approve", or "never"'
+        raise complaint("conflict", "above goes with confirm, which is missing", hint)
+    return shape
+
+
+def _of_tool(shape: RuleShape) -> RuleShape:
+    for place, limit in (shape.above or {}).items():
+        if not all(place.split(".")) or not isfinite(limit):
+            hint = 'keys joined by dots, as in "data.amount"'
+            raise complaint("bad_threshold", f"{shown(place)} is no threshold", hint)
+    return _with_confirm(shape)
+
+
+def _of_request(shape: RuleShape) -> RuleShape:
+    for place in shape.above or ():
+        source, _, rest = place.partition(".")
+        if source not in ("data", "params") or not rest:
+            hint = 'a path begins with "data." or "params."'
+            raise complaint("bad_threshold", f"{shown(place)} is no field of a request", hint)
+    return _of_tool(shape)
+
+
 class AccessShape(FileShape):
     """`access.json`."""
 
     schema_: SchemaKey = None
     endpoints: Annotated[
-        dict[Annotated[str, AfterValidator(endpoint_rule)], RuleShape],
+        dict[
+            Annotated[str, AfterValidator(endpoint_rule)],
+            Annotated[RuleShape, AfterValidator(_of_request)],
+        ],
         Field(
             default_factory=dict[str, RuleShape],
             description="By `METHOD /path`; `{id}` stands for one part of a path.",
         ),
     ]
     tools: Annotated[
-        dict[str, RuleShape],
+        dict[str, Annotated[RuleShape, AfterValidator(_of_tool)]],
         Field(default_factory=dict[str, RuleShape], description="By tool name; globs allowed."),
     ]
 
@@ -106,6 +142,10 @@ def _rules(shapes: Mapping[str, RuleShape]) -> tuple[AccessRule, ...]:
             match=match,
             intent=Intent(each.intent) if each.intent else None,
             confirm=Confirm(each.confirm) if each.confirm else None,
+            above=tuple(
+                Threshold(tuple(place.split(".")), limit)
+                for place, limit in (each.above or {}).items()
+            ),
             reason=each.reason,
             external=each.external,
             reach=tuple(each.reach),

@@ -57,18 +57,29 @@ class Confirm(StrEnum):
     NEVER = "never"
 
 
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The number at `path` of a call may be `limit` and no more. The path begins with `params` or
+    `data` of a request, and with an argument of a tool."""
+
+    path: tuple[str, ...]
+    limit: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
     """One line of `access.json`: `match` is `METHOD /path/{id}` or a tool name glob.
 
-    `external` says whether strangers may have written what such a call returns, None what the
-    connection says. `reach` are globs of the hosts, recipients and accounts that a tainted run
-    may name in such a call, besides those that stand in files.
+    With `above`, `confirm` is of calls that pass one of these thresholds, or may. `external` says
+    whether strangers may have written what such a call returns, None what the connection says.
+    `reach` are globs of the hosts, recipients and accounts that a tainted run may name in such a
+    call, besides those that stand in files.
     """
 
     match: str
     intent: Intent | None = None
     confirm: Confirm | None = None
+    above: tuple[Threshold, ...] = ()
     reason: str | None = None
     external: bool | None = None
     reach: tuple[str, ...] = ()

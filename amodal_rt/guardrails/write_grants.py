@@ -5,15 +5,16 @@ is written: capitals, encodings and spellings that a server may take for the sam
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import cast
 
 from amodal_rt.domain.automation import Pin, WriteGrant
-from amodal_rt.domain.filter import MISSING, shown_path, value_at
-from amodal_rt.guardrails.calls import Call, RestCall, ToolCall, endpoint_matches
+from amodal_rt.domain.filter import MISSING, shown_path
+from amodal_rt.guardrails.calls import Call, ToolCall, endpoint_matches
 from amodal_rt.guardrails.disguise import override
+from amodal_rt.guardrails.fields import field_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,91 +83,13 @@ def _about(call: Call, grant: WriteGrant) -> bool:
 def _broken(call: Call, pin: Pin) -> str | None:
     """How the call breaks the pin, or None where it keeps it."""
     place = shown_path(pin.path)
-    if isinstance(call, ToolCall):
-        fields, twin = call.arguments, _twin(call.arguments, pin.path)
-    else:
-        fields, twin = _fields(call), _elsewhere(call, pin.path)
+    found, twin = field_at(call, pin.path)
     if twin is not None:
         return f"{place} is pinned, and the call says it twice, in {twin[:60]!r} too"
-    found = value_at(fields, pin.path)
     if any(_equal(found, value) for value in pin.values):
         return None
     given = "is not there" if found is MISSING else f"is {_shown(found)}"
     return f"{place} is pinned to {_listed(pin.values)}, and {given}"
-
-
-def _elsewhere(call: RestCall, path: Sequence[str]) -> str | None:
-    """Where else in a request a server may find the pinned field: many read parameters and body
-    as one, and a body by the type that a header gives it."""
-    source, name, *_ = path
-    own = _twin(_fields(call)[source], path[1:])
-    if source == "data":
-        kind = next((value for key, value in call.headers.items() if _typed(key)), "json")
-        if "json" not in kind.casefold():
-            return f"a body of type {kind}"
-        return own or _nested(call.params, name, also=name)
-    if isinstance(call.data, str) and name.casefold() in call.data.casefold():
-        return "the body"
-    named = ((key, None) for key in _keys(call.data))
-    return own or _nested(call.params, name) or _nested(named, name, also=name)
-
-
-def _keys(data: object) -> Iterable[str]:
-    return cast("Mapping[str, object]", data) if isinstance(data, Mapping) else ()
-
-
-def _typed(header: str) -> bool:
-    return header.strip().casefold().replace("_", "-") == "content-type"
-
-
-def _fields(call: RestCall) -> Mapping[str, object]:
-    """`{params, data}`; a parameter that is repeated is a list."""
-    params: dict[str, object] = {}
-    for name, value in call.params:
-        if name in params:
-            before = params[name]
-            params[name] = (
-                [*cast("list[object]", before), value]
-                if isinstance(before, list)
-                else [before, value]
-            )
-        else:
-            params[name] = value
-    # A text is sent as it stands, and which of two equal keys counts is the server's choice.
-    return {"params": params, "data": None if isinstance(call.data, str) else call.data}
-
-
-def _twin(data: object, path: Sequence[str]) -> str | None:
-    """Another key on the way that some servers take for the same: JSON readers of several
-    languages do not look at capitals, and the last of two wins."""
-    for key in path:
-        if isinstance(data, Mapping):
-            keys = cast("Mapping[str, object]", data)
-            other = _other(keys, key)
-            if other is not None:
-                return other
-        data = value_at(cast("object", data), (key,))
-    return None
-
-
-def _nested(
-    params: Iterable[tuple[str, object]], name: str, *, also: str | None = None
-) -> str | None:
-    """A parameter that some servers read as one of that name: `to[]`, `to[0]`, `To`; the name
-    itself does not count, but for `also`."""
-    wanted = name.casefold()
-    for each, _ in params:
-        plain = each.casefold().strip()
-        if plain.startswith((f"{wanted}[", f"{wanted}.")) or (
-            plain == wanted and (each != name or each == also)
-        ):
-            return each
-    return None
-
-
-def _other(keys: Iterable[str], key: str) -> str | None:
-    wanted = key.casefold()
-    return next((each for each in keys if each != key and each.strip().casefold() == wanted), None)
 
 
 def _equal(one: object, other: object) -> bool:

@@ -10,8 +10,10 @@ from fnmatch import fnmatchcase
 
 from amodal_rt.domain.automation import Definition, WriteGrant
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Connection, Intent
+from amodal_rt.domain.filter import shown_path, shown_value
 from amodal_rt.guardrails.calls import Call, RestCall, ToolCall, endpoint_matches, is_open
 from amodal_rt.guardrails.disguise import graphql_changes, override
+from amodal_rt.guardrails.fields import field_at
 from amodal_rt.guardrails.write_grants import Granted, Refused, find_grant, grant_line
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -86,7 +88,7 @@ class Decision:
 def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
     """Judge one call of one connection under an automation's powers."""
     judged = judge(call, connection)
-    confirm = judged.rule.confirm if judged.rule else None
+    confirm, passed = _confirmation(call, judged.rule)
     if judged.intent is Intent.READ and confirm is None:
         return Decision(
             verdict=Verdict.ALLOW, intent=Intent.READ, reason=judged.why, rule=_rule_name(judged)
@@ -109,19 +111,43 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
     if isinstance(found, Refused):
         return _deny(_not_granted(call, connection.name, powers, found), "writes")
     if confirm is not None:
-        reason = f" ({judged.rule.reason})" if judged.rule and judged.rule.reason else ""
-        return _deny(
-            f"{call.label} needs a person's approval{reason}: connections/{connection.name}/"
-            f'access.json says "confirm": "{confirm}", and approvals are not built yet'
-            if confirm is not Confirm.NEVER
-            else f"{call.label} is never allowed{reason}: connections/{connection.name}/"
-            f'access.json says "confirm": "never"',
-            "confirm",
-        )
+        return _deny(_unconfirmed(call, connection.name, judged.rule, passed), "confirm")
     rule = f"writes[{found.index}]" if found else _rule_name(judged)
     return Decision(
         verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=judged.why, rule=rule, grant=found
     )
+
+
+def _unconfirmed(call: Call, connection: str, rule: AccessRule | None, passed: str) -> str:
+    confirm = rule.confirm if rule else None
+    reason = f" ({rule.reason})" if rule and rule.reason else ""
+    said = f'{passed}connections/{connection}/access.json says "confirm": "{confirm}"'
+    if confirm is Confirm.NEVER:
+        return f"{call.label} is never allowed{reason}: {said}"
+    return (
+        f"{call.label} needs a person's approval{reason}: {said}, and approvals are not built yet"
+    )
+
+
+def _confirmation(call: Call, rule: AccessRule | None) -> tuple[Confirm | None, str]:
+    """What the call needs besides `writeEnabled`, and in words which threshold it passes or may
+    pass, where there are any."""
+    if rule is None or not rule.above:
+        return rule.confirm if rule else None, ""
+    for each in rule.above:
+        found, twin = field_at(call, each.path)
+        place = shown_path(each.path)
+        if twin is not None:
+            said = f"{place} has a limit, and the call says it twice, in {twin[:60]!r} too; "
+        elif isinstance(found, bool) or not isinstance(found, int | float):
+            said = f"{place} has a limit, and is {shown_value(found)}; "
+        elif found <= each.limit:
+            continue
+        else:
+            # Not "above", because NaN is not above anything.
+            said = f"{place} is {found}, and its limit {each.limit:g}; "
+        return rule.confirm, said
+    return None, ""
 
 
 def judge(call: Call, connection: Connection) -> Judgement:

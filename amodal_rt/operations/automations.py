@@ -8,12 +8,12 @@ from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import ConflictError, NotFoundError
-from amodal_rt.operations import shapes
+from amodal_rt.operations import planning, shapes
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document, Standing
-from amodal_rt.operations.starting import Starting, require_sound
+from amodal_rt.operations.starting import Starting, require_sound, runnable
 from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.operations.watched import Watched, noted, noted_in_full
 from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
@@ -78,6 +78,12 @@ class Automations:
         standing = await self._standing(state)
         document = shapes.automation_in_full(standing, local_only=self._address.local_only)
         return noted_in_full(document, self._watched(name), file=state.file)
+
+    async def powers(self, caller: Caller, name: str) -> Document:
+        """What it may do, by its file and those beside it, as `planning.powers`. Raises
+        NotFoundError, InvalidError where there is no version of it."""
+        state = self._starting.state(name)
+        return planning.powers(state.definition or runnable(state), self._catalogue.snapshot())
 
     async def pause(self, caller: Caller, name: str, *, reason: str | None = None) -> Document:
         """Nothing of it starts until resumed; its pending runs are cancelled."""

@@ -336,7 +336,7 @@ def _content(parsed: Automation | None) -> Document:
         "connections": _listed(parsed.connections),
         "tools": _listed(parsed.tools),
         "writes": writes(parsed),
-        "limits": _limits(parsed),
+        "limits": limits(parsed),
         "delivery": _labels(parsed.delivery.targets if parsed.delivery else ()),
         "failure_alert": None
         if alert is None
@@ -361,7 +361,7 @@ _CONTENT: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def _limits(parsed: Automation) -> Mapping[str, object]:
+def limits(parsed: Automation) -> Mapping[str, object]:
     limits = parsed.limits
     return {
         "concurrency": limits.concurrency,

@@ -203,6 +203,9 @@ class _Door:
             "/v1/automations/{name}": lambda r: self._verbs.automations.show(
                 caller_of(r), name_of(r)
             ),
+            "/v1/automations/{name}/powers": lambda r: self._verbs.automations.powers(
+                caller_of(r), name_of(r)
+            ),
             "/v1/automations/{name}/why": self._why,
             "/v1/runs": self._runs,
             "/v1/runs/{id}": lambda r: self._verbs.runs.show(caller_of(r), id_of(r)),

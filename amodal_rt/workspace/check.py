@@ -41,3 +41,8 @@ async def read_once(root: Path) -> Snapshot:
 
 def _read(root: Path) -> Reading:
     return Reader(root, process_environment()).read(SystemClock().now())
+
+
+def read_at(root: Path) -> Snapshot:
+    """The same, for who runs no loop."""
+    return _read(root).snapshot

@@ -41,6 +41,7 @@ _CONTROL: Mapping[str, str] = {
     ),
     "GET /v1/automations": "`ops automations list`",
     "GET /v1/automations/{name}": "`ops automations show`",
+    "GET /v1/automations/{name}/powers": "`ops automations powers`",
     "GET /v1/automations/{name}/why": "`ops automations why`; `at`, `limit`",
     "GET /v1/runs": "`ops runs list`; `automation`, `status`, `since`, `limit`",
     "GET /v1/runs/{id}": "`ops runs show`",

@@ -51,6 +51,7 @@ def told(daemon: Daemon) -> dict[str, Any]:
         "accepted": accepted,
         "automation": daemon.ask("automations", "list")[0],
         "automation in full": daemon.ask("automations", "show", "hook"),
+        "powers": daemon.ask("automations", "powers", "hook"),
         "paused": daemon.ask("automations", "pause", "hook"),
         "run": daemon.ask("runs", "list")[0],
         "run in full": run,
@@ -109,7 +110,8 @@ def _ended(daemon: Daemon, run_id: str) -> dict[str, Any]:
 
 
 def test_automations_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
-    row, _, full = _section("Automation").partition("`ops automations show` prints")
+    whole, _, powers = _section("Automation").partition("`ops automations powers` prints")
+    row, _, full = whole.partition("`ops automations show` prints")
 
     assert told["automation"].keys() == _table(row)
     assert told["automation"]["last_run"] is None or told["automation"]["last_run"].keys() == (
@@ -117,6 +119,7 @@ def test_automations_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
     )
     assert told["automation in full"].keys() == _table(row) | _table(full)
     assert told["paused"].keys() == _table(row) | _table(full)
+    assert told["powers"].keys() == _table(powers)
     assert told["automation in full"]["limits"].keys() | {"per_run", "per_hour"} == (
         _inline(full.replace("}}", "}"), "`limits` |") | {"per_hour"}
     )

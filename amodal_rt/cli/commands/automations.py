@@ -8,13 +8,13 @@ from amodal_rt.cli.commands import authoring, options
 from amodal_rt.cli.commands.upcoming import next_times
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.payload import parse
-from amodal_rt.cli.verbs import automations, event_tests
+from amodal_rt.cli.verbs import automations, event_tests, reaching
 
 
 def build() -> typer.Typer:
     """The group with all its verbs."""
     group = typer.Typer(help="What may run, and when.", no_args_is_help=True)
-    for verb in (show, activate, pause, resume, reset, trigger, history, why):
+    for verb in (show, activate, pause, resume, reset, trigger, history, why, powers):
         group.command()(verb)
     group.command("list")(list_)
     group.command("next")(next_times)
@@ -116,6 +116,13 @@ def history(
         as_json=as_json,
         workspace=workspace,
     )
+
+
+def powers(
+    name: options.Name, as_json: options.AsJson = False, workspace: options.Workspace = None
+) -> int:
+    """Say what it may do: connections, writes, tools, hosts, programs, secrets, limits."""
+    return use(lambda door: reaching.powers(door, name), as_json=as_json, workspace=workspace)
 
 
 def why(

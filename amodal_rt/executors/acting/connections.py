@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from amodal_rt.domain.connection import AccessRule, Connection, Intent, Protocol
+from amodal_rt.domain.filter import shown_path
 from amodal_rt.errors import AmodalError, InvalidError
 from amodal_rt.executors.acting.payload import count_of
 from amodal_rt.executors.acting.request_tool import SECONDS, send
@@ -147,5 +148,6 @@ def _line(rule: AccessRule | None) -> str | None:
     said = {
         "intent": rule.intent and rule.intent.value,
         "confirm": rule.confirm and rule.confirm.value,
+        "above": {shown_path(each.path): each.limit for each in rule.above} or None,
     }
     return json.dumps({rule.match: {name: value for name, value in said.items() if value}})

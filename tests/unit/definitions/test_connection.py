@@ -15,6 +15,7 @@ from amodal_rt.domain.connection import (
     Intent,
     McpServer,
     Protocol,
+    Threshold,
 )
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import SecretRef
@@ -122,7 +123,7 @@ def test_access_rules_in_the_order_of_the_file() -> None:
             "delete_*": {"confirm": "never", "reason": "for good"},
             "send": {"confirm": True},
             "note": {"confirm": False},
-            "ask": {"confirm": "review"},
+            "ask": {"confirm": "review", "above": {"order.total": 10, "count": 2.5}},
         },
     }
 
@@ -136,7 +137,11 @@ def test_access_rules_in_the_order_of_the_file() -> None:
         AccessRule(match="delete_*", confirm=Confirm.NEVER, reason="for good"),
         AccessRule(match="send", confirm=Confirm.APPROVE),
         AccessRule(match="note"),
-        AccessRule(match="ask", confirm=Confirm.REVIEW),
+        AccessRule(
+            match="ask",
+            confirm=Confirm.REVIEW,
+            above=(Threshold(("order", "total"), 10), Threshold(("count",), 2.5)),
+        ),
     )
 
 
@@ -193,6 +198,14 @@ def test_a_literal_secret_is_a_warning_and_in_no_document(spec: dict[str, Any], 
         (_files({"protocol": "runtime", "baseUrl": "https://x"}), "conflict",
          "baseUrl belongs to protocol rest, and this is runtime", "take baseUrl away"),
         (_files({**REST, "args": ["x"]}), "conflict", "args belongs to protocol mcp", ""),
+        (_files(REST, {"endpoints": {"POST /x": {"confirm": "never", "above": {"amount": 1}}}}),
+         "bad_threshold", "no field of a request", '"data."'),
+        (_files(REST, {"tools": {"x": {"above": {"amount": 1}}}}), "conflict",
+         "goes with confirm", "never"),
+        (_files(REST, {"tools": {"x": {"confirm": "never", "above": {"a..b": 1}}}}),
+         "bad_threshold", "no threshold", "joined by dots"),
+        (_files(REST, {"tools": {"x": {"confirm": "never", "above": {"a": "1"}}}}),
+         "wrong_type", "number", ""),
         (_files({**REST, "base_uri": "x"}), "unknown_key", '"base_uri"', '"baseUrl"'),
         (_files({**REST, "auth": {"type": "bearer"}}), "missing_key", "auth bearer needs token",
          "env:NAME"),

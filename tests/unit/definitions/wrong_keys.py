@@ -183,7 +183,7 @@ DELIVERY = {
     "an alert after 0": key('"failureAlert": {"after": 0, "targets": ["reports"]}', "wrong_value",
                             "failureAlert.after must be at least 1", at=(4, 19)),
     "an alert's unknown target": key('"failure_alert": {"targets": ["oncal"]}', "unknown_target",
-                                     '"oncal"', '"oncall"', at=(4, 33)),
+                                     '"oncal"', '"oncall"', at=(4, 32)),
     "an endless cooldown": key(
         '"failureAlert": {"cooldownMinutes": 99999999999, "targets": ["reports"]}', "wrong_value",
         "at most 525,600", at=(4, 19)),

@@ -1,0 +1,131 @@
+"""What a change of files changes: for `amodal-rt plan`, and what an automation may do at all."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from amodal_rt.clock import iso
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.schedule import first_after
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.guardrails.grants import grants_of
+from amodal_rt.guardrails.reach import Reach, gained, guard_text, reach_of
+from amodal_rt.guardrails.write_grants import grant_text
+from amodal_rt.operations import shapes
+from amodal_rt.operations.shapes import Document
+
+FIRES = 3
+
+
+def powers(definition: Definition, snapshot: Snapshot) -> Document:
+    """What the automation may do, by its file and those beside it: connections, writes, tools,
+    hosts, programs, secrets (their names), receivers and limits."""
+    automation = definition.automation
+    reach = reach_of(definition, snapshot)
+    agent = snapshot.agents.get(automation.agent)
+    tools = grants_of(automation, agent).tools
+    return {
+        "name": automation.name,
+        "title": automation.title,
+        "file": definition.file,
+        "definition": definition.hash,
+        "agent": automation.agent,
+        "run_as": automation.run_as,
+        "write_enabled": automation.write_enabled,
+        "writes": shapes.writes(automation),
+        "write_grants": None
+        if automation.writes is None
+        else [grant_text(each) for each in automation.writes],
+        "connections": [
+            {"name": name, "protocol": snapshot.connections[name].protocol.value}
+            for name in reach.connections
+        ],
+        "reads": sorted(reach.reads),
+        "guards": sorted(guard_text(line, above) for line, above in reach.guards.items()),
+        "tools": None if tools is None else list(tools),
+        "hosts": sorted(reach.hosts),
+        "programs": sorted(reach.programs),
+        "secrets": sorted(reach.secrets),
+        "delivers_to": sorted(reach.receivers),
+        "profile": None,
+        "limits": shapes.limits(automation),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The `document` for programs; whether any power is `widened`, and which files that changed
+    are `invalid`, so that of them nothing is known."""
+
+    document: Document
+    widened: bool
+    invalid: tuple[str, ...]
+
+
+def plan(old: Snapshot, new: Snapshot, *, now: datetime) -> Plan:
+    """What becomes of each automation that `new` has otherwise than `old`, by name. What stays as
+    it is in every way is left out.
+    """
+    rows = [
+        row
+        for name in sorted(old.automations.keys() | new.automations.keys())
+        if (row := _row(name, old, new, now)) is not None
+    ]
+    before, after = _reaches(old), _reaches(new)
+    widened = any(row["powers"] for row in rows)
+    document: Document = {
+        "widened": widened,
+        "automations": rows,
+        "new_hosts": sorted(_hosts(after) - _hosts(before)),
+        "new_secrets": sorted(_secrets(after) - _secrets(before)),
+    }
+    invalid = tuple(str(row["name"]) for row in rows if row["change"] == "invalid")
+    return Plan(document, widened, invalid)
+
+
+def _row(name: str, old: Snapshot, new: Snapshot, now: datetime) -> Document | None:
+    before, after = _definition(old, name), _definition(new, name)
+    state = new.automations.get(name)
+    change = "added" if before is None else "changed"
+    powers: dict[str, list[str]] = {}
+    if state is None:
+        change = "removed"
+    elif after is None:
+        change = "invalid"
+    else:
+        powers = gained(before, old, after, new)
+        if before is not None and before.hash == after.hash and not powers:
+            return None
+    fires = {"before": _fires(before, now), "after": _fires(after, now)}
+    return {"name": name, "change": change, "powers": powers, "next": fires}
+
+
+def _definition(snapshot: Snapshot, name: str) -> Definition | None:
+    state = snapshot.automations.get(name)
+    return state.definition if state else None
+
+
+def _fires(definition: Definition | None, now: datetime) -> list[str]:
+    times: list[datetime] = []
+    schedules = [each.schedule for each in definition.automation.crons] if definition else []
+    after = now
+    while len(times) < FIRES:
+        due = [each for each in (first_after(one, after) for one in schedules) if each]
+        if not due:
+            break
+        after = min(due)
+        times.append(after)
+    return [text for each in times if (text := iso(each))]
+
+
+def _reaches(snapshot: Snapshot) -> list[Reach]:
+    found = (_definition(snapshot, name) for name in snapshot.automations)
+    return [reach_of(each, snapshot) for each in found if each is not None]
+
+
+def _hosts(reaches: Iterable[Reach]) -> set[str]:
+    return {host for each in reaches for host in each.hosts}
+
+
+def _secrets(reaches: Iterable[Reach]) -> set[str]:
+    return {name for each in reaches for name in each.secrets}
