@@ -18,6 +18,8 @@ _BEGUN: Mapping[ConditionKind, str] = {
     ConditionKind.QUEUE_FULL: "{subject} is full, events are refused",
     ConditionKind.ALERT_FAILED: "An alert to {subject} did not arrive",
     ConditionKind.TARGET_DISABLED: "Nothing is sent to {subject} any more",
+    ConditionKind.BUDGET_NEAR: "{subject} is nearly spent",
+    ConditionKind.BUDGET_SPENT: "{subject} is spent",
     ConditionKind.UNKNOWN_WRITE: "Whether a write of {subject} happened is unknown",
 }
 _OVER: Mapping[ConditionKind, str] = {
@@ -28,6 +30,8 @@ _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.QUEUE_FULL: "{subject} takes events again",
     ConditionKind.ALERT_FAILED: "Messages reach {subject} again",
     ConditionKind.TARGET_DISABLED: "{subject} is no longer disabled",
+    ConditionKind.BUDGET_NEAR: "{subject} is full again",
+    ConditionKind.BUDGET_SPENT: "{subject} has room again",
     ConditionKind.UNKNOWN_WRITE: "The write of {subject} is known",
 }
 _LONGEST = 2_000

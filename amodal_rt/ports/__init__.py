@@ -56,6 +56,7 @@ from amodal_rt.ports.signals import (
     Signals,
     journal_topic,
 )
+from amodal_rt.ports.spending import SpendLedger
 
 __all__ = [
     "ArchivedDefinition",
@@ -107,6 +108,7 @@ __all__ = [
     "ScheduleLedger",
     "ScheduleState",
     "Signals",
+    "SpendLedger",
     "StepMessages",
     "StoreItem",
     "StoreLedger",
