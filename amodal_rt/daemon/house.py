@@ -22,6 +22,7 @@ from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
+from amodal_rt.operations.changes import Changes
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
@@ -94,6 +95,7 @@ class House:
     spending: Spending
     overflow: Overflow
     causes: Causes
+    changes: Changes
     why: Why
     bus: Bus
     own_events: RuntimeEvents
@@ -208,6 +210,7 @@ class House:
             bus=self.event_bus,
             event_tests=self.event_tests,
             tokens=self.tokens,
+            approvals=self.approvals,
             event_types=self.event_types,
             members=self.members,
             sessions=self.sessions,

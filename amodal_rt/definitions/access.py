@@ -32,7 +32,8 @@ class RuleShape(FileShape):
     reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
 
 
-def _endpoint(value: str) -> str:
+def endpoint_rule(value: str) -> str:
+    """A pattern of requests as files spell it. Raises a complaint (`bad_endpoint`)."""
     method, _, path = value.partition(" ")
     if method.upper() not in _METHODS or not path.startswith("/"):
         raise complaint(
@@ -54,7 +55,7 @@ class AccessShape(FileShape):
 
     schema_: SchemaKey = None
     endpoints: Annotated[
-        dict[Annotated[str, AfterValidator(_endpoint)], RuleShape],
+        dict[Annotated[str, AfterValidator(endpoint_rule)], RuleShape],
         Field(
             default_factory=dict[str, RuleShape],
             description="By `METHOD /path`; `{id}` stands for one part of a path.",

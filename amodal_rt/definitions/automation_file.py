@@ -36,6 +36,7 @@ from amodal_rt.definitions.shapes import (
 )
 from amodal_rt.definitions.trigger_file import ScheduleField, TriggerShape, written_out
 from amodal_rt.definitions.words import shown, type_name
+from amodal_rt.definitions.writes_file import WritesField
 from amodal_rt.domain.automation import STEM
 
 # A key that no file can hold: the name of a target, told apart from its written-out form.
@@ -305,11 +306,14 @@ class AutomationShape(DefaultsShape):
         BeforeValidator(_write_enabled),
         WithJsonSchema({"enum": [False, True, "propose"]}),
         described(
-            "`false`: read-only. `true`: writes, within `limits.writes`. "
+            "`false`: read-only. `true`: writes, within `writes` and `limits.writes`. "
             "`propose` is not built yet."
         ),
     ] = False
-    writes: Annotated[NotYet, later("Which writes exactly.")] = None
+    writes: Annotated[
+        WritesField | None,
+        described("Which writes exactly, once `writeEnabled` opens them; default all."),
+    ] = None
     env: Annotated[
         Annotated[list[Variable], Listed, Field(max_length=100)] | None,
         described(

@@ -19,6 +19,7 @@ from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
 from amodal_rt.definitions.words import nearest, shown
 from amodal_rt.definitions.working import Working
+from amodal_rt.definitions.writes_file import write_grants
 from amodal_rt.domain.automation import (
     Automation,
     CatchUp,
@@ -73,8 +74,7 @@ class Builder:
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
         title, run_as = self._title(shape), self._run_as(shape)
-        delivery = self._delivery(shape.delivery)
-        alert = self._alert(shape.failure_alert)
+        delivery, alert = self._delivery(shape.delivery), self._alert(shape.failure_alert)
         self._granted_by(shape)
         self._input_schema(shape)
         if self._problems or work is None:
@@ -94,6 +94,7 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
+            writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
             failure_alert=alert,

@@ -58,6 +58,7 @@ _FIRST = (
     "connections",
     "tools",
     "writeEnabled",
+    "writes",
     "delivery",
     "failureAlert",
     "limits",

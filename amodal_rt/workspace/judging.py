@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from amodal_rt.definitions.building import OWN_TOOLS
+from amodal_rt.definitions.words import WRONG_WHERE
 from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.models import budget_models, configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
@@ -33,6 +34,7 @@ from amodal_rt.workspace.graphing import (
 )
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
+from amodal_rt.workspace.write_granting import write_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_tool_errors(definition, world),
         *read_errors(definition, agent, world.connections),
         *expect_errors(definition, world.stores),
+        *write_errors(definition, agent, world.connections, world.broken_connections),
         *trigger_errors(definition, sources),
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),
@@ -148,7 +151,8 @@ def _agent_errors(definition: Definition, world: World) -> Iterable[Problem]:
     if name in world.agents or (name == DEFAULT_AGENT and name not in world.broken_agents):
         return
     if name in world.broken_agents:
-        yield _problem(definition, "broken_agent", f"agents/{name}.md is invalid", pointer="/agent")
+        message = f"agents/{name}.md is invalid"
+        yield _problem(definition, "broken_agent", message, pointer="/agent", hint=WRONG_WHERE)
         return
     yield _problem(
         definition,
@@ -165,8 +169,9 @@ def _connection_errors(definition: Definition, world: World) -> Iterable[Problem
             continue
         pointer = f"/connections/{index}"
         if name in world.broken_connections:
+            message = f"connections/{name} is invalid"
             yield _problem(
-                definition, "broken_connection", f"connections/{name} is invalid", pointer=pointer
+                definition, "broken_connection", message, pointer=pointer, hint=WRONG_WHERE
             )
             continue
         yield _problem(

@@ -21,7 +21,7 @@ from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants, grants_of
 from amodal_rt.guardrails.redaction import Redactor
-from amodal_rt.guardrails.writes import Powers
+from amodal_rt.guardrails.writes import Powers, powers_of
 from amodal_rt.ids import Ids
 from amodal_rt.ports import (
     BusLedger,
@@ -290,10 +290,7 @@ def closed_session(context: RunContext, services: Services, past: Past) -> Sessi
         context=context,
         services=services,
         grants=grants,
-        powers=Powers(
-            write_enabled=automation.write_enabled,
-            place=context.definition.place("/writeEnabled"),
-        ),
+        powers=powers_of(context.definition),
         connections=usable,
         unavailable=unavailable,
         servers={},

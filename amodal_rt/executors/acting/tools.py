@@ -25,9 +25,10 @@ from amodal_rt.executors.acting.store_tools import (
     prepare_query,
     prepare_write,
 )
+from amodal_rt.guardrails.calls import ToolCall
 from amodal_rt.guardrails.grants import REQUEST
 from amodal_rt.guardrails.untrusted import event_text
-from amodal_rt.guardrails.writes import ToolCall, decide
+from amodal_rt.guardrails.writes import decide
 
 MCP_SECONDS = 60.0
 """How long one call of an MCP tool may take."""
@@ -271,7 +272,7 @@ def prepare_mcp(
     connection = find_connection(session, connection_name)
     if not session.grants.tool(connection_name, tool.name):
         raise DeniedError(f"{connection_name}.{tool.name} is not among the allowed tools")
-    call = ToolCall(tool=tool.name, read_only_hint=tool.read_only_hint)
+    call = ToolCall(tool=tool.name, read_only_hint=tool.read_only_hint, arguments=arguments)
     decision = decide(call, connection, session.powers)
 
     async def perform(key: CallKey) -> Answer:

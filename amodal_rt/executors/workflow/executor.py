@@ -23,7 +23,7 @@ from amodal_rt.executors.workflow.trail import Trail
 from amodal_rt.executors.workflow.walk import CutOffError, NodeError, ParkedError, Walk
 from amodal_rt.executors.workflow.walking import Walker
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import Powers
+from amodal_rt.guardrails.writes import READ_ONLY
 from amodal_rt.ports import RunContext, StepMessages
 
 
@@ -68,7 +68,7 @@ class WorkflowExecutor:
             return seen.closed()
         acting = closed_session(context, services, past)
         if context.run.rehearse:
-            acting = replace(acting, powers=Powers(write_enabled=False, place=None))
+            acting = replace(acting, powers=READ_ONLY)
         trail = Trail(entries)
         acting.effects.write(trail.writes)
         run = WorkflowSession(
