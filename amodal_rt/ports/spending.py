@@ -21,7 +21,7 @@ class SpendLedger(Protocol):
         """
         ...
 
-    async def settle(self, hold: Hold, spent: Spent | None) -> None:
+    async def charge(self, hold: Hold, spent: Spent | None) -> None:
         """Give back what the request held and count what it used, None where nobody knows of
         anything: in one transaction. The run may have ended since."""
         ...

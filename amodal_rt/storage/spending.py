@@ -61,7 +61,7 @@ class SpendRows(Part):
 
         return await self._database.write(work)
 
-    async def settle(self, hold: Hold, spent: Spent | None) -> None:
+    async def charge(self, hold: Hold, spent: Spent | None) -> None:
         def work(connection: Connection) -> None:
             raw = driver(connection)
             raw.execute(_RELEASE, (hold.run_id, storable(hold.step)))

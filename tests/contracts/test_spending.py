@@ -32,7 +32,7 @@ def hold(run: Run, cost: float = 0.4, step: str = "turn:1", **amounts: int) -> H
 
 def used(cost: float, **changed: object) -> Spent:
     spent = Spent(day=DAY, automation="digest", model="a:b", cost_usd=cost)
-    return replace(spent, **changed)  # pyright: ignore[reportArgumentType]
+    return replace(spent, **changed)
 
 
 async def test_what_is_held_is_no_room_for_others_until_it_is_settled(ledger: Ledger) -> None:
@@ -41,7 +41,7 @@ async def test_what_is_held_is_no_room_for_others_until_it_is_settled(ledger: Le
     [before] = await ledger.reserve(hold(one, 0.7), [SHARED])
     [beside] = await ledger.reserve(hold(other, 0.7), [SHARED])
     [full] = await ledger.reserve(hold(one, 0.1, "turn:2"), [SHARED])
-    await ledger.settle(hold(other), used(0.2))
+    await ledger.charge(hold(other), used(0.2))
     [after] = await ledger.reserve(hold(one, 0.1, "turn:2"), [SHARED])
 
     assert (before.spent, before.held) == (0, 0)
@@ -66,7 +66,7 @@ async def test_a_second_node_sees_what_the_first_holds_and_spent(
 ) -> None:
     run = await given.running(ledger)
     await ledger.reserve(hold(run, 0.3), [SHARED])
-    await another.settle(hold(run, step="turn:9"), used(0.5))
+    await another.charge(hold(run, step="turn:9"), used(0.5))
 
     [seen] = await another.reserve(hold(run, 0.1, "turn:2"), [SHARED])
 
@@ -100,9 +100,9 @@ async def test_a_request_that_is_made_again_holds_once(ledger: Ledger) -> None:
 
 async def test_budgets_of_an_automation_count_what_is_its_own(ledger: Ledger) -> None:
     mine = await given.running(ledger)
-    await ledger.settle(hold(mine), used(0.1, input_tokens=30, output_tokens=20))
+    await ledger.charge(hold(mine), used(0.1, input_tokens=30, output_tokens=20))
     theirs = used(0.1, automation="other", input_tokens=70, unpriced_tokens=70)
-    await ledger.settle(hold(mine), theirs)
+    await ledger.charge(hold(mine), theirs)
 
     stood = await ledger.reserve(hold(mine, 0.0, tokens=10), [OWN, SHARED, UNPRICED])
 
@@ -112,7 +112,7 @@ async def test_budgets_of_an_automation_count_what_is_its_own(ledger: Ledger) ->
 
 async def test_what_a_request_does_not_use_is_no_bound_to_it(ledger: Ledger) -> None:
     run, other = await given.running(ledger), await given.running(ledger)
-    await ledger.settle(hold(run), used(2.0))
+    await ledger.charge(hold(run), used(2.0))
 
     await ledger.reserve(hold(run, 0.0, tokens=60), [SHARED, OWN])
     [_, own] = await ledger.reserve(hold(other, 0.0, tokens=60), [SHARED, OWN])
@@ -123,8 +123,8 @@ async def test_what_a_request_does_not_use_is_no_bound_to_it(ledger: Ledger) -> 
 async def test_each_day_has_its_own_rows_newest_first(ledger: Ledger) -> None:
     run = await given.running(ledger)
     for each in (used(0.1), used(0.2), used(0.3, model="c:d"), used(0.4, day=DAY + timedelta(1))):
-        await ledger.settle(hold(run), each)
-    await ledger.settle(hold(run), None)
+        await ledger.charge(hold(run), each)
+    await ledger.charge(hold(run), None)
 
     rows = await ledger.spending(since=DAY)
 

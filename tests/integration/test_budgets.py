@@ -150,7 +150,7 @@ async def test_a_request_waits_while_only_others_hold_what_is_left(house: AgentH
     while not any(each.type is EntryType.PROMPT for each in await _journal(house, waiting)):
         await house.clock.sleep(0.01)
     assert house.model.requests == []
-    await house.ledger.settle(held, None)
+    await house.ledger.charge(held, None)
 
     assert (await task).status is RunStatus.COMPLETED
 
@@ -219,7 +219,7 @@ async def test_what_a_crashed_run_paid_for_is_counted_and_what_it_held_is_free(
     )  # fmt: skip
     await house.ledger.reserve(hold, workspace_budgets(context.snapshot.settings))
     spent = Spent(day=day, automation="auto", model="local:small", cost_usd=0.25)
-    await house.ledger.settle(replace(hold, step="turn:0"), spent)
+    await house.ledger.charge(replace(hold, step="turn:0"), spent)
     after = await house.context()
     await house.ledger.resume(run, at=datetime.now(UTC))
 

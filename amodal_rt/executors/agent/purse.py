@@ -107,7 +107,7 @@ class Purse:
             )
         while True:
             try:
-                await self.session.services.ledger.settle(hold, spent)
+                await self.session.services.ledger.charge(hold, spent)
             except UnavailableError as error:
                 _log.error("budget.ledger_waits", error=error.message)
                 await self.session.services.clock.sleep(_RETRY_SECONDS)

@@ -28,7 +28,7 @@ class SpendRows(Part):
 
         return await self._write("reserve", work)
 
-    async def settle(self, hold: Hold, spent: Spent | None) -> None:
+    async def charge(self, hold: Hold, spent: Spent | None) -> None:
         def work() -> None:
             if self.store.holds.get((hold.run_id, hold.step)) is not None:
                 self.store.holds.remove((hold.run_id, hold.step))
@@ -38,7 +38,7 @@ class SpendRows(Part):
             before = self.store.spending.get(key)
             self.store.spending.put(key, _together(before, spent) if before else spent)
 
-        await self._write("settle", work)
+        await self._write("charge", work)
 
     async def spending(
         self, *, since: date, until: date | None = None, automation: str | None = None

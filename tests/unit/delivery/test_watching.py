@@ -433,7 +433,7 @@ async def test_a_budget_is_told_near_its_end_and_at_it_and_full_again_the_next_d
         hold = Hold(
             run_id="run_a", term=1, step="turn:1", automation="digest", day=day, wanted=Amount()
         )
-        await scene.ledger.settle(hold, spent)
+        await scene.ledger.charge(hold, spent)
 
     whole = "The budget of all automations > ops"
     await spend(3.9)

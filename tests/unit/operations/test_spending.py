@@ -28,7 +28,7 @@ async def _spending(zone: str = "UTC", *rows: Spent) -> Spending:
             run_id="run_a", term=1, step="turn:1", automation=each.automation, day=each.day,
             wanted=Amount(),
         )  # fmt: skip
-        await ledger.settle(hold, each)
+        await ledger.charge(hold, each)
     return Spending(files, ledger, clock=clock)
 
 
