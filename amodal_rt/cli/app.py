@@ -22,6 +22,7 @@ from amodal_rt.cli.commands import (
     outside,
     plan,
     runs,
+    spend,
     up,
     workflow,
 )
@@ -111,4 +112,5 @@ def build_ops() -> typer.Typer:
     ops.add_typer(integrations.group(), name="integrations")
     ops.add_typer(catalogue.identities(), name="identities")
     ops.add_typer(nodes.group(), name="nodes")
+    ops.command("spend")(spend.show)
     return ops

@@ -39,6 +39,7 @@ from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.sessions import Sessions
+from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.api.automations import ManagementApi
@@ -91,6 +92,7 @@ class House:
     stores: Stores
     integrations: Integrations
     nodes: Nodes
+    spending: Spending
     overflow: Overflow
     causes: Causes
     changes: Changes
@@ -169,6 +171,7 @@ class House:
             events=self.events,
             bus=self.event_bus,
             deliveries=self.deliveries,
+            spending=self.spending,
             approvals=self.approvals,
             streams=streams,
             clock=self.ground.clock,
@@ -201,6 +204,7 @@ class House:
             stores=self.stores,
             integrations=self.integrations,
             nodes=self.nodes,
+            spending=self.spending,
             causes=self.causes,
             why=self.why,
             bus=self.event_bus,

@@ -13,6 +13,7 @@ from amodal_rt.definitions.expect_file import ExpectShape
 from amodal_rt.definitions.filtering import FilterField, ParamsField, ResultFilterField
 from amodal_rt.definitions.gate_file import CoalesceShape, GateField
 from amodal_rt.definitions.invoke_file import PrefillsShape
+from amodal_rt.definitions.limits_file import LimitsShape
 from amodal_rt.definitions.proof_file import WebhookAuthShape
 from amodal_rt.definitions.shapes import (
     Duration,
@@ -153,48 +154,6 @@ class FailureAlertShape(FileShape):
         Listed,
         Field(min_length=1, description="Who is told, and told again when it works."),
     ]
-
-
-class WriteLimitsShape(FileShape):
-    """How many writes may leave."""
-
-    per_run: Annotated[int, Field(ge=0, le=100_000, description="In one run.")] = 20
-    per_hour: Annotated[int, Field(ge=0, le=100_000, description="In any hour, all runs.")] = 60
-
-
-class LimitsShape(FileShape):
-    """The bounds of one automation."""
-
-    concurrency: Annotated[int, Field(ge=1, le=1_000, description="How many runs at once.")] = 3
-    on_limit: Annotated[
-        Literal["skip", "queue"] | None,
-        described(
-            "Over `concurrency`; default skip for cron and event, queue for all other starts "
-            "and where there is a `conversationKey` or `coalesce`."
-        ),
-    ] = None
-    timeout_seconds: Annotated[
-        int, Field(ge=1, le=86_400, description="How long a run may execute.")
-    ] = 300
-    max_turns: Annotated[
-        int, Field(ge=1, le=1_000, description="How many exchanges with the model a run has.")
-    ] = 50
-    max_tokens: Annotated[
-        Annotated[int, Field(ge=1, le=1_000_000_000)] | None,
-        described("How many tokens a run may use."),
-    ] = None
-    max_cost_usd: Annotated[NotYet, later("What a run may cost.")] = None
-    max_cost_usd_per_day: Annotated[NotYet, later("What all runs of a day may cost.")] = None
-    starts_per_hour: Annotated[
-        Annotated[int, Field(ge=1, le=1_000_000)] | None,
-        described("How many runs may start in any hour."),
-    ] = None
-    webhook_bytes: Annotated[
-        int, Field(ge=1, le=16_777_216, description="How large a webhook's body may be.")
-    ] = 1_048_576
-    writes: Annotated[WriteLimitsShape, described("How many writes may leave.")] = (
-        WriteLimitsShape()
-    )
 
 
 class CatchUpShape(FileShape):

@@ -8,13 +8,13 @@ from amodal_rt.definitions.automation_file import (
     CatchUpShape,
     DeliveryShape,
     FailureAlertShape,
-    LimitsShape,
     RetryShape,
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
 from amodal_rt.definitions.invoke_file import invocation
 from amodal_rt.definitions.json_schema import schema_problem
+from amodal_rt.definitions.limits_file import LimitsShape
 from amodal_rt.definitions.targets import Targets
 from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
@@ -206,6 +206,10 @@ def _limits(shape: LimitsShape) -> Limits:
         timeout=timedelta(seconds=shape.timeout_seconds),
         max_turns=shape.max_turns,
         max_tokens=shape.max_tokens,
+        max_cost_usd=shape.max_cost_usd,
+        max_tokens_per_day=shape.max_tokens_per_day,
+        max_cost_usd_per_day=shape.max_cost_usd_per_day,
+        budget_models=tuple(shape.budget_model or ()),
         starts_per_hour=shape.starts_per_hour,
         webhook_bytes=shape.webhook_bytes,
         writes=WriteLimits(per_run=shape.writes.per_run, per_hour=shape.writes.per_hour),

@@ -12,26 +12,28 @@ from pydantic import AfterValidator, Field
 from amodal_rt.definitions.automation_file import DefaultsShape, TargetField, TargetShape
 from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
+from amodal_rt.definitions.limits_file import PriceShape
 from amodal_rt.definitions.shapes import (
     DatabaseUrl,
+    Dollars,
     Duration,
     EnvText,
     FileShape,
     Filled,
     Models,
-    NotYet,
     PlainUrl,
     SchemaKey,
+    Tokens,
     Url,
     complaint,
     described,
-    later,
     text_or_secret,
 )
 from amodal_rt.definitions.source import SourceError, read_json
 from amodal_rt.definitions.targets import Complain, Targets
 from amodal_rt.definitions.words import camel, shown
 from amodal_rt.domain.delivery import Target
+from amodal_rt.domain.price import Price
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import (
     Provider,
@@ -104,7 +106,27 @@ class WorkspaceLimitsShape(FileShape):
         AfterValidator(_history),
         described('How long what has ended is kept, at least "7d"; default "90d".'),
     ] = None
-    max_cost_usd_per_day: Annotated[NotYet, later("What all runs of a day may cost.")] = None
+    max_cost_usd_per_day: Annotated[
+        Dollars | None,
+        described("What all runs of a day may cost, in US dollars; null for no bound."),
+    ] = 5.0
+    max_tokens_per_day: Annotated[
+        Tokens | None, described("How many tokens all runs of a day may use.")
+    ] = None
+    max_unpriced_tokens_per_day: Annotated[
+        Tokens | None,
+        described(
+            "How many tokens of models without a known price all runs of a day may use; null for "
+            "no bound."
+        ),
+    ] = 10_000_000
+    budget_model: Annotated[
+        Models | None,
+        described(
+            "What is asked instead once a budget of cost is nearly spent, where the automation "
+            "names none: a cheaper model."
+        ),
+    ] = None
 
 
 class EgressShape(FileShape):
@@ -175,6 +197,13 @@ class SettingsShape(FileShape):
     defaults: Annotated[
         DefaultsShape, described("Keys for every automation whose file has none of that name.")
     ] = DefaultsShape()
+    prices: Annotated[
+        dict[str, PriceShape],
+        Field(
+            default_factory=dict[str, PriceShape],
+            description="What models cost, by `provider:name`; before the built-in table.",
+        ),
+    ]
     alerts: Annotated[
         AlertsShape, described("Who hears what no automation can report, and the heartbeat.")
     ] = AlertsShape(targets=[])
@@ -307,6 +336,13 @@ def _settings(
             queue=shape.limits.queue,
             start_within=shape.limits.start_within or timedelta(hours=1),
             history=shape.limits.history or timedelta(days=90),
+            max_cost_usd_per_day=shape.limits.max_cost_usd_per_day,
+            max_tokens_per_day=shape.limits.max_tokens_per_day,
+            max_unpriced_tokens_per_day=shape.limits.max_unpriced_tokens_per_day,
+            budget_models=tuple(shape.limits.budget_model or ()),
         ),
         allow_private=tuple(shape.egress.allow_private),
+        prices={
+            name: Price(input=each.input, output=each.output) for name, each in shape.prices.items()
+        },
     )

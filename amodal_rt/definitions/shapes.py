@@ -130,6 +130,13 @@ Temperature = Annotated[float, Field(ge=0, le=2)]
 """How freely a model chooses words."""
 
 
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+"""An amount of US dollars."""
+
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
+"""A number of tokens."""
+
+
 def _slug(value: str) -> str:
     if not _SLUG.fullmatch(value):
         hint = "lower-case letters, digits, - and _; 64 characters at most"

@@ -19,6 +19,8 @@ _BEGUN: Mapping[ConditionKind, str] = {
     ConditionKind.ALERT_FAILED: "An alert to {subject} did not arrive",
     ConditionKind.TARGET_DISABLED: "Nothing is sent to {subject} any more",
     ConditionKind.TOOLS_HELD: "Tools of {subject} changed or are new, and are off",
+    ConditionKind.BUDGET_NEAR: "{subject} is nearly spent",
+    ConditionKind.BUDGET_SPENT: "{subject} is spent",
     ConditionKind.UNKNOWN_WRITE: "Whether a write of {subject} happened is unknown",
 }
 _OVER: Mapping[ConditionKind, str] = {
@@ -30,6 +32,8 @@ _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.ALERT_FAILED: "Messages reach {subject} again",
     ConditionKind.TOOLS_HELD: "The tools of {subject} are as approved",
     ConditionKind.TARGET_DISABLED: "{subject} is no longer disabled",
+    ConditionKind.BUDGET_NEAR: "{subject} is full again",
+    ConditionKind.BUDGET_SPENT: "{subject} has room again",
     ConditionKind.UNKNOWN_WRITE: "The write of {subject} is known",
 }
 _LONGEST = 2_000

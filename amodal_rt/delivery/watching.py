@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
+from amodal_rt.delivery.budgets import spent_budgets
 from amodal_rt.delivery.conditions import COOLDOWN, Conditions, Sighting
 from amodal_rt.delivery.overdue import Overdue
 from amodal_rt.delivery.sightings import (
@@ -33,6 +34,7 @@ from amodal_rt.ports import (
     Outbox,
     ScheduleLedger,
     Signals,
+    SpendLedger,
 )
 
 LOOK_SECONDS = 5.0
@@ -44,7 +46,14 @@ _log = Log("workspace")
 
 
 class WatchLedger(
-    ConditionLedger, BreakerLedger, Outbox, ScheduleLedger, FactLedger, NodeLedger, Protocol
+    ConditionLedger,
+    BreakerLedger,
+    Outbox,
+    ScheduleLedger,
+    FactLedger,
+    NodeLedger,
+    SpendLedger,
+    Protocol,
 ):
     """What the watch needs of the ledger."""
 
@@ -147,7 +156,9 @@ class Watch:
         elapsed = self._clock.monotonic()
         if elapsed - self._seldom_at >= SELDOM_SECONDS:
             self._seldom = await self._overdue.look(self._catalogue.snapshot())
-            self._seldom += await late_alerts(self._ledger, self._clock.now())
+            snapshot, now = self._catalogue.snapshot(), self._clock.now()
+            self._seldom += await late_alerts(self._ledger, now)
+            self._seldom += await spent_budgets(self._ledger, snapshot, now)
             self._seldom_at = elapsed
         return self._seldom
 

@@ -84,13 +84,18 @@ class WriteGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of one automation. `on_limit` None: by kind of start (specification §3)."""
+    """The bounds of one automation. `on_limit` None: by kind of start (specification §3).
+    `budget_models` are asked instead once a budget of cost is nearly spent."""
 
     concurrency: int = 3
     on_limit: OnLimit | None = None
     timeout: timedelta = timedelta(seconds=300)
     max_turns: int = 50
     max_tokens: int | None = None
+    max_cost_usd: float | None = None
+    max_tokens_per_day: int | None = None
+    max_cost_usd_per_day: float | None = None
+    budget_models: tuple[str, ...] = ()
     starts_per_hour: int | None = None
     webhook_bytes: int = 1_048_576
     writes: WriteLimits = field(default_factory=WriteLimits)

@@ -18,6 +18,8 @@ class ConditionKind(StrEnum):
     ALERT_FAILED = "alert_failed"
     TARGET_DISABLED = "target_disabled"
     TOOLS_HELD = "tools_held"
+    BUDGET_NEAR = "budget_near"
+    BUDGET_SPENT = "budget_spent"
     # Told of each run by itself, and never stands: only a person can say that it is over.
     UNKNOWN_WRITE = "unknown_write"
 

@@ -62,6 +62,11 @@ def configured_models(
     return automation.models or (agent.models if agent else ()) or settings.model
 
 
+def budget_models(automation: Automation, settings: WorkspaceSettings) -> tuple[str, ...]:
+    """What is asked instead once a budget of cost is nearly spent; empty: nothing is."""
+    return automation.limits.budget_models or settings.limits.budget_models
+
+
 def resolve_models(
     references: Sequence[str], settings: WorkspaceSettings
 ) -> tuple[ModelChoice, ...]:

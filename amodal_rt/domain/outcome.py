@@ -37,7 +37,8 @@ class Outcome:
     served, `rehearsal` included. `wrote` says that at least one write was attempted, which
     forbids an automatic retry. `notes` are remarks for the journal; `UNKNOWN_WRITE` among them
     names a write that nobody can tell the end of. `gate` is what the automation's gate saw; it
-    becomes the last value seen when the run completed, and only then.
+    becomes the last value seen when the run completed, and only then. `lasting` says that another
+    attempt would fail the same.
     """
 
     status: RunStatus
@@ -51,6 +52,7 @@ class Outcome:
     wrote: bool = False
     notes: Mapping[str, object] = field(default_factory=dict[str, object])
     gate: GateValue | None = None
+    lasting: bool = False
 
     @property
     def rehearsed(self) -> bool:

@@ -11,6 +11,7 @@ from amodal_rt.domain.delivery import Target
 from amodal_rt.domain.event_type import EventType
 from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.price import Price
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.secret import Text
@@ -46,12 +47,16 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceLimits:
-    """Bounds of the whole workspace."""
+    """Bounds of the whole workspace. Budgets are those of a day; None is no bound."""
 
     concurrency: int = 10
     queue: int = 10_000
     start_within: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
+    max_cost_usd_per_day: float | None = 5.0
+    max_tokens_per_day: int | None = None
+    max_unpriced_tokens_per_day: int | None = 10_000_000
+    budget_models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,7 @@ class WorkspaceSettings:
     database: Text | None = None
     limits: WorkspaceLimits = field(default_factory=WorkspaceLimits)
     allow_private: tuple[str, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

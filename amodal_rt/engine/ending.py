@@ -41,7 +41,7 @@ def retry_at(
 
     Never after a write unless the file allows it: what was written would be written twice.
     An attempt that went on from the journal after a crash is none that the rule counts. Nor is
-    a fault of its start tried again: it would say the same.
+    a fault of its start tried again, nor what lasts: it would say the same.
     """
     if definition is None or outcome.status is not RunStatus.FAILED:
         return None
@@ -50,7 +50,7 @@ def retry_at(
     over = tries > retry.attempts or run.fault is not None
     if over or run.rehearse or outcome.model == REHEARSAL:
         return None
-    if outcome.reason == FailedReason.INTERRUPTED:
+    if outcome.reason == FailedReason.INTERRUPTED or outcome.lasting:
         return None
     if (wrote or outcome.wrote) and not retry.after_writes:
         return None

@@ -22,7 +22,7 @@ from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.delivery import DeliveryRecord, Target
 from amodal_rt.domain.event import Rejection
 from amodal_rt.domain.journal import UNSHOWN, Entry
-from amodal_rt.domain.run import Run, SkippedReason
+from amodal_rt.domain.run import FailedReason, Run, SkippedReason
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.ports import AutomationFacts, EventRecord, RunRef, StoreItem
 
@@ -156,7 +156,8 @@ def ruling(found: Run, waits: Document | None) -> Document:
         "run_id": found.run_id,
         "status": found.status.value,
         "reason": found.reason,
-        "rule": found.rule,
+        # What stopped it there is a rule, as what keeps a run from starting is.
+        "rule": found.error if found.reason == FailedReason.BUDGET_EXCEEDED else found.rule,
         "definition": found.definition,
         "waits_for": waits,
     }
@@ -369,6 +370,10 @@ def limits(parsed: Automation) -> Mapping[str, object]:
         "timeout_seconds": limits.timeout.total_seconds(),
         "max_turns": limits.max_turns,
         "max_tokens": limits.max_tokens,
+        "max_cost_usd": limits.max_cost_usd,
+        "max_tokens_per_day": limits.max_tokens_per_day,
+        "max_cost_usd_per_day": limits.max_cost_usd_per_day,
+        "budget_model": list(limits.budget_models) or None,
         "starts_per_hour": limits.starts_per_hour,
         "webhook_bytes": limits.webhook_bytes,
         "writes": {"per_run": limits.writes.per_run, "per_hour": limits.writes.per_hour},

@@ -62,6 +62,7 @@ from amodal_rt.ports.signals import (
     Signals,
     journal_topic,
 )
+from amodal_rt.ports.spending import SpendLedger
 
 __all__ = [
     "ArchivedDefinition",
@@ -114,6 +115,7 @@ __all__ = [
     "ScheduleLedger",
     "ScheduleState",
     "Signals",
+    "SpendLedger",
     "StepMessages",
     "StoreItem",
     "StoreLedger",

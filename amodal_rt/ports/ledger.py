@@ -9,6 +9,7 @@ from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.nodes import NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
 from amodal_rt.ports.runs import RunLedger, ScheduleLedger, WaitLedger
+from amodal_rt.ports.spending import SpendLedger
 
 
 class Ledger(
@@ -25,6 +26,7 @@ class Ledger(
     TokenLedger,
     DefinitionArchive,
     StoreLedger,
+    SpendLedger,
     NodeLedger,
     WaitLedger,
     Protocol,

@@ -36,6 +36,7 @@ from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.sessions import Sessions
+from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.control_approvals import ApprovalDoor
@@ -87,6 +88,7 @@ class Verbs:
     stores: Stores
     integrations: Integrations
     nodes: Nodes
+    spending: Spending
     causes: Causes
     why: Why
     bus: EventBus
@@ -217,6 +219,7 @@ class _Door:
             ),
             "/v1/integrations": lambda r: self._verbs.integrations.list_all(caller_of(r)),
             "/v1/nodes": self._nodes,
+            "/v1/spend": self._spend,
             "/v1/stores": lambda r: self._verbs.stores.list_all(caller_of(r)),
             "/v1/stores/{name}": lambda r: self._verbs.stores.show(
                 caller_of(r), name_of(r), limit=limit_of(r, 100)
@@ -282,6 +285,15 @@ class _Door:
         nodes, caller = self._verbs.nodes, caller_of(request)
         everything = asks(request, "all")
         return await (nodes.list_all(caller) if everything else nodes.list_recent(caller))
+
+    async def _spend(self, request: web.Request) -> object:
+        query = request.query
+        return await self._verbs.spending.show(
+            caller_of(request),
+            days=number_of(query.get("days", "1")),
+            by=query.get("by", "automation"),
+            automation=query.get("automation"),
+        )
 
     async def _runs(self, request: web.Request) -> object:
         return await self._verbs.runs.list_all(

@@ -136,6 +136,11 @@ def gate_values(before: int) -> Callable[[int], Delete]:
     return _some(tables.gate_values, values.at < before, not_(live))
 
 
+def spending(before: str) -> Callable[[int], Delete]:
+    """What models cost on days before that ISO date."""
+    return _some(tables.spending, tables.spending.c.day < before)
+
+
 def tokens(before: int) -> Callable[[int], Delete]:
     """Tokens that were revoked long ago; the audit trail names them still."""
     return _some(tables.tokens, tables.tokens.c.revoked_at < before)

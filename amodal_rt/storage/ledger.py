@@ -18,6 +18,7 @@ from amodal_rt.storage.retention import RetentionRows
 from amodal_rt.storage.run_queries import RunQueries
 from amodal_rt.storage.runs import RunRows
 from amodal_rt.storage.schedules import ScheduleRows
+from amodal_rt.storage.spending import SpendRows
 from amodal_rt.storage.stores import StoreRows
 from amodal_rt.storage.tokens import TokenRows
 from amodal_rt.storage.waits import WaitRows
@@ -39,6 +40,7 @@ class DatabaseLedger(
     TokenRows,
     ArchiveRows,
     StoreRows,
+    SpendRows,
     NodeRows,
     RetentionRows,
     WaitRows,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Connection, Delete, Executable, Table, select
 
 from amodal_rt import failpoints
-from amodal_rt.clock import Clock, to_millis
+from amodal_rt.clock import Clock, from_millis, to_millis
 from amodal_rt.ports import DEDUP_RETENTION
 from amodal_rt.storage import forgetting, tables
 from amodal_rt.storage.database import Database
@@ -52,8 +52,8 @@ class RetentionRows(Part):
         so does what ended longer ago than that (and than `DEDUP_RETENTION`): runs with their
         journal and messages, slots that every schedule of the automation has passed, events
         without a run that do not wait to be matched, rejections, versions of definitions that no
-        run names and that are not live, what the gates of automations saw that are gone, and
-        revoked tokens.
+        run names and that are not live, what the gates of automations saw that are gone, revoked
+        tokens, and what models cost.
         Raises UnavailableError (`ledger`); what was deleted before stays deleted.
         """
         batches = _Batches(self._database, self._clock)
@@ -70,6 +70,7 @@ class RetentionRows(Part):
             await batches.sweep(forgetting.rejections(before))
             await batches.sweep(forgetting.gate_values(before))
             await batches.sweep(forgetting.tokens(before))
+            await batches.sweep(forgetting.spending(from_millis(before).date().isoformat()))
             await self._forget_versions(batches, before)
         return batches.pruned
 

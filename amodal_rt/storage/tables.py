@@ -7,6 +7,7 @@ condition, queries must repeat it word for word or SQLite will not use the index
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table
 
+from amodal_rt.storage import spend_tables
 from amodal_rt.storage.columns import Number, Text, count, instant, metadata, where
 
 PENDING = "status = 'pending'"
@@ -382,3 +383,5 @@ tokens = Table(
     # A name opens at most one door at a time.
     Index("tokens_by_name", "name", unique=True, **where(VALID)),
 )
+
+spending, spend_holds = spend_tables.spending, spend_tables.spend_holds

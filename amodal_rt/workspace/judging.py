@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from amodal_rt.definitions.building import OWN_TOOLS
 from amodal_rt.definitions.words import WRONG_WHERE
 from amodal_rt.domain.automation import Automation, Definition
-from amodal_rt.domain.models import configured_models, missing_requirements
+from amodal_rt.domain.models import budget_models, configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workflow import Workflow
@@ -221,6 +221,8 @@ def _models_of(
     definition: Definition, automation: Automation, world: World
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     models = configured_models(automation, world.agents.get(automation.agent), world.settings)
+    if models:
+        models += budget_models(automation, world.settings)
     try:
         missing = missing_requirements(models, world.settings, world.environment.find)
     except InvalidError as error:

@@ -63,6 +63,7 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/connections": "`ops connections list`",
     "GET /v1/connections/{name}/tools": "`ops connections tools`",
     "GET /v1/nodes": "`ops nodes list`; `all=1`",
+    "GET /v1/spend": "`ops spend`; `days`, `by`, `automation`",
     "GET /v1/stores": "`ops stores`",
     "GET /v1/stores/{name}": "`ops stores show`; `limit`",
     "POST /v1/events": (

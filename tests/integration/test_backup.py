@@ -205,7 +205,7 @@ def test_runs_that_waited_are_ended_when_asked(tmp_path: Path) -> None:
     assert (done.pending, list(done.cancelled)) == (0, ["run_waits"])
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 def test_a_backup_of_an_older_version_is_brought_up_to_date(tmp_path: Path, revision: str) -> None:
     columns = older.make_older(tmp_path / "old.db", revision)
     before = older.content(tmp_path / "old.db", columns)
@@ -342,7 +342,7 @@ def test_the_commands_answer_in_json_and_with_exit_codes(tmp_path: Path) -> None
     assert json.loads(made.stdout) == {
         "file": str(target),
         "bytes": target.stat().st_size,
-        "revision": "0004",
+        "revision": "0006",
         "runs": 22,
         "events": 2,
         "deliveries": 20,

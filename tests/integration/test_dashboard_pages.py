@@ -39,6 +39,8 @@ async def test_the_overview_says_when_each_starts_and_how_it_went(site: Dashboar
     assert page.text.count('<svg class="strip"') == 2
     assert 'aria-current="page">Automations' in page.text
 
+    assert "All automations today: $0.00 of $5.00" in page.words
+
 
 async def test_a_page_of_many_automations_stays_small(site: DashboardHouse) -> None:
     for number in range(ROWS + 1):

@@ -56,6 +56,12 @@ class PastTurn:
         """The reference of the model that was asked."""
         return str(self.data.get("model", ""))
 
+    @property
+    def cost(self) -> float | None:
+        """What the answer cost in USD, where that was known."""
+        cost = self.data.get("cost_usd")
+        return float(cost) if isinstance(cost, int | float) else None
+
 
 @dataclass(frozen=True, slots=True)
 class PastCall:

@@ -26,7 +26,14 @@ from amodal_rt.guardrails.taint import Taint
 from amodal_rt.guardrails.trusted import Trusted
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
-from amodal_rt.ports import BusLedger, KeptValue, RunContext, RuntimeView, StoreLedger
+from amodal_rt.ports import (
+    BusLedger,
+    KeptValue,
+    RunContext,
+    RuntimeView,
+    SpendLedger,
+    StoreLedger,
+)
 
 NAME_CHARACTERS = 200
 """How much is kept of a name that a model chose: of a tool, of a call."""
@@ -34,7 +41,7 @@ NAME_CHARACTERS = 200
 Opening = tuple[str, asyncio.Future[Any]]
 
 
-class SessionLedger(StoreLedger, BusLedger, PinLedger, Contract):
+class SessionLedger(StoreLedger, BusLedger, PinLedger, SpendLedger, Contract):
     """The part of the ledger that an agent session uses."""
 
     async def writes_since(
@@ -71,7 +78,10 @@ class Services:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What an agent has consumed so far, its sub-agents and its earlier attempts included."""
+    """What an agent has consumed so far, its sub-agents and its earlier attempts included.
+
+    `silent` models did not answer in time; of the budgets in `warned` was said that they are
+    nearly spent; `thrifty` says that a cheaper model is asked because of one."""
 
     answered: int = 0
     input_tokens: int = 0
@@ -79,6 +89,8 @@ class Tally:
     cost_usd: float | None = None
     served: str | None = None
     silent: set[str] = field(default_factory=set[str])
+    warned: set[str] = field(default_factory=set[str])
+    thrifty: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -182,6 +194,10 @@ class Session:
         step = self._turn_step()
         self.turn.append(step)
         return step
+
+    def coming_turn(self) -> str:
+        """The step that the next request will have, or that it has where its row is on its way."""
+        return self.opening[-1][0] if self.opening else self._turn_step()
 
     def past_turn(self) -> PastTurn | None:
         """The next request to a model, when its outcome stands; it is taken.

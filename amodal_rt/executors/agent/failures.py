@@ -6,9 +6,15 @@ from typing import cast
 
 from pydantic_ai.exceptions import (
     AgentRunError,
+    ContentFilterError,
     FallbackExceptionGroup,
     ModelAPIError,
+    ModelAuthenticationError,
+    ModelContextWindowExceededError,
     ModelHTTPError,
+    ModelNotFoundError,
+    ModelQuotaExceededError,
+    ModelRequestRejectedError,
     UnexpectedModelBehavior,
 )
 
@@ -33,6 +39,18 @@ class SilentModelError(ModelAPIError):
         super().__init__(reference, f"the model {reference} did not answer {when}")
 
 
+class SparedModelError(ModelAPIError):
+    """A model was not asked because a cheaper one is to be, or the other way round; the message
+    says why."""
+
+    def __init__(self, reference: str, why: str) -> None:
+        super().__init__(reference, why)
+
+
+class BudgetSpentError(AgentRunError):
+    """A budget has nothing left; the message names it. Nothing more may be asked for it."""
+
+
 class RecordedFailureError(ModelAPIError):
     """A model did not answer an earlier attempt; the message says why. The next one is asked."""
 
@@ -45,12 +63,42 @@ class MisreadAnswerError(ModelAPIError):
     """A provider answered with success and in no shape that its interface knows."""
 
 
+def goes_on(error: Exception) -> bool:
+    """Whether the next model of a list is asked. Not after a request that any model would refuse,
+    nor after one that a provider will not answer for what it says."""
+    if not isinstance(error, ModelAPIError):
+        return False
+    own = isinstance(error, ModelHTTPError) and error.status_code in _ITS_OWN
+    return own or isinstance(error, _ITS_OWN_KINDS) or not isinstance(error, _REJECTED)
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether another attempt would end the same: a refused request or key, an unknown model,
+    an empty account, a budget. What passes by itself is not: 429, 5xx, no connection."""
+    if isinstance(error, FallbackExceptionGroup):
+        inner: tuple[BaseException, ...] = error.exceptions
+        return all(is_lasting(each) for each in inner)
+    kinds = (_REJECTED, ModelQuotaExceededError, ContentFilterError, BudgetSpentError)
+    return isinstance(error, (*kinds, SparedModelError))
+
+
+_REJECTED = ModelRequestRejectedError
+_ITS_OWN_KINDS = (
+    ModelAuthenticationError, ModelNotFoundError, ModelContextWindowExceededError
+)  # fmt: skip
+_ITS_OWN = frozenset({401, 403, 404, 413})
+"""Refusals that are about one provider: another has other keys, models and sizes."""
+_SAID = (
+    SilentModelError, SparedModelError, BudgetSpentError, RecordedFailureError, RecordedEndError
+)  # fmt: skip
+
+
 def describe(error: BaseException) -> str:
     """One line for people. The caller masks it."""
     if isinstance(error, FallbackExceptionGroup):
         inner: tuple[BaseException, ...] = error.exceptions
         return "no model answered: " + "; ".join(describe(each) for each in inner)
-    if isinstance(error, SilentModelError | RecordedFailureError | RecordedEndError):
+    if isinstance(error, _SAID):
         return error.message
     if isinstance(error, ModelHTTPError):
         return _http(error)

@@ -10,7 +10,9 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
+from amodal_rt.domain.budget import Hold
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.executors.acting.past import PastTurn
 from amodal_rt.executors.acting.session import NAME_CHARACTERS, Session
@@ -19,8 +21,10 @@ from amodal_rt.executors.agent.failures import (
     RecordedEndError,
     RecordedFailureError,
     SilentModelError,
+    SparedModelError,
     describe,
 )
+from amodal_rt.executors.agent.purse import Purse
 from amodal_rt.executors.agent.responses import count, kept, restored
 from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.failpoints import hit
@@ -30,11 +34,21 @@ class JournaledModel(WrapperModel):
     """Serves one session. Counts what a request consumed, also where the run fails later."""
 
     def __init__(
-        self, wrapped: Model, reference: str, session: Session, *, patience: float | None = None
+        self,
+        wrapped: Model,
+        reference: str,
+        session: Session,
+        *,
+        patience: float | None = None,
+        purse: Purse | None = None,
+        thrifty: bool = False,
     ) -> None:
         """`patience` is how long it may be silent, in seconds, where another model waits behind
-        it; after that it is not asked again in this run."""
+        it; after that it is not asked again in this run. `purse` pays; None for a model that
+        costs nothing. A `thrifty` one is asked only once a budget is nearly spent."""
         super().__init__(wrapped)
+        self._purse = purse
+        self._thrifty = thrifty
         self._reference = reference
         self._session = session
         self._patience = patience
@@ -51,10 +65,16 @@ class JournaledModel(WrapperModel):
         self._refuse_again()
         if self._patience is not None and self._reference in self._session.tally.silent:
             raise SilentModelError(self._reference, "earlier in this run")
+        if self._thrifty and not self._session.tally.thrifty:
+            raise SparedModelError(self._reference, "it is asked once a budget is nearly spent")
+        hold = await self._reserve(messages, model_request_parameters)
         step = await self._begin()
         try:
             response = await self._ask(messages, model_settings, model_request_parameters)
-        except Exception as error:
+        except BaseException as error:
+            await self._settle(hold, None)
+            if not isinstance(error, Exception):
+                raise
             facts: dict[str, object] = {
                 "model": self._reference,
                 "error": self._session.mask(describe(error)),
@@ -66,14 +86,33 @@ class JournaledModel(WrapperModel):
                 self._session.tally.silent.add(self._reference)
             await self._record(EntryType.TURN_FAILED, step, facts)
             raise
-        count(self._session.tally, response, self._reference)
-        await self._record(EntryType.TURN_FINISHED, step, self._facts(response))
+        # Before the answer is on record: one that is asked for again is paid for again.
+        cost = await self._settle(hold, response.usage)
+        count(self._session.tally, response, self._reference, cost)
+        await self._record(EntryType.TURN_FINISHED, step, self._facts(response, cost))
         return response
+
+    async def _reserve(
+        self, messages: list[ModelMessage], parameters: ModelRequestParameters
+    ) -> Hold | None:
+        if self._purse is None:
+            return None
+        try:
+            step = self._session.coming_turn()
+            return await self._purse.reserve(messages, parameters, step)
+        except SparedModelError:
+            self._session.tally.thrifty = True
+            raise
+
+    async def _settle(self, hold: Hold | None, usage: RequestUsage | None) -> float | None:
+        if self._purse is None or hold is None:
+            return None
+        return await self._purse.settle(hold, usage)
 
     def _recalled(self, past: PastTurn) -> ModelResponse:
         """The answer of an earlier attempt, counted as it was then."""
         response = restored(past.data.get("response"))
-        count(self._session.tally, response, past.model)
+        count(self._session.tally, response, past.model, past.cost)
         return response
 
     def _refuse_again(self) -> None:
@@ -127,7 +166,7 @@ class JournaledModel(WrapperModel):
         await self._record(EntryType.TURN_STARTED, step, {"model": self._reference})
         return step
 
-    def _facts(self, response: ModelResponse) -> Mapping[str, object]:
+    def _facts(self, response: ModelResponse, cost: float | None) -> Mapping[str, object]:
         text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
         said, _ = keep(self._session.mask(text))
         calls = [
@@ -146,6 +185,7 @@ class JournaledModel(WrapperModel):
             "finish": response.finish_reason,
             "input_tokens": response.usage.input_tokens,
             "output_tokens": response.usage.output_tokens,
+            "cost_usd": cost,
             "response": whole.document,
         }
         return facts | ({"altered": True} if whole.altered else {})

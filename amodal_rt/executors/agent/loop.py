@@ -8,6 +8,7 @@ import pydantic_ai
 from pydantic_ai import Agent as LibraryAgent
 from pydantic_ai.exceptions import (
     AgentRunError,
+    ContentFilterError,
     FallbackExceptionGroup,
     UsageLimitExceeded,
     UserError,
@@ -26,7 +27,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from amodal_rt.domain.automation import ChatMessage
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.models import REHEARSAL, ModelChoice
+from amodal_rt.domain.models import REHEARSAL, ModelChoice, budget_models, resolve_models
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 from amodal_rt.errors import AmodalError
@@ -36,7 +37,13 @@ from amodal_rt.executors.acting.payload import parse_payload
 from amodal_rt.executors.acting.session import Session, Tally, agent_of
 from amodal_rt.executors.acting.tainting import tell_sources
 from amodal_rt.executors.acting.tools import DispatchArguments
-from amodal_rt.executors.agent.failures import describe
+from amodal_rt.executors.agent.failures import (
+    BudgetSpentError,
+    SparedModelError,
+    describe,
+    goes_on,
+    is_lasting,
+)
 from amodal_rt.executors.agent.journaled import JournaledModel
 from amodal_rt.executors.agent.models import ModelShelf
 from amodal_rt.executors.agent.prompt import (
@@ -46,6 +53,7 @@ from amodal_rt.executors.agent.prompt import (
     facts_of,
     past_prompt,
 )
+from amodal_rt.executors.agent.purse import Purse
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
 from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.executors.agent.toolset import GatedToolset
@@ -64,11 +72,16 @@ class _CutOffError(AgentRunError):
     """The provider ended the last message; the model did not."""
 
 
+class _FilteredError(_CutOffError, ContentFilterError):
+    """It was ended for what it said."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     """What a run and its sub-agents share inside the library."""
 
     choices: tuple[ModelChoice, ...]
+    cheaper: tuple[ModelChoice, ...]
     usage: RunUsage
     limits: UsageLimits
 
@@ -98,7 +111,8 @@ class AgentLoop:
         """Carry the session to its outcome. No choice: the rehearsal serves."""
         # By what it shares with its sub-agents alone: a run may have several agents at once.
         place = id(session.tally)
-        self._running[place] = _Running(tuple(choices), _used(session), _limits(session))
+        running = _Running(tuple(choices), _cheaper(session), _used(session), _limits(session))
+        self._running[place] = running
         try:
             prompt = past_prompt(session)
             if prompt is None:
@@ -124,12 +138,12 @@ class AgentLoop:
 
     async def _converse(self, session: Session, prompt: Prompt) -> str:
         running = self._running[id(session.tally)]
-        models = self._models(session, running.choices)
-        self._open(session, prompt, [reference for reference, _ in models])
+        chain, references = self._chain(session, running)
+        self._open(session, prompt, references)
         try:
             result = await self._agent.run(
                 prompt.user,
-                model=_chain(_journaled(models, session)),
+                model=chain,
                 instructions=prompt.system,
                 message_history=_history(prompt.history),
                 deps=session,
@@ -145,7 +159,8 @@ class AgentLoop:
         finish = result.response.finish_reason
         if finish in {"length", "content_filter", "error"}:
             what = "was cut off at its length limit" if finish == "length" else "was stopped"
-            raise _CutOffError(f"the model's answer {what} ({finish})")
+            ended = _FilteredError if finish == "content_filter" else _CutOffError
+            raise ended(f"the model's answer {what} ({finish})")
         return result.output
 
     def _open(self, session: Session, prompt: Prompt, models: list[str]) -> None:
@@ -172,7 +187,7 @@ class AgentLoop:
         try:
             prompt = past_prompt(child) or build_task_prompt(child, given.task)
             return Answer(text=await self._converse(child, prompt))
-        except UsageLimitExceeded:
+        except (UsageLimitExceeded, BudgetSpentError):
             # The limits are the run's, so no part of it may go on.
             raise
         except _FAILURES as error:
@@ -180,26 +195,53 @@ class AgentLoop:
                 raise
             return Answer(text=describe(error), ok=False)
 
-    def _models(self, session: Session, choices: Sequence[ModelChoice]) -> list[tuple[str, Model]]:
-        if not choices:
-            return [(REHEARSAL, RehearsalModel(session))]
-        return self._shelf.find(choices, session.context.environment)
+    def _chain(self, session: Session, running: _Running) -> tuple[Model, list[str]]:
+        """The models as the session asks them, in order, and their references; behind them what
+        is asked instead once a budget is nearly spent."""
+        if not running.choices:
+            rehearsing = JournaledModel(RehearsalModel(session), REHEARSAL, session)
+            return rehearsing, [REHEARSAL]
+        spares = bool(running.cheaper)
+        models = self._paid(session, running.choices, spares=spares)
+        cheaper = self._paid(session, running.cheaper, thrifty=True)
+        chain = [*models, *cheaper]
+        references = [each.reference for each in running.choices]
+        return chain[0] if len(chain) == 1 else _fallback(chain), references
+
+    def _paid(
+        self,
+        session: Session,
+        choices: Sequence[ModelChoice],
+        *,
+        spares: bool = False,
+        thrifty: bool = False,
+    ) -> list[Model]:
+        """All but the last may be silent for their share of the run's time and no longer: the
+        others must have a chance."""
+        timeout = session.context.definition.automation.limits.timeout.total_seconds()
+        patience = min(PATIENCE_SECONDS, timeout / max(len(choices), 1))
+        found = self._shelf.find(choices, session.context.environment)
+        last = len(choices) - 1
+        return [
+            JournaledModel(
+                model,
+                choice.reference,
+                session,
+                patience=None if place == last else patience,
+                purse=Purse(session, choice, model.base_url, spares),
+                thrifty=thrifty,
+            )
+            for place, (choice, (_, model)) in enumerate(zip(choices, found, strict=True))
+        ]
 
 
-def _journaled(models: Sequence[tuple[str, Model]], session: Session) -> list[Model]:
-    """The models as the session asks them, in order. All but the last may be silent for their
-    share of the run's time and no longer: the others must have a chance."""
-    timeout = session.context.definition.automation.limits.timeout.total_seconds()
-    patience = min(PATIENCE_SECONDS, timeout / len(models))
-    last = len(models) - 1
-    return [
-        JournaledModel(each, name, session, patience=None if place == last else patience)
-        for place, (name, each) in enumerate(models)
-    ]
+def _fallback(chain: Sequence[Model]) -> Model:
+    return FallbackModel(chain[0], *chain[1:], fallback_on=goes_on)
 
 
-def _chain(models: Sequence[Model]) -> Model:
-    return models[0] if len(models) == 1 else FallbackModel(models[0], *models[1:])
+def _cheaper(session: Session) -> tuple[ModelChoice, ...]:
+    settings = session.context.snapshot.settings
+    return resolve_models(budget_models(session.context.definition.automation, settings), settings)
 
 
 def _history(messages: Sequence[ChatMessage]) -> list[ModelMessage] | None:
@@ -254,6 +296,14 @@ def _usage(tally: Tally) -> Usage:
     )
 
 
+def _is_spent(error: BaseException) -> bool:
+    """Whether a budget ended it: at the last of the models, and else all were spared for one."""
+    if isinstance(error, FallbackExceptionGroup):
+        inner: tuple[BaseException, ...] = error.exceptions
+        return all(isinstance(each, SparedModelError) for each in inner)
+    return isinstance(error, BudgetSpentError)
+
+
 def _failure(session: Session, error: BaseException) -> Outcome:
     reason = FailedReason.ERROR
     line = describe(error)
@@ -268,12 +318,15 @@ def _failure(session: Session, error: BaseException) -> Outcome:
             if turns
             else f"the run used {used:,} tokens of {limits.max_tokens or 0:,} (limits.maxTokens)"
         )
+    elif _is_spent(error):
+        reason = FailedReason.BUDGET_EXCEEDED
     elif isinstance(error, GapError):
         reason = FailedReason.INTERRUPTED
     return Outcome(
         status=RunStatus.FAILED,
         reason=reason,
         error=plain_line(session.mask(line), 500),
+        lasting=is_lasting(error),
         usage=_usage(session.tally),
         model=session.tally.served,
         wrote=session.effects.writes > 0,

@@ -1,7 +1,6 @@
 """A model's answer as the journal keeps it, whole, so that it need not be asked for again."""
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -52,27 +51,15 @@ def restored(document: object) -> ModelResponse:
     return response
 
 
-def count(tally: Tally, response: ModelResponse, reference: str) -> None:
-    """Add what an answer consumed, given by the model `reference`."""
+def count(tally: Tally, response: ModelResponse, reference: str, cost: float | None) -> None:
+    """Add what an answer consumed, given by the model `reference`; `cost` in USD, where known."""
     usage = response.usage
     tally.served = reference
     tally.answered += 1
     tally.input_tokens += usage.input_tokens
     tally.output_tokens += usage.output_tokens
-    cost = _cost(response)
     if cost is not None:
         tally.cost_usd = (tally.cost_usd or 0.0) + cost
-
-
-def _cost(response: ModelResponse) -> float | None:
-    """In USD, or None where nobody knows the model's price."""
-    if response.usage.cost is not None:
-        return float(response.usage.cost)
-    try:
-        price = float(response.cost().total_price)
-    except (LookupError, ValueError, AssertionError):
-        return None
-    return price if math.isfinite(price) else None
 
 
 def _without_null(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _count_again(session: Session, step: str, usage: RunUsage) -> None:
     """Count what a sub-agent consumed whose answer stands in the journal."""
     for turn in session.past.turns_below(step):
         response = restored(turn.data.get("response"))
-        count(session.tally, response, turn.model)
+        count(session.tally, response, turn.model, turn.cost)
         usage.incr(response.usage)
         usage.requests += 1
     session.effects.recall(session.past.writes_below(step))

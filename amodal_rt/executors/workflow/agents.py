@@ -28,6 +28,7 @@ async def run_agent(run: WorkflowSession, visit: Visit, work: AgentNode) -> Done
             reason=reason,
             usage=outcome.usage,
             model=outcome.model,
+            lasting=outcome.lasting,
         )
     value = {"text": outcome.text, "payload": outcome.payload}
     return Done(value=value, usage=outcome.usage, model=outcome.model)

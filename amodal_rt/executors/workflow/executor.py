@@ -117,7 +117,7 @@ async def _walked(run: WorkflowSession, graph: Workflow) -> Outcome | Waiting:
         return error.waiting
     except NodeError as error:
         line = plain_line(run.mask(error.message), 500)
-        outcome = failed(error.reason, line)
+        outcome = replace(failed(error.reason, line), lasting=error.lasting)
     except GapError as error:
         outcome = cut_off_in(error.write, run.mask(error.message))
     except CutOffError as error:

@@ -18,7 +18,8 @@ VALUE_BYTES = 262_144
 
 
 class NodeError(UnavailableError):
-    """A node has failed: `message` says why, in one line without secrets."""
+    """A node has failed: `message` says why, in one line without secrets. What is `lasting` would
+    fail the same at another try."""
 
     def __init__(
         self,
@@ -27,8 +28,10 @@ class NodeError(UnavailableError):
         reason: FailedReason = FailedReason.ERROR,
         usage: Usage | None = None,
         model: str | None = None,
+        lasting: bool = False,
     ) -> None:
         super().__init__(message)
+        self.lasting = lasting
         self.reason = reason
         self.usage = usage
         self.model = model

@@ -50,7 +50,7 @@ class Walker:
                 value, current = await self._visit(walk, node)
             except NodeError as error:
                 message = f'node "{node.id}": {error.message}'
-                raise NodeError(message, reason=error.reason) from None
+                raise NodeError(message, reason=error.reason, lasting=error.lasting) from None
         return value
 
     async def _visit(self, walk: Walk, node: Node) -> tuple[object, str | None]:
@@ -192,6 +192,7 @@ class Walker:
         """The next try, its pause over; None where there is none."""
         node = visit.node
         again = visit.number <= node.retry.attempts and visit.effects.writes == 0
+        again = again and not error.lasting
         facts: dict[str, object] = {
             "node": node.id,
             "error": error.message,

@@ -49,6 +49,7 @@ class AutomationPages:
             "before": page.before,
             "after": visit.back(page.after, more=page.more),
             "attention": await self._rooms.outlook.attention(visit.caller),
+            "budgets": (await self._rooms.spending.show(visit.caller))["budgets"],
         }
         return await self._frames.page(
             visit, "overview.html", values, title="Automations", current="automations"

@@ -12,6 +12,7 @@ from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.sessions import Sessions
+from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.why import Why
 from amodal_rt.servers.sse import Streams
 
@@ -29,6 +30,7 @@ class Rooms:
     events: Events
     bus: EventBus
     deliveries: Deliveries
+    spending: Spending
     approvals: Approvals
     streams: Streams
     clock: Clock

@@ -10,6 +10,7 @@ from amodal_rt.testing.ledger.nodes import NodeRows
 from amodal_rt.testing.ledger.outbox import OutboxRows
 from amodal_rt.testing.ledger.outcomes import OutcomeRows
 from amodal_rt.testing.ledger.queries import RunQueries
+from amodal_rt.testing.ledger.spending import SpendRows
 from amodal_rt.testing.ledger.store import MemoryStore
 from amodal_rt.testing.ledger.waits import WaitRows
 
@@ -27,6 +28,7 @@ class MemoryLedger(
     ConditionRows,
     ArchiveRows,
     StoreRows,
+    SpendRows,
     NodeRows,
     WaitRows,
 ):

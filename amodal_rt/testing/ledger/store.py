@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import count
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.breaker import Breaker
+from amodal_rt.domain.budget import Hold, Spent
 from amodal_rt.domain.condition import Condition
 from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, FailureState
 from amodal_rt.domain.event import Event, Rejection
@@ -126,6 +127,8 @@ class MemoryStore:
         self.gates: Table[str, GateRow] = Table(undo)
         self.remote: Table[tuple[str, str], RemoteTrigger] = Table(undo)
         self.tokens: Table[str, Token] = Table(undo)
+        self.spending: Table[tuple[date, str, str], Spent] = Table(undo)
+        self.holds: Table[tuple[str, str], Hold] = Table(undo)
 
     def append(
         self,

@@ -12,10 +12,6 @@ NOT_YET = {
     **{f"later: {name}": key(f'"{name}": {{}}', "not_yet", f"{name} is not built yet",
                              "take the key away") for name in LATER},
     "later: propose": key('"writeEnabled": "propose"', "not_yet", "propose", "read-only"),
-    "later: limits.maxCostUsd": key('"limits": {"maxCostUsd": 5}', "not_yet", "limits.maxCostUsd",
-                                    at=(4, 13)),
-    "later: limits.maxCostUsdPerDay": key('"limits": {"max_cost_usd_per_day": 5}', "not_yet",
-                                          "limits.max_cost_usd_per_day", at=(4, 13)),
 }  # fmt: skip
 
 EXPECT = {

@@ -19,6 +19,7 @@ from amodal_rt.delivery.overdue import Overdue
 from amodal_rt.delivery.watching import LOOK_SECONDS, SELDOM_SECONDS
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.breaker import Health
+from amodal_rt.domain.budget import Amount, Hold, Spent
 from amodal_rt.domain.condition import ConditionKind
 from amodal_rt.domain.delivery import AttemptResult, MessageKind
 from amodal_rt.domain.problem import Problem
@@ -421,3 +422,27 @@ async def test_without_targets_nothing_is_owed_and_what_stands_is_on_record(scen
 
     scene.tell(OPS)
     assert await scene.look() == ["alert file_invalid automations/digest.json > ops"]
+
+
+async def test_a_budget_is_told_near_its_end_and_at_it_and_full_again_the_next_day(
+    scene: Scene,
+) -> None:
+    async def spend(dollars: float) -> None:
+        day = scene.clock.now().date()
+        spent = Spent(day=day, automation="digest", model="a:b", cost_usd=dollars)
+        hold = Hold(
+            run_id="run_a", term=1, step="turn:1", automation="digest", day=day, wanted=Amount()
+        )
+        await scene.ledger.charge(hold, spent)
+
+    whole = "The budget of all automations > ops"
+    await spend(3.9)
+    assert await scene.look(SELDOM_SECONDS) == []
+    await spend(0.2)
+    assert await scene.look(SELDOM_SECONDS) == [f"alert budget_near {whole}"]
+    await spend(1.0)
+    assert await scene.look(SELDOM_SECONDS) == [f"alert budget_spent {whole}"]
+    assert await scene.look(SELDOM_SECONDS) == []
+    assert sorted(await scene.look(86_400)) == [
+        f"recovered budget_near {whole}", f"recovered budget_spent {whole}",
+    ]  # fmt: skip
