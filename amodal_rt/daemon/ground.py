@@ -24,6 +24,7 @@ class Ground:
     """What everything else stands on; built at once, opened by the lifecycle."""
 
     root: Path
+    state: Path
     clock: Clock
     ids: Ids
     signals: SharedSignals
@@ -52,6 +53,7 @@ def lay_ground(
     workspace = Workspace(root, archive=ledger, signals=signals, clock=clock, process_env=variables)
     return Ground(
         root=root,
+        state=state,
         clock=clock,
         ids=ids,
         signals=signals,

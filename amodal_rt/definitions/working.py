@@ -1,5 +1,6 @@
 """What runs, which key its event has, and what must hold before: prompt, templates and gate."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import AutomationShape
@@ -12,6 +13,7 @@ from amodal_rt.domain.automation import (
     AgentWork,
     ChatMessage,
     CoalesceRule,
+    CommandRun,
     Gate,
     GateRead,
     Work,
@@ -52,6 +54,8 @@ class Working:
                 template=self.template(shape.input_template, ("inputTemplate",)),
                 instructions=self.template(shape.instructions, ("instructions",)),
             )
+        if shape.command is not None:
+            return self._command(shape.command, shape.profile)
         if shape.prompt is not None:
             return AgentWork(messages=(ChatMessage("user", shape.prompt),))
         messages = tuple(ChatMessage(each.role, each.content) for each in shape.messages or ())
@@ -140,6 +144,25 @@ class Working:
             path=when.path,
         )
 
+    def _command(self, argv: Sequence[str], profile: str | None) -> CommandRun | None:
+        wrong = None
+        if not argv[0].strip():
+            wrong = "empty", "command[0] names no program", ("command", 0), "as in /usr/bin/make"
+        elif profile is None:
+            hint = 'a file profiles/<name>/1.json, and "profile": "<name>"; without a sandbox, '
+            hint += 'that file says "isolation": "none"'
+            wrong = (
+                "no_profile",
+                "a command runs in a profile, which is missing",
+                ("command",),
+                hint,
+            )
+        if wrong is None:
+            return CommandRun(tuple(argv))
+        code, message, loc, hint = wrong
+        self._complain(code, message, loc, hint=hint)
+        return None
+
     def _one_work(self, shape: AutomationShape) -> bool:
         given = [
             key
@@ -151,6 +174,7 @@ class Working:
                 ("workflow", shape.workflow),
                 ("config", shape.config),
                 ("config_id", shape.config_id),
+                ("command", shape.command),
             )
             if value is not None
         ]
@@ -161,7 +185,8 @@ class Working:
             "one_of",
             f"{names} say twice what runs" if names else "nothing says what runs",
             given[1:2],
-            hint="give exactly one of prompt, promptFile, messages, inputTemplate, workflow",
+            hint="give exactly one of prompt, promptFile, messages, inputTemplate, workflow, "
+            "command",
         )
         return False
 

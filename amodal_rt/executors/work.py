@@ -1,9 +1,10 @@
 """Which executor does a run's work, by what its definition says that runs."""
 
-from amodal_rt.domain.automation import WorkflowRun
+from amodal_rt.domain.automation import CommandRun, WorkflowRun
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.executors.acting.session import Services
 from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.command.executor import CommandExecutor
 from amodal_rt.executors.workflow.executor import WorkflowExecutor
 from amodal_rt.ports import RunContext
 
@@ -11,9 +12,12 @@ from amodal_rt.ports import RunContext
 class WorkExecutor:
     """Implements `ports.Executor` for every kind of work."""
 
-    def __init__(self, agents: AgentExecutor, workflows: WorkflowExecutor) -> None:
+    def __init__(
+        self, agents: AgentExecutor, workflows: WorkflowExecutor, commands: CommandExecutor
+    ) -> None:
         self._agents = agents
         self._workflows = workflows
+        self._commands = commands
 
     @property
     def services(self) -> Services:
@@ -22,8 +26,11 @@ class WorkExecutor:
 
     async def execute(self, context: RunContext) -> Outcome | Waiting:
         """As `ports.Executor.execute`."""
-        if isinstance(context.definition.automation.work, WorkflowRun):
+        work = context.definition.automation.work
+        if isinstance(work, WorkflowRun):
             return await self._workflows.execute(context)
+        if isinstance(work, CommandRun):
+            return await self._commands.execute(context)
         return await self._agents.execute(context)
 
     async def close(self) -> None:

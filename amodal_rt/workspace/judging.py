@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from amodal_rt.definitions.building import OWN_TOOLS
-from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.models import configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.secret import SecretRef
@@ -31,6 +31,7 @@ from amodal_rt.workspace.graphing import (
     graphs_of,
     sessions_of,
 )
+from amodal_rt.workspace.profiling import profile_errors, profile_secrets
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
 
@@ -66,10 +67,12 @@ def judge(definition: Definition, world: World) -> Verdict:
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),
         *variable_errors(definition, graphs),
+        *profile_errors(definition, world),
         *(error for graph in graphs for error in graph_errors(graph, world, named)),
     ]
     blocked = _unset(definition, definition.secrets, world.environment)
     blocked += _bad_secrets(definition, world.environment)
+    blocked += _unset(definition, profile_secrets(definition, world), world.environment)
     warnings: list[Problem] = []
     for name in world.connections if allowed is None else allowed:
         connection = world.connections.get(name)
@@ -198,7 +201,7 @@ def _models(
     """Errors in the names of models, and keys that are missing for good names. A graph needs
     those of its agent nodes alone."""
     automation: Automation = definition.automation
-    asking = [automation] if not graphs else []
+    asking = [automation] if isinstance(automation.work, AgentWork) else []
     for each in sessions_of(graphs):
         models, name = each.models or automation.models, each.agent or automation.agent
         asking.append(replace(automation, models=models, agent=name))

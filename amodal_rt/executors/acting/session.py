@@ -17,6 +17,7 @@ from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.executors.acting.mcp_opening import McpServer
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.executors.acting.past import Past, PastTurn
+from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants, grants_of
@@ -33,6 +34,10 @@ Opening = tuple[str, asyncio.Future[Any]]
 
 class SessionLedger(StoreLedger, BusLedger, Contract):
     """The part of the ledger that an agent session uses."""
+
+    async def set_fact(self, key: str, value: str) -> str:
+        """As `ports.FactLedger`."""
+        ...
 
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None
@@ -61,6 +66,7 @@ class Services:
     redactor: Redactor
     causes: Causes
     pool: McpPool
+    sandboxes: Sandboxes
     write_locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )

@@ -25,6 +25,7 @@ from amodal_rt.executors.acting.session import (
     open_session,
 )
 from amodal_rt.executors.acting.when import ask_gate
+from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -60,6 +61,7 @@ class AgentExecutor:
         ids: Ids,
         redactor: Redactor,
         causes: Causes,
+        sandboxes: Sandboxes,
     ) -> None:
         self.services = Services(
             ledger=ledger,
@@ -70,6 +72,7 @@ class AgentExecutor:
             redactor=redactor,
             causes=causes,
             pool=McpPool(egress, clock, redactor, causes),
+            sandboxes=sandboxes,
         )
         self._loop: _Loop | None = None
         self._libraries: set[ProviderType] = set()

@@ -14,6 +14,7 @@ from pydantic_ai.settings import ModelSettings
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.executors.acting.past import PastTurn
 from amodal_rt.executors.acting.session import NAME_CHARACTERS, Session
+from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.agent.failures import (
     MisreadAnswerError,
     RecordedEndError,
@@ -22,7 +23,6 @@ from amodal_rt.executors.agent.failures import (
     describe,
 )
 from amodal_rt.executors.agent.responses import count, kept, restored
-from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.failpoints import hit
 
 

@@ -34,6 +34,7 @@ from amodal_rt.executors.acting.gate import Answer
 from amodal_rt.executors.acting.past import GapError
 from amodal_rt.executors.acting.payload import parse_payload
 from amodal_rt.executors.acting.session import Session, Tally, agent_of
+from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.acting.tools import DispatchArguments
 from amodal_rt.executors.agent.failures import describe
 from amodal_rt.executors.agent.journaled import JournaledModel
@@ -46,7 +47,6 @@ from amodal_rt.executors.agent.prompt import (
     past_prompt,
 )
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
-from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.executors.agent.toolset import GatedToolset
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.logs import Log
