@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import (
     AutomationShape,
+    CatchUpShape,
     DeliveryShape,
     FailureAlertShape,
     LimitsShape,
@@ -72,6 +73,7 @@ class Builder:
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
         title, run_as = self._title(shape), self._run_as(shape)
+        profile = parse_reference(shape.profile) if shape.profile else None
         delivery = self._delivery(shape.delivery)
         alert = self._alert(shape.failure_alert)
         self._granted_by(shape)
@@ -93,15 +95,12 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
-            profile=parse_reference(shape.profile) if shape.profile else None,
+            profile=profile,
             env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
             failure_alert=alert,
             limits=_limits(shape.limits),
-            catch_up=CatchUp(
-                policy=CatchUpPolicy(shape.catch_up.policy),
-                within=shape.catch_up.within or timedelta(hours=24),
-            ),
+            catch_up=_catch_up(shape.catch_up),
             retry=Retry(
                 attempts=shape.retry.attempts,
                 backoff=timedelta(seconds=shape.retry.backoff_seconds),
@@ -196,6 +195,11 @@ OWN_TOOLS = frozenset(
     }
 )
 """Tools of the runtime itself, which belong to no connection (specification §6.2)."""
+
+
+def _catch_up(shape: CatchUpShape) -> CatchUp:
+    within = shape.within or timedelta(hours=24)
+    return CatchUp(policy=CatchUpPolicy(shape.policy), within=within)
 
 
 def _limits(shape: LimitsShape) -> Limits:

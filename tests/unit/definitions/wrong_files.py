@@ -6,7 +6,7 @@ from wrong_samples import Wrong, key
 from wrong_sources import FRONT_MATTER, LEGACY, NAMES, SOURCE
 from wrong_starts import STARTS
 
-LATER = "command profile writes expect acknowledge".split()
+LATER = "writes expect acknowledge".split()
 
 NOT_YET = {
     **{f"later: {name}": key(f'"{name}": {{}}', "not_yet", f"{name} is not built yet",
