@@ -24,6 +24,7 @@ from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.naming_workflows import Workflows
 from amodal_rt.definitions.schema import automation_schema
+from amodal_rt.definitions.profile import ProfileShape, parse_profile
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.domain.delivery import Target, TargetType
@@ -98,6 +99,10 @@ _READERS: tuple[tuple[Judges, Reads], ...] = (
     (
         lambda keys: {"description", "sample"} <= keys,
         lambda text: parse_event_type(text, file="events/shown.json")[1],
+    ),
+    (
+        lambda keys: keys <= _known(ProfileShape) and not keys <= {"description", "network"},
+        lambda text: parse_profile(text, file="profiles/shown/1.json")[1],
     ),
     # A file of the program that starts the server, or reaches it.
     (lambda keys: keys == {"mcpServers"}, lambda text: ()),

@@ -121,7 +121,7 @@ async def resumed(house: AgentHouse, profile: Profile, **changes: Any) -> Outcom
     with pytest.raises(asyncio.CancelledError):
         await first
     run = replace(context.run, resumes=1, attempt=2)
-    journal = replace(context.journal, attempt=2)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    journal = replace(context.journal, attempt=2)  # pyright: ignore[reportArgumentType]
     return await executor.execute(replace(context, run=run, journal=journal))
 
 

@@ -62,8 +62,13 @@ class SandboxProcess:
         """Become the program. `passed` is the descriptor that it inherits to report by, `reports`
         where that is read; both are closed here. Raises UnavailableError
         (`sandbox_unavailable`)."""
-        ours, theirs = socket.socketpair()
         self._reports = reports
+        ours, theirs = socket.socketpair()
+        with ours:
+            await self._begin(theirs, passed)
+            await self._introduce(ours)
+
+    async def _begin(self, theirs: socket.socket, passed: int) -> None:
         try:
             argv = [sys.executable, "-I", "-S", "-B", str(LAUNCHER), str(theirs.fileno())]
             hit("sandbox.before_start")
@@ -78,15 +83,10 @@ class SandboxProcess:
             )
             hit("sandbox.after_start")
         except OSError as error:
-            ours.close()
             raise _unavailable(f"no process can be started: {error.strerror}") from error
         finally:
             theirs.close()
             os.close(passed)
-        try:
-            await self._introduce(ours)
-        finally:
-            ours.close()
 
     async def _introduce(self, channel: socket.socket) -> None:
         channel.setblocking(False)
