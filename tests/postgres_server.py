@@ -101,8 +101,12 @@ class Server:
     def kill(self) -> None:
         """SIGKILL to the server with all its sessions at once, as when the machine goes."""
         os.kill(self.pid, signal.SIGSTOP)
+        # A session that is begun while it stops, or that still ends, would keep the memory that
+        # they share, and the next start would find it in use.
+        _await_state("T", self.pid)
         for child in self.sessions():
             _signal(child, signal.SIGKILL)
+        _await_state("Z", *self.sessions())
         os.kill(self.pid, signal.SIGKILL)
         self._gone()
         (self._data / "postmaster.pid").unlink(missing_ok=True)
@@ -295,11 +299,25 @@ def _free_port() -> int:
 
 
 def _parent(pid: str) -> int | None:
+    found = _stat(pid)
+    return int(found[1]) if found else None
+
+
+def _stat(pid: str) -> list[str] | None:
+    """From the state on, as proc(5) has it; None where there is no such process."""
     try:
         text = Path("/proc", pid, "stat").read_text()
     except OSError:
         return None
-    return int(text.rpartition(")")[2].split()[1])
+    return text.rpartition(")")[2].split()
+
+
+def _await_state(state: str, *pids: int) -> None:
+    until = time.monotonic() + _PATIENCE
+    for pid in pids:
+        while (found := _stat(str(pid))) is not None and found[0] != state:
+            assert time.monotonic() < until, f"process {pid} stays in {found[0]}"
+            time.sleep(0.002)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -9,6 +9,7 @@ from typer.exceptions import Abort, TyperException
 
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import (
+    approvals,
     automations,
     bus,
     catalogue,
@@ -104,6 +105,7 @@ def build_ops() -> typer.Typer:
     ops.add_typer(runs.build(), name="runs")
     for name, group in outside.groups().items():
         ops.add_typer(group, name=name)
+    ops.add_typer(approvals.build(), name="approvals")
     ops.add_typer(integrations.group(), name="integrations")
     ops.add_typer(catalogue.identities(), name="identities")
     ops.add_typer(nodes.group(), name="nodes")

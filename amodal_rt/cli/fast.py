@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.payload import parse
-from amodal_rt.cli.verbs import automations, outside, runs
+from amodal_rt.cli.verbs import approvals, automations, outside, runs
 from amodal_rt.cli.verbs.door import Door
 from amodal_rt.errors import InvalidError
 
@@ -129,6 +129,24 @@ def _show_run(door: Door, words: Words) -> int:
     return runs.show(door, words["run"])
 
 
+def _approvals(door: Door, words: Words) -> int:
+    return approvals.list_all(
+        door, automation=words.get("automation"), limit=int(words.get("limit", "20"))
+    )
+
+
+def _show_approval(door: Door, words: Words) -> int:
+    return approvals.show(door, words["run"])
+
+
+def _approve(door: Door, words: Words) -> int:
+    return approvals.approve(door, words["run"], step=words.get("step"), note=words.get("note"))
+
+
+def _deny(door: Door, words: Words) -> int:
+    return approvals.deny(door, words["run"], step=words.get("step"), note=words.get("note"))
+
+
 _FORMS: Mapping[tuple[str, str], Form] = {
     ("automations", "list"): Form(_list),
     ("automations", "show"): Form(_show, "name"),
@@ -140,5 +158,9 @@ _FORMS: Mapping[tuple[str, str], Form] = {
     ("automations", "history"): Form(_history, "name", frozenset({"limit", "status"})),
     ("runs", "list"): Form(_runs, options=frozenset({"automation", "status", "limit"})),
     ("runs", "show"): Form(_show_run, "run"),
+    ("approvals", "list"): Form(_approvals, options=frozenset({"automation", "limit"})),
+    ("approvals", "show"): Form(_show_approval, "run"),
+    ("approvals", "approve"): Form(_approve, "run", frozenset({"step", "note"})),
+    ("approvals", "deny"): Form(_deny, "run", frozenset({"step", "note"})),
     ("deliveries", "list"): Form(_deliveries, options=frozenset({"status", "limit"})),
 }

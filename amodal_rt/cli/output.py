@@ -22,6 +22,7 @@ _ASKED_WRONG = (
     "bad_payload",
     "bad_event",
     "bad_name",
+    "bad_note",
     "bad_scope",
 )
 _BY_CODE = {

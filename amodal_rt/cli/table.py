@@ -108,8 +108,14 @@ def upcoming(text: object, zone: str = "UTC", *, now: datetime | None = None) ->
     if not isinstance(text, str):
         return "-"
     at = datetime.fromisoformat(text)
-    left = at - (now or datetime.now(UTC))
-    return f"{at.astimezone(_zone(zone)):%a %Y-%m-%d %H:%M} (in {span(left)})"
+    return f"{at.astimezone(_zone(zone)):%a %Y-%m-%d %H:%M} (in {until(text, now=now)})"
+
+
+def until(text: object, *, now: datetime | None = None) -> str:
+    """`14 h` for an ISO time that comes in so long; `-` for null."""
+    if not isinstance(text, str):
+        return "-"
+    return span(datetime.fromisoformat(text) - (now or datetime.now(UTC)))
 
 
 def _zone(name: str) -> tzinfo:

@@ -5,7 +5,7 @@ import asyncio
 from amodal_rt.clock import Clock
 from amodal_rt.domain.holding import holdings
 from amodal_rt.errors import AmodalError
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import SNAPSHOT, Catalogue, NodeLedger, Signals
 
 RETRY_SECONDS = 1.0
@@ -24,6 +24,7 @@ class Holding:
         self._signals = signals
         self._clock = clock
         self._told: int | None = None
+        self._away = Spell(_log, clock, event="node.ledger_away", over="node.ledger_back")
 
     async def tell(self) -> None:
         """Say what stands in the files now, unless it was said. Raises UnavailableError."""
@@ -41,7 +42,8 @@ class Holding:
                 try:
                     await self.tell()
                 except AmodalError as error:
-                    _log.warning("node.ledger_away", error=error.message)
+                    self._away.failed(error=error.message)
                     await self._clock.sleep(RETRY_SECONDS)
                     continue
+                self._away.ended()
                 await changed()

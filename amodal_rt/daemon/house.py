@@ -204,6 +204,7 @@ class House:
             bus=self.event_bus,
             event_tests=self.event_tests,
             tokens=self.tokens,
+            approvals=self.approvals,
             event_types=self.event_types,
             members=self.members,
             sessions=self.sessions,

@@ -17,7 +17,7 @@ from amodal_rt import __version__
 from amodal_rt.clock import Clock
 from amodal_rt.errors import AmodalError
 from amodal_rt.failpoints import hit
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import OUTBOX, RUNS_PENDING, NodeLedger, Outbox, Signals
 
 LEASE = timedelta(seconds=6)
@@ -127,11 +127,13 @@ class Membership:
                 tasks.create_task(self._every(RENEW_SECONDS, self._take_over))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        away = Spell(_log, self._clock, event="node.ledger_away", over="node.ledger_back")
         while True:
             try:
                 await work()
+                away.ended()
             except AmodalError as error:
-                _log.warning("node.ledger_away", error=error.message)
+                away.failed(error=error.message)
             await self._clock.sleep(seconds if self._shared else ALONE_SECONDS)
 
     async def _renew(self) -> None:

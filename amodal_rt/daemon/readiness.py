@@ -66,11 +66,12 @@ class Readiness:
             await self._clock.sleep(PROVE_SECONDS)
             if self._ledger.unwritable is not None:
                 await self._prove()
+            if self._ledger.unwritable is None:
+                # Another write may have come through before ours was tried.
+                self._refusing.ended()
 
     async def _prove(self) -> None:
         try:
             await self._ledger.prove_writable(self._clock.now())
         except AmodalError as error:
             self._refusing.failed(error=error.message, hint=error.hint)
-        else:
-            self._refusing.ended()

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from amodal_rt.definitions.event_file import Actors, EventConditions
+from amodal_rt.definitions.expect_file import ExpectShape
 from amodal_rt.definitions.filtering import FilterField, ParamsField, ResultFilterField
 from amodal_rt.definitions.gate_file import CoalesceShape, GateField
 from amodal_rt.definitions.invoke_file import PrefillsShape
@@ -406,7 +407,9 @@ class AutomationShape(DefaultsShape):
         GateField,
         described("A gate before the model: a filter of the event's data, or a read."),
     ] = None
-    expect: Annotated[NotYet, later("Checks on the result.")] = None
+    expect: Annotated[
+        ExpectShape | None, described("What a result must be, so that the run has completed.")
+    ] = None
     run_as: Annotated[
         Filled | None, described("The id of the member in whose name it runs, whoever starts it.")
     ] = None

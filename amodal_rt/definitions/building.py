@@ -9,6 +9,7 @@ from amodal_rt.definitions.automation_file import (
     DeliveryShape,
     FailureAlertShape,
     LimitsShape,
+    RetryShape,
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many
@@ -69,6 +70,7 @@ class Builder:
         """The automation, or None when anything was wrong."""
         work = self._working.work(shape)
         gate, coalesce = self._working.gate(shape), self._working.coalesce(shape.coalesce)
+        expect = self._working.expect(shape)
         conversation_key = self._working.template(shape.conversation_key, ("conversationKey",))
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
@@ -101,16 +103,13 @@ class Builder:
             failure_alert=alert,
             limits=_limits(shape.limits),
             catch_up=_catch_up(shape.catch_up),
-            retry=Retry(
-                attempts=shape.retry.attempts,
-                backoff=timedelta(seconds=shape.retry.backoff_seconds),
-                after_writes=shape.retry.after_writes,
-            ),
+            retry=_retry(shape.retry),
             invocation=invocation(shape.input_schema, shape.prefills, shape.invoke_auth),
             conversation_key=conversation_key,
             idempotency_key=idempotency_key,
             coalesce=coalesce,
             gate=gate,
+            expect=expect,
             run_as=run_as,
             created_by=shape.created_by,
             status=Lifecycle(shape.status),
@@ -212,4 +211,12 @@ def _limits(shape: LimitsShape) -> Limits:
         starts_per_hour=shape.starts_per_hour,
         webhook_bytes=shape.webhook_bytes,
         writes=WriteLimits(per_run=shape.writes.per_run, per_hour=shape.writes.per_hour),
+    )
+
+
+def _retry(shape: RetryShape) -> Retry:
+    return Retry(
+        attempts=shape.attempts,
+        backoff=timedelta(seconds=shape.backoff_seconds),
+        after_writes=shape.after_writes,
     )

@@ -97,9 +97,8 @@ Argument = Annotated[object, AfterValidator(_as_argument)]
 """Whatever a tool takes, but for a text that looks like a variable and would be sent as it is."""
 
 
-class GateShape(FileShape):
-    """A read through a granted connection, before a model is paid; or a filter alone, over the
-    event's data."""
+class ReadShape(FileShape):
+    """A read through a granted connection."""
 
     connection: Annotated[Filled | None, described("The connection that is read through.")] = None
     endpoint: Annotated[
@@ -120,6 +119,12 @@ class GateShape(FileShape):
         WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
         described("The place in the answer that counts, as in `data.id`; default all of it."),
     ] = ()
+
+
+class GateShape(ReadShape):
+    """A read through a granted connection, before a model is paid; or a filter alone, over the
+    event's data."""
+
     changed: Annotated[
         bool, described("Open only where it differs from what the last completed run saw.")
     ] = False

@@ -28,14 +28,15 @@ def _compiled(pattern: str) -> SchemaValidator:
     return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str) -> bool:
+    """Whether the pattern, of which there is no `pattern_fault`, is found anywhere in the text."""
     # Half a character is no text to the engine, and must not make all of it misfit.
     return _compiled(pattern).isinstance_python(text.encode("utf-8", "replace").decode())
 
 
 def _pattern(validator: Any, wanted: str, instance: object, schema: object) -> _Faults:
     del validator, schema
-    if isinstance(instance, str) and not _matches(wanted, instance):
+    if isinstance(instance, str) and not matches(wanted, instance):
         yield exceptions.ValidationError(f"{instance!r} does not match {wanted!r}")
 
 
@@ -47,7 +48,7 @@ def _pattern_properties(
         return
     for pattern, inner in wanted.items():
         for key, value in cast("dict[str, object]", instance).items():
-            if _matches(pattern, key):
+            if matches(pattern, key):
                 yield from validator.descend(value, inner, path=key, schema_path=pattern)
 
 
@@ -60,7 +61,7 @@ def _additional_properties(
         rest = {
             key: value
             for key, value in members.items()
-            if not any(_matches(each, key) for each in patterns)
+            if not any(matches(each, key) for each in patterns)
         }
         library = cast("Any", Draft202012Validator).VALIDATORS["additionalProperties"]
         plain = {key: value for key, value in schema.items() if key != "patternProperties"}

@@ -16,25 +16,26 @@ _LONGEST = 200
 _OTHER_DIALECT = "values are judged by draft 2020-12 of JSON Schema alone"
 
 
-def schema_problem(document: Document, schema: Mapping[str, object], key: str) -> Problem | None:
-    """What is wrong with the schema that stands at `key`; None when it is one of draft 2020-12,
-    with references to its own parts alone, and patterns that take no longer than their text."""
+def schema_problem(document: Document, schema: Mapping[str, object], *key: str) -> Problem | None:
+    """What is wrong with the schema that stands at `key`, named from the outside in; None when it
+    is one of draft 2020-12, with references to its own parts alone, and patterns that take no
+    longer than their text."""
     try:
         Draft202012Validator.check_schema(schema)
     except exceptions.SchemaError as error:
-        loc = (key, *error.absolute_path)
+        loc = (*key, *error.absolute_path)
         message = f"the schema is not JSON Schema: {error.message[:200]}"
         return document.problem("bad_schema", message, loc)
     dialect = schema.get("$schema", _DIALECT)
     if str(dialect).rstrip("#") != _DIALECT:
-        loc, hint = (key, "$schema"), f"take it away, or say {_DIALECT}"
+        loc, hint = (*key, "$schema"), f"take it away, or say {_DIALECT}"
         return document.problem("bad_schema", _OTHER_DIALECT, loc, hint=hint)
-    for loc, reference in _references(schema, (key,)):
+    for loc, reference in _references(schema, key):
         message = _wrong_reference(reference, schema)
         if message is not None:
             hint = 'as in "$ref": "#/$defs/x"'
             return document.problem("bad_schema", message, loc, hint=hint)
-    for loc, pattern in _patterns(schema, (key,)):
+    for loc, pattern in _patterns(schema, key):
         if fault := pattern_fault(pattern):
             message = f"no text can be held against the pattern {shown(pattern)}: {fault}"
             hint = "a text is read once: write it without look-around and back-references"

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import AutomationShape
 from amodal_rt.definitions.document import Document, Loc
-from amodal_rt.definitions.gate_file import CoalesceShape, GateShape
+from amodal_rt.definitions.expect_file import ExpectShape
+from amodal_rt.definitions.gate_file import CoalesceShape, ReadShape
+from amodal_rt.definitions.json_schema import schema_problem
 from amodal_rt.definitions.liquid import strict_template_error
 from amodal_rt.definitions.targets import Complain
 from amodal_rt.definitions.words import shown
@@ -14,8 +16,10 @@ from amodal_rt.domain.automation import (
     ChatMessage,
     CoalesceRule,
     CommandRun,
+    Expectation,
     Gate,
     GateRead,
+    Probe,
     Work,
     WorkflowRun,
 )
@@ -104,12 +108,7 @@ class Working:
             return None
         if when.connection is None:
             return Gate(filter=when.filter)
-        granted = shape.connections
-        if granted is not None and when.connection not in granted:
-            message = f"when reads through {shown(when.connection)}, which is not granted"
-            hint = f'add "{when.connection}" to connections'
-            self._complain("not_granted", message, ("when", "connection"), hint=hint)
-        read = self._read(when.connection, when)
+        read = self._read(when.connection, when, shape.connections, ("when",))
         if read is None:
             return None
         if not when.changed and when.filter is None:
@@ -118,30 +117,73 @@ class Working:
             self._complain("bad_when", message, ("when",), hint=hint)
         return Gate(filter=when.filter, read=read, changed=when.changed)
 
-    def _read(self, connection: str, when: GateShape) -> GateRead | None:
-        if (when.endpoint is None) == (when.tool is None):
-            message = "when reads through a connection, so it has exactly one of endpoint, tool"
-            hint = '"endpoint" of a REST connection, "tool" of an MCP one; to filter by a key '
-            hint += 'named connection, write {"op": "eq", "path": ["connection"], …}'
-            self._complain("one_of", message, ("when",), hint=hint)
+    def expect(self, shape: AutomationShape) -> Expectation | None:
+        """`expect`, or None where there is none."""
+        expect = shape.expect
+        if expect is None:
+            return None
+        schema = expect.schema_
+        problem = schema_problem(self._document, schema, "expect", "schema") if schema else None
+        if problem is not None:
+            where = ("expect", "schema")
+            self._complain(problem.code, problem.message, where, hint=problem.hint)
+        return Expectation(
+            quiet=expect.quiet,
+            schema=schema,
+            filter=expect.filter,
+            matches=expect.matches,
+            tools=tuple(expect.tools),
+            stores=tuple(expect.stores),
+            probe=self._probe(expect, shape.connections),
+        )
+
+    def _probe(self, expect: ExpectShape, granted: Sequence[str] | None) -> Probe | None:
+        probe, loc = expect.probe, ("expect", "probe")
+        if probe is None:
+            return None
+        if probe.connection is None:
+            hint = "the connection that it goes through"
+            self._complain("missing_key", "expect.probe needs connection", loc, hint=hint)
+            return None
+        if probe.status is not None and probe.tool is not None:
+            message = "expect.probe.status belongs to endpoint, which is missing"
+            self._complain("conflict", message, (*loc, "status"), hint="take status away")
+        read = self._read(probe.connection, probe, granted, loc)
+        return Probe(read=read, status=probe.status, filter=probe.filter) if read else None
+
+    def _read(
+        self, connection: str, given: ReadShape, granted: Sequence[str] | None, loc: Loc
+    ) -> GateRead | None:
+        what = ".".join(map(str, loc))
+        if granted is not None and connection not in granted:
+            message = f"{what} reads through {shown(connection)}, which is not granted"
+            hint = f'add "{connection}" to connections'
+            self._complain("not_granted", message, (*loc, "connection"), hint=hint)
+        if (given.endpoint is None) == (given.tool is None):
+            message = f"{what} reads through a connection, so it has exactly one of endpoint, tool"
+            hint = '"endpoint" of a REST connection, "tool" of an MCP one'
+            if loc == ("when",):
+                hint += "; to filter by a key "
+                hint += 'named connection, write {"op": "eq", "path": ["connection"], …}'
+            self._complain("one_of", message, loc, hint=hint)
             return None
         for key, value, belongs, owner in (
-            ("query", when.query, "endpoint", when.endpoint),
-            ("arguments", when.arguments, "tool", when.tool),
+            ("query", given.query, "endpoint", given.endpoint),
+            ("arguments", given.arguments, "tool", given.tool),
         ):
             if value is not None and owner is None:
-                message = f"when.{key} belongs to {belongs}, which is missing"
-                self._complain("conflict", message, ("when", key), hint=f"take {key} away")
-        if when.endpoint is not None and not when.endpoint.startswith("/"):
-            message = f"when.endpoint: {shown(when.endpoint)} is no path below the connection"
-            self._complain("bad_when", message, ("when", "endpoint"), hint="begin with /")
+                message = f"{what}.{key} belongs to {belongs}, which is missing"
+                self._complain("conflict", message, (*loc, key), hint=f"take {key} away")
+        if given.endpoint is not None and not given.endpoint.startswith("/"):
+            message = f"{what}.endpoint: {shown(given.endpoint)} is no path below the connection"
+            self._complain(f"bad_{loc[0]}", message, (*loc, "endpoint"), hint="begin with /")
         return GateRead(
             connection=connection,
-            endpoint=when.endpoint,
-            query=when.query or {},
-            tool=when.tool,
-            arguments=when.arguments or {},
-            path=when.path,
+            endpoint=given.endpoint,
+            query=given.query or {},
+            tool=given.tool,
+            arguments=given.arguments or {},
+            path=given.path,
         )
 
     def _command(self, argv: Sequence[str], profile: str | None) -> CommandRun | None:

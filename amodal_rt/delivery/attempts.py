@@ -9,7 +9,14 @@ from yarl import URL
 
 from amodal_rt import failpoints
 from amodal_rt.clock import Clock
-from amodal_rt.delivery.backoff import FEW, Verdict, next_try, parse_retry_after, verdict
+from amodal_rt.delivery.backoff import (
+    FEW,
+    LONGEST_FOR_ALERTS,
+    Verdict,
+    next_try,
+    parse_retry_after,
+    verdict,
+)
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.request import SECONDS, build_request, hide_url, post
 from amodal_rt.domain.breaker import Health
@@ -17,6 +24,7 @@ from amodal_rt.domain.delivery import (
     Attempt,
     AttemptResult,
     DeliveryRecord,
+    MessageKind,
     OutboxMessage,
     TargetType,
     digest,
@@ -163,6 +171,7 @@ class Attempts:
                     expires_at=message.expires_at,
                     fraction=self.ids.fraction(),
                     retry_after=answer.retry_after,
+                    longest=None if message.kind is MessageKind.RESULT else LONGEST_FOR_ALERTS,
                 )
             )
             # A rehearsal moves no failure counter, so that its letters do not die.

@@ -11,6 +11,10 @@ DELAYS = tuple(
 JITTER = 0.2
 LONGEST_PAUSES = (timedelta(0), *(each * (1 + JITTER) for each in DELAYS))
 """The longest pause after no, one, two … attempts that no target asked for."""
+LONGEST_FOR_ALERTS = timedelta(minutes=15)
+"""No alert waits longer for its next attempt, unless its target asks for that."""
+UNHEARD_PAUSE = timedelta(minutes=5)
+"""How long an alert that nobody heard of waits the first times that it is owed again."""
 FEW = 2
 """How many attempts an answer gets that will hardly change."""
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(hours=24)
@@ -48,20 +52,27 @@ def next_try(
     expires_at: datetime,
     fraction: float,
     retry_after: timedelta | None = None,
+    longest: timedelta | None = None,
 ) -> datetime | None:
     """When to try again after `attempts` tries, or None when the message expires first.
 
-    `fraction` in [0, 1) spreads the pause by ±20 %. `retry_after` replaces the pause, is
-    not spread, and is never undercut. One last attempt is made just before the expiry.
+    `fraction` in [0, 1) spreads the pause by ±20 %; with `longest` it is no longer than that.
+    `retry_after` replaces the pause, is not spread, and is never undercut. One last attempt is
+    made just before the expiry.
     """
     if retry_after is not None:
         wanted = now + min(max(retry_after, _SHORTEST), _LONGEST)
         return wanted if wanted < expires_at else None
-    delay = DELAYS[min(attempts, len(DELAYS)) - 1]
-    wanted = now + delay * (1 - JITTER + 2 * JITTER * fraction)
+    delay = DELAYS[min(attempts, len(DELAYS)) - 1] * (1 - JITTER + 2 * JITTER * fraction)
+    wanted = now + (delay if longest is None else min(delay, longest))
     if wanted < expires_at:
         return wanted
     return expires_at - _LAST_CALL if expires_at - now > _WORTH_WAITING else None
+
+
+def unheard_pause(tries: int) -> timedelta:
+    """How long an alert waits that was given up after so many tries and is owed all the same."""
+    return UNHEARD_PAUSE if tries <= FEW else LONGEST_FOR_ALERTS
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -7,6 +7,7 @@ nodes that see one thing at once send one alert, and a restart sends none again.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from amodal_rt.clock import Clock
 from amodal_rt.delivery import notices
@@ -14,7 +15,7 @@ from amodal_rt.domain.condition import Condition, ConditionKind, Ruling
 from amodal_rt.domain.delivery import OutboxMessage, Target
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
-from amodal_rt.ports import OUTBOX, Catalogue, ConditionLedger, Signals
+from amodal_rt.ports import OUTBOX, Catalogue, ConditionLedger, Outbox, Signals
 
 COOLDOWN = timedelta(minutes=60)
 """A condition that comes and goes alerts no more often than this."""
@@ -31,7 +32,8 @@ class Sighting:
     """Something wrong, as somebody sees it now. Words as in `Condition`.
 
     `lost` is the id of an alert that was given up: what it said must reach somebody, although
-    the condition is known already, and whatever was told lately.
+    the condition is known already, and whatever was told lately. `delivery_id` is the message
+    that does not arrive, given up or late.
     """
 
     kind: ConditionKind
@@ -43,11 +45,16 @@ class Sighting:
     since: datetime | None = None
     seen_by: str | None = None
     lost: str | None = None
+    delivery_id: str | None = None
 
     @property
     def key(self) -> str:
         """The condition that this is a sighting of."""
         return f"{self.kind} {self.about}"
+
+
+class ToldLedger(ConditionLedger, Outbox, Protocol):
+    """What tells how conditions stand, and which targets take messages."""
 
 
 class Conditions:
@@ -56,7 +63,7 @@ class Conditions:
     def __init__(
         self,
         *,
-        ledger: ConditionLedger,
+        ledger: ToldLedger,
         catalogue: Catalogue,
         signals: Signals,
         clock: Clock,
@@ -73,7 +80,7 @@ class Conditions:
 
         An alert that failed is told to the targets that are not failing themselves, each that
         was given up; when there is none it stands as `unreported`, and each later call tries
-        again.
+        again, whatever was told lately.
         """
         targets = await self._targets_for(sighting)
         now = self._clock.now()
@@ -99,13 +106,31 @@ class Conditions:
         ruling = await self._ledger.rule_on_condition(key, lambda known: ended(known, write, now))
         self._said("recovered", ruling)
 
+    async def is_unheard(self, key: str) -> bool:
+        """Whether it had to be told, and there is nobody to tell."""
+        known = await self._ledger.find_condition(key)
+        return known is not None and known.standing and known.unreported
+
+    async def heard(self, key: str) -> None:
+        """What it told of has reached somebody after all: it stands, and degrades nothing."""
+
+        def rule(known: Condition | None) -> Ruling | None:
+            if known is None or not known.standing or not known.unreported:
+                return None
+            return Ruling(replace(known, unreported=False, told=True, earlier=(), more=0))
+
+        await self._ledger.rule_on_condition(key, rule)
+
     async def _targets_for(self, sighting: Sighting) -> Sequence[Target]:
         targets = self._catalogue.snapshot().settings.alerts.targets
         if sighting.kind is not ConditionKind.ALERT_FAILED:
             return targets
-        standing = await self._ledger.conditions()
-        failing = {each.target for each in standing if each.kind is ConditionKind.ALERT_FAILED}
-        failing.add(sighting.target)
+        failing = {sighting.target}
+        for each in await self._ledger.conditions():
+            if each.kind is ConditionKind.ALERT_FAILED and each.target not in failing:
+                # One that took a message since is well, though nobody has ruled on that yet.
+                well = await self._ledger.has_delivered(each.since, target=each.target)
+                failing |= set() if well else {each.target}
         return tuple(each for each in targets if each.key not in failing)
 
     def _name(self) -> str | None:
@@ -154,8 +179,10 @@ def begun(
         seen_by=sighting.seen_by,
         earlier=earlier,
         more=more,
+        delivery_id=sighting.delivery_id,
     )
-    due = sighting.lost is not None or _is_cool(condition, now)
+    unheard = standing is not None and standing.unreported
+    due = unheard or sighting.lost is not None or _is_cool(condition, now)
     messages = write(condition) if targets and due else ()
     if messages:
         return Ruling(replace(condition, told=True, alerted_at=now), messages)

@@ -76,6 +76,7 @@ def _body(
         "since": iso(condition.since),
         "subject": condition.subject,
         "error": error,
+        "delivery_id": condition.delivery_id,
         "workspace": workspace,
     }
 

@@ -12,7 +12,13 @@ from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.condition import ConditionKind
 from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workspace import Snapshot
-from amodal_rt.ports import AutomationFacts, FactLedger, ScheduleLedger, ScheduleState
+from amodal_rt.ports import (
+    AutomationFacts,
+    ConditionLedger,
+    FactLedger,
+    ScheduleLedger,
+    ScheduleState,
+)
 
 OVERDUE = timedelta(seconds=60)
 """How long after it is due a slot must have its row."""
@@ -31,7 +37,7 @@ Key = tuple[str, str]
 States = Mapping[Key, ScheduleState]
 
 
-class SlotLedger(ScheduleLedger, FactLedger, Protocol):
+class SlotLedger(ScheduleLedger, FactLedger, ConditionLedger, Protocol):
     """What tells how far each schedule was ruled on."""
 
 
@@ -46,16 +52,23 @@ class Overdue:
         self._left = _FRESH
 
     async def look(self, snapshot: Snapshot) -> list[Sighting]:
-        """What is overdue, and was so for a while. Raises UnavailableError."""
+        """What is overdue, and was so for a while in which the ledger took writes: where it does
+        not, no slot can be ruled on, and other things tell of that. Raises UnavailableError."""
         now = self._clock.now()
         states = {
             (each.automation, each.key): each for each in await self._ledger.schedule_states()
         }
         facts = await self._ledger.automation_facts()
         found = await asyncio.to_thread(self._find, snapshot, states, facts, now)
+        if any(each.key not in self._seen for each, _ in found):
+            await self._ledger.prove_writable(now)
         elapsed = self._clock.monotonic()
         self._seen = {each.key: self._seen.get(each.key, elapsed) for each, _ in found}
         return [each for each, wait in found if elapsed - self._seen[each.key] >= wait]
+
+    def start_over(self) -> None:
+        """The ledger took no write: what is overdue must be seen so for a while once it does."""
+        self._seen = {}
 
     def _find(
         self,

@@ -27,15 +27,13 @@ from amodal_rt.domain.delivery import (
     Target,
 )
 from amodal_rt.domain.filter import judge
-from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome
+from amodal_rt.domain.outcome import QUIET, UNKNOWN_WRITE, Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ids import Ids
 
-QUIET = "quiet"
-"""The `reason` of a completed run whose result `delivery.when` held back."""
 DELIVERY_FAILED = "delivery_failed"
 """The `reason` of an alert about a result that could not be delivered."""
 
@@ -58,7 +56,9 @@ class DeliveryPlanner:
         """The messages of this outcome. `state` is the counter with this outcome in it."""
         rehearsed = run.rehearse or outcome.rehearsed
         if outcome.status is RunStatus.COMPLETED:
-            results = self._results(run, outcome, definition.automation.delivery, now)
+            quiet = outcome.reason == QUIET
+            delivery = None if quiet else definition.automation.delivery
+            results = self._results(run, outcome, delivery, now)
             recovery = () if rehearsed else self._recovery(run, definition, state, now)
             return replace(results, messages=(*results.messages, *recovery))
         if outcome.status is RunStatus.FAILED and not rehearsed:

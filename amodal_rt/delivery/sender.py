@@ -24,7 +24,7 @@ from amodal_rt.domain.delivery import Attempt, AttemptResult, DeliveryRecord
 from amodal_rt.errors import NotFoundError, UnavailableError
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.ids import Ids
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     OUTBOX,
     BreakerLedger,
@@ -100,6 +100,7 @@ class Sender:
         self._ended.set()
         self._seen: int | None = None
         self._in_vain: datetime | None = None
+        self._away = Spell(_log, clock, event="delivery.ledger_away", over="delivery.ledger_back")
         self.looked_at = clock.monotonic()
         """When it last looked for due messages, by the monotonic clock: at least every minute
         while all is well."""
@@ -229,12 +230,17 @@ class Sender:
 
     async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`, again and again while the ledger is away; a stop does not wait for it."""
+        in_vain = False
         while True:
             try:
                 await work()
+                # What is only read goes well on a full disk too, and says nothing of its end.
+                if in_vain:
+                    self._away.ended()
                 return
             except UnavailableError as error:
-                _log.warning("delivery.ledger_away", error=error.message)
+                in_vain = True
+                self._away.failed(error=error.message)
                 if self._stopping.is_set():
                     return
                 await self._clock.sleep(_LEDGER_PAUSE)

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from amodal_rt.clock import Clock
 from amodal_rt.delivery.conditions import Sighting
-from amodal_rt.delivery.following import sighting_of
+from amodal_rt.delivery.following import passed_on, sighting_of
 from amodal_rt.domain.breaker import Breaker, BreakerState
 from amodal_rt.domain.condition import Condition, ConditionKind
-from amodal_rt.domain.delivery import DeliveryStatus, MessageKind
+from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, MessageKind
 from amodal_rt.domain.workspace import WORKSPACE_MISSING, Snapshot
 from amodal_rt.ports import ConditionLedger, Outbox
 
@@ -114,15 +114,38 @@ def disabled_targets(breakers: list[Breaker]) -> list[Sighting]:
 async def late_alerts(ledger: QueueLedger, now: datetime) -> list[Sighting]:
     """Alerts that are still on their way after ten minutes."""
     found: dict[str, Sighting] = {}
-    for kind in _ALERTS:
-        for record in await ledger.list_messages(
-            limit=_MOST_LATE, status=DeliveryStatus.PENDING, kind=kind
-        ):
-            # Of one that a clock ahead has dated nobody knows the age: it is told of sooner.
-            if abs(now - record.message.created_at) >= LATE_ALERT:
-                sighting = sighting_of(record)
-                found[sighting.key] = sighting
+    for record in await _owed_alerts(ledger, DeliveryStatus.PENDING):
+        # Of one that a clock ahead has dated nobody knows the age: it is told of sooner.
+        if abs(now - record.message.created_at) >= LATE_ALERT:
+            sighting = sighting_of(record)
+            found[sighting.key] = sighting
     return list(found.values())
+
+
+async def still_owed(ledger: Outbox, condition: Condition) -> list[DeliveryRecord]:
+    """The alerts that the condition is about and that may still arrive."""
+    owed = await _owed_alerts(ledger, DeliveryStatus.PENDING, DeliveryStatus.SENDING)
+    return [each for each in owed if sighting_of(each).key == condition.key]
+
+
+async def was_told(ledger: Outbox, condition: Condition) -> bool:
+    """Whether what nobody could be told has arrived all the same, where it was lost first."""
+
+    async def arrived(record: DeliveryRecord) -> bool:
+        before = [each.status async for each in passed_on(ledger, record)]
+        return DeliveryStatus.DELIVERED in before
+
+    owed = await still_owed(ledger, condition)
+    return bool(owed) and all([await arrived(each) for each in owed])
+
+
+async def _owed_alerts(ledger: Outbox, *statuses: DeliveryStatus) -> list[DeliveryRecord]:
+    return [
+        record
+        for kind in _ALERTS
+        for status in statuses
+        for record in await ledger.list_messages(limit=_MOST_LATE, status=status, kind=kind)
+    ]
 
 
 def sighting_again(condition: Condition) -> Sighting:
@@ -135,4 +158,5 @@ def sighting_again(condition: Condition) -> Sighting:
         detail=condition.detail,
         target=condition.target,
         seen_by=condition.seen_by,
+        delivery_id=condition.delivery_id,
     )

@@ -12,12 +12,14 @@ from amodal_rt.delivery.sightings import (
     has_room,
     late_alerts,
     sighting_again,
+    still_owed,
+    was_told,
 )
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import Target
 from amodal_rt.errors import UnavailableError
 from amodal_rt.ids import Ids
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     QUEUE_FULL,
     SNAPSHOT,
@@ -71,6 +73,9 @@ class Watch:
         )
         self._files = BadFiles(clock)
         self._overdue = Overdue(ledger, clock)
+        self._unwatched = Spell(
+            _log, clock, event="workspace.not_watched", over="workspace.watched"
+        )
         self._seldom: list[Sighting] = []
         self._seldom_at = clock.monotonic()
         self.looked_at: float | None = None
@@ -89,9 +94,10 @@ class Watch:
             while True:
                 try:
                     await self.look(refused=refused)
+                    self._unwatched.ended()
                 except UnavailableError as error:
                     # What cannot be recorded now is so still, or is over, at the next look.
-                    _log.warning("workspace.not_watched", error=error.message)
+                    self._unwatched.failed(error=error.message)
                 # A defect in here must not end the daemon; the heartbeat stops with it.
                 except Exception as error:  # noqa: BLE001
                     _log.exception("workspace.watch_failed", error)
@@ -100,6 +106,15 @@ class Watch:
 
     async def look(self, *, refused: bool = False) -> None:
         """See what is wrong and rule on it. Raises UnavailableError."""
+        try:
+            await self._look(refused=refused)
+        except UnavailableError:
+            # A slot that nobody could rule on meanwhile may be ruled on at once when it can be.
+            self._overdue.start_over()
+            self._seldom = []
+            raise
+
+    async def _look(self, *, refused: bool) -> None:
         snapshot = self._catalogue.snapshot()
         self._files.node = self._ledger.node_id
         invalid, seen = self._files.look(snapshot)
@@ -112,7 +127,9 @@ class Watch:
                 await self._conditions.begin(sighting)
         keys = invalid | {each.key for each in seen}
         for condition in standing.values():
-            if condition.key not in keys and await self._is_over(condition):
+            if condition.unreported and await was_told(self._ledger, condition):
+                await self._conditions.heard(condition.key)
+            elif condition.key not in keys and await self._is_over(condition):
                 await self._conditions.end(condition.key)
             elif condition.key not in keys and not self._is_settled(condition):
                 await self._conditions.begin(sighting_again(condition))
@@ -150,6 +167,8 @@ class Watch:
             return False
         if known.told:
             return True
+        if known.unreported and self._catalogue.snapshot().settings.alerts.targets:
+            return False
         if not self._catalogue.snapshot().settings.alerts.targets:
             return known.unreported or known.kind is not ConditionKind.ALERT_FAILED
         told_at = known.alerted_at
@@ -167,6 +186,8 @@ class Watch:
                     condition.since, automation=condition.automation, target=condition.target
                 )
             case ConditionKind.ALERT_FAILED:
+                if condition.unreported and await still_owed(self._ledger, condition):
+                    return False
                 unused = condition.target not in {each.key for each in self._alert_targets()}
                 return unused or await self._ledger.has_delivered(
                     condition.since, target=condition.target

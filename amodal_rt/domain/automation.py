@@ -141,6 +141,34 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A read that must succeed once the work is done: with `status`, else with any of 2xx; what
+    it found must fit `filter`, where there is one."""
+
+    read: GateRead
+    status: int | None = None
+    filter: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """`expect`: what a result must be, so that its run has completed.
+
+    A result that fits `quiet` says that there was nothing to do: nothing else is asked of it, and
+    it is not delivered. Filters look at `{result, data}`, `schema` at `data`. `tools` are globs
+    over `connection.tool`: each must have been called with success, and each of `stores` written.
+    """
+
+    quiet: Filter | None = None
+    schema: Mapping[str, object] | None = None
+    filter: Filter | None = None
+    matches: str | None = None
+    tools: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoalesceRule:
     """`coalesce`: `key` is Liquid over the event."""
 
@@ -212,6 +240,7 @@ class Automation:
     idempotency_key: str | None = None
     coalesce: CoalesceRule | None = None
     gate: Gate | None = None
+    expect: Expectation | None = None
     run_as: str | None = None
     created_by: str | None = None
     status: Lifecycle = Lifecycle.ACTIVE

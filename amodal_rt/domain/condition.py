@@ -31,7 +31,8 @@ class Condition:
     cooldown. `unreported` says that it had to be told and there was nobody to tell. `subject`
     is what people call it, `detail` the newest error, `seen_by` the node that saw it. `earlier` are
     the first words of errors before it that nobody heard of either, the newest first, and `more`
-    says how many others there were.
+    says how many others there were. `delivery_id` is the message that did not arrive, where it is
+    about one.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Condition:
     seen_by: str | None = None
     earlier: tuple[str, ...] = ()
     more: int = 0
+    delivery_id: str | None = None
 
     @property
     def standing(self) -> bool:

@@ -1,7 +1,7 @@
 """A run's steps: the transcript, the audit trail and the live stream are this one list."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -43,6 +43,9 @@ class EntryType(StrEnum):
     GATE_STARTED = "gate.started"
     GATE_FINISHED = "gate.finished"
     GATE_FAILED = "gate.failed"
+    EXPECT_STARTED = "expect.started"
+    EXPECT_FINISHED = "expect.finished"
+    EXPECT_FAILED = "expect.failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,31 @@ def open_approval(entries: Iterable[Entry]) -> Entry | None:
         elif asked is not None and each.step == asked.step and each.type in _ANSWERS:
             asked = None
     return asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a run asked a person last. `answer` is the `approval.answered` entry; `closed` says that
+    the step is over, with an answer or without one."""
+
+    asked: Entry
+    answer: Entry | None = None
+    closed: bool = False
+
+
+def last_question(entries: Iterable[Entry]) -> Question | None:
+    """The last question of the run, open or not; None where it asked nothing."""
+    found: Question | None = None
+    for each in entries:
+        if each.type is EntryType.NODE_WAITING and each.data.get("reason") == "awaiting_approval":
+            found = Question(asked=each)
+        elif found is None or each.step != found.asked.step:
+            continue
+        elif each.type is EntryType.APPROVAL_ANSWERED:
+            found = replace(found, answer=each, closed=True)
+        elif each.type in _ANSWERS:
+            found = replace(found, closed=True)
+    return found
 
 
 def waited_last(entries: Sequence[Entry]) -> bool:

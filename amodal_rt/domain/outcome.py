@@ -9,6 +9,9 @@ from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 UNKNOWN_WRITE = "unknown_write"
 """The note of an outcome that must be told of, whatever else was told lately."""
 
+QUIET = "quiet"
+"""The `reason` of a completed run that had nothing to send."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateValue:

@@ -2,6 +2,7 @@
 
 from amodal_rt.domain.automation import CommandRun, WorkflowRun
 from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.executors.acting.expecting import check_result
 from amodal_rt.executors.acting.session import Services
 from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.executors.command.executor import CommandExecutor
@@ -26,12 +27,21 @@ class WorkExecutor:
 
     async def execute(self, context: RunContext) -> Outcome | Waiting:
         """As `ports.Executor.execute`."""
-        work = context.definition.automation.work
-        if isinstance(work, WorkflowRun):
-            return await self._workflows.execute(context)
-        if isinstance(work, CommandRun):
-            return await self._commands.execute(context)
-        return await self._agents.execute(context)
+        outcome = await self._executor_of(context).execute(context)
+        if isinstance(outcome, Waiting):
+            return outcome
+        return await check_result(context, self.services, outcome)
+
+    def _executor_of(
+        self, context: RunContext
+    ) -> AgentExecutor | WorkflowExecutor | CommandExecutor:
+        match context.definition.automation.work:
+            case WorkflowRun():
+                return self._workflows
+            case CommandRun():
+                return self._commands
+            case _:
+                return self._agents
 
     async def close(self) -> None:
         """End what they keep between runs."""

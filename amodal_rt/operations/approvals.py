@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from amodal_rt.clock import Clock, iso
-from amodal_rt.domain.journal import Entry, latest_try, open_approval
-from amodal_rt.domain.run import PendingReason, Run, RunStatus
-from amodal_rt.errors import ConflictError, InvalidError
+from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.journal import Entry, Question, last_question, latest_try
+from amodal_rt.domain.run import OPEN, PendingReason, Run, RunStatus
+from amodal_rt.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from amodal_rt.guardrails.untrusted import plain
 from amodal_rt.operations import asked
 from amodal_rt.operations.shapes import Document
@@ -22,75 +23,109 @@ class Approvals:
         self._signals = signals
         self._clock = clock
 
-    async def list_all(self, caller: Caller, *, limit: int = 50) -> list[Document]:
+    async def list_all(
+        self, caller: Caller, *, automation: str | None = None, limit: int = 50
+    ) -> list[Document]:
         """The questions that wait for an answer, the newest run first."""
         wanted = RunFilter(
-            status=RunStatus.PENDING, reason=PendingReason.AWAITING_APPROVAL.value, limit=limit
+            automation=automation,
+            status=RunStatus.PENDING,
+            reason=PendingReason.AWAITING_APPROVAL.value,
+            limit=limit,
         )
-        rows: list[Document] = []
-        for run in await self._ledger.list_runs(wanted):
-            entry = await self._question(run)
-            if entry is not None:
-                rows.append(_document(run, entry))
-        return rows
+        found = [
+            await self.find(caller, run.run_id) for run in await self._ledger.list_runs(wanted)
+        ]
+        return [each for each in found if each is not None]
 
     async def find(self, caller: Caller, run_id: str) -> Document | None:
-        """The question that the run asks, or None. Raises NotFoundError."""
-        run = await self._run(run_id)
-        entry = await self._question(run)
-        return None if entry is None else _document(run, entry)
+        """The question that waits for an answer in the run, or None. Raises NotFoundError."""
+        run, question = await self._last(run_id)
+        asks = (run.status, run.reason) == (RunStatus.PENDING, PendingReason.AWAITING_APPROVAL)
+        return _document(run, question) if question and asks and not question.closed else None
+
+    async def show(self, caller: Caller, run_id: str) -> Document:
+        """What the run asked last, with its answer if there is one.
+
+        Raises NotFoundError (`run_not_found`, `approval_not_found`).
+        """
+        run, question = await self._last(run_id)
+        if question is None:
+            raise NotFoundError(
+                f"{run_id} asks nobody anything",
+                code="approval_not_found",
+                hint="`ops approvals list` has the questions that wait for an answer",
+            )
+        return _document(run, question)
 
     async def answer(
-        self, caller: Caller, run_id: str, *, step: str, approved: bool, note: str | None = None
+        self,
+        caller: Caller,
+        run_id: str,
+        *,
+        step: str | None = None,
+        approved: bool,
+        note: str | None = None,
+        cause: Cause | None = None,
     ) -> Document:
-        """Say yes or no to the question of that step; returns it with the answer.
+        """Say yes or no to the question of that step, or to the one that is open; returns it with
+        the answer. `cause` is the run that makes a child process of its own ask for this.
 
-        Raises NotFoundError, InvalidError (`bad_note`), ConflictError (`not_asked`) where no such
-        question is open, or any more.
+        Raises NotFoundError, InvalidError (`bad_note`), DeniedError (`own_approval`) where there
+        is a `cause`, and ConflictError (`not_asked`) where no such question is open, or any more.
         """
-        said = plain(note).strip() if note else ""
-        if len(said) > LONGEST_NOTE:
-            raise InvalidError(f"a note has at most {LONGEST_NOTE} characters", code="bad_note")
+        said = _note(note)
+        if cause is not None:
+            raise DeniedError(
+                "what a run asks for, a person decides and no run",
+                code="own_approval",
+                hint="answer from a terminal or the dashboard",
+            )
         question = await self.find(caller, run_id)
-        answer: Document = {"approved": approved, "by": caller.actor, "note": said or None}
+        answer: Document = {"approved": approved, "by": caller.actor, "note": said}
         now = self._clock.now()
+        meant = step or (str(question["step"]) if question else "")
         taken = question is not None and await self._ledger.answer(
-            run_id, step=step, data=answer, at=now
+            run_id, step=meant, data=answer, at=now
         )
-        if question is None or not taken:
+        if not taken:
             raise ConflictError(
                 f"{run_id} does not ask this, or any more",
                 code="not_asked",
-                hint="somebody else may have answered, or the time is over",
+                hint=f"`ops approvals show {run_id}` says whether somebody else has answered, "
+                "or the time is over",
             )
         await self._ledger.audit(
             "approval.answered",
             subject=run_id,
             caller=caller,
             at=now,
-            data={"step": step, "approved": approved},
+            data={"step": meant, "approved": approved},
         )
         self._signals.notify(RUNS_PENDING)
         self._signals.notify(journal_topic(run_id))
-        return {**question, **answer}
+        return await self.show(caller, run_id)
 
-    async def _run(self, run_id: str) -> Run:
-        found = await self._ledger.find_run(run_id)
-        if found is None:
+    async def _last(self, run_id: str) -> tuple[Run, Question | None]:
+        run = await self._ledger.find_run(run_id)
+        if run is None:
             raise asked.missing("run", run_id)
-        return found
-
-    async def _question(self, run: Run) -> Entry | None:
-        if (run.status, run.reason) != (RunStatus.PENDING, PendingReason.AWAITING_APPROVAL):
-            return None
 
         async def page(after: int) -> Sequence[Entry]:
-            return await self._ledger.entries(run.run_id, after=after)
+            return await self._ledger.entries(run_id, after=after)
 
-        return open_approval(await latest_try(page))
+        return run, last_question(await latest_try(page))
 
 
-def _document(run: Run, entry: Entry) -> Document:
+def _note(note: str | None) -> str | None:
+    said = plain(note).strip() if note else ""
+    if len(said) > LONGEST_NOTE:
+        raise InvalidError(f"a note has at most {LONGEST_NOTE} characters", code="bad_note")
+    return said or None
+
+
+def _document(run: Run, question: Question) -> Document:
+    entry, answer = question.asked, question.answer
     return {
         "run_id": run.run_id,
         "automation": run.automation,
@@ -101,4 +136,16 @@ def _document(run: Run, entry: Entry) -> Document:
         "message": entry.data.get("message"),
         "asked_at": iso(entry.at),
         "until": entry.data.get("until"),
+        "status": _status(run, question),
+        "by": answer.data.get("by") if answer else None,
+        "note": answer.data.get("note") if answer else None,
+        "answered_at": iso(answer.at) if answer else None,
     }
+
+
+def _status(run: Run, question: Question) -> str:
+    if question.answer is not None:
+        return "approved" if question.answer.data.get("approved") is True else "denied"
+    if question.closed:
+        return "expired"
+    return "open" if run.status in OPEN else "withdrawn"

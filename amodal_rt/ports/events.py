@@ -58,10 +58,16 @@ class EventLedger(Protocol):
         ...
 
     async def reject(
-        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+        self,
+        rejection: Rejection,
+        *,
+        count: int = 1,
+        counted_as: str | None = None,
+        instead_of: Rejection | None = None,
     ) -> None:
         """Remember a refused request; the newest hundred per endpoint are kept. It counts for
-        `count` of them, by its reason or by `counted_as`."""
+        `count` of them, by its reason or by `counted_as`. Of one endpoint and automation it may
+        stand `instead_of` one before, in its place, where that is still kept."""
         ...
 
     async def find_event(self, event_id: str) -> EventRecord | None:

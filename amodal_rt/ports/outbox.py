@@ -81,6 +81,13 @@ class Outbox(Protocol):
         an empty plan, as for a message that is not given up or not there."""
         ...
 
+    async def owe_again(self, delivery_id: str, *, at: datetime) -> bool:
+        """Make an alert that became dead or expired, followed up or not, pending again and due
+        at `at`, with its expiry, its attempts and its target's breaker as they were. False, and
+        nothing changes, for a result, for one that is not given up, and where it expires by
+        `at`. Raises NotFoundError."""
+        ...
+
     async def has_delivered(
         self, since: datetime, *, automation: str | None = None, target: str | None = None
     ) -> bool:

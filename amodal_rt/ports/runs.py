@@ -131,7 +131,8 @@ class RunLedger(Protocol):
     ) -> list[RunRef]:
         """The pending runs, oldest first, that could start now but for `overall`: what waits for
         its own automation, its conversation or its time is not among them, nor what this node
-        cannot run or ever started, nor what a free slot is there for."""
+        cannot run or ever started, nor what a free slot is there for. A limit of its automation
+        that is no lower than `overall` holds nothing up."""
         ...
 
     async def waits(
@@ -145,8 +146,8 @@ class RunLedger(Protocol):
         """What each of these runs that is pending waits for, as `claim` would find it now: it is
         parked (`reason` is set), perhaps `until` an instant; this node cannot run it; it may still
         become one with a later start, or is not due, `until` then; a run of its conversation
-        goes first; as many of its automation go first as may run at once; `overall` alone keeps
-        it; nothing but the next claim."""
+        goes first; as many of its automation go first as may run at once, fewer than `overall`;
+        `overall` alone keeps it; nothing but the next claim."""
         ...
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:

@@ -22,6 +22,7 @@ from amodal_rt.errors import AmodalError, DeniedError, InternalError, InvalidErr
 from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.logs import Log
 from amodal_rt.operations import asked
+from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
@@ -37,6 +38,7 @@ from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.sessions import Sessions
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.why import Why
+from amodal_rt.servers.control_approvals import ApprovalDoor
 from amodal_rt.servers.control_authoring import AuthoringDoor
 from amodal_rt.servers.control_bus import BusDoor
 from amodal_rt.servers.control_catalogue import CatalogueDoor
@@ -89,6 +91,7 @@ class Verbs:
     bus: EventBus
     event_tests: EventTests
     tokens: Tokens
+    approvals: Approvals
     event_types: EventTypes
     members: Members
     sessions: Sessions
@@ -172,13 +175,15 @@ def control_routes(verbs: Verbs) -> Routes:
     door, bus = _Door(verbs), BusDoor(verbs.bus, verbs.events, verbs.tokens, verbs.causes)
     catalogue = CatalogueDoor(verbs.event_types, verbs.members)
     authoring = AuthoringDoor(verbs.managing, verbs.automations, verbs.causes)
+    approvals = ApprovalDoor(verbs.approvals, verbs.causes)
     return Routes(
-        reads={**catalogue.reads(), **door.reads(), **bus.reads()},
+        reads={**catalogue.reads(), **door.reads(), **bus.reads(), **approvals.reads()},
         changes={
             **catalogue.changes(),
             **door.changes(),
             **bus.changes(),
             **authoring.changes(),
+            **approvals.changes(),
         },
         journal=door.journal,
     )

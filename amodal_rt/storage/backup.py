@@ -49,14 +49,20 @@ class Copied:
     has_key: bool
 
 
-def take(ledger: Path, target: Path, *, force: bool = False) -> Copied:
+def take(
+    ledger: Path,
+    target: Path,
+    *,
+    force: bool = False,
+    scripts: revision.Scripts = revision.SCRIPTS,
+) -> Copied:
     """Copy the ledger as it is at one moment into the new file `target`, private and checked.
 
     The file is there whole or not at all. Raises NotFoundError (`ledger_missing`),
     InvalidError (`usage`) for a target that is no file, or one of the ledger's own,
-    ConflictError (`file_exists` unless `force`; `ledger_foreign`; `restore_unfinished`;
-    `ledger_damaged` when the copy does not pass SQLite's own check) and UnavailableError
-    (`ledger`, `backup_failed`).
+    ConflictError (`file_exists` unless `force`; `ledger_newer`; `ledger_foreign`;
+    `restore_unfinished`; `ledger_damaged` when the copy does not pass SQLite's own check) and
+    UnavailableError (`ledger`, `backup_failed`).
     """
     if not ledger.is_file():
         raise NotFoundError(
@@ -72,9 +78,10 @@ def take(ledger: Path, target: Path, *, force: bool = False) -> Copied:
         )
     _refuse_to_overwrite(target, ledger, force=force)
     with _writing(target, ledger):
+        revision.require_ours(ledger, scripts)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            found = _copy(ledger, draft, target)
+            found = _copy(ledger, draft, target, scripts)
             _refuse_to_overwrite(target, ledger, force=force)
             failpoints.hit("backup.before_rename")
             draft.replace(target)
@@ -104,7 +111,7 @@ def prepare(
     draft = draft_of(ledger)
     with _writing(draft, backup):
         discard(draft)
-        copied = _copy(backup, draft, draft)
+        copied = _copy(backup, draft, draft, scripts)
         # A daemon that runs as another user than root could not open what root restores.
         give_to_owner_of(draft.parent, draft)
         revision.bring_copy_up_to_date(draft, scripts)
@@ -167,16 +174,18 @@ def _promised(ledger: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _copy(source: Path, draft: Path, target: Path) -> Copied:
+def _copy(source: Path, draft: Path, target: Path, scripts: revision.Scripts) -> Copied:
     """Copy and check; `target` is the name that errors speak of."""
     make_private(draft)
     with closing(_open(source)) as raw, closing(_open(draft)) as copy:
-        found = revision.stored(raw)
-        if found is None:
-            raise revision.foreign(source)
         failpoints.hit("backup.before_copy")
         raw.backup(copy)
         failpoints.hit("backup.after_copy")
+        # Of the copy: another version may be bringing the original up to date.
+        found = revision.stored(copy)
+        if found is None:
+            raise revision.foreign(source)
+        revision.require_known(found, scripts)
         # One file, readable on a medium that cannot be written to.
         copy.execute("PRAGMA journal_mode = DELETE")
         _check(copy, source)

@@ -29,9 +29,11 @@ _BATCHES = 10
 
 
 class Occupancy:
-    """What runs right now, and so who must wait."""
+    """What runs right now, and so who must wait; `overall` is the bound on all that run together,
+    where that is looked at. A limit of its own that is no lower never holds an automation up."""
 
-    def __init__(self, raw: Raw) -> None:
+    def __init__(self, raw: Raw, overall: int = sys.maxsize) -> None:
+        self._overall = overall
         rows = raw.execute(_SPEAKING).fetchall()
         self.running = len(rows)
         """How many runs, of all nodes."""
@@ -48,7 +50,7 @@ class Occupancy:
 
     def is_saturated(self, run: Candidate) -> bool:
         """Whether no run of this automation can start."""
-        return self._running[run.automation] >= run.concurrency
+        return run.concurrency < self._overall and self.of(run.automation) >= run.concurrency
 
     def take(self, run: Candidate) -> None:
         """Count one more running run."""
@@ -94,7 +96,7 @@ def held_back(
     raw: Raw, overall: int, now: int, turns: Turns, can_run: CanRun | None = None
 ) -> list[int]:
     """The numbers of the runs, oldest first, that could start but for the bound `overall` on
-    all that run together. What stands behind runs of its own automation is not among them."""
+    all that run together. What its own automation's limit holds up is not among them."""
     return sorted(in_line(raw, overall, now, turns, can_run)[1])
 
 
@@ -103,7 +105,7 @@ def in_line(
 ) -> tuple[list[int], list[int]]:
     """The runs that the next claim would start, were it without a limit of its own, and those
     that it would leave for `overall` alone, by their place in line."""
-    occupancy = Occupancy(raw)
+    occupancy = Occupancy(raw, overall)
     free = max(0, overall - occupancy.running)
     found = _Claim(raw, occupancy, turns, sys.maxsize, now, can_run).all()
     return found[:free], found[free:]

@@ -98,6 +98,7 @@ def _columns(condition: Condition) -> Columns:
                 "seen_by": condition.seen_by,
                 "earlier": [storable(each) for each in condition.earlier],
                 "more": condition.more,
+                "delivery_id": condition.delivery_id,
             }
         ),
     }
@@ -118,7 +119,8 @@ def _to_condition(row: Row) -> Condition:
         unreported=data["unreported"],
         target=data["target"],
         seen_by=data["seen_by"],
-        # Rows of former versions have neither.
+        # Rows of former versions have none of these.
         earlier=tuple(data.get("earlier", ())),
         more=data.get("more", 0),
+        delivery_id=data.get("delivery_id"),
     )

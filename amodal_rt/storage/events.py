@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.event import DedupKey, Event, Rejection
@@ -15,7 +15,7 @@ from amodal_rt.storage import tables
 from amodal_rt.storage.acceptance import offer, refs_of
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
-from amodal_rt.storage.rows import Row, maybe_storable, storable, to_event
+from amodal_rt.storage.rows import Columns, Row, maybe_storable, storable, to_event
 
 _COUNT_REJECTION = (
     "INSERT INTO rejection_counts (endpoint, reason, count) VALUES (?, ?, ?)"
@@ -26,6 +26,22 @@ _KEEP_NEWEST = (
     "DELETE FROM rejections WHERE endpoint = ?1 AND number <="
     " (SELECT number FROM rejections WHERE endpoint = ?1 ORDER BY number DESC LIMIT 1 OFFSET 100)"
 )
+
+
+def _reword(connection: Connection, known: Rejection, said: Columns) -> bool:
+    """Have the newest row that says what is `known` say another thing. False without one."""
+    columns = tables.rejections.c
+    newest = (
+        select(func.max(columns.number))
+        .where(columns.endpoint == storable(known.endpoint))
+        .where(columns.automation.is_not_distinct_from(maybe_storable(known.automation)))
+        .where(columns.reason == storable(known.reason), columns.at == to_millis(known.at))
+    )
+    number = connection.execute(newest).scalar()
+    if number is not None:
+        where = columns.number == number
+        connection.execute(update(tables.rejections).where(where).values(**said))
+    return number is not None
 
 
 class EventRows(Part):
@@ -44,19 +60,22 @@ class EventRows(Part):
         return await self._database.write_together(self._acceptance.accept_all, item)
 
     async def reject(
-        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+        self,
+        rejection: Rejection,
+        *,
+        count: int = 1,
+        counted_as: str | None = None,
+        instead_of: Rejection | None = None,
     ) -> None:
         endpoint, reason = storable(rejection.endpoint), storable(rejection.reason)
         counted = (endpoint, storable(counted_as or rejection.reason), count)
-        row = insert(tables.rejections).values(
-            endpoint=endpoint,
-            automation=maybe_storable(rejection.automation),
-            reason=reason,
-            at=to_millis(rejection.at),
-        )
+        said: Columns = {"reason": reason, "at": to_millis(rejection.at)}
+        automation = maybe_storable(rejection.automation)
+        row = insert(tables.rejections).values(endpoint=endpoint, automation=automation, **said)
 
         def work(connection: Connection) -> None:
-            connection.execute(row)
+            if instead_of is None or not _reword(connection, instead_of, said):
+                connection.execute(row)
             raw = driver(connection)
             raw.execute(_COUNT_REJECTION, counted)
             raw.execute(_KEEP_NEWEST, (endpoint,))

@@ -71,6 +71,9 @@ def translated(error: BaseException) -> BaseException:
         return NotFoundError("the ledger holds no such run", code="run_not_found")
     if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return InternalError(f"the ledger refused a row ({name})", code="ledger_row")
+    # SQLite makes room for its `-shm` file as it opens, and calls a full disk an I/O error there.
+    if name == "SQLITE_IOERR_SHMSIZE":
+        return unavailable(f"{name}: no room on its disk", _FULL)
     return unavailable(name, primary_code(cause))
 
 

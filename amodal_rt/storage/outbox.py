@@ -168,6 +168,25 @@ class OutboxRows(Part):
 
         return await self._database.write(work)
 
+    async def owe_again(self, delivery_id: str, *, at: datetime) -> bool:
+        due: Columns = {
+            "status": DeliveryStatus.PENDING.value,
+            "next_attempt_at": to_millis(at),
+            "finished_at": None,
+            "unanswered": 0,
+        }
+
+        def work(connection: Connection) -> bool:
+            row = _get(connection, delivery_id)
+            is_alert = row["kind"] != MessageKind.RESULT.value
+            if not is_alert or row["status"] not in _GIVEN_UP or row["expires_at"] <= to_millis(at):
+                return False
+            mine = _OUTBOX.number == row["number"]
+            connection.execute(update(tables.outbox).where(mine).values(**due))
+            return True
+
+        return await self._database.write(work)
+
     async def has_delivered(
         self, since: datetime, *, automation: str | None = None, target: str | None = None
     ) -> bool:

@@ -74,7 +74,7 @@ def require_ours(path: Path, scripts: Scripts = SCRIPTS) -> None:
         found = stored(raw)
         if found is None and _tables(raw):
             raise foreign(path)
-        if found not in (None, scripts.head):
+        if found is not None:
             require_known(found, scripts)
 
 
@@ -136,6 +136,8 @@ def foreign(path: Path) -> ConflictError:
 
 def require_known(found: str, scripts: Scripts) -> None:
     """Raise ConflictError (`ledger_newer`) for a revision that `scripts` does not know."""
+    if found == scripts.head:
+        return
     # Alembic takes a quarter of a second to import and is needed once per version.
     from amodal_rt.storage import upgrade  # noqa: PLC0415
 

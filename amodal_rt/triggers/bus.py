@@ -11,7 +11,7 @@ from amodal_rt.domain.run import Start
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import UnavailableError
 from amodal_rt.failpoints import hit
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     EVENTS,
     QUEUE_FULL,
@@ -83,6 +83,7 @@ class Bus:
         self._signals = signals
         self._clock = clock
         self._failed = Counter[str]()
+        self._waits = Spell(_log, clock, event="bus.waits", over="bus.resumed")
         self.looked_at = clock.monotonic()
         """When it last saw the whole bus, by the monotonic clock."""
 
@@ -93,9 +94,10 @@ class Bus:
                 try:
                     await self.look()
                     self.looked_at = self._clock.monotonic()
+                    self._waits.ended()
                 except UnavailableError as error:
                     # Nothing is lost: the events wait in the ledger, and so do we.
-                    _log.warning("bus.waits", code=error.code, error=error.message)
+                    self._waits.failed(code=error.code, error=error.message)
                 # A defect in here must not end the daemon; the heartbeat stops with it.
                 except Exception as error:  # noqa: BLE001
                     _log.exception("bus.failed", error)

@@ -1,6 +1,8 @@
-"""Whether the gate of a good file can be asked: through what it reads, and that it only reads."""
+"""Whether the gate and the checks of a good file can be asked: through what they read, and that
+they only read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from amodal_rt.domain.automation import Automation, Definition, GateRead
 from amodal_rt.domain.connection import Agent, Connection, Protocol
@@ -11,61 +13,108 @@ from amodal_rt.guardrails.grants import REQUEST, grants_of
 from amodal_rt.guardrails.writes import Call, Powers, RestCall, ToolCall, decide, judge, unknown
 
 
-def gate_connection(automation: Automation) -> str | None:
-    """The connection that `when` reads through, if it does."""
-    gate = automation.gate
-    return gate.read.connection if gate is not None and gate.read is not None else None
+@dataclass(frozen=True, slots=True)
+class _OwnRead:
+    """A read that the file itself asks for, at `pointer`; `said` names it."""
+
+    read: GateRead
+    said: str
+    pointer: str
+
+    @property
+    def bad(self) -> str:
+        """The code of what is wrong with it and with nothing else."""
+        return "bad_" + self.said.partition(".")[0]
 
 
-def gate_errors(
+def _own_reads(automation: Automation) -> Iterable[_OwnRead]:
+    gate, expect = automation.gate, automation.expect
+    if gate is not None and gate.read is not None:
+        yield _OwnRead(gate.read, "when", "/when")
+    if expect is not None and expect.probe is not None:
+        yield _OwnRead(expect.probe.read, "expect.probe", "/expect/probe")
+
+
+def read_connections(automation: Automation) -> frozenset[str]:
+    """The connections that `when` and `expect` read through."""
+    return frozenset(each.read.connection for each in _own_reads(automation))
+
+
+def expect_errors(definition: Definition, stores: Collection[str]) -> Iterable[Problem]:
+    """What `expect` asks for that no run can do."""
+    expect = definition.automation.expect
+    for place, name in enumerate(expect.stores if expect else ()):
+        if name not in stores:
+            line = definition.lines.get(f"/expect/stores/{place}")
+            yield Problem(
+                file=definition.file,
+                code="unknown_store",
+                message=f"expect.stores names {name!r}, and there is no such store",
+                line=line or definition.lines.get("/expect/stores"),
+                hint=f"add stores/{name}.json",
+            )
+
+
+def read_errors(
     definition: Definition, agent: Agent | None, connections: Mapping[str, Connection]
 ) -> Iterable[Problem]:
-    """What keeps the gate from being asked, as far as files can tell. `agent` is the file of the
-    automation's agent, where there is one."""
-    gate = definition.automation.gate
-    if gate is None or gate.read is None:
-        return
-    name = gate.read.connection
+    """What keeps the gate and the probe from being asked, as far as files can tell. `agent` is the
+    file of the automation's agent, where there is one."""
+    for own in _own_reads(definition.automation):
+        yield from _errors_of(definition, agent, connections, own)
+
+
+def _errors_of(
+    definition: Definition,
+    agent: Agent | None,
+    connections: Mapping[str, Connection],
+    own: _OwnRead,
+) -> Iterable[Problem]:
+    name, said = own.read.connection, own.said
     connection = connections.get(name)
     if not grants_of(definition.automation, agent).connection(name):
-        message = f"when reads through {name!r}, which agents/{definition.automation.agent}.md "
-        yield _problem(definition, "not_granted", message + "does not grant", "name it there too")
+        message = f"{said} reads through {name!r}, which agents/{definition.automation.agent}.md "
+        message, hint = message + "does not grant", "name it there too"
+        yield _problem(definition, own, "not_granted", message, hint)
     elif connection is None:
-        message = f"when reads through {name!r}, and there is no such connection"
+        message = f"{said} reads through {name!r}, and there is no such connection"
         hint = f"add connections/{name}/spec.json, or mend it"
-        yield _problem(definition, "unknown_connection", message, hint)
-    elif (connection.protocol is Protocol.MCP) is not (gate.read.tool is not None):
+        yield _problem(definition, own, "unknown_connection", message, hint)
+    elif (connection.protocol is Protocol.MCP) is not (own.read.tool is not None):
         mcp = connection.protocol is Protocol.MCP
-        message = f"when names {'an endpoint' if mcp else 'a tool'} of {name!r}, which is "
+        message = f"{said} names {'an endpoint' if mcp else 'a tool'} of {name!r}, which is "
         message += f"{'an' if mcp else 'no'} MCP connection"
         hint = 'name its "tool"' if mcp else 'name an "endpoint" of it'
-        yield _problem(definition, "bad_when", message, hint)
+        yield _problem(definition, own, own.bad, message, hint)
     else:
-        yield from _tool_errors(definition, agent, gate.read)
-        yield from _read_errors(definition, gate.read, connection)
+        yield from _tool_errors(definition, agent, own)
+        yield from _write_errors(definition, own, connection)
 
 
-def _tool_errors(definition: Definition, agent: Agent | None, read: GateRead) -> Iterable[Problem]:
-    """A gate asks for nothing that the run itself may not."""
+def _tool_errors(definition: Definition, agent: Agent | None, own: _OwnRead) -> Iterable[Problem]:
+    """It asks for nothing that the run itself may not."""
+    read = own.read
     tool = read.tool or REQUEST
     automation = definition.automation
     if grants_of(automation, agent).tool(read.connection, tool):
         return
     lists = definition.file if automation.tools is not None else f"agents/{automation.agent}.md"
     full = f"{read.connection}.{tool}"
-    message = f"when calls {full}, which is not among the tools of {lists}"
-    yield _problem(definition, "not_granted", message, f'add "{full}" to tools', _key(read))
+    message = f"{own.said} calls {full}, which is not among the tools of {lists}"
+    hint = f'add "{full}" to tools'
+    yield _problem(definition, own, "not_granted", message, hint, _key(read))
 
 
-def _read_errors(
-    definition: Definition, read: GateRead, connection: Connection
+def _write_errors(
+    definition: Definition, own: _OwnRead, connection: Connection
 ) -> Iterable[Problem]:
     """What the connection's files call a write. A tool that only its server can speak for is
     judged when it is called, as every call is."""
+    key = _key(own.read)
     try:
-        call = _call(read)
+        call = _call(own.read)
     except DeniedError as error:
-        yield _problem(definition, "bad_when", f"when: {error.message}", error.hint, _key(read))
+        yield _problem(definition, own, own.bad, f"{own.said}: {error.message}", error.hint, key)
         return
     judged = judge(call, connection)
     if connection.trust_annotations and isinstance(call, ToolCall) and unknown(judged):
@@ -73,16 +122,18 @@ def _read_errors(
     decision = decide(call, connection, Powers(write_enabled=False, place=None))
     if decision.allowed:
         return
-    message = f"when only reads, and {call.label} of {connection.name} is a write ({judged.why})"
+    message = (
+        f"{own.said} only reads, and {call.label} of {connection.name} is a write ({judged.why})"
+    )
     hint = "name another that only reads"
     if unknown(judged):
         line = f'{{"tools": {{"{call.label}": {{"intent": "read"}}}}}}'
         hint = f"if it only reads, write {line} into connections/{connection.name}/access.json"
-    yield _problem(definition, "not_a_read", message, hint, _key(read))
+    yield _problem(definition, own, "not_a_read", message, hint, key)
 
 
 def _call(read: GateRead) -> Call:
-    """The call as the gate would make it. Raises DeniedError."""
+    """The call as it would be made. Raises DeniedError."""
     if read.tool is not None:
         return ToolCall(tool=read.tool)
     endpoint = parse_endpoint(read.endpoint or "/")
@@ -95,7 +146,12 @@ def _key(read: GateRead) -> str:
 
 
 def _problem(
-    definition: Definition, code: str, message: str, hint: str | None, key: str = "connection"
+    definition: Definition,
+    own: _OwnRead,
+    code: str,
+    message: str,
+    hint: str | None,
+    key: str = "connection",
 ) -> Problem:
-    line = definition.lines.get(f"/when/{key}")
+    line = definition.lines.get(f"{own.pointer}/{key}")
     return Problem(file=definition.file, code=code, message=message, line=line, hint=hint)

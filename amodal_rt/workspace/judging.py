@@ -20,7 +20,7 @@ from amodal_rt.workspace.event_names import (
     member_warnings,
     trigger_errors,
 )
-from amodal_rt.workspace.gating import gate_connection, gate_errors
+from amodal_rt.workspace.gating import expect_errors, read_connections, read_errors
 from amodal_rt.workspace.graph_powers import unset_targets, variable_errors, write_warnings
 from amodal_rt.workspace.graphing import (
     connections_of,
@@ -57,12 +57,13 @@ def judge(definition: Definition, world: World) -> Verdict:
     graphs = graphs_of(automation)
     # An older version that is still good runs what it began with, files or not.
     named = {**world.workflows, **{each.name: each for each in graphs[1:]}}
-    needed = {gate_connection(automation), *connections_of(graphs)}
+    needed = {*read_connections(automation), *connections_of(graphs)}
     errors = [
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
-        *gate_errors(definition, agent, world.connections),
+        *read_errors(definition, agent, world.connections),
+        *expect_errors(definition, world.stores),
         *trigger_errors(definition, sources),
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),

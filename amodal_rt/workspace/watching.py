@@ -11,7 +11,7 @@ from watchfiles import (
 )
 
 from amodal_rt.clock import Clock
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.workspace.reading import DOTENV, ignored
 
 _log = Log("workspace")
@@ -44,25 +44,26 @@ async def watch_folders(
     is watched for itself: watching the tree from its root would report every write to the
     ledger. Runs until cancelled.
     """
+    unwatched = Spell(_log, clock, event="workspace.not_watched", over="workspace.watched")
     while True:
         watched = dict(folders())
         # Where there is no folder at all, looking costs nothing.
         pause = sweep_seconds if watched else min(sweep_seconds, MISSING_SECONDS)
         try:
             if watched:
-                await _watch(watched, folders, look, clock, sweep_seconds)
+                await _watch(watched, folders, look, clock, sweep_seconds, unwatched.ended)
                 continue
         except FileNotFoundError:
             # A folder vanished between the look and the watch.
             pause = min(sweep_seconds, VANISHED_SECONDS)
         except (OSError, RuntimeError) as error:
             # The system has no watch left: sweep instead.
-            _log.warning("workspace.not_watched", reason=str(error))
+            unwatched.failed(reason=str(error))
         except ExceptionGroup as group:
             # A name that is no UTF-8 cannot be reported: what else changed is looked for.
             if group.split((OSError, RuntimeError))[1] is not None:
                 raise
-            _log.warning("workspace.not_watched", reason=str(group.exceptions[0]))
+            unwatched.failed(reason=str(group.exceptions[0]))
             pause = min(sweep_seconds, MISSING_SECONDS)
         await clock.sleep(pause)
         await look()
@@ -74,8 +75,9 @@ async def _watch(
     look: Callable[[], Awaitable[None]],
     clock: Clock,
     sweep_seconds: float,
+    stands: Callable[[], None],
 ) -> None:
-    """Watch until `folders()` is no longer what is watched."""
+    """Watch until `folders()` is no longer what is watched; `stands` is called with each report."""
     batches = awatch(
         *watched,
         recursive=False,
@@ -101,6 +103,7 @@ async def _watch(
                 rest = (ended - began) / LOOKING_SHARE
                 while not (batch := await upcoming) and clock.monotonic() < ended + rest:
                     upcoming = asyncio.ensure_future(anext(batches))
+                stands()
                 if any(path in watched for _, path in batch):
                     # Gone, or made again, perhaps with the very same inode: this watch is deaf.
                     await look()

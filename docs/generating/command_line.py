@@ -23,6 +23,7 @@ Tables are for people; `--json` prints one document on stdout and nothing else t
 | 3 | a definition is invalid |
 | 4 | nothing has that name; no workspace was found |
 | 5 | the daemon cannot be reached |
+| 6 | a person is asked: of `trigger`, the run waits for an answer (`ops approvals`) |
 | 130 | interrupted from the keyboard |
 
 Every `ops` command takes two options that are not repeated below:

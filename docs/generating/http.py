@@ -55,6 +55,8 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/integrations": "The integrations and their addresses",
     "POST /v1/automations/{name}/test-event": "`ops automations test-event`",
     "GET /v1/tokens": "`amodal-rt tokens list`",
+    "GET /v1/approvals": "`ops approvals list`; `automation`, `limit`",
+    "GET /v1/approvals/{id}": "`ops approvals show`; by the run's id",
     "GET /v1/deliveries": "`ops deliveries list`; `status`, `limit`",
     "GET /v1/deliveries/{id}": "`ops deliveries show`",
     "GET /v1/connections": "`ops connections list`",
@@ -90,6 +92,10 @@ _CONTROL: Mapping[str, str] = {
     ),
     "POST /v1/runs/{id}/cancel": "`ops runs cancel`",
     "POST /v1/runs/{id}/replay": "`ops runs replay`",
+    "POST /v1/approvals/{id}/approve": (
+        "`ops approvals approve`; `{step?, note?}`. Refused where a run asks for it."
+    ),
+    "POST /v1/approvals/{id}/deny": "`ops approvals deny`; `{step?, note?}`",
     "POST /v1/deliveries/retry": "`ops deliveries retry --since`; `{since, target?}`",
     "POST /v1/deliveries/{id}/retry": "`ops deliveries retry`",
     "POST /v1/connections/{name}/test": "`ops connections test`",

@@ -28,6 +28,7 @@ EVERYTHING = Condition(
     seen_by="node_1",
     earlier=("msg_2: größer",),
     more=3,
+    delivery_id="msg_3",
 )
 
 

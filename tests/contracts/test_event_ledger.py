@@ -1,6 +1,7 @@
 """`ports.EventLedger`, sentence by sentence."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import ledger_values as given
@@ -279,3 +280,17 @@ async def test_the_newest_hundred_rejections_of_each_endpoint_are_kept(ledger: L
 
     assert listed == [*reversed(loud[3:]), quiet]
     assert await ledger.list_rejections(limit=2) == [loud[-1], loud[-2]]
+
+
+async def test_a_rejection_may_stand_in_the_place_of_one_before(ledger: Ledger) -> None:
+    first = Rejection(endpoint="e", automation=None, reason="full", at=NOW)
+    longer = replace(first, reason="full: 2 requests", at=NOW + given.MINUTE)
+    other = Rejection(endpoint="e", automation="a", reason="full", at=NOW)
+    await ledger.reject(first)
+    await ledger.reject(other)
+
+    await ledger.reject(longer, counted_as="full", instead_of=first)
+    assert await ledger.list_rejections(limit=9) == [other, longer]
+
+    await ledger.reject(first, instead_of=first)
+    assert await ledger.list_rejections(limit=9) == [first, other, longer]

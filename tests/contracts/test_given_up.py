@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 import ledger_values as given
+import pytest
 from ledger_values import DAY, HOUR, MINUTE, NOW
 
 from amodal_rt.domain.delivery import (
@@ -17,6 +18,7 @@ from amodal_rt.domain.delivery import (
     Target,
     TargetType,
 )
+from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Ledger
 
 
@@ -228,3 +230,36 @@ async def test_what_arrived_at_one_target_says_nothing_of_a_later_letter_or_anot
     assert not await arrives(result.target)
     assert await arrives(other)
     assert await ledger.has_delivered(NOW, target=result.target.key)
+
+
+async def test_an_alert_that_was_given_up_can_be_owed_again_until_it_expires(
+    ledger: Ledger, run_id: str
+) -> None:
+    alert = given.message(run_id, kind=MessageKind.FAILURE_ALERT, expires_at=NOW + HOUR)
+    await die(ledger, alert)
+    await ledger.follow_up(alert.delivery_id, lambda _: Plan())
+
+    assert not await ledger.owe_again(alert.delivery_id, at=NOW + HOUR)
+    assert await ledger.owe_again(alert.delivery_id, at=NOW + MINUTE)
+    assert not await ledger.owe_again(alert.delivery_id, at=NOW + MINUTE)
+
+    assert await unfollowed(ledger) == []
+    assert await ledger.next_due_at() == NOW + MINUTE
+    (again,) = await ledger.claim_messages(limit=9, now=NOW + MINUTE)
+    assert again.message == alert
+    assert (again.attempts, again.tries, again.finished_at) == (1, 1, None)
+
+
+async def test_only_an_alert_that_was_given_up_is_owed_again(ledger: Ledger, run_id: str) -> None:
+    result = given.message(run_id)
+    arrived = given.message(run_id, kind=MessageKind.FAILURE_ALERT)
+    await die(ledger, result)
+    await given.owed(ledger, arrived)
+    await ledger.claim_messages(limit=9, now=NOW)
+    sent = Attempt(delivery_id=arrived.delivery_id, result=AttemptResult.DELIVERED, at=NOW)
+    await ledger.record_attempt(sent)
+
+    assert not await ledger.owe_again(result.delivery_id, at=NOW)
+    assert not await ledger.owe_again(arrived.delivery_id, at=NOW)
+    with pytest.raises(NotFoundError):
+        await ledger.owe_again("msg_0000000000000000", at=NOW)

@@ -14,22 +14,38 @@ async def test_held_back_is_what_only_the_global_limit_keeps_from_its_start(
 ) -> None:
     await given.running(ledger, "full", concurrency=1)
     await given.running(ledger, "talk", conversation_key="k")
+    await given.running(ledger, "busy")
     full, spoken = given.start("full", concurrency=1), given.start("talk", conversation_key="k")
     queue = [given.start("queue", concurrency=2) for _ in range(700)]
     last = given.start("last")
     await ledger.admit([full, spoken, *queue, last])
 
     in_turn = [queue[0].run_id, last.run_id, queue[1].run_id]
-    for overall, free in ((1, 0), (2, 0), (3, 1), (4, 2), (5, 3)):
+    for overall, free in ((3, 0), (4, 1), (5, 2), (6, 3)):
         refs = await ledger.held_back(overall=overall, now=NOW)
 
         oldest_first = [queue[0].run_id, queue[1].run_id, last.run_id]
         held = [each for each in oldest_first if each in in_turn[free:]]
         assert [ref.run_id for ref in refs] == held
-    assert {ref.status for ref in await ledger.held_back(overall=2, now=NOW)} == {"pending"}
+    assert {ref.status for ref in await ledger.held_back(overall=3, now=NOW)} == {"pending"}
+
+
+async def test_a_limit_that_the_global_one_is_below_holds_nothing_up(ledger: Ledger) -> None:
+    await given.running(ledger, "queue", concurrency=2)
+    queue = [given.start("queue", concurrency=2) for _ in range(700)]
+    await ledger.admit(queue)
+
+    async def held(overall: int) -> list[str]:
+        return [ref.run_id for ref in await ledger.held_back(overall=overall, now=NOW)]
+
+    assert await held(3) == []
+    assert await held(2) == [each.run_id for each in queue[1:]]
+    assert await held(1) == [each.run_id for each in queue]
 
 
 async def test_what_ever_started_is_not_held_back_but_takes_its_turn(ledger: Ledger) -> None:
+    for number in range(4):
+        await given.running(ledger, f"busy-{number}")
     retried, requeued = await given.running(ledger, "a"), await given.running(ledger, "a")
     await ledger.finish(
         retried, given.outcome(RunStatus.FAILED), at=NOW, plan=given.nothing, retry_at=NOW + MINUTE
@@ -39,7 +55,7 @@ async def test_what_ever_started_is_not_held_back_but_takes_its_turn(ledger: Led
     await ledger.admit(fresh)
 
     async def held(at: datetime) -> list[str]:
-        return [ref.run_id for ref in await ledger.held_back(overall=0, now=at)]
+        return [ref.run_id for ref in await ledger.held_back(overall=4, now=at)]
 
     assert await held(NOW) == [fresh[0].run_id, fresh[1].run_id]
     assert await held(NOW + MINUTE) == [fresh[0].run_id]

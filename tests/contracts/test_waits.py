@@ -52,6 +52,21 @@ async def test_the_limit_of_its_automation_names_the_runs_that_go_first(ledger: 
     ]
 
 
+async def test_of_two_limits_that_which_can_bind_is_named(ledger: Ledger) -> None:
+    await given.running(ledger, "a", concurrency=2)
+    queue = [given.start("a", concurrency=2) for _ in range(5)]
+    await ledger.admit(queue)
+    last = queue[-1].run_id
+
+    (below,), (equal,), (above,) = [
+        await waits(ledger, last, overall=overall) for overall in (1, 2, 3)
+    ]
+
+    assert below == Wait(reason=WaitReason.GLOBAL_LIMIT, limit=1)
+    assert equal == Wait(reason=WaitReason.GLOBAL_LIMIT, limit=2)
+    assert above.reason is WaitReason.CONCURRENCY_LIMIT
+
+
 async def test_a_conversation_names_the_one_run_that_goes_first(ledger: Ledger) -> None:
     run = await given.running(ledger, "a", concurrency=9, conversation_key="k", order_key="1")
     later = given.start("a", concurrency=9, conversation_key="k", order_key="3")

@@ -60,6 +60,7 @@ def told(daemon: Daemon) -> dict[str, Any]:
         "rejection": daemon.ask("events", "list", "--rejected")[0],
         "delivery": delivery,
         "delivery in full": daemon.ask("deliveries", "show", delivery["delivery_id"]),
+        "approval": _asked(daemon),
         "connection": daemon.ask("connections", "list")[0],
         "tool": daemon.ask("connections", "tools", "runtime")[0],
         "test": daemon.ask("connections", "test", "runtime"),
@@ -76,6 +77,21 @@ def told(daemon: Daemon) -> dict[str, Any]:
         "tried": daemon.ask("automations", "test-event", "hook", str(data)),
         "next": daemon.ask("automations", "next", "--schedule", "every 15m"),
     }
+
+
+def _asked(daemon: Daemon) -> Any:
+    graph = {
+        "kind": "WorkflowGraph",
+        "start_node": "ask",
+        "nodes": [{"id": "ask", "kind": "approval", "message": "Well?"}],
+    }
+    folder = daemon.workspace / "workflows"
+    folder.mkdir(exist_ok=True)
+    (folder / "asking.json").write_text(json.dumps(graph), encoding="utf-8")
+    daemon.save("asking", {"title": "Asking", "workflow": "asking"})
+    asking = daemon.run("ops", "automations", "trigger", "asking")
+    assert asking.returncode == 6, asking.stdout + asking.stderr
+    return daemon.ask("approvals", "list")[0]
 
 
 def _tokens(daemon: Daemon, *verb: str) -> Any:
@@ -147,6 +163,10 @@ def test_deliveries_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
     assert told["delivery"].keys() == _table(section)
     assert told["delivery in full"].keys() == _table(section) | more
     assert all(f"`{key}`" in section for key in more)
+
+
+def test_approvals_have_the_keys_of_the_page(told: dict[str, Any]) -> None:
+    assert told["approval"].keys() == _table(_section("Approval"))
 
 
 def test_the_small_documents_have_the_keys_of_the_page(told: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.naming_workflows import Workflows
-from amodal_rt.definitions.schema import automation_schema
 from amodal_rt.definitions.profile import ProfileShape, parse_profile
+from amodal_rt.definitions.schema import automation_schema
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
 from amodal_rt.domain.delivery import Target, TargetType

@@ -16,7 +16,7 @@ import pytest
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.domain.run import FailedReason, RunStatus
-from amodal_rt.errors import AmodalError
+from amodal_rt.errors import AmodalError, ConflictError
 from amodal_rt.failpoints import VARIABLE
 from amodal_rt.ids import SystemIds
 from amodal_rt.ports import RunFilter
@@ -394,3 +394,18 @@ def test_a_running_daemon_is_backed_up_and_never_restored_over(tmp_path: Path) -
         assert again.rpartition("/")[2] == url.rpartition("/")[2]
         events = child.client.get("/v1/events")
         assert {each["event_id"] for each in events} == set(told)
+
+
+def test_an_older_binary_copies_no_newer_ledger_and_changes_no_byte_of_it(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "state" / "ledger.sqlite")
+    with closing(sqlite3.connect(ledger)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+        raw.commit()
+    before = whole(ledger)
+
+    with pytest.raises(ConflictError) as error:
+        backup.take(ledger, tmp_path / "b.db")
+
+    assert error.value.code == "ledger_newer"
+    assert not (tmp_path / "b.db").exists()
+    assert whole(ledger) == before

@@ -20,6 +20,7 @@ from delivery_samples import (  # pyright: ignore[reportMissingImports]
     webhook,
 )
 
+from amodal_rt.delivery.backoff import LONGEST_FOR_ALERTS, UNHEARD_PAUSE
 from amodal_rt.domain.breaker import FIRST_PAUSE, IN_A_ROW, BreakerState
 from amodal_rt.domain.condition import ConditionKind
 from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus, Target
@@ -298,7 +299,7 @@ async def test_a_second_alert_that_dies_at_the_same_target_is_passed_on_too(
         assert any(record.message.delivery_id in each for each in told)
 
 
-async def test_when_all_fail_it_is_on_record_and_tried_no_further(
+async def test_when_all_are_gone_it_is_on_record_and_owed_but_not_sent_to_them(
     desk: Desk, receiver: Receiver
 ) -> None:
     receiver.script(*[410] * 20)
@@ -314,12 +315,73 @@ async def test_when_all_fail_it_is_on_record_and_tried_no_further(
             return not await desk.ledger.given_up(limit=1)
 
         await _when(unreported)
-        await _until(desk, dead=3)
+        await _until(desk, pending=4)
+        await _when(followed)
+        desk.clock.advance(UNHEARD_PAUSE.total_seconds())
+        await _until(desk, pending=4)
         await _when(followed)
 
+    assert sorted(each.path for each in receiver.requests) == ["/first", "/pager", "/second"]
     conditions = await desk.ledger.conditions()
     assert {each.kind for each in conditions} == {ConditionKind.ALERT_FAILED}
     assert {each.subject for each in conditions} == {"pager", "first", "second"}
+
+
+async def _lost_to_all(desk: Desk, receiver: Receiver) -> None:
+    """An alert of a run that neither `/pager` nor, passed on, `/ops` has taken."""
+    receiver.script(*[404] * 4)
+    desk.tell(webhook(receiver.url("/ops"), "ops"))
+    known = definition(alert=alerting(webhook(receiver.url("/pager"), "pager")))
+    await desk.finish(known, failure())
+    for number in (1, 2):
+        await desk.settled(number)
+        desk.clock.advance(10)
+
+    async def owed_again() -> bool:
+        found = await desk.messages()
+        return [each.attempts for each in found] == [2, 2] and {*statuses(found)} == {"pending"}
+
+    await _when(owed_again)
+
+
+async def test_an_alert_that_nobody_received_is_sent_again_until_its_target_takes_it(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async with desk.sending():
+        await _lost_to_all(desk, receiver)
+        begun = desk.clock.now()
+        receiver.script(404, 404)
+        desk.clock.advance(UNHEARD_PAUSE.total_seconds())
+        await desk.settled(2, attempts=3)
+        await _until(desk, pending=2)
+        desk.clock.advance(LONGEST_FOR_ALERTS.total_seconds())
+        first, passed = await desk.settled(2, attempts=4)
+
+    assert [each.status for each in (first, passed)] == [DeliveryStatus.DELIVERED] * 2
+    assert first.message.expires_at - first.message.created_at == timedelta(hours=24)
+    assert desk.clock.now() - begun == UNHEARD_PAUSE + LONGEST_FOR_ALERTS
+    told = {each.path: each.json for each in receiver.requests[-2:]}
+    assert told["/pager"]["status"] == "failure"
+    assert told["/ops"]["delivery_id"] == first.message.delivery_id
+    assert "It said: Daily Digest failed (timed_out)" in told["/ops"]["text"]
+
+
+async def test_an_alert_that_nobody_received_before_it_expired_stays_on_record(
+    desk: Desk, receiver: Receiver
+) -> None:
+    async with desk.sending():
+        await _lost_to_all(desk, receiver)
+        receiver.script(*[404] * 200)
+        desk.clock.advance(timedelta(hours=25).total_seconds())
+        await _until(desk, expired=2)
+
+        async def followed() -> bool:
+            return not await desk.ledger.given_up(limit=1)
+
+        await _when(followed)
+
+    assert len(receiver.requests) == 4
+    assert any(each.unreported for each in await desk.ledger.conditions())
 
 
 async def _dead_to(desk: Desk, receiver: Receiver, label: str) -> None:

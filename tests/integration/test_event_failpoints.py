@@ -77,6 +77,28 @@ def test_a_gate_is_asked_again_and_opens_once(root: Path, prices: str, place: st
     assert [each["attempt"] > 1 for each in found] == [True, False]
 
 
+@pytest.mark.parametrize("place", ["expect.before_probe", "expect.after_probe"])
+def test_a_probe_is_asked_again_and_the_run_completes_once(
+    root: Path, prices: str, place: str
+) -> None:
+    write(root, "connections/shop/spec.json", {"protocol": "rest", "baseUrl": prices})
+    probe = {"connection": "shop", "endpoint": "/price", "filter": {"price": 7}}
+    only = {"id": "a", "kind": "transform", "value": {"done": True}}
+    graph = {"kind": "WorkflowGraph", "start_node": "a", "nodes": [only]}
+    automation(
+        root, "look", prompt=None, workflow=graph, trigger=EVENT, connections=["shop"],
+        expect={"probe": probe, "schema": {"required": ["done"]}},
+    )  # fmt: skip
+
+    with daemon(root, AMODAL_RT_FAILPOINTS=f"{place}=kill") as first:
+        first.client.post("/v1/events", {"type": EVENT})
+        eventually(lambda: not first.process.alive)
+    with daemon(root) as second:
+        [found] = ended(second, "look", 1)
+
+    assert (found["status"], found["attempt"] > 1) == ("completed", True)
+
+
 @pytest.mark.parametrize("place", ["bus.before_match", "bus.after_match"])
 def test_an_event_is_matched_once(root: Path, place: str) -> None:
     automation(root, "look", trigger=EVENT, connections=[])

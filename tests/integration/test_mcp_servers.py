@@ -199,6 +199,13 @@ async def test_a_server_that_cannot_start_says_why_and_the_run_goes_on(house: Ag
     assert "no licence" in system
     assert "canary" not in system
     assert "the command /no/such/program does not exist" in system
+    notes = [str(each.data["note"]) for each in house.of(EntryType.RUN_NOTE)]
+    assert [each.partition(" could")[0] for each in notes] == [
+        "the connection absent",
+        "the connection broken",
+    ]
+    assert "no licence" in notes[1]
+    assert "canary" not in notes[1]
 
 
 async def test_a_server_that_says_nothing_is_waited_for_once_and_not_by_every_run(

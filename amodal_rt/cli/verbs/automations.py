@@ -6,8 +6,9 @@ from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
 from amodal_rt.cli.progress import waiting
 from amodal_rt.cli.verbs import journal
+from amodal_rt.cli.verbs.approvals import how_to_answer
 from amodal_rt.cli.verbs.door import Document, Door, wanted
-from amodal_rt.cli.verbs.runs import exit_code, labels, show_run
+from amodal_rt.cli.verbs.runs import asks, exit_code, labels, show_run
 
 _HEADS = ("Name", "Trigger", "Schedule", "Status", "Next Run or Webhook URL")
 _HISTORY = ("Run ID", "Started", "Duration", "Status", "Output")
@@ -191,6 +192,8 @@ def trigger(
         door.output.document(finished)
     else:
         show_run(door, finished, brief=True)
+    if asks(finished):
+        door.output.remark(how_to_answer(run["run_id"]))
     return exit_code(finished)
 
 

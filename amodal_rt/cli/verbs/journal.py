@@ -15,10 +15,13 @@ _WIDTH = 160
 
 
 def follow(door: Door, run_id: str, *, quiet: bool) -> None:
-    """Read the journal until the run has ended; show what matters of it unless `quiet`."""
+    """Read the journal until the run has ended or waits for a person's answer; show what matters
+    of it unless `quiet`."""
     for entry in door.daemon.lines(f"/v1/runs/{run_id}/journal", wanted(follow=1)):
         if not quiet:
             show(door, entry)
+        if entry["type"] == "run.waiting" and entry["data"]["reason"] == "awaiting_approval":
+            return
 
 
 def show(door: Door, entry: Document) -> None:

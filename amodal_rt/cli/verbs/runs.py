@@ -65,7 +65,7 @@ def show_run(door: Door, run: Document, *, brief: bool) -> None:
     if run["error"]:
         door.output.remark(f"{run['status']}: {run['error']}")
     if brief:
-        say(_closing(run))
+        say("pending: it waits for a person's answer" if asks(run) else _closing(run))
 
 
 def _closing(run: Document) -> str:
@@ -118,6 +118,11 @@ def replay(door: Door, run_id: str) -> int:
     return door.output.answer(
         run, f"{run['run_id']}  session {run['session_id']}  again from {run_id}"
     )
+
+
+def asks(run: Document) -> bool:
+    """Whether it waits for a person's answer."""
+    return run["status"] == "pending" and run["reason"] == "awaiting_approval"
 
 
 def exit_code(run: Document) -> int:

@@ -1,8 +1,4 @@
-"""`when`: what is asked before a model is paid, and what stands in the journal of it.
-
-A read goes the way of every tool call: the same grants, the same judgement, the same guard at the
-way out. It has no power to write, whatever the automation may.
-"""
+"""`when`: what is asked before a model is paid, and what stands in the journal of it."""
 
 import hashlib
 import json
@@ -14,20 +10,15 @@ from amodal_rt import failpoints
 from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.automation import Gate, GateRead
-from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import GateValue, Outcome, failed
 from amodal_rt.domain.run import FailedReason, Run, RunStatus, SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
-from amodal_rt.executors.acting.gate import Answer, CallKey, Wish
+from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.past import Past
-from amodal_rt.executors.acting.request_tool import RequestArguments, prepare_request
-from amodal_rt.executors.acting.session import Services, Session, agent_of
-from amodal_rt.executors.acting.tools import prepare_mcp
-from amodal_rt.guardrails.grants import grants_of
+from amodal_rt.executors.acting.reading import found_in, perform_read, read_label
+from amodal_rt.executors.acting.session import Services
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ports import KeptValue, RunContext
 
 STEP = "when"
@@ -120,86 +111,14 @@ def canonical(value: object) -> str:
 
 async def _read(context: RunContext, services: Services, read: GateRead) -> object:
     """What stands at the path of the answer. Raises what keeps it from being read."""
-    prepare = _prepare_tool if read.tool is not None else _prepare_endpoint
-    wish = await prepare(_session(context, services, read), read)
-    if wish.decision.intent is not Intent.READ or not wish.decision.allowed:
-        # A gate has no power to write, so this is also what the refusal of one says.
-        raise DeniedError(f"the gate only reads: {wish.decision.reason}")
-    await context.journal.record(EntryType.GATE_STARTED, step=STEP, data=dict(wish.facts))
-    failpoints.hit("gate.before_read")
-    try:
-        async with services.clock.deadline(wish.seconds):
-            answer = await wish.perform(
-                CallKey(step=STEP, idempotency_key=f"{context.run.run_id}:{STEP}")
-            )
-    except TimeoutError:
-        raise UnavailableError(f"no answer within {wish.seconds or 0:g} seconds") from None
+
+    async def begun(facts: Mapping[str, object]) -> None:
+        await context.journal.record(EntryType.GATE_STARTED, step=STEP, data=facts)
+        failpoints.hit("gate.before_read")
+
+    answer = await perform_read(context, services, read, who="the gate", step=STEP, begun=begun)
     failpoints.hit("gate.after_read")
-    return algebra.value_at(_parsed(_body(answer, read), read), read.path)
-
-
-def _session(context: RunContext, services: Services, read: GateRead) -> Session:
-    """A session that can do nothing but this read."""
-    connection = context.snapshot.connections.get(read.connection)
-    grants = grants_of(context.definition.automation, agent_of(context))
-    usable = connection if connection and grants.connection(read.connection) else None
-    missing = context.environment.missing(usable.secrets) if usable else ()
-    why = {read.connection: f"the environment variable {missing[0]} is not set"} if missing else {}
-    return Session(
-        context=context,
-        services=services,
-        grants=grants,
-        powers=Powers(write_enabled=False, place=None),
-        connections={read.connection: usable} if usable and not missing else {},
-        unavailable=why,
-        servers={},
-    )
-
-
-async def _prepare_endpoint(session: Session, read: GateRead) -> Wish:
-    given = RequestArguments(
-        connection=read.connection,
-        method="GET",
-        endpoint=read.endpoint or "/",
-        params=dict(read.query),
-    )
-    return prepare_request(session, given)
-
-
-async def _prepare_tool(session: Session, read: GateRead) -> Wish:
-    connection = session.connections.get(read.connection)
-    if connection is None or connection.mcp is None:
-        # Says why it cannot be used, where that is known.
-        return await _prepare_endpoint(session, GateRead(connection=read.connection, endpoint="/"))
-    context, pool = session.context, session.services.pool
-    server = await pool.open(connection, context.environment, anew=False, depth=context.run.depth)
-    tool = next((each for each in server.tools if each.name == read.tool), None)
-    if tool is None:
-        raise DeniedError(f"the server of {connection.name} has no tool {read.tool}")
-    return prepare_mcp(connection.name, server, tool, session, read.arguments)
-
-
-def _body(answer: Answer, read: GateRead) -> str:
-    """The answer without what was put before it. Raises UnavailableError where it is no answer."""
-    status = answer.facts.get("status")
-    moved = isinstance(status, int) and status >= 300
-    if not answer.ok or moved:
-        said = plain_line(answer.text, 200)
-        raise UnavailableError(f"{_label(read)} over {read.connection} answered: {said}")
-    return answer.text.partition("\n\n")[2] if status is not None else answer.text
-
-
-def _parsed(text: str, read: GateRead) -> object:
-    """The document, or the text where none was asked for. Raises UnavailableError: a sign-in
-    page with status 200 has nothing at any path, which would be news."""
-    try:
-        return cast("object", json.loads(text))
-    except (ValueError, RecursionError):
-        if read.path:
-            said = plain_line(text, 80)
-            message = f"{_label(read)} over {read.connection} answered no JSON: {said}"
-            raise UnavailableError(message) from None
-        return text
+    return found_in(answer, read)
 
 
 def _or_null(found: object) -> object:
@@ -207,10 +126,7 @@ def _or_null(found: object) -> object:
 
 
 def _label(read: GateRead | None) -> str:
-    if read is None:
-        return "the event"
-    place = f" ({algebra.shown_path(read.path)})" if read.path else ""
-    return (read.tool or f"GET {read.endpoint}") + place
+    return "the event" if read is None else read_label(read)
 
 
 def _told(seen: GateValue) -> dict[str, object]:

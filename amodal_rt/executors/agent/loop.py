@@ -99,7 +99,11 @@ class AgentLoop:
         place = id(session.tally)
         self._running[place] = _Running(tuple(choices), _used(session), _limits(session))
         try:
-            text = await self._converse(session, past_prompt(session) or build_prompt(session))
+            prompt = past_prompt(session)
+            if prompt is None:
+                await _note_missing(session)
+                prompt = build_prompt(session)
+            text = await self._converse(session, prompt)
         except _FAILURES as error:
             return _failure(session, error)
         except Exception as error:  # noqa: BLE001  (a defect of the library or ours ends here)
@@ -204,6 +208,14 @@ def _history(messages: Sequence[ChatMessage]) -> list[ModelMessage] | None:
         for each in messages
     ]
     return history or None
+
+
+async def _note_missing(session: Session) -> None:
+    """Say on the run which granted connections it does without: a model that could look nowhere
+    ends as calmly as one that found nothing."""
+    for name, why in sorted(session.unavailable.items()):
+        note = f"the connection {name} could not be used: {plain_line(session.mask(why), 300)}"
+        await session.context.journal.record(EntryType.RUN_NOTE, data={"note": note})
 
 
 def _settings(session: Session) -> ModelSettings:

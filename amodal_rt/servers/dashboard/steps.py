@@ -20,6 +20,7 @@ _ROOMS: Mapping[str, str] = {
     "tool": "Tool",
     "write": "Write",
     "gate": "Gate",
+    "expect": "Check",
     "node": "Node",
     "event": "Event",
     "store": "Store",

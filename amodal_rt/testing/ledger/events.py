@@ -47,7 +47,12 @@ class EventRows(Part):
         return await self._write("accept", work)
 
     async def reject(
-        self, rejection: Rejection, *, count: int = 1, counted_as: str | None = None
+        self,
+        rejection: Rejection,
+        *,
+        count: int = 1,
+        counted_as: str | None = None,
+        instead_of: Rejection | None = None,
     ) -> None:
         stored = replace(
             rejection,
@@ -59,7 +64,8 @@ class EventRows(Part):
 
         def work() -> None:
             rejections, rejected = self.store.rejections, self.store.rejected
-            rejections.put(next(self.store.numbers), stored)
+            place = max((n for n in rejections if rejections.get(n) == instead_of), default=None)
+            rejections.put(next(self.store.numbers) if place is None else place, stored)
             counted = (stored.endpoint, values.text(counted_as or rejection.reason))
             rejected.put(counted, (rejected.get(counted) or 0) + count)
             mine = [

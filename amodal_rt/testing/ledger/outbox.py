@@ -138,6 +138,26 @@ class OutboxRows(BreakerRows):
 
         return await self._write("follow_up", work)
 
+    async def owe_again(self, delivery_id: str, *, at: datetime) -> bool:
+        due = values.instant(at)
+
+        def work() -> bool:
+            row = self._message(delivery_id)
+            message, status = row.record.message, row.record.status
+            is_alert = message.kind is not MessageKind.RESULT
+            if not is_alert or status not in _GIVEN_UP or message.expires_at <= due:
+                return False
+            self._set_message(
+                row,
+                node=row.node,
+                status=DeliveryStatus.PENDING,
+                next_attempt_at=due,
+                finished_at=None,
+            )
+            return True
+
+        return await self._write("owe_again", work)
+
     async def has_delivered(
         self, since: datetime, *, automation: str | None = None, target: str | None = None
     ) -> bool:

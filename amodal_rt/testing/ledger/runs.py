@@ -1,5 +1,6 @@
 """Runs from acceptance to their start or their early end: half of `ports.RunLedger`."""
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -21,9 +22,10 @@ from amodal_rt.testing.ledger.tables import RunRow
 
 
 class Occupancy:
-    """What runs right now, and so who must wait."""
+    """What runs right now, and so who must wait, where `overall` may run together."""
 
-    def __init__(self, running: Iterable[Run]) -> None:
+    def __init__(self, running: Iterable[Run], overall: int) -> None:
+        self._overall = overall
         self._running = Counter[str]()
         self._keys = set[tuple[str, str | None]]()
         for run in running:
@@ -36,7 +38,7 @@ class Occupancy:
     def has_room(self, row: RunRow) -> bool:
         """Whether the run's own automation and conversation let it start."""
         run = row.run
-        if self._running[run.automation] >= row.concurrency:
+        if self._running[run.automation] >= row.concurrency < self._overall:
             return False
         return not (run.conversation_key and (run.automation, run.conversation_key) in self._keys)
 
@@ -76,7 +78,7 @@ class RunRows(Part):
             most = min(limit, overall - len(runs.running))
             if most <= 0 or not runs.pending or not self._may_act(node):
                 return []
-            ready = islice(self._ready(at, can_run), most)
+            ready = islice(self._ready(at, overall, can_run), most)
             found = sorted(ready, key=lambda row: row.number)
             for row in found:
                 self._turns[row.run.automation] = next(self._next_turn)
@@ -86,7 +88,7 @@ class RunRows(Part):
 
     async def next_claimable_at(self) -> datetime | None:
         self._check_reach()
-        occupancy = self._occupancy()
+        occupancy = self._occupancy(sys.maxsize)
         waiting = [
             row.run.not_before
             for row in self.store.runs.rows(self.store.runs.pending)
@@ -102,7 +104,7 @@ class RunRows(Part):
     ) -> list[RunRef]:
         self._check_reach()
         free = max(0, overall - len(self.store.runs.running))
-        found = list(self._ready(values.instant(now), can_run))[free:]
+        found = list(self._ready(values.instant(now), overall, can_run))[free:]
         held = sorted(found, key=lambda row: row.number)
         return [_ref(row.run) for row in held if row.run.started_at is None]
 
@@ -117,7 +119,7 @@ class RunRows(Part):
         self._check_reach()
         at, runs = values.instant(now), self.store.runs
         queue = Queue(
-            line=[row.run for row in self._ready(at, can_run)],
+            line=[row.run for row in self._ready(at, overall, can_run)],
             running=[runs.row(run_id).run for run_id in runs.running.values()],
             overall=overall,
             now=at,
@@ -193,10 +195,10 @@ class RunRows(Part):
             lambda: self._end_pending(run_id, RunStatus.SKIPPED, reason.value, rule, at),
         )
 
-    def _ready(self, at: datetime, can_run: CanRun | None) -> Iterator[RunRow]:
+    def _ready(self, at: datetime, overall: int, can_run: CanRun | None) -> Iterator[RunRow]:
         """Those that may start together: what was cut off first, then of the automation with the
         fewest runs under way, of the one that had its turn longest ago, the oldest."""
-        occupancy, turn = self._occupancy(), self._turns
+        occupancy, turn = self._occupancy(overall), self._turns
         lines: dict[str, deque[RunRow]] = {}
         for row in self.store.runs.rows(self.store.runs.pending):
             if _is_due(row.run, at) and can_run_here(row.run, can_run):
@@ -235,9 +237,9 @@ class RunRows(Part):
         ]
         return min(same, key=lambda each: (each.run.order_key or "", each.number))
 
-    def _occupancy(self) -> Occupancy:
+    def _occupancy(self, overall: int) -> Occupancy:
         runs = self.store.runs
-        return Occupancy(runs.row(run_id).run for run_id in runs.running.values())
+        return Occupancy((runs.row(run_id).run for run_id in runs.running.values()), overall)
 
     def _claimed(self, row: RunRow, node: str, at: datetime) -> Run:
         run = row.run

@@ -15,6 +15,7 @@ _COPY = "integration/test_backup.py::test_a_backup_that_is_killed_is_there_whole
 _DELIVERY = "unit/delivery/delivery_life.py::POINTS"
 _EVENTS = "integration/test_event_failpoints.py"
 _GATE = f"{_EVENTS}::test_a_gate_is_asked_again_and_opens_once"
+_PROBE = f"{_EVENTS}::test_a_probe_is_asked_again_and_the_run_completes_once"
 _MATCH = f"{_EVENTS}::test_an_event_is_matched_once"
 _TRIGGER = f"{_EVENTS}::test_a_trigger_is_registered_at_the_next_start"
 _DISPATCH = (
@@ -42,6 +43,8 @@ ELSEWHERE: Mapping[str, str] = {
     "dispatch.before_install": _DISPATCH,
     "file.after_delete": _DELETION,
     "file.before_delete": _DELETION,
+    "expect.after_probe": _PROBE,
+    "expect.before_probe": _PROBE,
     "gate.after_read": _GATE,
     "gate.before_read": _GATE,
     "recovery.after_return": _RECOVERY,

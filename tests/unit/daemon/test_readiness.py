@@ -95,6 +95,20 @@ async def test_it_is_tried_once_a_second_and_ready_again_though_nobody_sends_any
     assert vars(caplog.records[-1])["fields"]["times"] == 60
 
 
+async def test_its_end_is_told_within_a_second_whoever_writes_first(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "amodal_rt")
+    await scene.refuse()
+    await scene.clock.advance(2)
+    await open_disk(scene.ledger._database)
+    await scene.ledger.set_fact("k", "v")
+    await scene.clock.advance(1)
+
+    said = [each.getMessage() for each in caplog.records]
+    assert said == ["ledger.unwritable", "ledger.writable"]
+
+
 async def test_a_sound_ledger_is_not_written_to_for_this(scene: Scene) -> None:
     await scene.clock.advance(60)
 

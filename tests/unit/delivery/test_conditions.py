@@ -118,6 +118,17 @@ def test_without_anybody_to_tell_it_is_on_record_and_told_when_there_is_somebody
     assert told.condition.told
 
 
+def test_what_nobody_heard_of_is_told_as_soon_as_there_is_somebody_however_lately() -> None:
+    lately = Condition(
+        key=LOST.key, kind=LOST.kind, subject="#ops", since=NOW, alerted_at=NOW, unreported=True
+    )
+
+    ruling = _begun(lately, LOST, at=NOW + MINUTE)
+
+    assert ruling is not None
+    assert ruling.messages
+
+
 def test_an_alert_that_failed_and_could_be_told_to_nobody_is_unreported_until_it_is() -> None:
     ruling = _begun(None, LOST, targets=())
     assert ruling is not None
@@ -158,6 +169,7 @@ def test_what_a_target_receives() -> None:
         "since": "2026-03-02T08:59:00Z",
         "subject": "automations/a.json",
         "error": "automations/a.json:3:1: <!here> no",
+        "delivery_id": None,
         "workspace": "acme",
         "text": "acme: automations/a.json has been invalid for over a minute: "
         "automations/a.json:3:1: &lt;!here> no",

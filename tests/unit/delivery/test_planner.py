@@ -53,6 +53,14 @@ def test_a_completed_run_owes_its_result_to_each_target(planner: DeliveryPlanner
     }
 
 
+def test_a_result_that_was_declared_quiet_is_not_delivered(planner: DeliveryPlanner) -> None:
+    outcome = replace(completed(), reason="quiet")
+
+    plan = planner.plan(run(), outcome, definition(webhook()), QUIET, NOW)
+
+    assert plan.messages == ()
+
+
 def test_a_text_that_is_json_is_delivered_as_data_too(planner: DeliveryPlanner) -> None:
     plan = planner.plan(run(), completed('{"total": 3}'), definition(webhook()), QUIET, NOW)
 

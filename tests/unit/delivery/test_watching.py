@@ -1,23 +1,29 @@
 """The watch over a real ledger: what it sees, whom it tells, and what a restart keeps."""
 
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from closed_disk import close_disk, open_disk
 from delivery_samples import alerting, definition, webhook
 from watch_scene import BAD, HOURLY, OPS, PAGER, Scene, hourly, invalid
 
 from amodal_rt.delivery.conditions import COOLDOWN
 from amodal_rt.delivery.overdue import Overdue
-from amodal_rt.delivery.watching import SELDOM_SECONDS
+from amodal_rt.delivery.watching import LOOK_SECONDS, SELDOM_SECONDS
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.breaker import Health
 from amodal_rt.domain.condition import ConditionKind
 from amodal_rt.domain.delivery import AttemptResult, MessageKind
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.errors import UnavailableError
 from amodal_rt.ports import Caller
 from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
 
@@ -214,6 +220,23 @@ async def test_a_machine_that_slept_is_given_the_time_to_catch_up(scene: Scene) 
     assert await scene.look(SELDOM_SECONDS) == []
 
 
+async def test_what_was_overdue_while_nothing_could_be_written_has_time_once_it_can(
+    scene: Scene,
+) -> None:
+    await hourly(scene)
+    assert await scene.look(3_600) == []
+    assert await scene.look(60) == []
+    await close_disk(scene.ledger._database)
+    for _ in range(3):
+        with pytest.raises(UnavailableError):
+            await scene.look(SELDOM_SECONDS)
+    await open_disk(scene.ledger._database)
+    assert await scene.look(LOOK_SECONDS) == []
+
+    await hourly(scene, last_slot_hours=1)
+    assert await scene.look(SELDOM_SECONDS) == []
+
+
 @pytest.mark.parametrize("how", ["paused", "draft", "blocked", "gone"])
 async def test_a_schedule_that_should_not_run_is_not_overdue(scene: Scene, how: str) -> None:
     await hourly(scene)
@@ -334,6 +357,43 @@ async def test_a_failed_alert_that_nobody_heard_of_degrades_until_somebody_does(
 
     scene.tell(PAGER, OPS)
     assert await scene.look() == ["alert alert_failed x > ops"]
+    assert scene.watch.degraded == ()
+
+
+async def test_one_alert_that_nobody_heard_of_degrades_until_it_arrives_itself(
+    scene: Scene,
+) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    scene.tell()
+    lost = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    about = f"{ConditionKind.ALERT_FAILED} {PAGER.key} digest"
+    await scene.stands(ConditionKind.ALERT_FAILED, key=about, target=PAGER.key, unreported=True)
+    other = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    await scene.settle(other, AttemptResult.DELIVERED)
+    assert await scene.look(1) == []
+    assert len(scene.watch.degraded) == 1
+
+    await scene.settle(lost, AttemptResult.DELIVERED)
+    assert await scene.look(1) == []
+    assert scene.watch.degraded == ()
+
+
+async def test_what_arrived_where_it_was_lost_first_degrades_no_more(scene: Scene) -> None:
+    scene.put(
+        AutomationState(name="digest", file="d", definition=definition(alert=alerting(PAGER)))
+    )
+    lost = await scene.message(PAGER, MessageKind.FAILURE_ALERT)
+    body = {"condition": "alert_failed", "delivery_id": lost, "text": "pager: 404"}
+    await scene.message(OPS, MessageKind.WORKSPACE_ALERT, body=body)
+    about = f"{ConditionKind.ALERT_FAILED} {OPS.key} digest"
+    await scene.stands(ConditionKind.ALERT_FAILED, key=about, target=OPS.key, unreported=True)
+    await scene.look(1)
+    assert len(scene.watch.degraded) == 1
+
+    await scene.settle(lost, AttemptResult.DELIVERED)
+    assert await scene.look(1) == []
     assert scene.watch.degraded == ()
 
 

@@ -1,8 +1,10 @@
 """A workspace that is watched: its files as a test sets them, over a real ledger."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from delivery_desk import HeldClock
@@ -101,7 +103,12 @@ class Scene:
         await self.ledger.admit([start])
         return start.run_id
 
-    async def message(self, target: Target, kind: MessageKind = MessageKind.RESULT) -> str:
+    async def message(
+        self,
+        target: Target,
+        kind: MessageKind = MessageKind.RESULT,
+        body: Mapping[str, object] = MappingProxyType({"text": "Digest failed (timed_out)"}),
+    ) -> str:
         """A message of a run of `digest`, owed now."""
         run_id, now = await self.run(), self.clock.now()
         message = OutboxMessage(
@@ -110,7 +117,7 @@ class Scene:
             automation="digest",
             kind=kind,
             target=target,
-            body={"text": "Digest failed (timed_out)"},
+            body=dict(body),
             created_at=now,
             expires_at=now + timedelta(hours=24),
         )
@@ -132,7 +139,11 @@ class Scene:
     async def stands(self, kind: ConditionKind, **more: Any) -> None:
         """A condition that somebody else began."""
         condition = Condition(
-            key=f"{kind} x", kind=kind, since=self.clock.now(), subject="x", **more
+            key=more.pop("key", f"{kind} x"),
+            kind=kind,
+            since=self.clock.now(),
+            subject="x",
+            **more,
         )
         await self.ledger.rule_on_condition(condition.key, lambda _: Ruling(condition))
 

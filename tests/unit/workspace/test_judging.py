@@ -10,8 +10,10 @@ from amodal_rt.domain.automation import (
     Automation,
     ChatMessage,
     Definition,
+    Expectation,
     Gate,
     GateRead,
+    Probe,
 )
 from amodal_rt.domain.connection import (
     Access,
@@ -77,6 +79,8 @@ def _definition(*, secrets: tuple[str, ...] = (), **keys: Any) -> Definition:
             "/when/connection": 8,
             "/when/tool": 9,
             "/when/endpoint": 10,
+            "/expect/stores": 11,
+            "/expect/probe/endpoint": 12,
         },
     )
 
@@ -137,6 +141,16 @@ def test_a_tool_that_only_its_server_can_speak_for_is_judged_when_it_is_called()
     trusting = _with(access=Access(), trust_annotations=True)
 
     assert judge(definition, trusting).errors == ()
+
+
+def test_what_expect_names_must_be_there_and_only_be_read() -> None:
+    probe = Probe(read=GateRead(connection="runtime", endpoint="/a/../b"))
+    definition = _definition(expect=Expectation(stores=("nowhere",), probe=probe))
+
+    errors = judge(definition, WORLD).errors
+
+    assert [each.code for each in errors] == ["bad_expect", "unknown_store"]
+    assert all(each.line for each in errors)
 
 
 @pytest.mark.parametrize(
