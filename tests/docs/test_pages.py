@@ -36,7 +36,7 @@ _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`((?:ops|amodal-rt) [^`]+)`")
 _TARGET = Target(type=TargetType.WEBHOOK, label="x", url="https://x.example/in")
 _SETTINGS = WorkspaceSettings(targets={"reports": _TARGET, "oncall": _TARGET})
-_WORK = {"prompt", "promptFile", "messages", "inputTemplate", "workflow"}
+_WORK = {"prompt", "promptFile", "messages", "inputTemplate", "workflow", "command"}
 _SCRIPTS = {"greeting": Script(name="greeting", source="1", file="scripts/greeting.py")}
 _GRAPH = b'{"kind": "WorkflowGraph", "nodes": [{"kind": "trigger", "id": "start"}]}'
 _WELCOME, _ = parse_workflow(_GRAPH, file="workflows/welcome.json", scripts={})
