@@ -2,20 +2,19 @@
 
 It stands between the daemon and the program because only a process with one thread may enter
 namespaces: it joins its control groups, opens its network, takes hold of what is mounted, gives
-up its user and turns into bubblewrap, or without isolation into the program itself. It knows the
-standard library alone, so that it starts in a few milliseconds.
+up its user and turns into bubblewrap, or without isolation into the program itself. Of the
+standard library it knows what is quick to import: it is started for every program.
 
-The descriptor that its one argument names is a socket: a JSON document comes in, to its end;
+The descriptor that its one argument names is a socket: a marshalled document comes in, to its end;
 out goes `ready`, with the listening socket of its network where it has one, or `failed` and why.
 """
 
+import _socket
 import ctypes
 import fcntl
-import json
+import marshal
 import os
 import resource
-import signal
-import socket
 import stat
 import struct
 import sys
@@ -23,7 +22,7 @@ import sys
 STAGE = "/tmp"  # noqa: S108 - a place of its own namespace, that every system has
 NEW_MOUNTS, NEW_USERS, NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000
 BIND, RECURSIVE, PRIVATE = 0x1000, 0x4000, 0x40000
-DIE_WITH_PARENT, JOIN_KEYRING = 1, 1
+DIE_WITH_PARENT, JOIN_KEYRING, KILL = 1, 1, 9
 KEYCTL = {"x86_64": 250, "aarch64": 219}
 SET_FLAGS, UP = 0x8914, 1
 LATER_KILLED = "500"
@@ -57,13 +56,13 @@ class Spec:
     parent: int
 
     def __init__(self, text: bytes) -> None:
-        self.__dict__.update(json.loads(text))
+        self.__dict__.update(marshal.loads(text))  # noqa: S302 - from the daemon itself
 
 
 def main() -> None:
     """Become the program that the document on the socket describes."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    channel.set_inheritable(False)
+    channel = _socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(channel.fileno(), False)
     try:
         spec = Spec(_received(channel))
         _prepare(spec)
@@ -74,7 +73,7 @@ def main() -> None:
         if listener is not None:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
             environment |= dict.fromkeys(spec.proxies, address)
-        socket.send_fds(channel, [b"ready"], [listener.fileno()] if listener else [])
+        _tell(channel, b"ready", listener)
         os.chdir(spec.folder)
         os.execvpe(spec.argv[0], spec.argv, environment)  # noqa: S606 - a list, not a line
     except (_CannotError, OSError, ValueError) as error:
@@ -82,7 +81,13 @@ def main() -> None:
         sys.exit(125)
 
 
-def _received(channel: socket.socket) -> bytes:
+def _tell(channel: _socket.socket, text: bytes, listener: "_socket.socket | None") -> None:
+    numbers = struct.pack("i", listener.fileno()) if listener is not None else b""
+    passed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)] if numbers else []
+    channel.sendmsg([text], passed)
+
+
+def _received(channel: _socket.socket) -> bytes:
     text = b""
     while part := channel.recv(65_536):
         text += part
@@ -91,7 +96,7 @@ def _received(channel: socket.socket) -> bytes:
 
 def _prepare(spec: Spec) -> None:
     # Not SIGTERM: whoever goes away without a word must take the program along.
-    _c.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    _c.prctl(DIE_WITH_PARENT, KILL, 0, 0, 0)
     if os.getppid() != spec.parent:
         raise _CannotError("the daemon is gone")
     for each in spec.groups:
@@ -103,7 +108,7 @@ def _prepare(spec: Spec) -> None:
         _c.syscall(number, JOIN_KEYRING, None, 0, 0, 0)
 
 
-def _isolate(spec: Spec) -> "socket.socket | None":
+def _isolate(spec: Spec) -> "_socket.socket | None":
     user, group = os.getuid(), os.getgid()
     kinds = NEW_MOUNTS | NEW_NETWORK
     if user != 0:
@@ -131,9 +136,9 @@ def _isolate(spec: Spec) -> "socket.socket | None":
     return _network(spec.proxies)
 
 
-def _network(proxies: list[str]) -> "socket.socket | None":
+def _network(proxies: list[str]) -> "_socket.socket | None":
     """Loopback, and where the profile has hosts a socket that the daemon itself listens on."""
-    listener = socket.socket()
+    listener = _socket.socket()
     fcntl.ioctl(listener, SET_FLAGS, struct.pack("16sH14x", b"lo", UP))
     if not proxies:
         listener.close()
@@ -171,7 +176,7 @@ def _give_up_user(user: "list[int] | None") -> None:
     os.setresgid(group, group, group)
     os.setresuid(number, number, number)
     # Another user's process does not hear of its parent's end any more.
-    _c.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    _c.prctl(DIE_WITH_PARENT, KILL, 0, 0, 0)
 
 
 def _bound(limits: dict[str, int]) -> None:

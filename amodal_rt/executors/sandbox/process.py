@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import marshal
 import os
 import signal
 import socket
@@ -93,7 +94,7 @@ class SandboxProcess:
         loop = asyncio.get_running_loop()
         try:
             async with self._clock.deadline(START_SECONDS):
-                await loop.sock_sendall(channel, json.dumps(self._spec).encode())
+                await loop.sock_sendall(channel, marshal.dumps(dict(self._spec)))
                 channel.shutdown(socket.SHUT_WR)
                 await _readable(channel)
             said, descriptors, _, _ = socket.recv_fds(channel, _CHUNK, 1)
