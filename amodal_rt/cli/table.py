@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from amodal_rt.guardrails.untrusted import plain
 
 _GAP = "  "
+_LEAST = 8
+"""Columns of a terminal that prose keeps, however narrow that is."""
 _WALL = "%Y-%m-%d %H:%M:%S"
-_WHOLE = re.compile(r"(run|msg|evt|auto_run)_\w+|https?://|\d{4}-\d\d-\d\d \d\d:").match
+_WHOLE = re.compile(r"(run|msg|evt|auto_run)_\w+|https?://|(\w{3} )?\d{4}-\d\d-\d\d \d\d:").match
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
     "active": "\x1b[32m",
@@ -37,8 +39,9 @@ def render(
     """A table with aligned columns. Cells are stripped of control and markup sequences.
 
     With `styled`, statuses are coloured and prose is cut to the terminal's width (the last
-    column gives way first); ids, times and URLs are for copying and stay whole, even where
-    the terminal has to wrap the line. Otherwise nothing is cut.
+    column gives way first); the first column, ids, times and URLs are for copying and stay
+    whole, even where the terminal has to wrap the line: the line of a long URL at the end alone.
+    Otherwise nothing is cut.
     """
     cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [
@@ -46,7 +49,15 @@ def render(
     ]
     if styled:
         whole = [any(_WHOLE(row[place]) for row in cells) for place in range(len(heads))]
-        widths = _fit(widths, whole, width or _terminal_width())
+        whole[0] = True
+        room = width or _terminal_width()
+        # No cutting elsewhere makes room for a URL that is longer than most of the line.
+        fitting = [len(row[-1]) for row in cells if len(row[-1]) <= room // 2]
+        ends = widths[-1]
+        if whole[-1]:
+            widths[-1] = max([len(heads[-1]), *fitting])
+        widths = _fit(widths, whole, room)
+        widths[-1] = ends if whole[-1] else widths[-1]
     lines = [_line(heads, widths, style=_BOLD if styled else "")]
     lines += [_line(row, widths, coloured=styled) for row in cells]
     return "\n".join(lines)
@@ -63,12 +74,12 @@ def _terminal_width() -> int:
 def _fit(widths: list[int], whole: list[bool], room: int) -> list[int]:
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - room
     fitted = list(widths)
-    givers = [place for place in range(len(widths)) if not whole[place] and widths[place] > 12]
+    givers = [place for place in range(len(widths)) if not whole[place] and widths[place] > _LEAST]
     while over > 0 and givers:
         place = max(givers, key=lambda each: (fitted[each], each))
-        if fitted[place] <= 12:
+        if fitted[place] <= _LEAST:
             break
-        step = min(over, fitted[place] - 12)
+        step = min(over, fitted[place] - _LEAST)
         fitted[place] -= step
         over -= step
     return fitted

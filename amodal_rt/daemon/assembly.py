@@ -100,6 +100,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         nodes=Nodes(ledger, clock=clock),
         overflow=Overflow(ledger, clock=clock),
         causes=shared.causes,
+        changes=shared.changes,
         why=Why(workspace, ledger, shared.facts, clock=clock, versions=workspace),
         bus=Bus(**usual, matching=shared.matching),
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),

@@ -49,7 +49,10 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
     clock, signals, ids = ground.clock, ground.signals, ground.ids
     ledger, workspace = ground.ledger, ground.workspace
     tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
-    managing = Managing(workspace, workspace, ledger, automations, shared.facts, clock=clock)
+    changes = shared.changes
+    managing = Managing(
+        workspace, workspace, ledger, automations, shared.facts, changes=changes, clock=clock
+    )
     invoking, names = _invoking(ground, shared), Names(workspace)
     pages = RunPages(ledger, signals=signals, clock=clock)
     event_bus = _event_bus(ground, shared)
@@ -64,7 +67,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
         invoking=invoking,
         managing=managing,
         mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
-        members=Members(workspace, ledger, write=ground.write_identities, clock=clock),
+        members=Members(workspace, write=ground.write_identities, changes=changes),
         names=names,
         outlook=Outlook(managing, automations, ledger, clock=clock),
         pages=pages,
@@ -81,6 +84,7 @@ def automations(ground: Ground, shared: Shared) -> Automations:
         shared.starting,
         address=shared.address,
         write_status=ground.write_status,
+        changes=shared.changes,
         clock=ground.clock,
     )
 

@@ -46,7 +46,9 @@ def greeting(
         yield remark
     rows = [_row(each, now=now, local_only=local_only) for each in standings]
     rows += [_integration(each) for each in integrations if not each["unset"] and each["url"]]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    # Beside one address, the powers of all others would stand beyond the edge of a terminal.
+    counted = [row if "://" not in row[2] else (*row[:2], "") for row in rows]
+    widths = [max((len(row[column]) for row in counted), default=0) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
         yield " " + "  ".join(cells).rstrip()

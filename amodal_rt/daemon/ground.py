@@ -15,7 +15,7 @@ from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.ids import Ids
 from amodal_rt.operations.identities import Edit
 from amodal_rt.workspace.reading import IDENTITIES
-from amodal_rt.workspace.rewrite import edit_file, set_status
+from amodal_rt.workspace.rewrite import Witness, edit_file, set_status
 from amodal_rt.workspace.service import Workspace
 
 
@@ -33,14 +33,14 @@ class Ground:
     lease: LocalLease
     workspace: Workspace
 
-    async def write_status(self, name: str, status: Lifecycle) -> None:
+    async def write_status(self, name: str, status: Lifecycle, witness: Witness) -> None:
         """As `operations.automations.WriteStatus`."""
-        await asyncio.to_thread(set_status, self.root, name, status)
+        await asyncio.to_thread(set_status, self.root, name, status, witness)
         await self.workspace.reload()
 
-    async def write_identities(self, edit: Edit) -> None:
+    async def write_identities(self, edit: Edit, witness: Witness) -> None:
         """As `operations.identities.WriteIdentities`."""
-        await asyncio.to_thread(edit_file, self.root, IDENTITIES, edit)
+        await asyncio.to_thread(edit_file, self.root, IDENTITIES, edit, witness)
         await self.workspace.reload()
 
 

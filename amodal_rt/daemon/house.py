@@ -22,6 +22,7 @@ from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
+from amodal_rt.operations.changes import Changes
 from amodal_rt.operations.connections import Connections, Stores
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
@@ -92,6 +93,7 @@ class House:
     nodes: Nodes
     overflow: Overflow
     causes: Causes
+    changes: Changes
     why: Why
     bus: Bus
     own_events: RuntimeEvents

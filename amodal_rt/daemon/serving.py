@@ -103,6 +103,7 @@ class Daemon:
             mark_ledger(ground.ledger, self.state)
             await ground.workspace.load()
             house = build_house(ground, webhook_key=await self._webhook_key(ground))
+            await house.changes.settle()
             await house.facts.refresh()
             await house.endpoints.refresh()
             await house.tokens.reread()

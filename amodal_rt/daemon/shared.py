@@ -1,5 +1,6 @@
 """What several rooms are built with."""
 
+import socket
 from dataclasses import dataclass
 
 from amodal_rt.daemon.ground import Ground
@@ -10,6 +11,7 @@ from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.intake.integrations import IntegrationKeys
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.changes import Changes
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.starting import Starting
 from amodal_rt.triggers.matching import Matching
@@ -28,6 +30,7 @@ class Shared:
     causes: Causes
     starting: Starting
     matching: Matching
+    changes: Changes
 
 
 def share(ground: Ground, webhook_key: str) -> Shared:
@@ -45,4 +48,11 @@ def share(ground: Ground, webhook_key: str) -> Shared:
         causes=Causes(key, address.is_own),
         starting=Starting(workspace, ledger, signals=ground.signals, clock=clock, ids=ground.ids),
         matching=Matching(ground.ids),
+        changes=Changes(
+            ledger,
+            root=ground.root,
+            place=f"{socket.gethostname()}:{ground.state}",
+            clock=clock,
+            ids=ground.ids,
+        ),
     )

@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from amodal_rt.definitions.shapes import FileShape, SchemaKey, complaint, described
+from amodal_rt.definitions.shapes import (
+    FileShape,
+    Filled,
+    Listed,
+    SchemaKey,
+    complaint,
+    described,
+)
 from amodal_rt.definitions.words import shown
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent
 
@@ -16,6 +23,14 @@ _PLACEHOLDER = re.compile(r"\{[^{}]+\}")
 
 def _confirm(value: object) -> object:
     return "approve" if value is True else None if value is False else value
+
+
+def _reach(value: str) -> str:
+    if not value.strip("*.@:/ "):
+        raise complaint(
+            "bad_reach", f"{shown(value)} covers everything", "name a host or a domain, as in *@a.b"
+        )
+    return value
 
 
 class RuleShape(FileShape):
@@ -30,9 +45,23 @@ class RuleShape(FileShape):
         described("What a write needs besides `writeEnabled`; `never` refuses for good."),
     ] = None
     reason: Annotated[str | None, described("Why, shown where a call is refused.")] = None
+    external: Annotated[
+        bool | None,
+        described("Whether strangers may have written what it returns; default the connection's."),
+    ] = None
+    reach: Annotated[
+        list[Annotated[Filled, AfterValidator(_reach)]],
+        Listed,
+        Field(
+            default_factory=list[str],
+            description="Hosts, recipients and accounts that a tainted run may name in it, beside "
+            "those that stand in files: `*@acme.example`, `*.acme.example`, `https://a.example/*`.",
+        ),
+    ]
 
 
-def _endpoint(value: str) -> str:
+def endpoint_rule(value: str) -> str:
+    """A pattern of requests as files spell it. Raises a complaint (`bad_endpoint`)."""
     method, _, path = value.partition(" ")
     if method.upper() not in _METHODS or not path.startswith("/"):
         raise complaint(
@@ -54,7 +83,7 @@ class AccessShape(FileShape):
 
     schema_: SchemaKey = None
     endpoints: Annotated[
-        dict[Annotated[str, AfterValidator(_endpoint)], RuleShape],
+        dict[Annotated[str, AfterValidator(endpoint_rule)], RuleShape],
         Field(
             default_factory=dict[str, RuleShape],
             description="By `METHOD /path`; `{id}` stands for one part of a path.",
@@ -78,6 +107,8 @@ def _rules(shapes: Mapping[str, RuleShape]) -> tuple[AccessRule, ...]:
             intent=Intent(each.intent) if each.intent else None,
             confirm=Confirm(each.confirm) if each.confirm else None,
             reason=each.reason,
+            external=each.external,
+            reach=tuple(each.reach),
         )
         for match, each in shapes.items()
     )

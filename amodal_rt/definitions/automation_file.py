@@ -35,6 +35,7 @@ from amodal_rt.definitions.shapes import (
 )
 from amodal_rt.definitions.trigger_file import ScheduleField, TriggerShape, written_out
 from amodal_rt.definitions.words import shown, type_name
+from amodal_rt.definitions.writes_file import WritesField
 from amodal_rt.domain.automation import STEM
 from amodal_rt.domain.profile import REFERENCE
 
@@ -380,11 +381,14 @@ class AutomationShape(DefaultsShape):
         BeforeValidator(_write_enabled),
         WithJsonSchema({"enum": [False, True, "propose"]}),
         described(
-            "`false`: read-only. `true`: writes, within `limits.writes`. "
+            "`false`: read-only. `true`: writes, within `writes` and `limits.writes`. "
             "`propose` is not built yet."
         ),
     ] = False
-    writes: Annotated[NotYet, later("Which writes exactly.")] = None
+    writes: Annotated[
+        WritesField | None,
+        described("Which writes exactly, once `writeEnabled` opens them; default all."),
+    ] = None
     env: Annotated[
         Annotated[list[Variable], Listed, Field(max_length=100)] | None,
         described(
@@ -418,7 +422,15 @@ class AutomationShape(DefaultsShape):
         Filled | None,
         described("The id of the member who made it; once no member, it counts as paused."),
     ] = None
-    acknowledge: Annotated[NotYet, later("Risks that a reviewer has accepted.")] = None
+    acknowledge: Annotated[
+        list[Literal["trifecta"]],
+        Listed,
+        Field(
+            default_factory=list[Literal["trifecta"]],
+            description="Risks that a reviewer has accepted: `trifecta`, private data, untrusted "
+            "input and an outward channel in one automation.",
+        ),
+    ]
     status: Annotated[
         Literal["active", "draft", "paused"],
         described("Whether its triggers start runs; `draft` and `paused` start by hand alone."),

@@ -20,6 +20,7 @@ from amodal_rt.definitions.templates import template_error
 from amodal_rt.definitions.triggering import Triggering
 from amodal_rt.definitions.words import nearest, shown
 from amodal_rt.definitions.working import Working
+from amodal_rt.definitions.writes_file import write_grants
 from amodal_rt.domain.automation import (
     Automation,
     CatchUp,
@@ -76,8 +77,7 @@ class Builder:
         triggers = self._triggering.triggers(shape)
         title, run_as = self._title(shape), self._run_as(shape)
         profile = parse_reference(shape.profile) if shape.profile else None
-        delivery = self._delivery(shape.delivery)
-        alert = self._alert(shape.failure_alert)
+        delivery, alert = self._delivery(shape.delivery), self._alert(shape.failure_alert)
         self._granted_by(shape)
         self._input_schema(shape)
         if self._problems or work is None:
@@ -98,6 +98,7 @@ class Builder:
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
             profile=profile,
+            writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
             failure_alert=alert,
@@ -112,6 +113,7 @@ class Builder:
             expect=expect,
             run_as=run_as,
             created_by=shape.created_by,
+            acknowledged=tuple(dict.fromkeys(shape.acknowledge)),
             status=Lifecycle(shape.status),
         )
 
@@ -197,8 +199,7 @@ OWN_TOOLS = frozenset(
 
 
 def _catch_up(shape: CatchUpShape) -> CatchUp:
-    within = shape.within or timedelta(hours=24)
-    return CatchUp(policy=CatchUpPolicy(shape.policy), within=within)
+    return CatchUp(policy=CatchUpPolicy(shape.policy), within=shape.within or timedelta(hours=24))
 
 
 def _limits(shape: LimitsShape) -> Limits:

@@ -103,6 +103,12 @@ class SpecShape(FileShape):
     trust_annotations: Annotated[
         bool, described("Of `mcp`: believe the server's own word on which tools only read.")
     ] = False
+    external: Annotated[
+        bool,
+        described(
+            "Whether strangers may have written what it returns, which taints a run that reads it."
+        ),
+    ] = True
     account: Annotated[
         Account | None,
         described(
@@ -300,6 +306,7 @@ def _connection(read: _Folder, shape: SpecShape, access: AccessShape) -> Connect
         spec_url=shape.spec_url,
         mcp=_mcp(shape),
         trust_annotations=shape.trust_annotations,
+        external=shape.external,
         access=access_of(access),
         surface=read.surface,
         rules=read.rules,

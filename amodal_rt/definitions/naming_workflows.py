@@ -6,7 +6,7 @@ from typing import cast
 
 from amodal_rt.definitions.document import Document
 from amodal_rt.definitions.graph import read_workflow, reread_workflow
-from amodal_rt.definitions.words import shown, suggestion
+from amodal_rt.definitions.words import WRONG_WHERE, shown, suggestion
 from amodal_rt.domain.automation import STEM, WorkflowRun
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workflow import Script, Workflow
@@ -48,7 +48,7 @@ def find_workflow(
         return found, ()
     if value in workflows.broken:
         message = f"workflows/{value}.json is invalid"
-        return None, (document.problem("broken_workflow", message, (key,)),)
+        return None, (document.problem("broken_workflow", message, (key,), hint=WRONG_WHERE),)
     hint = suggestion(value, workflows.named) or f"add workflows/{value}.json"
     message = f"there is no workflow {shown(value)}"
     return None, (document.problem("unknown_workflow", message, (key,), hint=hint),)

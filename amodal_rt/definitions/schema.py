@@ -60,6 +60,7 @@ _FIRST = (
     "connections",
     "tools",
     "writeEnabled",
+    "writes",
     "delivery",
     "failureAlert",
     "limits",

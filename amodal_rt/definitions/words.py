@@ -6,6 +6,8 @@ from functools import cache, lru_cache
 from zoneinfo import available_timezones
 
 _LONGEST = 60
+WRONG_WHERE = "amodal-rt validate says what is wrong with it, and where"
+"""The hint beside a name whose own file is invalid."""
 
 
 @lru_cache(maxsize=1024)

@@ -62,6 +62,27 @@ class WriteLimits:
     per_hour: int = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The value at `path` of a call is one of `values`, of JSON. A path begins with `params` or
+    `data` for a request, and with the name of an argument for a tool."""
+
+    path: Path
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteGrant:
+    """One line of `writes`: calls of `connection` by `endpoint` (`METHOD /path/{id}`) or by
+    `tool` (a glob), with neither all of them; `per_run` None has no bound of its own."""
+
+    connection: str
+    endpoint: str | None = None
+    tool: str | None = None
+    pins: tuple[Pin, ...] = ()
+    per_run: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The bounds of one automation. `on_limit` None: by kind of start (specification §3)."""
@@ -207,9 +228,11 @@ class Automation:
 
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
-    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only. `env`
-    names the variables that a workflow sees. `profile` is where programs run.
+    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only; `writes`
+    is the part of what it opens that is allowed, None meaning all. `env` names the variables that
+    a workflow sees. `profile` is where programs run.
     `invocation` is None where no key speaks of programs that invoke it.
+    `acknowledged` are risks that a reviewer has accepted.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
     `created_by` are members' ids.
     """
@@ -229,6 +252,7 @@ class Automation:
     tools: tuple[str, ...] | None = None
     write_enabled: bool = False
     profile: ProfileName | None = None
+    writes: tuple[WriteGrant, ...] | None = None
     env: tuple[str, ...] = ()
     delivery: Delivery | None = None
     failure_alert: FailureAlert | None = None
@@ -243,6 +267,7 @@ class Automation:
     expect: Expectation | None = None
     run_as: str | None = None
     created_by: str | None = None
+    acknowledged: tuple[str, ...] = ()
     status: Lifecycle = Lifecycle.ACTIVE
 
     @property
@@ -253,7 +278,11 @@ class Automation:
     @property
     def webhook(self) -> WebhookTrigger | None:
         """Its webhook trigger, if it has one; there is at most one."""
-        return next((each for each in self.triggers if isinstance(each, WebhookTrigger)), None)
+        # A plain loop: every webhook asks a few times, and a generator takes three times as long.
+        for each in self.triggers:
+            if isinstance(each, WebhookTrigger):
+                return each
+        return None
 
     @property
     def events(self) -> tuple[EventTrigger, ...]:

@@ -59,12 +59,19 @@ class Confirm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """One line of `access.json`: `match` is `METHOD /path/{id}` or a tool name glob."""
+    """One line of `access.json`: `match` is `METHOD /path/{id}` or a tool name glob.
+
+    `external` says whether strangers may have written what such a call returns, None what the
+    connection says. `reach` are globs of the hosts, recipients and accounts that a tainted run
+    may name in such a call, besides those that stand in files.
+    """
 
     match: str
     intent: Intent | None = None
     confirm: Confirm | None = None
     reason: str | None = None
+    external: bool | None = None
+    reach: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,7 @@ class Connection:
 
     `secrets` names the environment variables that it needs; `hash` versions it. `account` is who
     it acts as at the other end (`github:acme-bot`): events that this account causes are our own.
+    `external` says that strangers may have written what it returns.
     """
 
     name: str
@@ -104,6 +112,7 @@ class Connection:
     spec_url: str | None = None
     mcp: McpServer | None = None
     trust_annotations: bool = False
+    external: bool = True
     access: Access = field(default_factory=Access)
     surface: str | None = None
     rules: str | None = None

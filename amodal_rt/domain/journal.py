@@ -20,6 +20,7 @@ class EntryType(StrEnum):
     RUN_RESUMED = "run.resumed"
     RUN_WAITING = "run.waiting"
     RUN_NOTE = "run.note"
+    RUN_TAINTED = "run.tainted"
     PROMPT = "run.prompt"
     TURN_STARTED = "turn.started"
     TURN_FINISHED = "turn.finished"

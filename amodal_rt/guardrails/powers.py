@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import cast
 from urllib.parse import urlsplit
 
-from amodal_rt.domain.automation import Automation, Definition, WriteLimits
+from amodal_rt.domain.automation import Automation, Definition, WriteGrant, WriteLimits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.secret import SecretRef
@@ -18,7 +18,7 @@ from amodal_rt.domain.workspace import Snapshot
 _SET = {
     "command": "command",
     "profile": "profile",
-    "writes": "writes",
+    "acknowledge": "acknowledge",
     "runAs": "runAs",
     "run_as": "runAs",
     "runAsUser": "runAs",
@@ -36,6 +36,8 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
     found = _newly_set(before, after)
     if new.write_enabled and not (old and old.write_enabled):
         found.append("writeEnabled")
+    if _more_writes(old, new):
+        found.append("writes")
     bounds = old.limits.writes if old else WriteLimits()
     if _by_default(after, "limits", snapshot):
         bounds = new.limits.writes
@@ -49,6 +51,35 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
     if _receivers(after, snapshot) - seen:
         found.append("delivery")
     return sorted(set(found))
+
+
+def _more_writes(old: Automation | None, new: Automation) -> bool:
+    """Whether the list covers a write that it did not: a list narrows what `writeEnabled` opens,
+    so that one that is taken away widens, and a first one where nothing was open is a grant."""
+    if new.writes is None:
+        return new.write_enabled and old is not None and old.writes is not None
+    if old is None or old.writes is None:
+        return bool(new.writes) and not (old and old.write_enabled)
+    left = {place: each.per_run for place, each in enumerate(old.writes) if each.per_run}
+    for each in new.writes:
+        places = [place for place, one in enumerate(old.writes) if _no_more(each, one)]
+        free = [place for place in places if place not in left]
+        # Two lines within a bounded one may together cover no more than it.
+        room = [place for place in places if each.per_run and left.get(place, 0) >= each.per_run]
+        if not free and not room:
+            return True
+        if not free:
+            left[room[0]] = (left[room[0]] or 0) - (each.per_run or 0)
+    return False
+
+
+def _no_more(new: WriteGrant, old: WriteGrant) -> bool:
+    """Whether the line covers what the old one does, or less as far as can be told at sight."""
+    within = old.per_run is None or (new.per_run is not None and new.per_run <= old.per_run)
+    # A line of a whole connection says nothing of fields, so it pins none.
+    whole = old.endpoint is None and old.tool is None and new.connection == old.connection
+    same = (new.connection, new.endpoint, new.tool) == (old.connection, old.endpoint, old.tool)
+    return within and (whole or (same and all(pin in new.pins for pin in old.pins)))
 
 
 def _newly_set(before: Definition | None, after: Definition) -> list[str]:
@@ -79,9 +110,9 @@ def _document(found: Definition | None) -> Mapping[str, object]:
 def _lists(old: Automation, new: Automation, agents: Mapping[str, Agent]) -> list[str]:
     before, after = agents.get(old.agent), agents.get(new.agent)
     found: list[str] = []
-    if not _within(_granted(new, after, "connections"), _granted(old, before, "connections")):
+    if not within(_granted(new, after, "connections"), _granted(old, before, "connections")):
         found.append("connections")
-    if not _within(_granted(new, after, "tools"), _granted(old, before, "tools")):
+    if not within(_granted(new, after, "tools"), _granted(old, before, "tools")):
         found.append("tools")
     return found
 
@@ -91,7 +122,7 @@ def _granted(automation: Automation, agent: Agent | None, key: str) -> Sequence[
     return own if own is not None or agent is None else getattr(agent, key)
 
 
-def _within(new: Sequence[str] | None, old: Sequence[str] | None) -> bool:
+def within(new: Sequence[str] | None, old: Sequence[str] | None) -> bool:
     """Whether each of `new` was granted before; None grants all."""
     if old is None:
         return True

@@ -4,19 +4,17 @@ The one judgement for REST calls and MCP tools, of agents and everything else. I
 what the call is, never at what a model says that it is: a model's word can only restrict.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Literal
-from urllib.parse import unquote
 
+from amodal_rt.domain.automation import Definition, WriteGrant
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Connection, Intent
+from amodal_rt.guardrails.calls import Call, RestCall, ToolCall, endpoint_matches, is_open
 from amodal_rt.guardrails.disguise import graphql_changes, override
+from amodal_rt.guardrails.write_grants import Granted, Refused, find_grant, grant_line
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-
-Stated = Literal["read", "write", "confirmed_write"]
 
 
 class Verdict(StrEnum):
@@ -28,45 +26,34 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestCall:
-    """A request as it would leave. `path` is the endpoint without query, already checked."""
-
-    method: str
-    path: str
-    params: tuple[tuple[str, object], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    data: object = None
-    stated: Stated | None = None
-
-    @property
-    def label(self) -> str:
-        """`POST /search`."""
-        return f"{self.method} {self.path}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    """A call of an MCP tool. `read_only_hint` is what its server says of it."""
-
-    tool: str
-    read_only_hint: bool | None = None
-
-    @property
-    def label(self) -> str:
-        """The tool's name."""
-        return self.tool
-
-
-Call = RestCall | ToolCall
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Powers:
     """What the automation grants. `place` is where its `writeEnabled` stands or would stand;
-    None where nothing that it says would open a write."""
+    None where nothing that it says would open a write. `grants` None allows every write that
+    `write_enabled` opens; `grants_place` is where the list stands, `grant_places` its lines."""
 
     write_enabled: bool
     place: str | None
+    grants: tuple[WriteGrant, ...] | None = None
+    grants_place: str = ""
+    grant_places: tuple[str, ...] = ()
+
+
+READ_ONLY = Powers(write_enabled=False, place=None)
+"""Of what may never write, whatever its automation says."""
+
+
+def powers_of(definition: Definition) -> Powers:
+    """What an automation file grants, with the lines that say so."""
+    automation = definition.automation
+    return Powers(
+        write_enabled=automation.write_enabled,
+        place=definition.place("/writeEnabled"),
+        grants=automation.writes,
+        grants_place=definition.place("/writes"),
+        grant_places=tuple(
+            definition.place(f"/writes/{index}") for index in range(len(automation.writes or ()))
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +68,14 @@ class Judgement:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The verdict; `reason` is a sentence for model and person, naming the line that would
-    allow a refused call; `rule` names what decided."""
+    allow a refused call; `rule` names what decided, `grant` the line of `writes` that covers an
+    allowed write, where there is such a list."""
 
     verdict: Verdict
     intent: Intent
     reason: str
     rule: str
+    grant: Granted | None = None
 
     @property
     def allowed(self) -> bool:
@@ -116,6 +105,9 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
             + _exception(call, connection, judged),
             "writeEnabled",
         )
+    found = find_grant(call, connection.name, powers.grants) if powers.grants is not None else None
+    if isinstance(found, Refused):
+        return _deny(_not_granted(call, connection.name, powers, found), "writes")
     if confirm is not None:
         reason = f" ({judged.rule.reason})" if judged.rule and judged.rule.reason else ""
         return _deny(
@@ -126,8 +118,9 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
             f'access.json says "confirm": "never"',
             "confirm",
         )
+    rule = f"writes[{found.index}]" if found else _rule_name(judged)
     return Decision(
-        verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=judged.why, rule=_rule_name(judged)
+        verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=judged.why, rule=rule, grant=found
     )
 
 
@@ -216,38 +209,10 @@ def _best(rules: list[AccessRule], method: str, path: str, *, exact: bool) -> Ac
     return max(matching, key=_weight, default=None)
 
 
-def endpoint_matches(match: str, method: str, path: str, *, exact: bool) -> bool:
-    """Whether `METHOD /path/{id}` covers a call; `*` is any method or part, a last `**` any rest.
-
-    What restricts also holds for other capitals, percent-encoding and a trailing slash
-    (`exact` False): many servers do not tell these apart.
-    """
-    wanted_method, _, wanted_path = match.strip().partition(" ")
-    if wanted_method not in {method, "*"}:
-        return False
-    wanted, given = _parts(wanted_path.strip(), exact), _parts(path, exact)
-    if wanted and wanted[-1] == "**":
-        wanted, given = wanted[:-1], given[: len(wanted) - 1]
-    return len(wanted) == len(given) and all(
-        part == other or (_open(part) and other != "")
-        for part, other in zip(wanted, given, strict=True)
-    )
-
-
-def _parts(path: str, exact: bool) -> list[str]:
-    if exact:
-        return path.split("/")
-    return unquote(path).rstrip("/").casefold().split("/")
-
-
-def _open(part: str) -> bool:
-    return part == "*" or (part.startswith("{") and part.endswith("}"))
-
-
 def _weight(rule: AccessRule) -> tuple[int, int]:
     """How specific a rule is: fixed parts, then parts at all."""
     parts = rule.match.partition(" ")[2].split("/")
-    return sum(not _open(part) and part != "**" for part in parts), len(parts)
+    return sum(not is_open(part) and part != "**" for part in parts), len(parts)
 
 
 def _literal(glob: str) -> int:
@@ -260,6 +225,18 @@ def _rule_name(judged: Judgement) -> str:
 
 def _deny(reason: str, rule: str) -> Decision:
     return Decision(verdict=Verdict.DENY, intent=Intent.WRITE, reason=reason, rule=rule)
+
+
+def _not_granted(call: Call, connection: str, powers: Powers, refused: Refused) -> str:
+    if refused.index is not None:
+        return (
+            f"{call.label} of {connection} is not as writes[{refused.index}] pins it: "
+            f"{refused.why} ({powers.grant_places[refused.index]})"
+        )
+    return (
+        f"{refused.why}, the writes that this automation may make: {grant_line(call, connection)} "
+        f'in "writes" of {powers.grants_place} would allow it'
+    )
 
 
 def _exception(call: Call, connection: Connection, judged: Judgement) -> str:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Protocol
 
-from amodal_rt.domain.workspace import AutomationState
+from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.intake.examining import Examiner, Place
 from amodal_rt.intake.naming import webhook_name
 from amodal_rt.intake.requests import Answer, RawRequest, Refusal, Verified
@@ -28,17 +28,17 @@ class WebhookIntake:
         self._catalogue = catalogue
         self._endpoints = endpoints
         self._examiner = examiner
+        self._read: Snapshot | None = None
+        self._places: dict[str, tuple[AutomationState, Place]] = {}
 
     async def verify(self, request: RawRequest) -> Verified | Refusal | Answer:
         """The event to commit, the refusal, or the answer to a challenge. Only `read_body` may
         raise."""
-        stem = self._endpoints.find(request.endpoint)
         snapshot = self._catalogue.snapshot()
-        state = snapshot.automations.get(stem) if stem else None
-        trigger = state.definition.automation.webhook if state and state.definition else None
-        if state is None or (state.definition and trigger is None):
+        found = self._find(request.endpoint, snapshot)
+        if found is None:
             return UNKNOWN
-        place = _place(request, state)
+        state, place = found
         if refusal := self._examiner.wrong_method(request, place):
             return refusal
         if not state.runnable:
@@ -48,13 +48,29 @@ class WebhookIntake:
             request, place, snapshot=snapshot, environment=environment
         )
 
+    def _find(self, endpoint: str, snapshot: Snapshot) -> tuple[AutomationState, Place] | None:
+        """Whose endpoint it is and what a request finds there, made once for each snapshot."""
+        # Asked every time: an id can be rotated away within one snapshot.
+        stem = self._endpoints.find(endpoint)
+        if stem is None:
+            return None
+        if snapshot is not self._read:
+            self._read, self._places = snapshot, {}
+        found = self._places.get(endpoint)
+        if found is None:
+            state = snapshot.automations.get(stem)
+            if state is None or (state.definition and state.definition.automation.webhook is None):
+                return None
+            found = self._places[endpoint] = state, _place(endpoint, state)
+        return found
 
-def _place(request: RawRequest, state: AutomationState) -> Place:
+
+def _place(endpoint: str, state: AutomationState) -> Place:
     automation = state.definition.automation if state.definition else None
     trigger = automation.webhook if automation else None
     auth = trigger.auth if trigger else None
     return Place(
-        endpoint=request.endpoint,
+        endpoint=endpoint,
         auth=auth,
         limit=automation.limits.webhook_bytes if automation else 0,
         name=partial(webhook_name, auth, state.name),

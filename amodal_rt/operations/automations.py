@@ -10,6 +10,7 @@ from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.operations import shapes
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document, Standing
 from amodal_rt.operations.starting import Starting, require_sound
@@ -17,9 +18,11 @@ from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.operations.watched import Watched, noted, noted_in_full
 from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
 from amodal_rt.triggers.holds import creator_rule
+from amodal_rt.workspace.rewrite import Witness
 
-WriteStatus = Callable[[str, Lifecycle], Awaitable[None]]
-"""Writes `status` into an automation's file, everything else kept as it was; live on return.
+WriteStatus = Callable[[str, Lifecycle, Witness], Awaitable[None]]
+"""Writes `status` into an automation's file, everything else kept as it was; live on return. The
+witness is told right before.
 
 Raises DeniedError (`read_only`), ConflictError, InvalidError or UnavailableError.
 """
@@ -37,6 +40,7 @@ class Automations:
         *,
         address: Address,
         write_status: WriteStatus,
+        changes: Changes,
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
@@ -45,6 +49,7 @@ class Automations:
         self._starting = starting
         self._address = address
         self._write_status = write_status
+        self._changes = changes
         self._clock = clock
         self._upcoming = Upcoming(clock)
         self._own: OwnEvents | None = None
@@ -164,9 +169,10 @@ class Automations:
 
     async def _write(self, caller: Caller, name: str, status: Lifecycle, action: str) -> Document:
         self._starting.state(name)
-        await self._write_status(name, status)
-        now, data = self._clock.now(), {"status": status.value}
-        await self._ledger.audit(action, subject=name, caller=caller, at=now, data=data)
+        told = Told(action=action, subject=name, data={"status": status.value})
+        await self._changes.make(
+            caller, lambda: told, lambda witness: self._write_status(name, status, witness)
+        )
         return await self.show(caller, name)
 
     async def _set_paused(

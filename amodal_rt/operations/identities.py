@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from amodal_rt.clock import Clock
 from amodal_rt.definitions import linking
 from amodal_rt.domain.identity import Member
+from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import Caller, Catalogue, FactLedger
+from amodal_rt.ports import Caller, Catalogue
+from amodal_rt.workspace.rewrite import Witness
 
 Edit = Callable[[bytes | None], bytes]
 """From the bytes of `identities.json`, None where there is none, to its new bytes."""
-WriteIdentities = Callable[[Edit], Awaitable[None]]
+WriteIdentities = Callable[[Edit, Witness], Awaitable[None]]
 """Writes `identities.json`, whole or not at all; live on return.
 
 Raises DeniedError (`read_only`), ConflictError (`changed`), InvalidError, UnavailableError, and
@@ -22,13 +23,10 @@ what the edit raises.
 class Members:
     """Reads and writes `identities.json`: the file alone says who is who."""
 
-    def __init__(
-        self, catalogue: Catalogue, ledger: FactLedger, *, write: WriteIdentities, clock: Clock
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, *, write: WriteIdentities, changes: Changes) -> None:
         self._catalogue = catalogue
-        self._ledger = ledger
         self._write = write
-        self._clock = clock
+        self._changes = changes
         # Of two who write at once, the second would find the file changed under its hands.
         self._one_at_a_time = asyncio.Lock()
 
@@ -48,8 +46,11 @@ class Members:
         make = linking.link_new if create else linking.link
         name = f"{provider}:{account}"
         async with self._one_at_a_time:
-            await self._write(lambda text: make(text, member, name))
-        await self._audit(caller, "identity.linked", member, name)
+            await self._changes.make(
+                caller,
+                lambda: _told("identity.linked", member, name),
+                lambda witness: self._write(lambda text: make(text, member, name), witness),
+            )
         return self._shown(member)
 
     async def unlink_account(self, caller: Caller, provider: str, account: str) -> Document:
@@ -64,23 +65,21 @@ class Members:
             return changed
 
         async with self._one_at_a_time:
-            await self._write(edit)
-        await self._audit(caller, "identity.unlinked", owners[-1], name)
+            await self._changes.make(
+                caller,
+                lambda: _told("identity.unlinked", owners[-1], name),
+                lambda witness: self._write(edit, witness),
+            )
         return self._shown(owners[-1])
-
-    async def _audit(self, caller: Caller, action: str, member: str, account: str) -> None:
-        await self._ledger.audit(
-            action,
-            subject=member,
-            caller=caller,
-            at=self._clock.now(),
-            data={"account": account},
-        )
 
     def _shown(self, member: str) -> Document:
         found = self._catalogue.snapshot().identities.members.get(member)
         # The file may have been written once more since.
         return member_document(found or Member(id=member))
+
+
+def _told(action: str, member: str, account: str) -> Told:
+    return Told(action=action, subject=member, data={"account": account})
 
 
 def member_document(found: Member) -> Document:

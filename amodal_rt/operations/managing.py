@@ -2,7 +2,7 @@
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from amodal_rt.domain.trigger import CronTrigger, TriggerKind
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError
 from amodal_rt.guardrails.powers import widened
 from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.cursors import bad_cursor, cursor_of, place_of
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.run_pages import Wish
@@ -21,6 +22,7 @@ from amodal_rt.operations.shapes import Standing
 from amodal_rt.operations.starting import require_sound
 from amodal_rt.ports import Caller, Catalogue, FactLedger
 from amodal_rt.workspace.authoring import Allow, Edit
+from amodal_rt.workspace.rewrite import Witness
 
 OWNER_DOORS = frozenset({"cli"})
 """Doors of the one who owns the files anyhow: what they write may grant powers."""
@@ -38,16 +40,18 @@ class AutomationFiles(Protocol):
     """
 
     async def create_automation(
-        self, name: str, edit: Edit, allow: Allow, *, ending: str = ".json"
+        self, name: str, edit: Edit, allow: Allow, witness: Witness, *, ending: str = ".json"
     ) -> None:
         """Write a new file, once `allow` has seen the version that it would be."""
         ...
 
-    async def change_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+    async def change_automation(
+        self, name: str, edit: Edit, allow: Allow, witness: Witness
+    ) -> None:
         """Change the file, once `allow` has seen the version that it would be."""
         ...
 
-    async def delete_automation(self, name: str) -> str:
+    async def delete_automation(self, name: str, witness: Witness) -> str:
         """Take the file away; returns which it was."""
         ...
 
@@ -84,6 +88,7 @@ class Managing:
         automations: Automations,
         facts: KnownFacts,
         *,
+        changes: Changes,
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
@@ -91,6 +96,7 @@ class Managing:
         self._ledger = ledger
         self._automations = automations
         self._facts = facts
+        self._changes = changes
         self._clock = clock
         # Of two who write at once, the second would find the file changed under its hands.
         self._one_at_a_time = asyncio.Lock()
@@ -138,15 +144,16 @@ class Managing:
         """
         name = self._free_name(wanted)
         keys = {"status": Lifecycle.DRAFT.value, **wanted.keys}
+        told = Told(action="automation.created", subject=name, data={"keys": sorted(wanted.keys)})
         async with self._one_at_a_time:
+            allow = self._allow(caller, wanted.type, None)
             await self._written(
                 caller,
-                name,
-                self._files.create_automation(
-                    name, lambda _, __: new_file(keys), self._allow(caller, wanted.type, None)
+                told,
+                lambda witness: self._files.create_automation(
+                    name, lambda _, __: new_file(keys), allow, witness
                 ),
             )
-        await self._audit("automation.created", name, caller, {"keys": sorted(wanted.keys)})
         return await self.show(caller, name)
 
     async def update(self, caller: Caller, name: str, wanted: Wanted) -> Standing:
@@ -176,8 +183,11 @@ class Managing:
         async with self._one_at_a_time:
             before = self._catalogue.snapshot().automations[name].definition
             allow = self._allow(caller, type, before)
-            await self._written(caller, name, self._files.change_automation(name, edit, allow))
-        await self._audit(action, name, caller, data)
+            await self._written(
+                caller,
+                Told(action=action, subject=name, data=data),
+                lambda witness: self._files.change_automation(name, edit, allow, witness),
+            )
         return await self.show(caller, name)
 
     async def put(self, caller: Caller, name: str, text: bytes, *, ending: str) -> Standing:
@@ -185,9 +195,13 @@ class Managing:
         self._require_free(name)
         async with self._one_at_a_time:
             allow = self._allow(caller, None, None)
-            work = self._files.create_automation(name, lambda _, __: text, allow, ending=ending)
-            await self._written(caller, name, work)
-        await self._audit("automation.created", name, caller, {"ending": ending})
+            await self._written(
+                caller,
+                Told(action="automation.created", subject=name, data={"ending": ending}),
+                lambda witness: self._files.create_automation(
+                    name, lambda _, __: text, allow, witness, ending=ending
+                ),
+            )
         return await self.show(caller, name)
 
     async def replace(self, caller: Caller, name: str, text: bytes, *, ending: str) -> Standing:
@@ -212,9 +226,11 @@ class Managing:
         """
         self._automations.require(name)
         async with self._one_at_a_time:
-            file = await self._files.delete_automation(name)
-        await self._audit("automation.deleted", name, caller, {"file": file})
-        return file
+            file = self._catalogue.snapshot().automations[name].file
+            told = Told(action="automation.deleted", subject=name, data={"file": file})
+            return await self._changes.make(
+                caller, lambda: told, lambda witness: self._files.delete_automation(name, witness)
+            )
 
     async def activate(self, caller: Caller, name: str) -> Standing:
         """Let it run, whether its file or the ledger kept it from it. Raises as
@@ -233,12 +249,19 @@ class Managing:
         await self._automations.pause(caller, name, reason=reason)
         return await self.show(caller, name)
 
-    async def _written(self, caller: Caller, name: str, work: Awaitable[None]) -> None:
+    async def _written(
+        self, caller: Caller, told: Told, work: Callable[[Witness], Awaitable[None]]
+    ) -> None:
         try:
-            await work
+            await self._changes.make(caller, lambda: told, work)
         except _PowerError as error:
-            data = {"keys": error.keys}
-            await self._audit("automation.powers_denied", name, caller, data)
+            await self._ledger.audit(
+                "automation.powers_denied",
+                subject=told.subject,
+                caller=caller,
+                at=self._clock.now(),
+                data={"keys": error.keys},
+            )
             raise
 
     def _allow(self, caller: Caller, type: str | None, before: Definition | None) -> Allow:
@@ -275,12 +298,6 @@ class Managing:
                 code="automation_exists",
                 hint="give another name or lookup_key, or update that one",
             )
-
-    async def _audit(
-        self, action: str, name: str, caller: Caller, data: Mapping[str, object]
-    ) -> None:
-        now = self._clock.now()
-        await self._ledger.audit(action, subject=name, caller=caller, at=now, data=data)
 
 
 class _PowerError(DeniedError):

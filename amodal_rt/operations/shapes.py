@@ -382,6 +382,12 @@ def writes(parsed: Automation) -> str:
     if not parsed.write_enabled:
         return "read-only"
     bounds = parsed.limits.writes
+    if parsed.writes is not None:
+        count = len(parsed.writes)
+        return (
+            f"may make the {count} kind{'' if count == 1 else 's'} of write that it lists, up to "
+            f"{bounds.per_run} a run and {bounds.per_hour} an hour"
+        )
     return f"may write, up to {bounds.per_run} a run and {bounds.per_hour} an hour"
 
 

@@ -27,7 +27,13 @@ from amodal_rt.ports.execution import (
     StepMessages,
     TriggerConnections,
 )
-from amodal_rt.ports.facts import AutomationFacts, DefinitionArchive, FactLedger, TokenLedger
+from amodal_rt.ports.facts import (
+    AutomationFacts,
+    DefinitionArchive,
+    FactLedger,
+    Intent,
+    TokenLedger,
+)
 from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.ledger import Ledger
 from amodal_rt.ports.nodes import LAPSED, Lease, NodeLedger
@@ -76,6 +82,7 @@ __all__ = [
     "Executor",
     "FACTS",
     "FactLedger",
+    "Intent",
     "Journal",
     "IDEMPOTENT_FOR",
     "JournalLedger",

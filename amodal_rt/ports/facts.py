@@ -22,6 +22,26 @@ class AutomationFacts:
     rotation: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A file that is about to be changed, and what the audit trail is to say of it.
+
+    `before` and `after` are SHA-256 of its content, None where there is no file. `place` is the
+    state folder of the daemon that changes it, with its host: nobody else is at work there.
+    """
+
+    id: str
+    action: str
+    subject: str
+    caller: Caller
+    at: datetime
+    data: Mapping[str, object]
+    file: str
+    before: str | None
+    after: str | None
+    place: str
+
+
 class FactLedger(Protocol):
     """Small facts, and who changed them."""
 
@@ -51,6 +71,20 @@ class FactLedger(Protocol):
         self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
     ) -> None:
         """Append to the audit trail."""
+        ...
+
+    async def intend(self, intent: Intent) -> None:
+        """Keep what is about to be done until it is settled."""
+        ...
+
+    async def intents(self) -> Sequence[Intent]:
+        """What is not settled, in the order of their instants."""
+        ...
+
+    async def settle(self, id: str, *, data: Mapping[str, object] | None) -> bool:
+        """Take an intent away: it was done, and is appended to the audit trail with `data`, as of
+        the instant of the intent; with None it was not. False, and nothing written, where there is
+        no such intent, or no more."""
         ...
 
 

@@ -1,12 +1,14 @@
 """Small facts and who changed them: `ports.FactLedger`."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
-from amodal_rt.clock import to_millis
-from amodal_rt.ports import AutomationFacts, Caller
+from amodal_rt.clock import from_millis, to_millis
+from amodal_rt.ports import AutomationFacts, Caller, Intent
 from amodal_rt.storage import tables
 from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part
@@ -80,6 +82,76 @@ class FactRows(Part):
         await self._database.write(
             lambda connection: note(connection, action, subject, caller, at, data)
         )
+
+    async def intend(self, intent: Intent) -> None:
+        row = insert(tables.facts).values(key=_INTENT + intent.id, value=_from_intent(intent))
+
+        def work(connection: Connection) -> None:
+            connection.execute(row)
+
+        await self._database.write(work)
+
+    async def intents(self) -> Sequence[Intent]:
+        columns = tables.facts.c
+        query = select(columns.key, columns.value).where(columns.key.startswith(_INTENT))
+
+        def work(connection: Connection) -> Sequence[Intent]:
+            found = [_to_intent(key, value) for key, value in connection.execute(query).all()]
+            return sorted(found, key=lambda each: (each.at, each.id))
+
+        return await self._database.read(work)
+
+    async def settle(self, id: str, *, data: Mapping[str, object] | None) -> bool:
+        columns = tables.facts.c
+        key = _INTENT + id
+        gone = delete(tables.facts).where(columns.key == key).returning(columns.value)
+
+        def work(connection: Connection) -> bool:
+            value = connection.execute(gone).scalar()
+            if value is None:
+                return False
+            if data is not None:
+                made = _to_intent(key, value)
+                note(connection, made.action, made.subject, made.caller, made.at, data)
+            return True
+
+        return await self._database.write(work)
+
+
+_INTENT = "intent:"
+
+
+def _from_intent(intent: Intent) -> str:
+    return dumped(
+        {
+            "action": intent.action,
+            "subject": storable(intent.subject),
+            "actor": storable(intent.caller.actor),
+            "door": intent.caller.door,
+            "at": to_millis(intent.at),
+            "data": dict(intent.data),
+            "file": storable(intent.file),
+            "before": intent.before,
+            "after": intent.after,
+            "place": storable(intent.place),
+        }
+    )
+
+
+def _to_intent(key: str, value: str) -> Intent:
+    row: dict[str, Any] = json.loads(value)
+    return Intent(
+        id=key.removeprefix(_INTENT),
+        action=row["action"],
+        subject=row["subject"],
+        caller=Caller(actor=row["actor"], door=row["door"]),
+        at=from_millis(row["at"]),
+        data=row["data"],
+        file=row["file"],
+        before=row["before"],
+        after=row["after"],
+        place=row["place"],
+    )
 
 
 def _change(connection: Connection, name: str, changed: Columns) -> AutomationFacts:

@@ -1,10 +1,8 @@
 """Schedules: every due slot becomes a row of the ledger, once."""
 
-import heapq
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
@@ -26,6 +24,7 @@ from amodal_rt.ports import (
     VersionedCatalogue,
     Versions,
 )
+from amodal_rt.triggers.agenda import Agenda
 from amodal_rt.triggers.alarm import Alarm, SchedulerAlarm
 from amodal_rt.triggers.arming import Armed, Key
 from amodal_rt.triggers.covering import Covering
@@ -59,7 +58,7 @@ class SlotLedger(RunLedger, StandingLedger, Protocol):
 class Scheduler:
     """Rules on every slot of every schedule in the order of time.
 
-    The heap in memory is only a memory of the ledger: what was ruled on is read at start,
+    The agenda in memory is only a memory of the ledger: what was ruled on is read at start,
     and a slot is a primary key, so that neither a crash nor a turned clock starts one twice.
     """
 
@@ -83,9 +82,7 @@ class Scheduler:
         self._given_alarm = alarm
         self._tick_seconds = tick_seconds
         self._armed: dict[Key, Armed] = {}
-        # Numbered, as names compare far more slowly where ten thousand share an instant.
-        self._heap: list[tuple[datetime, int, Key]] = []
-        self._numbers = count()
+        self._agenda = Agenda()
         self._readying = Readying()
         self._seen: dict[str, Definition] = {}
         self._standing = Standing(ledger)
@@ -122,12 +119,16 @@ class Scheduler:
                     self.looked_at = self._clock.monotonic()
                     done = await self._step()
                     # What could not be ruled on is due all the time: it would ring for ever.
-                    next_at = self._heap[0][0] if self._heap and done else None
-                    alarm.set(self._readying.wake_at(next_at) if next_at else None)
+                    alarm.set(self._wake_at() if done else None)
                     tick = self._clock.sleep(self._tick_seconds if done else RETRY_SECONDS)
                     await first_of(snapshot(), alarm.wait(), tick)
             finally:
                 alarm.close()
+
+    def _wake_at(self) -> datetime | None:
+        """When to look again: at the next instant, or earlier where there is much to make."""
+        at = self._agenda.first
+        return self._readying.wake_at(at, len(self._agenda.waiting_for(at))) if at else None
 
     async def _step(self) -> bool:
         """Look once; False when the ledger could not be used."""
@@ -324,13 +325,13 @@ class Scheduler:
 
     async def _ready(self) -> None:
         """Make the starts of the next instant ahead of it, if there are very many."""
-        at = self._heap[0][0] if self._heap else None
-        if at is None or not self._readying.is_due(at, self._clock.now()):
+        at = self._agenda.first
+        due = self._agenda.waiting_for(at) if at else ()
+        if at is None or not self._readying.is_due(at, len(due), self._clock.now()):
             return
         await self._read_facts()
         self._readying.begin(at)
-        due = [key for when, _, key in self._heap if when == at]
-        for number, key in enumerate(due, start=1):
+        for number, key in enumerate(list(due), start=1):
             armed = self._armed.get(key)
             if armed is not None and armed.next_at == at and not armed.late:
                 self._readying.keep(
@@ -353,16 +354,14 @@ class Scheduler:
 
     def _pop(self, now: datetime) -> list[Armed]:
         found: dict[Key, Armed] = {}
-        while self._heap and self._heap[0][0] <= now:
-            at, _, key = heapq.heappop(self._heap)
-            self._readying.forget(at)
-            armed = self._armed.get(key)
-            # An entry of a schedule that was changed since has another time, or no owner.
-            if armed is not None and armed.next_at == at:
-                found[key] = armed
+        for at, keys in self._agenda.take(now):
+            for key in keys:
+                armed = self._armed.get(key)
+                # An entry of a schedule that was changed since has another time, or no owner.
+                if armed is not None and armed.next_at == at:
+                    found[key] = armed
         return list(found.values())
 
     def _push(self, armed: Armed) -> None:
         if armed.next_at is not None:
-            heapq.heappush(self._heap, (armed.next_at, next(self._numbers), armed.key))
-            self._readying.expect(armed.next_at)
+            self._agenda.put(armed.next_at, armed.key)

@@ -1,6 +1,5 @@
 """Starts made before their instant, where ten thousand would be wanted at it."""
 
-from collections import Counter
 from datetime import datetime, timedelta
 
 from amodal_rt.domain.run import Start
@@ -13,30 +12,20 @@ LEAD = timedelta(seconds=2)
 
 
 class Readying:
-    """What is known of instants to come: how many share each, and what was made for the next."""
+    """What was made for the next instant."""
 
     def __init__(self) -> None:
-        self._shared = Counter[datetime]()
         self._at: datetime | None = None
         self._made: dict[Key, tuple[Armed, object, object, list[Start]]] = {}
 
-    def expect(self, at: datetime) -> None:
-        """One more schedule is due at `at`."""
-        self._shared[at] += 1
+    def wake_at(self, at: datetime, sharing: int) -> datetime:
+        """When to wake for the `sharing` schedules that are due at `at`: earlier, where there is
+        much to make."""
+        return at - LEAD if sharing >= MANY and self._at != at else at
 
-    def forget(self, at: datetime) -> None:
-        """One schedule less is due at `at`."""
-        self._shared[at] -= 1
-        if self._shared[at] <= 0:
-            del self._shared[at]
-
-    def wake_at(self, at: datetime) -> datetime:
-        """When to wake for what is due at `at`: earlier, where there is much to make."""
-        return at - LEAD if self._shared[at] >= MANY and self._at != at else at
-
-    def is_due(self, at: datetime, now: datetime) -> bool:
+    def is_due(self, at: datetime, sharing: int, now: datetime) -> bool:
         """Whether the starts for `at` should be made now."""
-        return at > now and self.wake_at(at) <= now
+        return at > now and self.wake_at(at, sharing) <= now
 
     def begin(self, at: datetime) -> None:
         """Make room for the starts of `at`; what was made for another instant goes."""

@@ -10,11 +10,14 @@ from amodal_rt.errors import ConflictError, InvalidError, NotFoundError
 from amodal_rt.failpoints import hit
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, UnreadableError, read
 from amodal_rt.workspace.rewrite import (
+    Witness,
     create_file,
     find_automation,
+    read_whole,
     refused,
     require_unchanged,
     sync_folder,
+    unseen,
     write_file,
 )
 
@@ -28,7 +31,14 @@ Allow = Callable[[Definition], None]
 
 
 def create(
-    root: Path, name: str, edit: Edit, judge: Judge, allow: Allow, *, ending: str = ".json"
+    root: Path,
+    name: str,
+    edit: Edit,
+    judge: Judge,
+    allow: Allow,
+    witness: Witness = unseen,
+    *,
+    ending: str = ".json",
 ) -> None:
     """Write a new `automations/NAME.json`, or `.md`.
 
@@ -43,10 +53,13 @@ def create(
         raise exists(name, existing.file)
     text = edit(None, file)
     allow(_sound(file, text, judge))
+    witness(file, None, text)
     create_file(root, file, text)
 
 
-def change(root: Path, name: str, edit: Edit, judge: Judge, allow: Allow) -> None:
+def change(
+    root: Path, name: str, edit: Edit, judge: Judge, allow: Allow, witness: Witness = unseen
+) -> None:
     """Write what `edit` makes of the automation's file, if anything.
 
     Raises as `create`, NotFoundError, and ConflictError (`changed` by somebody meanwhile,
@@ -58,10 +71,11 @@ def change(root: Path, name: str, edit: Edit, judge: Judge, allow: Allow) -> Non
     if text == before:
         return
     allow(_sound(found.file, text, judge))
+    witness(found.file, before, text)
     write_file(found, text)
 
 
-def delete(root: Path, name: str) -> str:
+def delete(root: Path, name: str, witness: Witness = unseen) -> str:
     """Take the automation's file away; returns which it was.
 
     Raises NotFoundError, ConflictError (`changed`, `duplicate_stem`), DeniedError (`read_only`)
@@ -73,6 +87,7 @@ def delete(root: Path, name: str) -> str:
     try:
         if not path.is_symlink():
             require_unchanged(found, path)
+        witness(found.file, read_whole(path), None)
         hit("file.before_delete")
         path.unlink()
         hit("file.after_delete")

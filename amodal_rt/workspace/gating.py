@@ -8,9 +8,10 @@ from amodal_rt.domain.automation import Automation, Definition, GateRead
 from amodal_rt.domain.connection import Agent, Connection, Protocol
 from amodal_rt.domain.problem import Problem
 from amodal_rt.errors import DeniedError
+from amodal_rt.guardrails.calls import Call, RestCall, ToolCall
 from amodal_rt.guardrails.endpoints import parse_endpoint
 from amodal_rt.guardrails.grants import REQUEST, grants_of
-from amodal_rt.guardrails.writes import Call, Powers, RestCall, ToolCall, decide, judge, unknown
+from amodal_rt.guardrails.writes import READ_ONLY, decide, judge, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _write_errors(
     judged = judge(call, connection)
     if connection.trust_annotations and isinstance(call, ToolCall) and unknown(judged):
         return
-    decision = decide(call, connection, Powers(write_enabled=False, place=None))
+    decision = decide(call, connection, READ_ONLY)
     if decision.allowed:
         return
     message = (

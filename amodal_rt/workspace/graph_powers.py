@@ -3,7 +3,7 @@ granted, messages to nowhere."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import cast
 
 from amodal_rt.domain.automation import Definition
@@ -20,8 +20,10 @@ from amodal_rt.domain.workflow import (
     Workflow,
 )
 from amodal_rt.errors import DeniedError
+from amodal_rt.guardrails.calls import Call, RestCall, ToolCall
 from amodal_rt.guardrails.endpoints import parse_endpoint
-from amodal_rt.guardrails.writes import Call, Powers, RestCall, ToolCall, decide, judge, unknown
+from amodal_rt.guardrails.write_grants import Refused, find_grant, grant_line
+from amodal_rt.guardrails.writes import Powers, decide, judge, powers_of, unknown
 from amodal_rt.settings import Environment
 from amodal_rt.workspace.graphing import node_problem, nodes_of
 
@@ -34,12 +36,13 @@ _PRINTED = "x"
 def write_warnings(
     definition: Definition, graphs: Iterable[Workflow], connections: Mapping[str, Connection]
 ) -> Iterator[Problem]:
-    """Nodes that will be refused, because they write and the automation may not.
+    """Nodes that will be refused, because they write what the automation may not.
 
     What only a run can tell, a path that is all template or a tool for which its server speaks, is
     judged when it is called, as every call is.
     """
-    if definition.automation.write_enabled:
+    powers = replace(powers_of(definition), place=None)
+    if powers.write_enabled and powers.grants is None:
         return
     for workflow, node in nodes_of(graphs):
         call, name = _call(node)
@@ -49,11 +52,16 @@ def write_warnings(
         judged = judge(call, connection)
         if connection.trust_annotations and isinstance(call, ToolCall) and unknown(judged):
             continue
-        if decide(call, connection, Powers(write_enabled=False, place=None)).allowed:
+        if decide(call, connection, replace(powers, write_enabled=False)).allowed:
             continue
         label = _shown(node)
         message = f"{label} of {name} is a write ({judged.why}), and {definition.file} is read-only"
         hint = f'it will be refused: "writeEnabled": true in {definition.file} would allow it'
+        if powers.write_enabled:
+            if _TEMPLATE.search(label) or _covered(call, name, powers):
+                continue
+            message = f"{label} of {name} is not among the writes of {definition.file}"
+            hint = f'it will be refused: {grant_line(call, name)} in "writes" would allow it'
         key = "tool" if isinstance(call, ToolCall) else "method"
         code = "write_not_enabled"
         yield node_problem(workflow, node, code, message, key, hint, "warning")
@@ -99,6 +107,12 @@ def _call(node: Node) -> tuple[Call | None, str]:
         data=work.data.value,
     )
     return call, work.connection
+
+
+def _covered(call: Call, connection: str, powers: Powers) -> bool:
+    """Whether a line is about such a call; what it pins, only the call itself can tell."""
+    found = find_grant(call, connection, powers.grants or ())
+    return not isinstance(found, Refused) or found.index is not None
 
 
 def _shown(node: Node) -> str:

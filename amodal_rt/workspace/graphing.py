@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from amodal_rt.definitions.words import shown
+from amodal_rt.definitions.words import WRONG_WHERE, shown
 from amodal_rt.domain.automation import Automation, Definition, WorkflowRun
 from amodal_rt.domain.connection import Agent, Connection, Protocol
 from amodal_rt.domain.glob import fits
@@ -153,7 +153,7 @@ def _connection_errors(
 def _no_connection(workflow: Workflow, node: Node, name: str, key: str, world: World) -> Problem:
     if name in world.broken_connections:
         message = f"connections/{name} is invalid"
-        return node_problem(workflow, node, "broken_connection", message, key, None)
+        return node_problem(workflow, node, "broken_connection", message, key, WRONG_WHERE)
     hint = _nearest(name, world.connections) or f"add connections/{name}/spec.json"
     message = f"there is no connection {shown(name)}"
     return node_problem(workflow, node, "unknown_connection", message, key, hint)
@@ -165,7 +165,7 @@ def _agent_errors(
     name = work.agent or DEFAULT_AGENT
     if name in world.broken_agents and name not in world.agents:
         message = f"agents/{name}.md is invalid"
-        yield node_problem(workflow, node, "broken_agent", message, "agent", None)
+        yield node_problem(workflow, node, "broken_agent", message, "agent", WRONG_WHERE)
     elif name != DEFAULT_AGENT and name not in world.agents:
         hint = _nearest(name, {DEFAULT_AGENT, *world.agents}) or f"add agents/{name}.md"
         message = f"there is no agent {shown(name)}"

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from amodal_rt.definitions.building import OWN_TOOLS
+from amodal_rt.definitions.words import WRONG_WHERE
 from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.models import configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
@@ -32,8 +33,10 @@ from amodal_rt.workspace.graphing import (
     sessions_of,
 )
 from amodal_rt.workspace.profiling import profile_errors, profile_secrets
+from amodal_rt.workspace.risks import risk_warnings
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
+from amodal_rt.workspace.write_granting import write_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_tool_errors(definition, world),
         *read_errors(definition, agent, world.connections),
         *expect_errors(definition, world.stores),
+        *write_errors(definition, agent, world.connections, world.broken_connections),
         *trigger_errors(definition, sources),
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),
@@ -91,6 +95,7 @@ def judge(definition: Definition, world: World) -> Verdict:
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
+    warnings += risk_warnings(definition, agent, world.connections)
     return Verdict(
         errors=(*errors, *model_errors),
         blocked=tuple(dict.fromkeys((*blocked, *keys))),
@@ -151,7 +156,8 @@ def _agent_errors(definition: Definition, world: World) -> Iterable[Problem]:
     if name in world.agents or (name == DEFAULT_AGENT and name not in world.broken_agents):
         return
     if name in world.broken_agents:
-        yield _problem(definition, "broken_agent", f"agents/{name}.md is invalid", pointer="/agent")
+        message = f"agents/{name}.md is invalid"
+        yield _problem(definition, "broken_agent", message, pointer="/agent", hint=WRONG_WHERE)
         return
     yield _problem(
         definition,
@@ -168,8 +174,9 @@ def _connection_errors(definition: Definition, world: World) -> Iterable[Problem
             continue
         pointer = f"/connections/{index}"
         if name in world.broken_connections:
+            message = f"connections/{name} is invalid"
             yield _problem(
-                definition, "broken_connection", f"connections/{name} is invalid", pointer=pointer
+                definition, "broken_connection", message, pointer=pointer, hint=WRONG_WHERE
             )
             continue
         yield _problem(

@@ -21,8 +21,16 @@ from amodal_rt.errors import (
 from amodal_rt.failpoints import hit
 from amodal_rt.workspace.reading import AUTOMATIONS, SINGLES, Found, UnreadableError, find, read
 
+Witness = Callable[[str, bytes | None, bytes | None], None]
+"""Told of a file and its content before and after, None where there is none, right before it is
+changed. What it raises keeps the file as it is."""
 
-def set_status(root: Path, name: str, status: Lifecycle) -> None:
+
+def unseen(file: str, before: bytes | None, after: bytes | None) -> None:
+    """A witness of what needs none."""
+
+
+def set_status(root: Path, name: str, status: Lifecycle, witness: Witness = unseen) -> None:
     """Write `status` into the automation's file; every other byte stays as it was.
 
     A link inside the workspace is kept, and what it leads to is written. Raises
@@ -37,6 +45,7 @@ def set_status(root: Path, name: str, status: Lifecycle) -> None:
         raise InvalidError(problem.sentence(), code=problem.code, hint=problem.hint) from error
     changed = set_key(text, found.file, "status", status.value)
     if changed != text:
+        witness(found.file, text, changed)
         write_file(found, changed)
 
 
@@ -50,14 +59,18 @@ def create_file(root: Path, file: str, text: bytes) -> None:
     _put(path, file, text, None)
 
 
-def edit_file(root: Path, file: str, edit: Callable[[bytes | None], bytes]) -> None:
+def edit_file(
+    root: Path, file: str, edit: Callable[[bytes | None], bytes], witness: Witness = unseen
+) -> None:
     """Write what `edit` makes of the file's bytes, None where there is no file yet.
 
     Nothing is written where it changes nothing. Raises as `set_status`, and what `edit` raises.
     """
     found = find(os.path.realpath(root), file)
     if found is None:
-        _put(Path(os.path.realpath(root)) / file, file, edit(None), None)
+        made = edit(None)
+        witness(file, None, made)
+        _put(Path(os.path.realpath(root)) / file, file, made, None)
         return
     try:
         text = read(found)
@@ -66,6 +79,7 @@ def edit_file(root: Path, file: str, edit: Callable[[bytes | None], bytes]) -> N
         raise InvalidError(problem.sentence(), code=problem.code, hint=problem.hint) from error
     changed = edit(text)
     if changed != text:
+        witness(found.file, text, changed)
         write_file(found, changed)
 
 
@@ -103,6 +117,14 @@ def _put(path: Path, file: str, text: bytes, found: Found | None) -> None:
         if temporary:
             with suppress(OSError):
                 Path(temporary).unlink()
+
+
+def read_whole(path: Path) -> bytes | None:
+    """What lies at `path`, whatever it is; None where nothing does, or nothing can be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def find_automation(root: Path, name: str) -> Found:

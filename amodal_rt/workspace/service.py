@@ -27,11 +27,12 @@ from amodal_rt.workspace import authoring
 from amodal_rt.workspace.authoring import Allow, Edit, Judge
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
 from amodal_rt.workspace.reading import IDENTITIES, SETTINGS, profile_labels
+from amodal_rt.workspace.rewrite import Witness
 from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
 _log = Log("workspace")
 
-_Write = Callable[[Path, str, Edit, Judge, Allow], None]
+_Write = Callable[[Path, str, Edit, Judge, Allow, Witness], None]
 
 AUTOMATION = "automation"
 AGENT = "agent"
@@ -206,28 +207,32 @@ class Workspace:
         return self._used
 
     async def create_automation(
-        self, name: str, edit: Edit, allow: Allow, *, ending: str = ".json"
+        self, name: str, edit: Edit, allow: Allow, witness: Witness, *, ending: str = ".json"
     ) -> None:
         """As `authoring.create`; live on return."""
-        await self._author(partial(authoring.create, ending=ending), name, edit, allow)
+        await self._author(partial(authoring.create, ending=ending), name, edit, allow, witness)
 
-    async def change_automation(self, name: str, edit: Edit, allow: Allow) -> None:
+    async def change_automation(
+        self, name: str, edit: Edit, allow: Allow, witness: Witness
+    ) -> None:
         """As `authoring.change`; live on return."""
-        await self._author(authoring.change, name, edit, allow)
+        await self._author(authoring.change, name, edit, allow, witness)
 
-    async def delete_automation(self, name: str) -> str:
+    async def delete_automation(self, name: str, witness: Witness) -> str:
         """As `authoring.delete`; gone on return."""
         async with self._one_at_a_time:
-            file = await asyncio.to_thread(authoring.delete, self._root, name)
+            file = await asyncio.to_thread(authoring.delete, self._root, name, witness)
             self._reader.believe_deleted(name)
         await self.reload()
         return file
 
-    async def _author(self, write: _Write, name: str, edit: Edit, allow: Allow) -> None:
+    async def _author(
+        self, write: _Write, name: str, edit: Edit, allow: Allow, witness: Witness
+    ) -> None:
         # The reader is asked as it stands: nobody may read anew meanwhile.
         async with self._one_at_a_time:
             judge = self._reader.try_out
-            await asyncio.to_thread(write, self._root, name, edit, judge, allow)
+            await asyncio.to_thread(write, self._root, name, edit, judge, allow, witness)
         await self.reload()
 
     async def watch(self, *, sweep_seconds: float = SWEEP_SECONDS) -> None:

@@ -1,13 +1,14 @@
 """`ports.FactLedger`, sentence by sentence."""
 
 import asyncio
+from dataclasses import replace
 
 import ledger_values as given
 import pytest
 from ledger_values import CALLER, HOUR, NOW
 
 from amodal_rt.domain.run import RunStatus
-from amodal_rt.ports import AutomationFacts, Ledger
+from amodal_rt.ports import AutomationFacts, Intent, Ledger
 
 
 async def test_automations_without_facts_are_absent(ledger: Ledger) -> None:
@@ -93,3 +94,32 @@ async def test_all_who_set_a_fact_at_once_get_the_same_one(ledger: Ledger) -> No
 @pytest.mark.parametrize("data", [{}, {"before": None, "after": ["x"]}])
 async def test_the_audit_trail_takes_any_document(ledger: Ledger, data: dict[str, object]) -> None:
     await ledger.audit("definition.changed", subject="a", caller=CALLER, at=NOW, data=data)
+
+
+INTENT = Intent(
+    id="b",
+    action="automation.updated",
+    subject="digest",
+    caller=CALLER,
+    at=NOW,
+    data={"keys": ["title"]},
+    file="automations/digest.json",
+    before="0" * 64,
+    after=None,
+    place="host:/state",
+)
+
+
+async def test_what_is_intended_is_kept_until_it_is_settled(ledger: Ledger) -> None:
+    older, younger = replace(INTENT, id="z", at=NOW - HOUR), replace(INTENT, id="a", at=NOW + HOUR)
+    for each in (INTENT, younger, older):
+        await ledger.intend(each)
+
+    kept = await ledger.intents()
+    done = await ledger.settle("b", data={"keys": [], "certain": False})
+    undone = await ledger.settle("z", data=None)
+    again = await ledger.settle("b", data={})
+
+    assert kept == [older, INTENT, younger]
+    assert (done, undone, again) == (True, True, False)
+    assert await ledger.intents() == [younger]

@@ -231,11 +231,12 @@ class AgentHouse:
         return Provider(name=name, type=kind, base_url=url, api_key=SecretRef("LOCAL_KEY"))
 
     def rest(self, name: str = "crm", **changes: Any) -> Connection:
-        """A REST connection to the recorded service; kept."""
+        """A REST connection to the recorded service, the operator's own unless told; kept."""
         given: dict[str, Any] = {
             "base_url": self.service.origin,
             "auth": ConnectionAuth(type=AuthType.BEARER, token=SecretRef("CRM_TOKEN")),
             "secrets": ("CRM_TOKEN",),
+            "external": False,
         }
         self.connections[name] = Connection(
             name=name, protocol=Protocol.REST, hash=f"h-{name}", **(given | changes)
@@ -243,13 +244,13 @@ class AgentHouse:
         return self.connections[name]
 
     def mcp(self, name: str = "tools", **changes: Any) -> Connection:
-        """A connection to the real MCP server over stdio; kept."""
+        """A connection to the real MCP server over stdio, the operator's own unless told; kept."""
         server = McpServer(
             command=sys.executable,
             args=PYTHON_MCP,
             env={"MCP_CALLS": str(self.folder / "calls.jsonl")},
         )
-        given: dict[str, Any] = {"mcp": server} | changes
+        given: dict[str, Any] = {"mcp": server, "external": False} | changes
         self.connections[name] = Connection(
             name=name, protocol=Protocol.MCP, hash=f"h-{name}", **given
         )

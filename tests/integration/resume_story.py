@@ -12,7 +12,7 @@ from typing import Any
 
 from amodal_rt.testing.model_server import Asked, Call, Turn
 
-PROMPT = "Read, write, dispatch."
+PROMPT = "Read GET /a and GET /b, POST /w, and dispatch: GET /one, POST /two."
 RESULT = '{"all": "done"}'
 TURNS = 8
 TOKENS = (11, 7)

@@ -43,7 +43,7 @@ async def test_every_provider_calls_a_tool_and_answers(
     house: AgentHouse, kind: ProviderType
 ) -> None:
     _use(house, kind)
-    house.rest()
+    house.rest(surface="Deals: GET /deals")
     house.model.script(*calls_then_done(request("GET", "/deals")))
 
     outcome = await house.run(event={"note": "hello"})

@@ -117,7 +117,7 @@ async def test_secrets_reach_the_service_and_nothing_else(house: AgentHouse) -> 
         headers={"Link": f"</next?token={secret}>"},
     )
     house.service.answers = [echo, web.Response(status=500, text=f"failed for {secret}")]
-    house.rest(surface=f"use {secret}", rules=f"never show {secret}")
+    house.rest(surface=f"use GET /a with {secret}", rules=f"never show {secret}")
     house.knowledge["page"] = Knowledge(name="page", title="Page", text=f"it is {secret}")
     house.stores["notes"] = Store(name="notes", hash="n", schema={"type": "object"})
     house.model.script(

@@ -212,7 +212,7 @@ async def test_the_prompt_is_the_one_on_record(stage: Stage) -> None:
     """The event's block has the same id, the last run is the one told of, and time stands still."""
     previous = Previous(run_id="run_p", summary="before", finished_at=stage.house.clock.now())
     first = await stage.house.context(stage.automation(), event={"n": 1}, previous=previous)
-    assert await stage.cut(first, 3, durable=True) is None
+    assert await stage.cut(first, 5, durable=True) is None
     before = stage.house.model.requests[0]
     again = await stage.again(first, previous=replace(previous, summary="later"))
     stage.house.model.requests.clear()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from agent_house import AgentHouse, calls_then_done, request
 
-from amodal_rt.domain.automation import Limits, WriteLimits
+from amodal_rt.domain.automation import Limits, Pin, WriteGrant, WriteLimits
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import RunStatus
@@ -153,6 +153,38 @@ async def test_writes_stop_at_the_limit_of_a_run_and_of_an_hour(armed: AgentHous
         assert len(armed.service.requests) == expected
     reasons = " ".join(str(each.data["reason"]) for each in armed.of(EntryType.TOOL_DENIED))
     assert "limits.writes.perHour" in reasons
+
+
+async def test_a_line_of_writes_covers_as_many_calls_of_a_run_as_it_says_sub_agents_included(
+    armed: AgentHouse,
+) -> None:
+    pinned = WriteGrant(
+        connection="crm",
+        endpoint="POST /deals",
+        pins=(Pin(("data", "owner"), ("me",)),),
+        per_run=2,
+    )
+    right = request("POST", "/deals", data={"owner": "me"})
+    wrong = request("POST", "/deals", data={"owner": "you"})
+
+    def answer(asked: Any) -> Turn:
+        if asked.results:
+            return Turn(text="done")
+        if asked.user == "inner":
+            return Turn(calls=[wrong, right, request("PUT", "/deals")])
+        return Turn(calls=[right, Call("dispatch_task", {"task": "inner"}), right, right])
+
+    armed.model.answer(answer)
+
+    await armed.run(armed.automation(write_enabled=True, writes=(pinned,)))
+
+    assert [json.loads(each.body) for each in armed.service.requests] == [{"owner": "me"}] * 2
+    denied = armed.of(EntryType.TOOL_DENIED)
+    assert {str(each.data["rule"]) for each in denied} == {"writes"}
+    assert len(denied) == 4
+    assert sum("has used the 2 of writes[0]" in str(each.data["reason"]) for each in denied) == 2
+    started = armed.of(EntryType.WRITE_STARTED)
+    assert [each.data["rule"] for each in started] == ["writes[0]"] * 2
 
 
 async def test_what_needs_a_person_is_refused_until_there_are_approvals(armed: AgentHouse) -> None:

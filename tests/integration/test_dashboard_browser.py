@@ -149,7 +149,9 @@ async def screen(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scr
                 await browser.close()
 
 
-@pytest.mark.parametrize(("scheme", "phone"), [("light", False), ("dark", False), ("dark", True)])
+@pytest.mark.parametrize(
+    ("scheme", "phone"), [("light", False), ("dark", False), ("light", True), ("dark", True)]
+)
 async def test_every_page_fits_and_breaks_no_rule(screen: Screen, scheme: str, phone: bool) -> None:
     page = await screen.signed_in(scheme=scheme, phone=phone)
     stranger = await (await screen.open(scheme=scheme, phone=phone)).new_page()

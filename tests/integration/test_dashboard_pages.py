@@ -218,6 +218,7 @@ async def test_a_person_answers_what_a_run_asks(
     page = await reader.see(f"/dashboard/runs/{run_id}")
 
     assert "Delete the old branch?" in asked.words
+    assert f"Node ask of {run_id} , for ada, asked" in asked.words
     assert ("Approve" in shown.words, "may look, not answer" in shown.words) == (False, True)
     assert answered.status == 303
     assert again.status == 409

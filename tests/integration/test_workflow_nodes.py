@@ -229,7 +229,7 @@ async def test_a_target_that_nobody_knows_fails_the_node(flows: WorkflowHouse) -
 
 
 async def test_an_agent_node_is_a_session_within_the_run(flows: WorkflowHouse) -> None:
-    flows.rest()
+    flows.rest(surface="Deals: GET /deals")
     ask = Call("request", {"connection": "crm", "endpoint": "/deals"}, id="c1")
     flows.model.script(Turn(calls=(ask,)), Turn(text='{"sum": 1}'))
     work = chain(

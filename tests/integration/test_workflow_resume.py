@@ -19,7 +19,7 @@ from amodal_rt.domain.workflow import Workflow
 from amodal_rt.ports import RunContext
 from amodal_rt.testing.model_server import Turn
 
-SCRIPT = {"kind": "Script", "id": "count", "script": "1"}
+SCRIPT = {"kind": "Script", "id": "count", "script": "# POST /count\n1"}
 EFFECTS = {EntryType.TOOL_STARTED, EntryType.WRITE_STARTED, EntryType.TURN_STARTED}
 OUTCOMES = {
     EntryType.TOOL_FINISHED, EntryType.WRITE_FINISHED, EntryType.TURN_FINISHED,

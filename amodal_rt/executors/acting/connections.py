@@ -7,9 +7,10 @@ from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.payload import count_of
 from amodal_rt.executors.acting.request_tool import SECONDS, send
 from amodal_rt.executors.acting.session import Services
+from amodal_rt.guardrails.calls import RestCall
 from amodal_rt.guardrails.endpoints import parse_endpoint
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import RestCall, judge, unknown
+from amodal_rt.guardrails.writes import judge, unknown
 from amodal_rt.ports import Catalogue
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")

@@ -9,6 +9,7 @@ from amodal_rt.domain.event import Event
 from amodal_rt.errors import DeniedError, InvalidError
 from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tainting import check_type
 from amodal_rt.guardrails.namespaces import speaker_of, type_fault
 from amodal_rt.ids import base32
 
@@ -54,6 +55,7 @@ def prepare_emit(session: Session, given: EmitArguments) -> Wish:
         raise DeniedError(
             f"only {speaker} says {given.type}", code="reserved_type", hint="name it otherwise"
         )
+    check_type(session, given.type)
     data = session.services.redactor.mask_document(given.data)
     size = len(json.dumps(data, default=str).encode())
     if size > DATA_BYTES:

@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from amodal_rt import failpoints
 from amodal_rt.clock import AHEAD
 from amodal_rt.domain.connection import Intent
-from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.errors import AmodalError, DeniedError
 from amodal_rt.executors.acting.past import gap
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tainting import note_answer, tell_sources
 from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.guardrails.write_grants import Granted
 from amodal_rt.guardrails.writes import Decision, Verdict
 from amodal_rt.logs import Log
 
@@ -147,6 +149,7 @@ class _Call:
             "arguments": _cut_document(session, arguments),
         }
         run_id = session.context.run.run_id
+        self._wished: Mapping[str, object] = {}
         self._key = CallKey(step=step, idempotency_key=f"{run_id}:{step}")
 
     def before(self) -> Passed | None:
@@ -175,6 +178,7 @@ class _Call:
         return Passed(told=f"error: {reason}")
 
     async def read(self, wish: Wish) -> Passed:
+        self._wished = wish.facts
         await self._record(EntryType.TOOL_STARTED, **wish.facts)
         failpoints.hit("tool.before_read")
         answer = await self._perform(wish)
@@ -183,16 +187,23 @@ class _Call:
         return await self._finish(kind, answer)
 
     async def write(self, wish: Wish) -> Passed:
+        self._wished = wish.facts
         session = self._session
         automation = session.context.definition.automation
         async with session.services.write_locks[automation.name]:
-            refusal = await self._over_limit()
+            rule, refusal = "writes", await self._over_grant(wish.decision.grant)
+            if refusal is None:
+                rule, refusal = "limits.writes", await self._over_limit()
             if refusal is None:
                 session.effects.write()
-                facts = {"idempotency_key": self._key.idempotency_key, **wish.facts}
+                facts = {
+                    "idempotency_key": self._key.idempotency_key,
+                    **_granted(wish.decision.grant),
+                    **wish.facts,
+                }
                 await self._record(EntryType.WRITE_STARTED, **facts)
         if refusal is not None:
-            return await self.denied(refusal, "limits.writes")
+            return await self.denied(refusal, rule)
         await self._held()
         failpoints.hit("tool.before_write")
         answer = await self._carried_out(wish)
@@ -214,6 +225,26 @@ class _Call:
         """Wait while another node may have the run: if one has, this execution is ended."""
         while not self._session.context.lease.held():
             await self._session.services.clock.sleep(_LEASE_SECONDS)
+
+    async def _over_grant(self, grant: Granted | None) -> str | None:
+        """Whether the line of `writes` has covered as many calls of this run as it may, those of
+        earlier tries included."""
+        if grant is None or grant.per_run is None:
+            return None
+        run, used = self._session.context.run, 0
+        entries = await self._session.services.ledger.entries(run.run_id)
+        while entries:
+            used += sum(_under(each, grant) for each in entries)
+            entries = await self._session.services.ledger.entries(
+                run.run_id, after=entries[-1].sequence
+            )
+        if used < grant.per_run:
+            return None
+        place = self._session.powers.grant_places[grant.index]
+        return (
+            f"this run has used the {grant.per_run} of writes[{grant.index}] "
+            f'("perRun" there, {place})'
+        )
 
     async def _over_limit(self) -> str | None:
         session = self._session
@@ -261,6 +292,8 @@ class _Call:
         if not answer.known:
             facts["outcome"] = "unknown"
         await self._record(kind, **facts, **({"result" if answer.ok else "error": text}))
+        note_answer(self._session, self._name, {**self._wished, **facts}, text)
+        await tell_sources(self._session)
         told = text if answer.ok else f"error: {text}"
         return Passed(told=told, ok=answer.ok, facts=answer.facts)
 
@@ -271,6 +304,14 @@ class _Call:
         await self._session.context.journal.record(
             kind, step=self._step, parent=self._parent, data=data
         )
+
+
+def _granted(grant: Granted | None) -> dict[str, object]:
+    return {} if grant is None else {"grant": grant.index}
+
+
+def _under(entry: Entry, grant: Granted) -> bool:
+    return entry.type is EntryType.WRITE_STARTED and entry.data.get("grant") == grant.index
 
 
 def _sentence(error: AmodalError | ValidationError) -> str:

@@ -8,7 +8,8 @@ from typing import Protocol
 from amodal_rt.domain.connection import Connection, Intent
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import UnavailableError
-from amodal_rt.guardrails.writes import Judgement, ToolCall, judge
+from amodal_rt.guardrails.calls import ToolCall
+from amodal_rt.guardrails.writes import Judgement, judge
 from amodal_rt.settings import Environment
 
 DESCRIPTION_CHARACTERS = 2_000

@@ -88,8 +88,8 @@ class PastCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """Prompts by the step of the sub-agent (None for the run's own agent), turns and calls by
-    (parent, step), the steps that kept something in the ledger, what the gate said. Empty for a
-    run that begins."""
+    (parent, step), the steps that kept something in the ledger, the sources that tainted the run,
+    what the gate said. Empty for a run that begins."""
 
     prompts: Mapping[str | None, Mapping[str, object]] = field(
         default_factory=dict[str | None, Mapping[str, object]]
@@ -101,6 +101,7 @@ class Past:
         default_factory=dict[tuple[str | None, str], PastCall]
     )
     kept: frozenset[str] = frozenset()
+    tainted: frozenset[str] = frozenset()
     gate: Mapping[str, object] | None = None
 
     @property
@@ -180,10 +181,13 @@ def past_of(entries: Iterable[Entry]) -> Past:
     turns: dict[tuple[str | None, str], PastTurn] = {}
     calls: dict[tuple[str | None, str], PastCall] = {}
     kept: set[str] = set()
+    tainted: set[str] = set()
     gate: Mapping[str, object] | None = None
     for each in entries:
         if each.type is EntryType.GATE_FINISHED:
             gate = each.data
+        if each.type is EntryType.RUN_TAINTED:
+            tainted.add(str(each.data.get("name", "")))
         if each.type is EntryType.PROMPT:
             prompts[each.step] = each.data
         if each.step is None:
@@ -197,4 +201,11 @@ def past_of(entries: Iterable[Entry]) -> Past:
             calls[place] = PastCall(each.type, each.data)
         elif each.type in _KEPT:
             kept.add(each.step)
-    return Past(prompts=prompts, turns=turns, calls=calls, kept=frozenset(kept), gate=gate)
+    return Past(
+        prompts=prompts,
+        turns=turns,
+        calls=calls,
+        kept=frozenset(kept),
+        tainted=frozenset(tainted),
+        gate=gate,
+    )

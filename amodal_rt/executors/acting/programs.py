@@ -94,6 +94,15 @@ def judge_program(profile: Profile, powers: Powers) -> Decision:
             f"read-only{line}",
             rule="writeEnabled",
         )
+    if powers.grants is not None:
+        # The list names calls of connections; what a program sends cannot be held against it.
+        return Decision(
+            verdict=Verdict.DENY,
+            intent=Intent.WRITE,
+            reason=f"a program in {profile.label} is a write ({harm}), and the list at "
+            f"{powers.grants_place} allows calls of connections alone",
+            rule="writes",
+        )
     return Decision(verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=harm, rule=profile.file)
 
 

@@ -18,7 +18,7 @@ from amodal_rt.executors.acting.session import Services, Session, agent_of
 from amodal_rt.executors.acting.tools import prepare_mcp
 from amodal_rt.guardrails.grants import grants_of
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import Powers
+from amodal_rt.guardrails.writes import READ_ONLY
 from amodal_rt.ports import RunContext
 
 
@@ -70,7 +70,7 @@ def _session(context: RunContext, services: Services, read: GateRead) -> Session
         context=context,
         services=services,
         grants=grants,
-        powers=Powers(write_enabled=False, place=None),
+        powers=READ_ONLY,
         connections={read.connection: usable} if usable and not missing else {},
         unavailable=why,
         servers={},

@@ -14,12 +14,14 @@ from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tainting import check_aims
+from amodal_rt.guardrails.calls import RestCall
 from amodal_rt.guardrails.causes import HEADER
 from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
 from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint
 from amodal_rt.guardrails.grants import REQUEST
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import RestCall, decide
+from amodal_rt.guardrails.writes import decide
 from amodal_rt.settings import Environment
 
 SECONDS = 30.0
@@ -66,6 +68,9 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
         call.method not in {"GET", "HEAD"} or decision.intent is Intent.WRITE
     ):
         raise DeniedError(f"the connection {connection.name} only reads")
+
+    if decision.allowed:
+        check_aims(session, connection, call, decision.intent)
 
     async def perform(key: CallKey) -> Answer:
         if connection.protocol is Protocol.RUNTIME:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,10 @@ from amodal_rt.executors.acting.past import Past, PastTurn
 from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
-from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants, grants_of
+from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants
 from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.guardrails.taint import Taint
+from amodal_rt.guardrails.trusted import Trusted
 from amodal_rt.guardrails.writes import Powers
 from amodal_rt.ids import Ids
 from amodal_rt.ports import BusLedger, KeptValue, RunContext, RuntimeView, StoreLedger
@@ -125,10 +127,17 @@ class Effects:
             self.outer.emit()
 
 
+def _nothing_trusted() -> Trusted:
+    return Trusted(rules=())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One agent at work, or one node of a workflow. `parent` is the call that dispatched a
     sub-agent or the node, None for a run's own agent.
+
+    `taint` is what the whole run has read of strangers, `trusted` what its files say; `composed`:
+    a file says what calls are made, and no model.
 
     `connections` are those that may be used and can be; `unavailable` says why others of the
     granted ones cannot. `servers` holds the MCP servers that are up. `opening`
@@ -150,6 +159,9 @@ class Session:
     effects: Effects = field(default_factory=Effects)
     spent: Usage = field(default_factory=Usage)
     parent: str | None = None
+    taint: Taint = field(default_factory=Taint)
+    trusted: Callable[[], Trusted] = _nothing_trusted
+    composed: bool = False
     opening: list[Opening] = field(default_factory=list[Opening])
     past: Past = field(default_factory=Past)
     turn: list[str] = field(default_factory=list[str])
@@ -235,57 +247,3 @@ def event_data(session: Session) -> tuple[bool, object]:
     given = context.run.trigger in {TriggerKind.MANUAL, TriggerKind.INVOKED}
     payload = context.run.payload if given else None
     return payload is not None, payload
-
-
-async def open_session(context: RunContext, services: Services, past: Past) -> Session:
-    """Find out what the run may use and start the MCP servers that it may need; `past` is what it
-    goes on from."""
-    return await with_servers(closed_session(context, services, past))
-
-
-async def with_servers(session: Session) -> Session:
-    """The session with the MCP servers of its connections, started where needed."""
-    context, connections = session.context, session.connections
-    servers, failed = await session.services.pool.open_all(
-        [each for each in connections.values() if each.mcp is not None],
-        context.environment,
-        depth=context.run.depth,
-    )
-    return replace(
-        session,
-        connections={name: each for name, each in connections.items() if name not in failed},
-        unavailable={**session.unavailable, **failed},
-        servers=servers,
-    )
-
-
-def closed_session(context: RunContext, services: Services, past: Past) -> Session:
-    """What the run may use, without any MCP server."""
-    if None in past.prompts:
-        # What is new since the last run must mean what it meant before the interruption.
-        context = replace(context, previous=past.previous())
-    automation = context.definition.automation
-    grants = grants_of(automation, agent_of(context))
-    usable: dict[str, Connection] = {}
-    unavailable: dict[str, str] = {}
-    for name, connection in context.snapshot.connections.items():
-        if not grants.connection(name):
-            continue
-        missing = context.environment.missing(connection.secrets)
-        if missing:
-            unavailable[name] = f"the environment variable {missing[0]} is not set"
-        else:
-            usable[name] = connection
-    return Session(
-        context=context,
-        services=services,
-        grants=grants,
-        powers=Powers(
-            write_enabled=automation.write_enabled,
-            place=context.definition.place("/writeEnabled"),
-        ),
-        connections=usable,
-        unavailable=unavailable,
-        servers={},
-        past=past,
-    )

@@ -25,9 +25,11 @@ from amodal_rt.executors.acting.store_tools import (
     prepare_query,
     prepare_write,
 )
+from amodal_rt.executors.acting.tainting import READ_EVENT, check_aims
+from amodal_rt.guardrails.calls import ToolCall
 from amodal_rt.guardrails.grants import REQUEST
 from amodal_rt.guardrails.untrusted import event_text
-from amodal_rt.guardrails.writes import ToolCall, decide
+from amodal_rt.guardrails.writes import decide
 
 MCP_SECONDS = 60.0
 """How long one call of an MCP tool may take."""
@@ -138,7 +140,7 @@ def _specs() -> tuple[ToolSpec, ...]:
         _spec("write_store", "Keep a value in a store, by key.", WriteArguments, prepare_write),
         _spec("read_knowledge", "Read a knowledge page.", NamedArguments, _read_knowledge),
         _spec(
-            "read_event",
+            READ_EVENT,
             "Read the event's whole data (untrusted text), from `offset` on.",
             ReadEventArguments,
             _read_event,
@@ -271,8 +273,10 @@ def prepare_mcp(
     connection = find_connection(session, connection_name)
     if not session.grants.tool(connection_name, tool.name):
         raise DeniedError(f"{connection_name}.{tool.name} is not among the allowed tools")
-    call = ToolCall(tool=tool.name, read_only_hint=tool.read_only_hint)
+    call = ToolCall(tool=tool.name, read_only_hint=tool.read_only_hint, arguments=arguments)
     decision = decide(call, connection, session.powers)
+    if decision.allowed:
+        check_aims(session, connection, call, decision.intent, arguments)
 
     async def perform(key: CallKey) -> Answer:
         writing = None if tool.reads(connection) else key.idempotency_key

@@ -15,6 +15,7 @@ from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
+from amodal_rt.executors.acting.beginning import open_session
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.executors.acting.past import GapError, read_past
 from amodal_rt.executors.acting.session import (
@@ -22,7 +23,6 @@ from amodal_rt.executors.acting.session import (
     Session,
     SessionLedger,
     agent_of,
-    open_session,
 )
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.executors.sandbox.sandbox import Sandboxes

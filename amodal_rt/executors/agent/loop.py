@@ -35,6 +35,7 @@ from amodal_rt.executors.acting.past import GapError
 from amodal_rt.executors.acting.payload import parse_payload
 from amodal_rt.executors.acting.session import Session, Tally, agent_of
 from amodal_rt.executors.acting.spoken import keep
+from amodal_rt.executors.acting.tainting import tell_sources
 from amodal_rt.executors.acting.tools import DispatchArguments
 from amodal_rt.executors.agent.failures import describe
 from amodal_rt.executors.agent.journaled import JournaledModel
@@ -159,6 +160,7 @@ class AgentLoop:
         rows = asyncio.gather(
             record(EntryType.PROMPT, step=session.parent, data=facts),
             record(EntryType.TURN_STARTED, step=step, parent=session.parent, data={"model": first}),
+            tell_sources(session),
         )
         # A run that is ended before it waits for them must not be reported as a lost error.
         rows.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -18,6 +18,8 @@ from amodal_rt.errors import InvalidError
 from amodal_rt.executors.acting.past import gap
 from amodal_rt.executors.acting.session import Session, agent_of, event_data
 from amodal_rt.guardrails.untrusted import data_block, event_block, plain_line
+from amodal_rt.guardrails.write_grants import grant_text
+from amodal_rt.guardrails.writes import Powers
 
 DEFAULT_INSTRUCTIONS = (
     "You carry out one unattended automation. Nobody is there to answer questions: do the work "
@@ -181,12 +183,7 @@ def _last_run(session: Session) -> list[str]:
 
 def _surroundings(session: Session) -> str:
     parts = [f"Time now: {iso(session.services.clock.now())}"]
-    powers = session.powers
-    parts.append(
-        "This automation may write, within its limits; say `intent: write` when you do."
-        if powers.write_enabled
-        else "This automation is read-only: calls that change anything are refused."
-    )
+    parts.append(_writing(session.powers))
     connections = [_connection(each) for _, each in sorted(session.connections.items())]
     connections += [
         f"- {name}: not available now ({why})" for name, why in sorted(session.unavailable.items())
@@ -207,6 +204,19 @@ def _surroundings(session: Session) -> str:
         ]
         parts.append("Knowledge (read_knowledge):\n" + "\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _writing(powers: Powers) -> str:
+    if not powers.write_enabled:
+        return "This automation is read-only: calls that change anything are refused."
+    if powers.grants is None:
+        return "This automation may write, within its limits; say `intent: write` when you do."
+    lines = [f"- {grant_text(each)}" for each in powers.grants]
+    return "\n".join(
+        ["This automation may make these writes and no others; say `intent: write`:", *lines]
+        if lines
+        else ["This automation may make no writes: calls that change anything are refused."]
+    )
 
 
 def _connection(connection: Connection) -> str:

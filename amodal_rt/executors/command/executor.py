@@ -7,6 +7,7 @@ from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.errors import AmodalError
+from amodal_rt.executors.acting.beginning import closed_session
 from amodal_rt.executors.acting.gate import Passed, Wish, make_call
 from amodal_rt.executors.acting.past import GapError, read_past
 from amodal_rt.executors.acting.payload import parse_payload
@@ -18,7 +19,7 @@ from amodal_rt.executors.acting.programs import (
     profile_in,
     reason_of,
 )
-from amodal_rt.executors.acting.session import Services, Session, closed_session
+from amodal_rt.executors.acting.session import Services, Session
 from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.guardrails.untrusted import plain_line

@@ -6,12 +6,8 @@ from amodal_rt.definitions.scope_templates import printed_task
 from amodal_rt.domain.automation import AgentWork, ChatMessage
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.workflow import AgentWork as AgentNode
-from amodal_rt.executors.acting.session import (
-    Session,
-    agent_of,
-    closed_session,
-    with_servers,
-)
+from amodal_rt.executors.acting.beginning import closed_session, with_servers
+from amodal_rt.executors.acting.session import Session, agent_of
 from amodal_rt.executors.workflow.session import WorkflowSession
 from amodal_rt.executors.workflow.walk import CutOffError, Done, NodeError, Visit
 from amodal_rt.guardrails.grants import BothGrants, Grants, grants_of
@@ -60,6 +56,8 @@ def _session(run: WorkflowSession, visit: Visit, work: AgentNode) -> Session:
     return replace(
         session,
         grants=grants,
+        taint=outer.taint,
+        trusted=outer.trusted,
         powers=outer.powers,
         connections={each: outer.connections[each] for each in names},
         unavailable={

@@ -159,7 +159,12 @@ class Calls:
 def calls_of(run: WorkflowSession, visit: Visit) -> Calls:
     """For one try of a node: its calls stand under it, its effects are its own and the run's."""
     session = replace(
-        run.acting, parent=visit.place, effects=visit.effects, calls=Counter[str](), turn=[]
+        run.acting,
+        parent=visit.place,
+        effects=visit.effects,
+        composed=True,
+        calls=Counter[str](),
+        turn=[],
     )
     return Calls(run, session)
 

@@ -8,8 +8,10 @@ from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.outcome import Outcome, Waiting, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.workflow import Workflow
+from amodal_rt.executors.acting.beginning import closed_session
 from amodal_rt.executors.acting.past import GapError, past_of, read_journal
-from amodal_rt.executors.acting.session import Services, closed_session
+from amodal_rt.executors.acting.session import Services
+from amodal_rt.executors.acting.tainting import tell_sources
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.executors.workflow.entering import entry_of, payload_of, trigger_of
 from amodal_rt.executors.workflow.rows import Rows
@@ -23,7 +25,7 @@ from amodal_rt.executors.workflow.trail import Trail
 from amodal_rt.executors.workflow.walk import CutOffError, NodeError, ParkedError, Walk
 from amodal_rt.executors.workflow.walking import Walker
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import Powers
+from amodal_rt.guardrails.writes import READ_ONLY
 from amodal_rt.ports import RunContext, StepMessages
 
 
@@ -68,9 +70,10 @@ class WorkflowExecutor:
             return seen.closed()
         acting = closed_session(context, services, past)
         if context.run.rehearse:
-            acting = replace(acting, powers=Powers(write_enabled=False, place=None))
+            acting = replace(acting, powers=READ_ONLY)
         trail = Trail(entries)
         acting.effects.write(trail.writes)
+        await tell_sources(acting)
         run = WorkflowSession(
             acting=acting,
             others=work.others,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.condition import Condition, Ruling
-from amodal_rt.ports import ArchivedDefinition, AutomationFacts, Caller, ScheduleState
+from amodal_rt.ports import ArchivedDefinition, AutomationFacts, Caller, Intent, ScheduleState
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.part import Part
@@ -116,6 +116,26 @@ class FactRows(RunRows):
         self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
     ) -> None:
         await self._write("audit", lambda: self._note_audit(action, subject, caller, at, data))
+
+    async def intend(self, intent: Intent) -> None:
+        kept = replace(intent, at=values.instant(intent.at), data=values.mapping(intent.data))
+        await self._write("intend", lambda: self.store.intents.put(intent.id, kept))
+
+    async def intents(self) -> Sequence[Intent]:
+        self._check_reach()
+        return sorted(self.store.intents.values(), key=lambda each: (each.at, each.id))
+
+    async def settle(self, id: str, *, data: Mapping[str, object] | None) -> bool:
+        def work() -> bool:
+            made = self.store.intents.get(id)
+            if made is None:
+                return False
+            self.store.intents.remove(id)
+            if data is not None:
+                self._note_audit(made.action, made.subject, made.caller, made.at, data)
+            return True
+
+        return await self._write("settle", work)
 
     def _note_audit(
         self, action: str, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]

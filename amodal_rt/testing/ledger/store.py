@@ -18,6 +18,7 @@ from amodal_rt.domain.token import Token
 from amodal_rt.ports import (
     ArchivedDefinition,
     AutomationFacts,
+    Intent,
     RunRef,
     ScheduleState,
     StoreItem,
@@ -115,6 +116,7 @@ class MemoryStore:
         self.holdings: Table[str, Mapping[str, frozenset[str]]] = Table(undo)
         self.automations: Table[str, AutomationFacts] = Table(undo)
         self.facts: Table[str, str] = Table(undo)
+        self.intents: Table[str, Intent] = Table(undo)
         self.audit: Table[int, AuditRow] = Table(undo)
         self.versions: Table[tuple[str, str, str], ArchivedDefinition] = Table(undo)
         self.live: Table[tuple[str, str], ArchivedDefinition] = Table(undo)

@@ -1,5 +1,6 @@
 """Tables for people."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from amodal_rt.cli import table
@@ -29,6 +30,25 @@ def test_a_narrow_terminal_cuts_no_id_time_or_url() -> None:
     text = table.render(("Run", "Started", "URL"), [row], styled=True, width=40)
 
     assert all(cell in text for cell in row)
+
+
+def test_one_long_url_costs_other_lines_nothing_and_names_stay_whole() -> None:
+    heads = ("Name", "Trigger", "Schedule", "Status", "Next Run or Webhook URL")
+    cron, soon = "0 9 * * 1-5 Europe/Berlin", "Mon 2026-11-23 09:00 (in 25 h)"
+    url = "http://127.0.0.1:3847/webhooks/auto_c9ayft1whpfxk90e (local only, unsigned)"
+    rows = [
+        ("welcome-new-members", "event thread.member_joined", "-", "active", "-"),
+        ("daily-digest-flow", "cron", cron, "active", soon),
+        ("echo-hook", "webhook", "-", "active", url),
+    ]
+
+    lines = table.render(heads, rows, styled=True, width=80).splitlines()
+
+    plain = [re.sub(r"\x1b\[\d+m", "", line) for line in lines]
+    assert [len(line) <= 80 for line in plain] == [True, True, True, False]
+    assert plain[1].startswith("welcome-new-members  event t…  ")
+    assert plain[2].endswith(soon)
+    assert plain[3].endswith(url)
 
 
 def test_a_cell_cannot_drive_the_terminal() -> None:

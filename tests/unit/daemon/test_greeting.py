@@ -88,7 +88,7 @@ def lines(
     return list(said)
 
 
-def test_schedule_next_run_url_and_powers_stand_in_columns() -> None:
+def test_schedule_next_run_and_powers_stand_in_columns_that_no_url_widens() -> None:
     monday = datetime(2026, 3, 2, 9, tzinfo=UTC)
     url = "http://127.0.0.1:3847/webhooks/auto_x"
 
@@ -100,10 +100,10 @@ def test_schedule_next_run_url_and_powers_stand_in_columns() -> None:
     )
 
     assert said == [
-        " daily-digest  cron 0 9 * * 1-5 UTC  next Mon 09:00 (in 14 h)               read-only",
+        " daily-digest  cron 0 9 * * 1-5 UTC  next Mon 09:00 (in 14 h)  read-only",
         " echo-hook     webhook               " + url + "  local only, unsigned, read-only",
         " signed        webhook               " + url + "  local only, may write",
-        " by-hand       manual  " + " " * (len(url) + 14) + "  draft, read-only",
+        " by-hand       manual" + " " * 42 + "draft, read-only",
     ]
 
 

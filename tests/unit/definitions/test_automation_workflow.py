@@ -113,7 +113,11 @@ def test_a_version_whose_graph_is_lost_is_no_version() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown": ({"workflow": "claen"}, "unknown_workflow", 'did you mean "clean"?'),
     "nowhere near": ({"workflow": "zzz"}, "unknown_workflow", "add workflows/zzz.json"),
-    "broken": ({"workflow": "bad"}, "broken_workflow", "workflows/bad.json is invalid"),
+    "broken": (
+        {"workflow": "bad"},
+        "broken_workflow",
+        "bad.json is invalid (amodal-rt validate says",
+    ),
     "a file's name": ({"workflow": "clean.json"}, "wrong_value", "the stem of a file"),
     "a list": ({"workflow": ["clean"]}, "wrong_type", "the name of a workflow, or a graph"),
     "twice": ({"workflow": "clean", "prompt": "x"}, "one_of", "prompt and workflow"),

@@ -26,6 +26,27 @@ KEYS = {
                                  '"timeOutSecs" in limits', '"timeoutSeconds"', at=(4, 13)),
     "unknown key in writes": key('"limits": {"writes": {"perDay": 9}}', "unknown_key",
                                  "limits.writes", "perRun, perHour", at=(4, 24)),
+    "a write without a connection": key('"writes": [{"tool": "x"}]', "missing_key",
+                                        "connection", at=(4, 13)),
+    "a write by endpoint and tool": key(
+        '"writes": [{"connection": "c", "tool": "x", "endpoint": "GET /"}]', "conflict",
+        "exclude each other", "two lines", at=(4, 13)),
+    "a write by no endpoint": key('"writes": [{"connection": "c", "endpoint": "/x"}]',
+                                  "bad_endpoint", "METHOD /path", at=(4, 33)),
+    "a write by half a placeholder": key(
+        '"writes": [{"connection": "c", "endpoint": "POST /x-{id}"}]', "bad_endpoint",
+        "could never match", at=(4, 33)),
+    "a pin of no field of a request": key(
+        '"writes": [{"connection": "c", "endpoint": "POST /x", "pin": {"to": 1}}]', "bad_pin",
+        "no field of a request", '"data."', at=(4, 13)),
+    "a pin of nothing": key('"writes": [{"connection": "c", "tool": "x", "pin": {}}]', "bad_pin",
+                            "at least one field", at=(4, 46)),
+    "a pin to one of none": key(
+        '"writes": [{"connection": "c", "tool": "x", "pin": {"a": {"in": []}}}]', "bad_pin",
+        "at least one value", at=(4, 46)),
+    "a pin of a whole connection": key(
+        '"writes": [{"connection": "c", "pin": {"a": 1}}]', "bad_pin", "endpoint or tool",
+        at=(4, 13)),
     "unknown key in a target": key('"delivery": {"targets": [{"typ": "webhook"}]}', "unknown_key",
                                    "delivery.targets[0]", '"type"', at=(4, 28)),
     "unknown key in a schedule": key('"schedule": {"crom": "0 9 * * *"}', "unknown_key",
@@ -162,7 +183,7 @@ DELIVERY = {
     "an alert after 0": key('"failureAlert": {"after": 0, "targets": ["reports"]}', "wrong_value",
                             "failureAlert.after must be at least 1", at=(4, 19)),
     "an alert's unknown target": key('"failure_alert": {"targets": ["oncal"]}', "unknown_target",
-                                     '"oncal"', '"oncall"', at=(4, 32)),
+                                     '"oncal"', '"oncall"', at=(4, 33)),
     "an endless cooldown": key(
         '"failureAlert": {"cooldownMinutes": 99999999999, "targets": ["reports"]}', "wrong_value",
         "at most 525,600", at=(4, 19)),

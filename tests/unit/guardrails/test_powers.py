@@ -99,3 +99,44 @@ def test_another_variable_is_a_grant_and_one_less_is_not() -> None:
     assert widened(seeing("REGION"), seeing("REGION", "TOKEN"), SNAPSHOT) == ["env"]
     assert widened(seeing("REGION", "TOKEN"), seeing("TOKEN"), SNAPSHOT) == []
     assert widened(None, seeing("REGION"), SNAPSHOT) == ["env"]
+
+
+LINE: dict[str, object] = {
+    "connection": "crm",
+    "endpoint": "POST /deals",
+    "pin": {"data.owner": "me"},
+    "perRun": 2,
+}
+NARROWER = LINE | {"perRun": 1, "pin": {"data.owner": "me", "data.kind": "note"}}
+WIDER: dict[str, dict[str, object]] = {
+    "another value": LINE | {"pin": {"data.owner": "you"}},
+    "no pin": {key: LINE[key] for key in ("connection", "endpoint", "perRun")},
+    "more of them": LINE | {"perRun": 3},
+    "no bound": {key: LINE[key] for key in ("connection", "endpoint", "pin")},
+    "another endpoint": LINE | {"endpoint": "POST /**"},
+    "a whole connection": {"connection": "crm", "perRun": 2},
+}
+
+
+@pytest.mark.parametrize("line", WIDER.values(), ids=WIDER.keys())
+def test_a_line_of_writes_that_covers_more_widens(line: dict[str, object]) -> None:
+    before = definition(writeEnabled=True, writes=[LINE])
+
+    assert widened(before, definition(writeEnabled=True, writes=[line]), SNAPSHOT) == ["writes"]
+
+
+def test_a_list_of_writes_narrows_what_was_open_and_widens_when_taken_away() -> None:
+    open_, listed = definition(writeEnabled=True), definition(writeEnabled=True, writes=[LINE])
+    narrower = definition(writeEnabled=True, writes=[NARROWER])
+
+    assert widened(open_, listed, SNAPSHOT) == []
+    split = definition(writeEnabled=True, writes=[NARROWER, NARROWER])
+    assert widened(listed, split, SNAPSHOT) == []
+    assert widened(listed, definition(writeEnabled=True, writes=[LINE, NARROWER]), SNAPSHOT) == [
+        "writes"
+    ]
+    assert widened(listed, narrower, SNAPSHOT) == []
+    assert widened(listed, definition(writeEnabled=True, writes=[]), SNAPSHOT) == []
+    assert widened(listed, open_, SNAPSHOT) == ["writes"]
+    assert widened(definition(), definition(writes=[LINE]), SNAPSHOT) == ["writes"]
+    assert widened(None, definition(writes=[LINE]), SNAPSHOT) == ["writes"]

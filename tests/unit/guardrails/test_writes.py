@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from amodal_rt.domain.connection import Access, AccessRule, Confirm, Connection, Intent, Protocol
-from amodal_rt.guardrails.writes import Powers, RestCall, ToolCall, Verdict, decide, judge
+from amodal_rt.guardrails.calls import RestCall, ToolCall
+from amodal_rt.guardrails.writes import Powers, Verdict, decide, judge
 
 READ_ONLY = Powers(write_enabled=False, place="automations/x.json:7")
 WRITES = Powers(write_enabled=True, place="automations/x.json:7")

@@ -28,8 +28,18 @@ class House:
     blocked: bool = False
     broken: bool = False
     causes: Causes = field(default_factory=lambda: Causes(b"key", lambda url: False))
+    endpoint: str = ENDPOINT
+    kept: Snapshot | None = None
+    """The newest snapshot; without it, each request finds another one."""
+
+    def intake(self) -> WebhookIntake:
+        clock = SystemClock()
+        return WebhookIntake(self, self, Examiner(self.causes, clock=clock, ids=SystemIds(clock)))
 
     def snapshot(self) -> Snapshot:
+        return self.kept or self.read()
+
+    def read(self) -> Snapshot:
         trigger = WebhookTrigger(auth=self.auth) if self.has_webhook else ManualTrigger()
         automation = Automation(
             name="hook",
@@ -54,7 +64,7 @@ class House:
         return Environment(process=self.variables)
 
     def find(self, endpoint: str) -> str | None:
-        return "hook" if endpoint == ENDPOINT else None
+        return "hook" if endpoint == self.endpoint else None
 
     async def send(
         self,
@@ -62,13 +72,12 @@ class House:
         headers: dict[str, str] | list[tuple[str, str]] | None = None,
         method: str = "POST",
         endpoint: str = ENDPOINT,
+        intake: WebhookIntake | None = None,
     ) -> Verified | Refusal | Answer:
         async def read(limit: int) -> bytes | None:
             return body if len(body) <= limit else None
 
         pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
-        clock = SystemClock()
-        intake = WebhookIntake(self, self, Examiner(self.causes, clock=clock, ids=SystemIds(clock)))
-        return await intake.verify(
+        return await (intake or self.intake()).verify(
             RawRequest(endpoint=endpoint, method=method, headers=pairs, read_body=read)
         )

@@ -208,3 +208,28 @@ async def test_a_changed_secret_counts_for_the_next_request(house: House) -> Non
 
     assert isinstance(await one.send(b"x", _signed(b"x")), Refusal)
     assert isinstance(await one.send(b"x", _signed(b"x", "rotated")), Verified)
+
+
+async def test_an_id_that_was_rotated_away_is_unknown_within_the_same_snapshot(
+    house: House,
+) -> None:
+    one = house()
+    one.kept, intake = one.read(), one.intake()
+    assert isinstance(await one.send(intake=intake), Verified)
+
+    one.endpoint = "auto_another000000000"
+
+    refused = await one.send(intake=intake)
+    assert (refused.status, refused.rejection) == (404, None)
+    assert isinstance(await one.send(intake=intake, endpoint=one.endpoint), Verified)
+
+
+async def test_a_new_snapshot_counts_for_the_next_request(house: House) -> None:
+    one = house()
+    one.kept, intake = one.read(), one.intake()
+    assert isinstance(await one.send(intake=intake), Verified)
+
+    one.blocked = True
+    one.kept = one.read()
+
+    assert (await one.send(intake=intake)).status == 503

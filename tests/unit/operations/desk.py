@@ -17,6 +17,7 @@ from amodal_rt.ids import SystemIds
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.automations import Automations
+from amodal_rt.operations.changes import Changes
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.runs import Runs
@@ -24,6 +25,7 @@ from amodal_rt.operations.starting import Starting
 from amodal_rt.ports import Caller
 from amodal_rt.settings import Environment
 from amodal_rt.storage.sqlite import SqliteLedger
+from amodal_rt.workspace.rewrite import Witness
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA = Caller(actor="ada", door="cli")
@@ -106,6 +108,7 @@ class Desk:
     facts: KnownFacts
     starting: Starting
     address: Address
+    changes: Changes
     automations: Automations
     runs: Runs
     deliveries: Deliveries
@@ -129,9 +132,10 @@ async def open_desk(folder: Path) -> AsyncGenerator[Desk, None]:
         starting = Starting(files, ledger, signals=signals, clock=clock, ids=ids)
         address = Address(files, Endpoints(b"key", files, ledger))
         address.bound = "http://127.0.0.1:3847"
+        changes = Changes(ledger, root=folder, place="here", clock=clock, ids=ids)
         written: list[tuple[str, Lifecycle]] = []
 
-        async def write_status(name: str, status: Lifecycle) -> None:
+        async def write_status(name: str, status: Lifecycle, witness: Witness) -> None:
             written.append((name, status))
             before = files.current.automations[name].definition
             assert before is not None
@@ -154,9 +158,10 @@ async def open_desk(folder: Path) -> AsyncGenerator[Desk, None]:
             facts=facts,
             starting=starting,
             address=address,
+            changes=changes,
             automations=Automations(
                 files, ledger, facts, starting,
-                address=address, write_status=write_status, clock=clock,
+                address=address, write_status=write_status, changes=changes, clock=clock,
             ),
             runs=Runs(ledger, control, starting, signals=signals, clock=clock),
             deliveries=Deliveries(ledger, signals=signals, clock=clock),

@@ -23,6 +23,7 @@ def outlook(desk: Desk) -> Outlook:
         desk.ledger,
         desk.automations,
         desk.facts,
+        changes=desk.changes,
         clock=desk.clock,
     )
     return Outlook(managing, desk.automations, desk.ledger, clock=desk.clock)

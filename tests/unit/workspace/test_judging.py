@@ -14,6 +14,7 @@ from amodal_rt.domain.automation import (
     Gate,
     GateRead,
     Probe,
+    WriteGrant,
 )
 from amodal_rt.domain.connection import (
     Access,
@@ -81,6 +82,7 @@ def _definition(*, secrets: tuple[str, ...] = (), **keys: Any) -> Definition:
             "/when/endpoint": 10,
             "/expect/stores": 11,
             "/expect/probe/endpoint": 12,
+            "/writes/0": 11,
         },
     )
 
@@ -192,6 +194,20 @@ def test_what_names_nothing_needs_nothing() -> None:
         ({"tools": ("strpe.request",)}, "unknown_tool", 6, "stripe"),
         ({"tools": ("read_connecton",)}, "unknown_tool", 6, "read_connection"),
         ({"models": ("opnai:gpt",)}, "unknown_model", 7, "opnai"),
+        ({"writes": (WriteGrant(connection="strpe"),)}, "unknown_connection", 11, "strpe"),
+        (
+            {"writes": (WriteGrant(connection="tools", endpoint="POST /a"),)},
+            "bad_writes",
+            11,
+            "an MCP connection",
+        ),
+        ({"writes": (WriteGrant(connection="runtime"),)}, "bad_writes", 11, "only reads"),
+        (
+            {"writes": (WriteGrant(connection="tools"),), "connections": ("runtime",)},
+            "not_granted",
+            11,
+            "may use",
+        ),
         ({"gate": _gate("crm")}, "unknown_connection", 8, "no such connection"),
         ({"gate": _gate("bad")}, "unknown_connection", 8, "mend it"),
         ({"gate": _gate("runtime", tool="t")}, "bad_when", 8, "no MCP connection"),
