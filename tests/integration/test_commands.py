@@ -41,8 +41,8 @@ async def test_the_event_comes_in_and_what_is_printed_is_the_result(house: Agent
     assert outcome.status is RunStatus.COMPLETED
     assert outcome.text == '{"id": 7, "text": "straße"}'
     assert outcome.payload == {"id": 7, "text": "straße"}
-    assert house.types() == ["tool.started", "tool.finished"]
-    started, finished = (each.data for each in house.entries)
+    assert house.types()[:2] == ["tool.started", "tool.finished"]
+    started, finished = (each.data for each in house.entries[:2])
     assert (started["profile"], started["isolation"]) == ("box@1", "bubblewrap")
     assert (finished["code"], finished["ended"]) == (0, "exited")
 
