@@ -76,7 +76,6 @@ class Builder:
         idempotency_key = self._working.template(shape.idempotency_key, ("idempotencyKey",))
         triggers = self._triggering.triggers(shape)
         title, run_as = self._title(shape), self._run_as(shape)
-        profile = parse_reference(shape.profile) if shape.profile else None
         delivery, alert = self._delivery(shape.delivery), self._alert(shape.failure_alert)
         self._granted_by(shape)
         self._input_schema(shape)
@@ -97,7 +96,7 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
-            profile=profile,
+            profile=parse_reference(shape.profile or ""),
             writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,
