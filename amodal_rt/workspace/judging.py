@@ -75,9 +75,8 @@ def judge(definition: Definition, world: World) -> Verdict:
         *profile_errors(definition, world),
         *(error for graph in graphs for error in graph_errors(graph, world, named)),
     ]
-    blocked = _unset(definition, definition.secrets, world.environment)
+    blocked = _unset(definition, _variables(definition, world), world.environment)
     blocked += _bad_secrets(definition, world.environment)
-    blocked += _unset(definition, profile_secrets(definition, world), world.environment)
     warnings: list[Problem] = []
     for name in world.connections if allowed is None else allowed:
         connection = world.connections.get(name)
@@ -101,6 +100,10 @@ def judge(definition: Definition, world: World) -> Verdict:
         blocked=tuple(dict.fromkeys((*blocked, *keys))),
         warnings=tuple(warnings),
     )
+
+
+def _variables(definition: Definition, world: World) -> tuple[str, ...]:
+    return (*definition.secrets, *profile_secrets(definition, world))
 
 
 def graph_problems(world: World) -> tuple[Problem, ...]:
