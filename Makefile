@@ -46,7 +46,7 @@ if ! python=$$(find_python); then \
 fi
 endef
 
-.PHONY: help setup runtime run test browser check unit acceptance reliability reliability-tools soak \
+.PHONY: help setup runtime run test browser sandbox check unit acceptance reliability reliability-tools soak \
   mutants bench docs lock format wheel clean
 
 help: ## Show this list
@@ -82,7 +82,7 @@ run: runtime ## Serve ./workspace, made from automations.example/ the first time
 	fi
 	@exec $(BIN)/amodal-rt up --workspace workspace
 
-test: setup browser ## Run every test but the reliability suites
+test: setup browser sandbox ## Run every test but the reliability suites
 	@$(PYTEST) -n $(JOBS) --dist loadfile $(ARGS)
 
 # A browser for the tests of the dashboard. Outside CI they say that there is none, and are skipped.
@@ -94,6 +94,17 @@ browser:
 	      apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null \
       || echo "not installed: the tests that need it are skipped" >&2; \
 	  else echo "no chromium, and not root to install it" >&2; fi; \
+	fi
+
+# bubblewrap, for the tests of sandboxes. Outside CI they say that there is none, and are skipped.
+sandbox:
+	@if ! command -v bwrap >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    echo "installing bubblewrap"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null \
+      || echo "not installed: the tests that need it are skipped" >&2; \
+	  else echo "no bubblewrap, and not root to install it" >&2; fi; \
 	fi
 
 unit: setup ## Run the quick tests: units, contracts, the shape of the tree

@@ -14,6 +14,7 @@ from bench import (
     history,
     postgres,
     reloading,
+    sandboxes,
     sessions,
     storm,
     streams,
@@ -30,6 +31,7 @@ _MEASURES = {
     "history": history.measure,
     "postgres": postgres.measure,
     "reload": reloading.measure,
+    "sandboxes": sandboxes.measure,
     "cli": words.measure,
 }
 

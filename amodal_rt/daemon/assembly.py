@@ -26,6 +26,8 @@ from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.acting.connections import ConnectionProbe
 from amodal_rt.executors.acting.mcp_triggers import McpTriggers
 from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.command.executor import CommandExecutor
+from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.executors.workflow.executor import WorkflowExecutor
 from amodal_rt.executors.workflow.scripts import Scripts
@@ -151,6 +153,14 @@ def _executor(
         ids=ground.ids,
         redactor=shared.redactor,
         causes=shared.causes,
+        sandboxes=Sandboxes(
+            egress=shared.egress,
+            causes=shared.causes,
+            clock=ground.clock,
+            ids=ground.ids,
+            workspace=ground.root,
+            private=(ground.root / ".env", ground.state),
+        ),
     )
     workflows = WorkflowExecutor(
         agents.services,
@@ -159,7 +169,7 @@ def _executor(
         messages=DeliveryPlanner(ground.ids),
         scripts=Scripts(ground.clock),
     )
-    return WorkExecutor(agents, workflows)
+    return WorkExecutor(agents, workflows, CommandExecutor(agents.services))
 
 
 def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:

@@ -29,7 +29,7 @@ from amodal_rt.errors import InvalidError
 
 ReadPrompt = Callable[[str], str]
 
-_WORK = ("prompt", "messages", "inputTemplate", "input_template", *KEYS)
+_WORK = ("prompt", "messages", "inputTemplate", "input_template", "command", *KEYS)
 _NO_WORKFLOWS = Workflows()
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 

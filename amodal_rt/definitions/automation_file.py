@@ -6,7 +6,7 @@ into the domain's values. Descriptions are the reference page.
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from amodal_rt.definitions.event_file import Actors, EventConditions
 from amodal_rt.definitions.expect_file import ExpectShape
@@ -22,7 +22,6 @@ from amodal_rt.definitions.shapes import (
     Filled,
     Listed,
     Models,
-    NotYet,
     PlainText,
     SchemaKey,
     Slug,
@@ -32,13 +31,14 @@ from amodal_rt.definitions.shapes import (
     Zone,
     complaint,
     described,
-    later,
 )
 from amodal_rt.definitions.trigger_file import ScheduleField, TriggerShape, written_out
 from amodal_rt.definitions.words import shown, type_name
 from amodal_rt.definitions.writes_file import WritesField
 from amodal_rt.domain.automation import STEM
+from amodal_rt.domain.profile import REFERENCE
 
+SCHEMA_REFERENCE = "[a-z0-9][a-z0-9_-]{0,63}(@[1-9][0-9]{0,5})?"
 # A key that no file can hold: the name of a target, told apart from its written-out form.
 BY_NAME = "\0ref"
 
@@ -78,6 +78,29 @@ WorkflowField = Annotated[
             ]
         }
     ),
+]
+
+
+def _argument(value: str) -> str:
+    if "\0" in value:
+        raise complaint("wrong_value", "an argument holds no null character")
+    return value
+
+
+Argument = Annotated[PlainText, AfterValidator(_argument)]
+
+
+def _profile(value: str) -> str:
+    if not REFERENCE.fullmatch(value):
+        hint = 'the name of a folder of profiles/, as in "build", or "build@3" for its version 3'
+        raise complaint("wrong_value", f"{shown(value)} names no profile", hint)
+    return value
+
+
+ProfileField = Annotated[
+    str,
+    AfterValidator(_profile),
+    WithJsonSchema({"type": "string", "pattern": f"^{SCHEMA_REFERENCE}$"}),
 ]
 
 
@@ -252,7 +275,13 @@ class AutomationShape(DefaultsShape):
     ] = None
     config: Annotated[WorkflowField | None, described("Another word for `workflow`.")] = None
     config_id: Annotated[WorkflowField | None, described("Another word for `workflow`.")] = None
-    command: Annotated[NotYet, later("The program that runs, as a list of arguments.")] = None
+    command: Annotated[
+        Annotated[list[Argument], Field(min_length=1, max_length=1_000)] | None,
+        described(
+            "The program that runs in its `profile`, as a list of arguments: the event's data as "
+            "JSON on standard input, the result on standard output."
+        ),
+    ] = None
 
     schedule: Annotated[
         ScheduleField | None, described("When: a cron expression, or an object.")
@@ -300,7 +329,10 @@ class AutomationShape(DefaultsShape):
         described("Who may invoke it: a program with a token, or a person; default both."),
     ] = None
 
-    profile: Annotated[NotYet, later("The sandbox profile, as `name` or `name@version`.")] = None
+    profile: Annotated[
+        ProfileField | None,
+        described("Where programs run: `name`, the latest version, or `name@version`."),
+    ] = None
     write_enabled: Annotated[
         StrictBool,
         BeforeValidator(_write_enabled),

@@ -34,6 +34,7 @@ from amodal_rt.domain.automation import (
 )
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import parse_reference
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 
@@ -95,6 +96,7 @@ class Builder:
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
             write_enabled=shape.write_enabled,
+            profile=parse_reference(shape.profile or ""),
             writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
             delivery=delivery,

@@ -43,6 +43,8 @@ _FIRST = (
     "inputTemplate",
     "instructions",
     "workflow",
+    "command",
+    "profile",
     "schedule",
     "timezone",
     "trigger",

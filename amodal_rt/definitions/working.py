@@ -15,6 +15,7 @@ from amodal_rt.domain.automation import (
     AgentWork,
     ChatMessage,
     CoalesceRule,
+    CommandRun,
     Expectation,
     Gate,
     GateRead,
@@ -57,6 +58,8 @@ class Working:
                 template=self.template(shape.input_template, ("inputTemplate",)),
                 instructions=self.template(shape.instructions, ("instructions",)),
             )
+        if shape.command is not None:
+            return self._command(shape.command, shape.profile)
         if shape.prompt is not None:
             return AgentWork(messages=(ChatMessage("user", shape.prompt),))
         messages = tuple(ChatMessage(each.role, each.content) for each in shape.messages or ())
@@ -183,6 +186,25 @@ class Working:
             path=given.path,
         )
 
+    def _command(self, argv: Sequence[str], profile: str | None) -> CommandRun | None:
+        wrong = None
+        if not argv[0].strip():
+            wrong = "empty", "command[0] names no program", ("command", 0), "as in /usr/bin/make"
+        elif profile is None:
+            hint = 'a file profiles/<name>/1.json, and "profile": "<name>"; without a sandbox, '
+            hint += 'that file says "isolation": "none"'
+            wrong = (
+                "no_profile",
+                "a command runs in a profile, which is missing",
+                ("command",),
+                hint,
+            )
+        if wrong is None:
+            return CommandRun(tuple(argv))
+        code, message, loc, hint = wrong
+        self._complain(code, message, loc, hint=hint)
+        return None
+
     def _one_work(self, shape: AutomationShape) -> bool:
         given = [
             key
@@ -194,6 +216,7 @@ class Working:
                 ("workflow", shape.workflow),
                 ("config", shape.config),
                 ("config_id", shape.config_id),
+                ("command", shape.command),
             )
             if value is not None
         ]
@@ -204,7 +227,8 @@ class Working:
             "one_of",
             f"{names} say twice what runs" if names else "nothing says what runs",
             given[1:2],
-            hint="give exactly one of prompt, promptFile, messages, inputTemplate, workflow",
+            hint="give exactly one of prompt, promptFile, messages, inputTemplate, workflow, "
+            "command",
         )
         return False
 

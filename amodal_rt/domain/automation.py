@@ -9,6 +9,7 @@ from enum import StrEnum
 from amodal_rt.domain.delivery import Delivery, FailureAlert
 from amodal_rt.domain.filter import Filter, Path
 from amodal_rt.domain.invocation import Invocation
+from amodal_rt.domain.profile import ProfileName
 from amodal_rt.domain.trigger import (
     CronTrigger,
     EventTrigger,
@@ -214,8 +215,16 @@ class WorkflowRun:
     others: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
 
 
-Work = AgentWork | WorkflowRun
-"""What runs. Commands join this union."""
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """A program and its arguments, which runs in the automation's profile: the event's data on
+    its standard input, the result on its standard output."""
+
+    argv: tuple[str, ...]
+
+
+Work = AgentWork | WorkflowRun | CommandRun
+"""What runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +235,7 @@ class Automation:
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
     allow-lists, None meaning all that the agent may. `write_enabled` False is read-only; `writes`
     is the part of what it opens that is allowed, None meaning all. `env` names the variables that
-    a workflow sees.
+    a workflow sees. `profile` is where programs run.
     `invocation` is None where no key speaks of programs that invoke it.
     `acknowledged` are risks that a reviewer has accepted.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
@@ -247,6 +256,7 @@ class Automation:
     connections: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     write_enabled: bool = False
+    profile: ProfileName | None = None
     writes: tuple[WriteGrant, ...] | None = None
     env: tuple[str, ...] = ()
     delivery: Delivery | None = None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from amodal_rt.domain.automation import OnLimit
+from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import ConflictError
 
@@ -183,7 +184,8 @@ class Run:
     `reason` qualifies `status`; `error` is one line for people, without secrets. `attempt`
     counts from 1, `resumes` how many of them went on from their journal, after a crash or a
     wait; `term` fences writers; `node` is the daemon that runs it, or ran it last. `superseded`
-    counts the starts that became one with it; `fault` says why it can only fail. `payload` is
+    counts the starts that became one with it; `fault` says why it can only fail; `profile` is
+    the one that it began in. `payload` is
     what the run was started with (`{"scheduled_at": …}` for a slot); the event's data is found
     by `event_id`.
     """
@@ -216,6 +218,7 @@ class Run:
     coalesce_key: str | None = None
     superseded: int = 0
     fault: str | None = None
+    profile: RunProfile | None = None
     rehearse: bool = False
     node: str | None = None
     resumes: int = 0

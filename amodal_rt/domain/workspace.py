@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.automation import Automation, Definition
 from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
 from amodal_rt.domain.delivery import Target
 from amodal_rt.domain.event_type import EventType
@@ -13,6 +13,7 @@ from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.price import Price
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import Profile, find_profile
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.secret import Text
 from amodal_rt.domain.workflow import Workflow
@@ -148,6 +149,7 @@ class Snapshot:
     identities: Identities = field(default_factory=Identities)
     event_types: Mapping[str, EventType] = field(default_factory=dict[str, EventType])
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
+    profiles: tuple[Profile, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def find(self, name: str) -> Definition | None:
@@ -161,6 +163,12 @@ class Snapshot:
         if state is None:
             return None
         return (state.to_rehearse if run.rehearse else None) or self.find(run.automation)
+
+    def profile_of(self, automation: Automation) -> Profile | None:
+        """The version of the profile that a run of it would have now; None without one, or where
+        it is not there."""
+        wanted = automation.profile
+        return find_profile(self.profiles, wanted) if wanted is not None else None
 
     def can_run(self, name: str, rehearse: bool) -> bool:
         """Whether a run of `name`, or a rehearsal of it, has a version to execute now."""

@@ -12,6 +12,7 @@ from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome, Waiting, failed
+from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.run import FailedReason, Run, RunStatus
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.ending import raised, retry_at, stopped
@@ -249,10 +250,15 @@ class Carrier:
         self, run: Run, definition: Definition, snapshot: Snapshot, journal: RunJournal
     ) -> RunContext:
         data: dict[str, object] = {"trigger": run.trigger.value, "definition": definition.hash}
+        profile = run.profile or _profile(definition, snapshot)
+        if profile is not None:
+            data |= {"profile": profile.label, "isolation": profile.isolation.value}
         # Asked for together, the two writes share one commit: a model waits for no second flush.
         bind, previous = self._ledger.bind, self._ledger.previous
         _, _, event, before = await asyncio.gather(
-            self._durably(lambda: bind(run.run_id, term=run.term, definition=definition.hash)),
+            self._durably(
+                lambda: bind(run.run_id, term=run.term, definition=definition.hash, profile=profile)
+            ),
             journal.record(EntryType.RUN_STARTED, data=data),
             self._durably(lambda: self._find_event(run)),
             self._durably(lambda: previous(run.automation, run.conversation_key)),
@@ -261,7 +267,7 @@ class Carrier:
             await self.own.begun(run)
         _log.info("run.started", run=run.run_id, automation=run.automation, attempt=run.attempt)
         return RunContext(
-            run=replace(run, definition=definition.hash),
+            run=replace(run, definition=definition.hash, profile=profile),
             definition=definition,
             snapshot=snapshot,
             environment=self._catalogue.environment(),
@@ -306,6 +312,14 @@ class Carrier:
             reason=outcome.reason,
             error=outcome.error,
         )
+
+
+def _profile(definition: Definition, snapshot: Snapshot) -> RunProfile | None:
+    """The version that a run that begins now has, as it goes on record."""
+    found = snapshot.profile_of(definition.automation)
+    if found is None:
+        return None
+    return RunProfile(label=found.label, hash=found.hash, isolation=found.isolation)
 
 
 def _cannot_run(run: Run, snapshot: Snapshot) -> Outcome:

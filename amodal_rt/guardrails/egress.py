@@ -8,6 +8,7 @@ DNS answer or a redirect all meet the same table. Both are the operator's to wid
 Model providers are the operator's own choice and do not pass through here.
 """
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ from aiohttp import (
     TraceRequestRedirectParams,
 )
 from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from amodal_rt import __version__
@@ -144,6 +146,28 @@ class Egress:
         if self._session is None or self._session.closed:
             self._session = self._open()
         return self._session
+
+    async def connect(
+        self, host: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TCP connection to the first address of `host`, a name or a literal, that answers.
+
+        What was judged is what is connected to: the name is looked up once. Raises DeniedError
+        (`egress`) when no address may be reached, OSError when none answers.
+        """
+        resolver = self._resolver or ThreadedResolver()
+        found = await resolver.resolve(host, port, socket.AF_UNSPEC)
+        failure: OSError = AddressRefusedError(f"{host} has no address")
+        for address in dict.fromkeys(each["host"] for each in found):
+            reason = self.judge(address)
+            if reason is not None:
+                failure = AddressRefusedError(reason)
+                continue
+            try:
+                return await asyncio.open_connection(address, port)
+            except OSError as error:
+                failure = error
+        raise refusal(failure) or failure
 
     async def close(self) -> None:
         """Close every connection. A later `session` opens anew."""

@@ -85,6 +85,8 @@ def secret_values(snapshot: Snapshot, environment: Environment) -> tuple[str, ..
         names |= dict.fromkeys(connection.secrets)
     for provider in snapshot.settings.providers.values():
         names |= _variables(provider.api_key, provider.base_url)
+    for profile in snapshot.profiles:
+        names |= dict.fromkeys(profile.secrets)
     alerts = snapshot.settings.alerts
     names |= _variables(alerts.heartbeat_url, snapshot.settings.database)
     for target in (*snapshot.settings.targets.values(), *alerts.targets):

@@ -129,6 +129,8 @@ def run(found: Run, deliveries: Sequence[DeliveryRecord] = ()) -> Document:
         ],
         "usage": found.usage.document(),
         "model": found.model,
+        "profile": found.profile.label if found.profile else None,
+        "isolation": found.profile.isolation.value if found.profile else None,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.records import ScheduleState
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.wait import Wait
@@ -156,8 +157,11 @@ class RunLedger(Protocol):
         of them by a node that was retired."""
         ...
 
-    async def bind(self, run_id: str, *, term: int, definition: str) -> None:
-        """Name the definition version that a claimed run executes."""
+    async def bind(
+        self, run_id: str, *, term: int, definition: str, profile: RunProfile | None = None
+    ) -> None:
+        """Name the definition version that a claimed run executes, and the profile that it
+        executes in. One that it has on record already stays."""
         ...
 
     async def finish(

@@ -17,6 +17,7 @@ from amodal_rt.domain.delivery import (
     TargetType,
 )
 from amodal_rt.domain.event import Event
+from amodal_rt.domain.profile import Isolation, RunProfile
 from amodal_rt.domain.run import Run, RunStatus, Start, Usage
 from amodal_rt.domain.secret import PREFIX, SecretRef, Text
 from amodal_rt.domain.trigger import TriggerKind
@@ -198,6 +199,7 @@ def to_run(row: Row) -> Run:
         coalesce_key=row["coalesce_key"],
         superseded=row["superseded"],
         fault=row["fault"],
+        profile=to_profile(loaded(row["profile"])),
         rehearse=bool(row["rehearse"]),
         node=row["node"],
         resumes=row["resumes"],
@@ -209,6 +211,22 @@ def to_run(row: Row) -> Run:
         result_text=row["result_text"],
         result_payload=loaded(row["result_payload"]),
         output=tuple(loaded(row["output"]) or ()),
+    )
+
+
+def profile_document(profile: RunProfile) -> dict[str, str]:
+    """What `runs.profile` holds."""
+    return {"label": profile.label, "hash": profile.hash, "isolation": profile.isolation.value}
+
+
+def to_profile(document: Mapping[str, str] | None) -> RunProfile | None:
+    """The inverse of `profile_document`."""
+    if document is None:
+        return None
+    return RunProfile(
+        label=document["label"],
+        hash=document["hash"],
+        isolation=Isolation(document["isolation"]),
     )
 
 

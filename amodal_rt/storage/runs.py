@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.wait import Wait
 from amodal_rt.errors import NotFoundError
@@ -19,7 +20,7 @@ from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.lines import candidate
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.queued import waits
-from amodal_rt.storage.rows import Row, to_run
+from amodal_rt.storage.rows import Row, dumped, profile_document, to_run
 
 _RUNS = tables.runs.c
 _AT_ONCE = 500
@@ -145,12 +146,16 @@ class RunRows(Part):
 
         return await self._database.write(work)
 
-    async def bind(self, run_id: str, *, term: int, definition: str) -> None:
-        statement = (
-            update(tables.runs)
-            .where(_RUNS.id == run_id, _RUNS.term == term, text(tables.RUNNING))
-            .values(definition=definition)
+    async def bind(
+        self, run_id: str, *, term: int, definition: str, profile: RunProfile | None = None
+    ) -> None:
+        bound = update(tables.runs).where(
+            _RUNS.id == run_id, _RUNS.term == term, text(tables.RUNNING)
         )
+        statement = bound.values(definition=definition)
+        if profile is not None:
+            named = dumped(profile_document(profile))
+            statement = statement.values(profile=func.coalesce(_RUNS.profile, named))
 
         def work(connection: Connection) -> None:
             connection.execute(statement)

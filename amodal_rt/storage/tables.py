@@ -161,6 +161,8 @@ runs = Table(
     instant("coalesce_since"),
     count("superseded", 0),
     Column("fault", Text),
+    # Of the profile that it began in: its label, hash and isolation, as JSON.
+    Column("profile", Text),
     Index("runs_by_id", "id", unique=True),
     Index("runs_by_automation", "automation", "number"),
     Index("runs_not_skipped", "automation", "number", **where(NOT_SKIPPED)),

@@ -11,6 +11,7 @@ from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.event_type import EventType
 from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import Profile
 from amodal_rt.domain.workflow import Script, Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.workspace import parsing
@@ -26,7 +27,8 @@ class Beside:
     `agents` and `workflows` give, by file, what to go on with for those that are broken at the
     first look;
     `settings_document` and `identities_document` are what `amodal.json` and `identities.json`
-    were last, and then their newest good versions, as the ledger may keep them.
+    were last, and then their newest good versions, as the ledger may keep them. `profiles` gives
+    their good versions by file; `used` is which text each had when a run first had it, by label.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Beside:
         settings_document: str | None = None,
         identities_document: str | None = None,
         workflows: Mapping[str, Workflow] | None = None,
+        profiles: Mapping[str, Profile] | None = None,
     ) -> None:
         self.settings_document = settings_document
         self.identities_document = identities_document
@@ -57,6 +60,11 @@ class Beside:
         )
         self._named_scripts: dict[str, Script] = {}
         self.workflows = Workflows()
+        self.used: Mapping[str, str] = {}
+        self._judged_by: Mapping[str, str] = {}
+        self._profiles = Standing(
+            Shelf(partial(parsing.profile, used=lambda: self.used), find), profiles
+        )
         self._event_types = Standing(Shelf(parsing.event_type, find))
         self._identities = Standing(
             Shelf(self._parse_identities, find), {IDENTITIES: members} if members else None
@@ -86,6 +94,12 @@ class Beside:
             else:
                 standing.update(files, now=stamp)
         self._update_workflows(found, stamp=stamp, missing=missing)
+        profiles = {file: [each] for file, each in found.profiles.items()}
+        if missing and not profiles:
+            self._profiles.keep()
+        else:
+            self._profiles.update(profiles, now=stamp, relink=self.used != self._judged_by)
+            self._judged_by = dict(self.used)
 
     def _update_workflows(self, found: Scan, *, stamp: int, missing: bool) -> None:
         """Scripts before the graphs that name them. The same object as before when nothing
@@ -125,6 +139,18 @@ class Beside:
         return {each.name: each for _, each in found}
 
     @property
+    def profiles(self) -> tuple[Profile, ...]:
+        """All versions of all profiles, each name's in their order."""
+        found = self._profiles.values.values()
+        return tuple(sorted(found, key=lambda each: (each.name, each.version)))
+
+    @property
+    def broken_profiles(self) -> frozenset[str]:
+        """Labels of versions that have files and never were good."""
+        paths = (file.removesuffix(".json").split("/") for file in self._profiles.broken)
+        return frozenset(f"{name}@{version}" for *_, name, version in paths)
+
+    @property
     def identities(self) -> Identities:
         """`identities.json`; nobody is known without one."""
         return next(iter(self._identities.values.values()), Identities())
@@ -150,6 +176,7 @@ class Beside:
             self._identities,
             self._scripts,
             self._workflows,
+            self._profiles,
         )
         found = [problem for each in kinds for problem in each.problems]
         return [*found, *self._same_names()]

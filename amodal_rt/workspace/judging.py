@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from amodal_rt.definitions.building import OWN_TOOLS
 from amodal_rt.definitions.words import WRONG_WHERE
-from amodal_rt.domain.automation import Automation, Definition
+from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.models import budget_models, configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.secret import SecretRef
@@ -32,6 +32,7 @@ from amodal_rt.workspace.graphing import (
     graphs_of,
     sessions_of,
 )
+from amodal_rt.workspace.profiling import profile_errors, profile_secrets
 from amodal_rt.workspace.risks import risk_warnings
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
@@ -71,9 +72,10 @@ def judge(definition: Definition, world: World) -> Verdict:
         *entry_errors(definition),
         *grant_errors(definition, agent, graphs),
         *variable_errors(definition, graphs),
+        *profile_errors(definition, world),
         *(error for graph in graphs for error in graph_errors(graph, world, named)),
     ]
-    blocked = _unset(definition, definition.secrets, world.environment)
+    blocked = _unset(definition, _variables(definition, world), world.environment)
     blocked += _bad_secrets(definition, world.environment)
     warnings: list[Problem] = []
     for name in world.connections if allowed is None else allowed:
@@ -98,6 +100,10 @@ def judge(definition: Definition, world: World) -> Verdict:
         blocked=tuple(dict.fromkeys((*blocked, *keys))),
         warnings=tuple(warnings),
     )
+
+
+def _variables(definition: Definition, world: World) -> tuple[str, ...]:
+    return (*definition.secrets, *profile_secrets(definition, world))
 
 
 def graph_problems(world: World) -> tuple[Problem, ...]:
@@ -206,7 +212,7 @@ def _models(
     """Errors in the names of models, and keys that are missing for good names. A graph needs
     those of its agent nodes alone."""
     automation: Automation = definition.automation
-    asking = [automation] if not graphs else []
+    asking = [automation] if isinstance(automation.work, AgentWork) else []
     for each in sessions_of(graphs):
         models, name = each.models or automation.models, each.agent or automation.agent
         asking.append(replace(automation, models=models, agent=name))

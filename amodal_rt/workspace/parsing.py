@@ -13,6 +13,7 @@ from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.knowledge import parse_knowledge
 from amodal_rt.definitions.naming_workflows import Workflows
+from amodal_rt.definitions.profile import parse_profile
 from amodal_rt.definitions.script import parse_script
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.definitions.store import parse_store
@@ -21,6 +22,8 @@ from amodal_rt.domain.connection import Agent, Connection, Knowledge, Store
 from amodal_rt.domain.event_type import EventType
 from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import Profile
 from amodal_rt.domain.workflow import Script, Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
@@ -116,6 +119,21 @@ def event_type(file: str, files: Files) -> Parsed[EventType]:
 def identities(file: str, files: Files) -> Parsed[Identities]:
     """`identities.json`."""
     return Parsed(*parse_identities(files[file], file))
+
+
+def profile(file: str, files: Files, *, used: Callable[[], Mapping[str, str]]) -> Parsed[Profile]:
+    """One file of `profiles/<name>/`. `used` gives the hashes of the versions that runs have had,
+    by label: those stay as they are."""
+    value, problems = parse_profile(files[file], file=file)
+    if value is None or used().get(value.label, value.hash) == value.hash:
+        return Parsed(value, problems, linked=True)
+    changed = Problem(
+        file=file,
+        code="profile_changed",
+        message=f"{value.label} is not what it was when a run first used it",
+        hint=f"put it back, and write the change as profiles/{value.name}/{value.version + 1}.json",
+    )
+    return Parsed(None, (*problems, changed), linked=True)
 
 
 def _read_prompt(path: str, find: Find, needs: list[Need]) -> str:

@@ -16,6 +16,7 @@ from amodal_rt.definitions.automation import reparse
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import Profile
 from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.settings import Environment
@@ -56,8 +57,8 @@ class Reader:
     """Remembers the last reading, to read only what changed since.
 
     `remembered` gives, by stem, what to run for a file that is broken at the first look;
-    `agents` and `workflows` the same for those, by file; `settings` and `identities` what the
-    documents of these were last.
+    `agents`, `workflows` and `profiles` the same for those, by file; `settings` and `identities`
+    what the documents of these were last.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Reader:
         settings: str | None = None,
         identities: str | None = None,
         workflows: Mapping[str, Workflow] | None = None,
+        profiles: Mapping[str, Profile] | None = None,
     ) -> None:
         self._root = root
         self._process = dict(process_env)
@@ -80,6 +82,7 @@ class Reader:
             settings_document=settings,
             identities_document=identities,
             workflows=workflows,
+            profiles=profiles,
         )
         parse = partial(
             parsing.automation,
@@ -145,6 +148,11 @@ class Reader:
             return parsed.value, parsed.problems
         return parsed.value, (*parsed.problems, *judge(parsed.value, self._world).errors)
 
+    def know_used(self, hashes: Mapping[str, str]) -> None:
+        """Which text each version of a profile had when a run first had it, by label: from the
+        next reading on, no other text counts."""
+        self._beside.used = dict(hashes)
+
     def believe_deleted(self, name: str) -> None:
         """The automation's file was taken away on purpose."""
         self._vanishing.believe(name)
@@ -202,6 +210,8 @@ class Reader:
             identities=beside.identities,
             workflows=beside.workflows.named,
             stores=frozenset(each.name for each in beside.stores.values.values()),
+            profiles=beside.profiles,
+            broken_profiles=beside.broken_profiles,
         )
         # The same object for an equal world: states are only judged again for another one.
         return self._world if self._world and world == self._world else world
@@ -339,6 +349,7 @@ class Reader:
             identities=world.identities,
             event_types=world.event_types,
             workflows=world.workflows,
+            profiles=world.profiles,
             problems=(*problems, *self._missing(), *found.problems),
         )
 

@@ -22,6 +22,7 @@ SETTINGS = "amodal.json"
 DOTENV = ".env"
 IDENTITIES = "identities.json"
 AUTOMATIONS = "automations"
+PROFILES = "profiles"
 CONNECTIONS = "connections"
 SINGLES: Mapping[str, tuple[str, ...]] = {
     AUTOMATIONS: (".json", ".md"),
@@ -79,6 +80,7 @@ class Scan:
         default_factory=lambda: {folder: {} for folder in SINGLES}
     )
     connections: dict[str, dict[str, Found]] = field(default_factory=dict[str, dict[str, Found]])
+    profiles: dict[str, Found] = field(default_factory=dict[str, Found])
     folders: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     listed: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     problems: list[Problem] = field(default_factory=list[Problem])
@@ -115,7 +117,13 @@ def scan(root: Path) -> Scan:
         files = {each: find(real, f"{name}/{each}") for each in CONNECTION_FILES if each in listed}
         found.connections[entry.name] = {k: v for k, v in files.items() if v is not None}
         found.count += len(files)
+    _take_profiles(found, real)
     return found
+
+
+def profile_labels(root: Path) -> set[str]:
+    """`build@3` for each file of `profiles/` that may be one."""
+    return {f"{each.parent.name}@{each.stem}" for each in root.glob(f"{PROFILES}/*/*.json")}
 
 
 def find(real: str, file: str) -> Found | None:
@@ -167,6 +175,26 @@ def ignored(name: str) -> bool:
         or name == "4913"
         or name.casefold() in ("readme", "readme.md")
     )
+
+
+def _take_profiles(found: Scan, real: str) -> None:
+    for entry in _entries(found, real, PROFILES):
+        name = f"{PROFILES}/{entry.name}"
+        if ignored(entry.name) or _unspeakable(found, PROFILES, entry.name):
+            continue
+        if not _is_folder(entry):
+            found.problems.append(_stray(name, "a profile is a folder with its versions"))
+            continue
+        for version in _entries(found, real, name):
+            if ignored(version.name) or _unspeakable(found, name, version.name):
+                continue
+            file = f"{name}/{version.name}"
+            if not version.name.endswith(".json"):
+                what = "a file whose name does not end in .json is not read"
+                found.problems.append(_stray(file, what))
+            elif (each := find(real, file)) is not None:
+                found.profiles[file] = each
+                found.count += 1
 
 
 def _take_single(

@@ -4,17 +4,19 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from amodal_rt.clock import Clock
 from amodal_rt.definitions.automation import reparse
 from amodal_rt.definitions.graph import reread_workflow
+from amodal_rt.definitions.profile import reread_profile
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import Profile, used_key
 from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import AmodalError, InvalidError
@@ -24,7 +26,7 @@ from amodal_rt.settings import Environment
 from amodal_rt.workspace import authoring
 from amodal_rt.workspace.authoring import Allow, Edit, Judge
 from amodal_rt.workspace.reader import Reader, Reading, Remembered
-from amodal_rt.workspace.reading import IDENTITIES, SETTINGS
+from amodal_rt.workspace.reading import IDENTITIES, SETTINGS, profile_labels
 from amodal_rt.workspace.rewrite import Witness
 from amodal_rt.workspace.watching import SWEEP_SECONDS, watch_folders
 
@@ -35,12 +37,49 @@ _Write = Callable[[Path, str, Edit, Judge, Allow, Witness], None]
 AUTOMATION = "automation"
 AGENT = "agent"
 WORKFLOW = "workflow"
+PROFILE = "profile"
 SETTINGS_KIND = "settings"
 IDENTITIES_KIND = "identities"
 """Kinds under which the archive keeps what is brought back after a restart."""
 
 MOST_WARNED = 20
 """How many problems of one reload are logged each for itself."""
+
+
+class WorkspaceArchive(DefinitionArchive, Protocol):
+    """What the workspace asks the ledger."""
+
+    async def fact(self, key: str) -> str | None:
+        """As `ports.FactLedger`."""
+        ...
+
+
+@dataclass(slots=True)
+class _Live:
+    """What stood when the last process ended."""
+
+    automations: dict[str, Remembered] = field(default_factory=dict[str, Remembered])
+    agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
+    workflows: dict[str, Workflow] = field(default_factory=dict[str, Workflow])
+    profiles: dict[str, Profile] = field(default_factory=dict[str, Profile])
+    settings: str | None = None
+    identities: str | None = None
+
+    def take(self, version: ArchivedDefinition) -> None:
+        """One version; of another release, it may not be understood any more."""
+        document, file = version.document, version.file
+        if version.kind == AUTOMATION:
+            self.automations[version.name] = Remembered(document=document, file=file)
+        elif version.kind == AGENT and (agent := _agent(document)):
+            self.agents[file] = agent
+        elif version.kind == WORKFLOW and (workflow := reread_workflow(document, file=file)):
+            self.workflows[file] = workflow
+        elif version.kind == PROFILE and (profile := reread_profile(document, file=file)):
+            self.profiles[file] = profile
+        elif version.kind == SETTINGS_KIND:
+            self.settings = document
+        elif version.kind == IDENTITIES_KIND:
+            self.identities = document
 
 
 class Workspace:
@@ -55,7 +94,7 @@ class Workspace:
         self,
         root: Path,
         *,
-        archive: DefinitionArchive | None,
+        archive: WorkspaceArchive | None,
         signals: Signals,
         clock: Clock,
         process_env: Mapping[str, str],
@@ -70,6 +109,7 @@ class Workspace:
         self._snapshot = Snapshot(version=0)
         self._environment = Environment(process=process_env)
         self._recorded: dict[tuple[str, str], str] = {}
+        self._used: dict[str, str] = {}
         self._one_at_a_time = asyncio.Lock()
 
     def snapshot(self) -> Snapshot:
@@ -104,29 +144,20 @@ class Workspace:
         are no settings to go on with.
         Every other wrong file is a problem in the snapshot.
         """
-        remembered: dict[str, Remembered] = {}
-        agents: dict[str, Agent] = {}
-        workflows: dict[str, Workflow] = {}
-        settings: str | None = None
-        identities: str | None = None
+        live = _Live()
         if self._archive:
             for version in await self._archive.live():
                 self._recorded[version.kind, version.name] = version.hash
-                if version.kind == AUTOMATION:
-                    remembered[version.name] = Remembered(
-                        document=version.document, file=version.file
-                    )
-                elif version.kind == AGENT and (agent := _agent(version.document)):
-                    agents[version.file] = agent
-                elif version.kind == WORKFLOW:
-                    if workflow := reread_workflow(version.document, file=version.file):
-                        workflows[version.file] = workflow
-                elif version.kind == SETTINGS_KIND:
-                    settings = version.document
-                elif version.kind == IDENTITIES_KIND:
-                    identities = version.document
+                live.take(version)
         self._reader = Reader(
-            self._root, self._process_env, remembered, agents, settings, identities, workflows
+            self._root,
+            self._process_env,
+            live.automations,
+            live.agents,
+            live.settings,
+            live.identities,
+            live.workflows,
+            live.profiles,
         )
         await self.reload()
         assert self._reading is not None
@@ -137,6 +168,7 @@ class Workspace:
         """Read what changed; True when there is a new snapshot or environment."""
         async with self._one_at_a_time:
             before = self._reading
+            self._reader.know_used(await self._used_profiles())
             reading = await asyncio.to_thread(
                 self._reader.read, self._clock.now(), self._clock.monotonic()
             )
@@ -157,6 +189,22 @@ class Workspace:
         if before is not None:
             _warn(_problems(before.snapshot), _problems(self._snapshot))
         return True
+
+    async def _used_profiles(self) -> Mapping[str, str]:
+        """The hashes that stand on record of the versions that have files."""
+        if self._archive is None:
+            return self._used
+        labels = await asyncio.to_thread(profile_labels, self._root)
+        for label in labels - self._used.keys():
+            try:
+                hash = await self._archive.fact(used_key(label))
+            except AmodalError as error:
+                # Nothing of it runs before the ledger has said so, too.
+                _log.warning("workspace.profiles_unknown", code=error.code)
+                break
+            if hash is not None:
+                self._used[label] = hash
+        return self._used
 
     async def create_automation(
         self, name: str, edit: Edit, allow: Allow, witness: Witness, *, ending: str = ".json"
@@ -263,6 +311,10 @@ class Workspace:
             *(
                 version(WORKFLOW, name, each.hash, each.document, each.file)
                 for name, each in snapshot.workflows.items()
+            ),
+            *(
+                version(PROFILE, each.label, each.hash, each.document, each.file)
+                for each in snapshot.profiles
             ),
             *(
                 version("store", name, each.hash, _document(asdict(each)), f"stores/{name}.json")

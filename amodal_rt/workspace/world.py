@@ -7,6 +7,7 @@ from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.event_type import EventType
 from amodal_rt.domain.identity import Identities
 from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.profile import Profile
 from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.settings import Environment
@@ -33,3 +34,5 @@ class World:
     identities: Identities = field(default_factory=Identities)
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     stores: frozenset[str] = frozenset()
+    profiles: tuple[Profile, ...] = ()
+    broken_profiles: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from amodal_rt.definitions.connection import SpecShape
 from amodal_rt.definitions.event_type import EventTypeShape
 from amodal_rt.definitions.identities import IdentitiesShape
 from amodal_rt.definitions.integration import IntegrationShape
+from amodal_rt.definitions.profile import ProfileShape
 from amodal_rt.definitions.schema import (
     automation_schema,
     file_schema,
@@ -30,7 +31,8 @@ _AUTOMATION = """
 `[a-z0-9][a-z0-9_-]{0,63}`. A file is strict: an unknown key is an error that suggests the nearest
 one. At most 256 KiB are read.
 
-Exactly one key says what runs: `prompt`, `promptFile`, `messages`, `inputTemplate` or `workflow`.
+Exactly one key says what runs: `prompt`, `promptFile`, `messages`, `inputTemplate`, `workflow` or
+`command`.
 A trigger comes from `trigger`, else from `schedule`, `webhookAuth` or `eventConditions`; several
 from the list `triggers`; without any of these it is `manual`.
 
@@ -63,9 +65,8 @@ Next to [automations](automation-file.md) and [settings](settings-file.md) a wor
 | `workflows/<name>.json` | a graph of nodes that an automation runs instead of a prompt |
 | `scripts/<name>.py` | a [script](scripts.md) that nodes call |
 | `identities.json` | members, and the accounts that are theirs at providers |
+| `profiles/<name>/<version>.json` | a version of a [sandbox profile](../how-to/run-a-command.md) |
 | `.amodal-rt/` | state, never in git: ledger, socket, lock |
-
-`profiles/` has its place in the design and is not built yet.
 """
 
 
@@ -102,6 +103,7 @@ def other_page() -> str:
         ("Integration: `integrations/<name>.json`", IntegrationShape),
         ("Event type: `events/<name>.json`", EventTypeShape),
         ("Members: `identities.json`", IdentitiesShape),
+        ("Sandbox profile: `profiles/<name>/<version>.json`", ProfileShape),
     ):
         schema = file_schema(shape)
         parts += [f"## {title}", _keys(schema, schema), *_sections(schema, "###")]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import ledger_values as given
 from ledger_values import MINUTE, NOW, ids
 
+from amodal_rt.domain.profile import Isolation, RunProfile
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.wait import WaitReason
 from amodal_rt.ports import Ledger, RunFilter
@@ -243,3 +244,17 @@ async def test_bind_names_the_version_that_a_claimed_run_executes(ledger: Ledger
     found = await ledger.find_run(run.run_id)
     assert found is not None
     assert found.definition == "e" * 64
+    assert found.profile is None
+
+
+async def test_bind_keeps_the_profile_that_a_run_began_in(ledger: Ledger) -> None:
+    run = await given.running(ledger)
+    first = RunProfile(label="build@1", hash="a" * 64, isolation=Isolation.NONE)
+    later = RunProfile(label="build@2", hash="b" * 64, isolation=Isolation.BUBBLEWRAP)
+
+    await ledger.bind(run.run_id, term=run.term, definition="e" * 64, profile=first)
+    await ledger.bind(run.run_id, term=run.term, definition="e" * 64, profile=later)
+
+    found = await ledger.find_run(run.run_id)
+    assert found is not None
+    assert found.profile == first

@@ -23,6 +23,7 @@ from amodal_rt.definitions.graph import parse_workflow
 from amodal_rt.definitions.identities import parse_identities
 from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.definitions.naming_workflows import Workflows
+from amodal_rt.definitions.profile import ProfileShape, parse_profile
 from amodal_rt.definitions.schema import automation_schema
 from amodal_rt.definitions.settings import SettingsShape, parse_settings
 from amodal_rt.definitions.shapes import FileShape
@@ -35,7 +36,7 @@ _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`((?:ops|amodal-rt) [^`]+)`")
 _TARGET = Target(type=TargetType.WEBHOOK, label="x", url="https://x.example/in")
 _SETTINGS = WorkspaceSettings(targets={"reports": _TARGET, "oncall": _TARGET})
-_WORK = {"prompt", "promptFile", "messages", "inputTemplate", "workflow"}
+_WORK = {"prompt", "promptFile", "messages", "inputTemplate", "workflow", "command"}
 _SCRIPTS = {"greeting": Script(name="greeting", source="1", file="scripts/greeting.py")}
 _GRAPH = b'{"kind": "WorkflowGraph", "nodes": [{"kind": "trigger", "id": "start"}]}'
 _WELCOME, _ = parse_workflow(_GRAPH, file="workflows/welcome.json", scripts={})
@@ -98,6 +99,10 @@ _READERS: tuple[tuple[Judges, Reads], ...] = (
     (
         lambda keys: {"description", "sample"} <= keys,
         lambda text: parse_event_type(text, file="events/shown.json")[1],
+    ),
+    (
+        lambda keys: keys <= _known(ProfileShape) and not keys <= {"description", "network"},
+        lambda text: parse_profile(text, file="profiles/shown/1.json")[1],
     ),
     # A file of the program that starts the server, or reaches it.
     (lambda keys: keys == {"mcpServers"}, lambda text: ()),

@@ -13,7 +13,14 @@ from typing import Any, Self
 from aiohttp import web
 
 from amodal_rt.clock import SystemClock
-from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Definition, OnLimit
+from amodal_rt.domain.automation import (
+    AgentWork,
+    Automation,
+    ChatMessage,
+    CommandRun,
+    Definition,
+    OnLimit,
+)
 from amodal_rt.domain.connection import (
     Agent,
     AuthType,
@@ -27,12 +34,15 @@ from amodal_rt.domain.connection import (
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.profile import Profile
 from amodal_rt.domain.run import Start
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import ManualTrigger, TriggerKind
 from amodal_rt.domain.workspace import Provider, ProviderType, Snapshot, WorkspaceSettings
 from amodal_rt.executors.acting.connections import ConnectionProbe
 from amodal_rt.executors.agent.executor import AgentExecutor
+from amodal_rt.executors.command.executor import CommandExecutor
+from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress, origin_of
 from amodal_rt.guardrails.redaction import Redactor, secret_values
@@ -165,6 +175,7 @@ class AgentHouse:
     stores: dict[str, Store] = field(default_factory=dict)
     knowledge: dict[str, Knowledge] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
+    profiles: list[Profile] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     lease: Word = field(default_factory=Word)
 
@@ -194,6 +205,14 @@ class AgentHouse:
             ids=self.ids,
             redactor=self.redactor,
             causes=self.causes,
+            sandboxes=Sandboxes(
+                egress=self.egress,
+                causes=self.causes,
+                clock=self.clock,
+                ids=self.ids,
+                workspace=self.folder,
+                private=(self.folder / ".env", self.folder / ".amodal-rt"),
+            ),
         )
         stack.push_async_callback(self.executor.close)
         self.probe = ConnectionProbe(self.executor.services, HouseCatalogue(self))
@@ -253,6 +272,7 @@ class AgentHouse:
             stores=dict(self.stores),
             knowledge=dict(self.knowledge),
             agents=dict(self.agents),
+            profiles=tuple(self.profiles),
         )
 
     def automation(self, prompt: str = "Do it.", **changes: Any) -> Automation:
@@ -316,6 +336,8 @@ class AgentHouse:
         """Execute one run and keep its journal in `entries`."""
         context = await self.context(automation, **changes)
         try:
+            if isinstance(context.definition.automation.work, CommandRun):
+                return await CommandExecutor(self.executor.services).execute(context)
             return await self.executor.execute(context)
         finally:
             self.entries = await self.ledger.entries(context.run.run_id)

@@ -8,7 +8,7 @@ from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS
-from amodal_rt.executors.agent.spoken import SAID_BYTES
+from amodal_rt.executors.acting.spoken import SAID_BYTES
 from amodal_rt.testing.model_server import Call, Turn
 
 

@@ -15,6 +15,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.executors.acting.expecting import check_result
+from amodal_rt.executors.command.executor import CommandExecutor
 from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -187,7 +188,7 @@ async def test_the_result_of_a_workflow_is_held_against_it_too(
     flow = flows.flow(chain(node("transform", "a", value={"count": total})))
     context = await flows.context(replace(flow, expect=Expectation(schema=COUNT)))
 
-    outcome = await WorkExecutor(flows.executor, flows.flows).execute(context)
+    outcome = await _work(flows).execute(context)
 
     assert not isinstance(outcome, Waiting)
     assert outcome.status is status
@@ -198,9 +199,11 @@ async def test_an_agents_run_is_checked_where_all_work_is_carried(flows: Workflo
     automation = flows.automation(expect=Expectation(matches="^DONE"))
     assert isinstance(automation.work, AgentWork)
 
-    outcome = await WorkExecutor(flows.executor, flows.flows).execute(
-        await flows.context(automation)
-    )
+    outcome = await _work(flows).execute(await flows.context(automation))
 
     assert not isinstance(outcome, Waiting)
     assert outcome.reason == "invalid_output"
+
+
+def _work(flows: WorkflowHouse) -> WorkExecutor:
+    return WorkExecutor(flows.executor, flows.flows, CommandExecutor(flows.executor.services))

@@ -18,6 +18,7 @@ from amodal_rt.executors.acting.mcp_opening import McpServer
 from amodal_rt.executors.acting.mcp_pins import PinLedger
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.executors.acting.past import Past, PastTurn
+from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants
@@ -43,6 +44,10 @@ Opening = tuple[str, asyncio.Future[Any]]
 
 class SessionLedger(StoreLedger, BusLedger, PinLedger, SpendLedger, Contract):
     """The part of the ledger that an agent session uses."""
+
+    async def set_fact(self, key: str, value: str) -> str:
+        """As `ports.FactLedger`."""
+        ...
 
     async def writes_since(
         self, automation: str, since: datetime, *, until: datetime | None = None
@@ -71,6 +76,7 @@ class Services:
     redactor: Redactor
     causes: Causes
     pool: McpPool
+    sandboxes: Sandboxes
     write_locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )

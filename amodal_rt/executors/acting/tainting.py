@@ -44,9 +44,9 @@ def _granting(context: RunContext) -> Iterator[str]:
     if isinstance(work, AgentWork):
         yield from (each.content for each in work.messages)
         yield from filter(None, (work.template, work.instructions))
-        return
-    for graph in (work.workflow, *work.others.values()):
-        yield from texts_in(graph.document)
+    elif isinstance(work, WorkflowRun):
+        for graph in (work.workflow, *work.others.values()):
+            yield from texts_in(graph.document)
 
 
 def _describing(context: RunContext, connections: tuple[Connection, ...]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from amodal_rt.executors.acting.session import (
     agent_of,
 )
 from amodal_rt.executors.acting.when import ask_gate
+from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.redaction import Redactor
@@ -61,6 +62,7 @@ class AgentExecutor:
         ids: Ids,
         redactor: Redactor,
         causes: Causes,
+        sandboxes: Sandboxes,
     ) -> None:
         self.services = Services(
             ledger=ledger,
@@ -71,6 +73,7 @@ class AgentExecutor:
             redactor=redactor,
             causes=causes,
             pool=McpPool(egress, clock, redactor, causes, ToolPins(ledger, clock)),
+            sandboxes=sandboxes,
         )
         self._loop: _Loop | None = None
         self._libraries: set[ProviderType] = set()

@@ -16,6 +16,7 @@ from amodal_rt.domain.budget import Hold
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.executors.acting.past import PastTurn
 from amodal_rt.executors.acting.session import NAME_CHARACTERS, Session
+from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.agent.failures import (
     MisreadAnswerError,
     RecordedEndError,
@@ -26,7 +27,6 @@ from amodal_rt.executors.agent.failures import (
 )
 from amodal_rt.executors.agent.purse import Purse
 from amodal_rt.executors.agent.responses import count, kept, restored
-from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.failpoints import hit
 
 

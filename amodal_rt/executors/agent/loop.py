@@ -35,6 +35,7 @@ from amodal_rt.executors.acting.gate import Answer
 from amodal_rt.executors.acting.past import GapError
 from amodal_rt.executors.acting.payload import parse_payload
 from amodal_rt.executors.acting.session import Session, Tally, agent_of
+from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.acting.tainting import tell_sources
 from amodal_rt.executors.acting.tools import DispatchArguments
 from amodal_rt.executors.agent.failures import (
@@ -55,7 +56,6 @@ from amodal_rt.executors.agent.prompt import (
 )
 from amodal_rt.executors.agent.purse import Purse
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
-from amodal_rt.executors.agent.spoken import keep
 from amodal_rt.executors.agent.toolset import GatedToolset
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.logs import Log

@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count, islice
 
 from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.wait import Wait
 from amodal_rt.ports import Caller, CanRun, RunRef
@@ -147,11 +148,14 @@ class RunRows(Part):
 
         return await self._write("expire", work)
 
-    async def bind(self, run_id: str, *, term: int, definition: str) -> None:
+    async def bind(
+        self, run_id: str, *, term: int, definition: str, profile: RunProfile | None = None
+    ) -> None:
         def work() -> None:
             row = self.store.runs.get(run_id)
             if row and (row.run.status, row.run.term) == (RunStatus.RUNNING, term):
-                self._change(row, definition=definition)
+                kept = row.run.profile or profile
+                self._change(row, definition=definition, profile=kept)
 
         await self._write("bind", work)
 

@@ -10,6 +10,7 @@ _HIT = re.compile(r"""hit\("([a-z_]+\.[a-z_]+)"\)""")
 _ARMED = re.compile(r"([a-z_]+\.[a-z_]+)(?::\d+)?(?:=.*)?")
 
 _BACKUP = "integration/test_backup.py::test_a_restore_that_is_killed_has_happened_or_has_not"
+_COMMAND = "integration/test_command_daemon.py::test_a_command_that_was_cut_off_by_a_kill"
 _COPY = "integration/test_backup.py::test_a_backup_that_is_killed_is_there_whole_or_not_at_all"
 _DELIVERY = "unit/delivery/delivery_life.py::POINTS"
 _EVENTS = "integration/test_event_failpoints.py"
@@ -54,6 +55,8 @@ ELSEWHERE: Mapping[str, str] = {
     "restore.before_aside": _BACKUP,
     "restore.before_promise": _BACKUP,
     "restore.before_rename": _BACKUP,
+    "sandbox.after_start": _COMMAND,
+    "sandbox.before_start": _COMMAND,
     "trigger.after_configure": _TRIGGER,
     "trigger.before_configure": _TRIGGER,
     "upgrade.after_commit": _UPKEEP,

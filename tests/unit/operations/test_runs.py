@@ -92,6 +92,8 @@ async def test_a_finished_run_is_shown_with_result_usage_and_deliveries(desk: De
         ],
         "usage": {"input_tokens": 10, "output_tokens": 2, "cost_usd": None, "turns": 1},
         "model": "rehearsal",
+        "profile": None,
+        "isolation": None,
         "result": {"text": "All clean", "payload": {"n": 1}, "output": []},
         "event_id": None,
         "definition": run.definition,

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folder_house import House
 
 from amodal_rt.clock import SystemClock
-from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.domain.automation import Definition, WorkflowRun
 from amodal_rt.domain.workflow import ScriptWork, Workflow
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.storage.sqlite import SqliteLedger
 from amodal_rt.workspace.check import check
-from amodal_rt.workspace.service import Workspace
 
 
 def graph(**nodes: dict[str, Any]) -> dict[str, Any]:
@@ -25,37 +24,6 @@ def graph(**nodes: dict[str, Any]) -> dict[str, Any]:
 
 
 TIDY = graph(tidy={"kind": "script", "script": "tidy"})
-
-
-class House:
-    """A folder, a ledger, and the workspace that reads the one and remembers in the other."""
-
-    def __init__(self, root: Path, ledger: SqliteLedger) -> None:
-        self.root, self.ledger = root, ledger
-        self.workspace = self._open()
-
-    def write(self, file: str, content: object) -> None:
-        path = self.root / file
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-
-    async def start(self) -> Snapshot:
-        self.workspace = self._open()
-        await self.workspace.load()
-        return self.workspace.snapshot()
-
-    async def look(self) -> Snapshot:
-        await self.workspace.reload()
-        return self.workspace.snapshot()
-
-    def _open(self) -> Workspace:
-        return Workspace(
-            self.root,
-            archive=self.ledger,
-            signals=ProcessSignals(),
-            clock=SystemClock(),
-            process_env={},
-        )
 
 
 @pytest.fixture

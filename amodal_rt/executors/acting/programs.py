@@ -1,0 +1,202 @@
+"""Programs as calls: whether one may run in its profile, how it is started, what it is told of."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from amodal_rt.clock import iso
+from amodal_rt.domain.connection import Intent
+from amodal_rt.domain.profile import Profile, find_profile, parse_reference, used_key
+from amodal_rt.errors import AmodalError, ConflictError, NotFoundError
+from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed, cut
+from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.sandbox.sandbox import Ended, Job, Ran
+from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.guardrails.writes import Decision, Powers, Verdict
+from amodal_rt.ports import RunContext
+from amodal_rt.settings import Environment
+
+RESPONSE = "response"
+"""The fact that holds what a program printed where a model would be shown a part of it alone."""
+ENDED = "ended"
+"""The fact that says how a program ended."""
+
+_TAIL = 2_000
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What is to run. `seconds` bounds it beside its profile."""
+
+    argv: Sequence[str]
+    stdin: bytes = b""
+    seconds: float | None = None
+
+
+def profile_in(context: RunContext) -> Profile:
+    """The version that the run has on record, else the one that its automation names. Raises
+    NotFoundError (`unknown_profile`)."""
+    profiles = context.snapshot.profiles
+    known = context.run.profile
+    wanted = parse_reference(known.label) if known else context.definition.automation.profile
+    found = find_profile(profiles, wanted) if wanted else None
+    if found is None:
+        raise NotFoundError(
+            f"there is no profile {wanted}" if wanted else "this run has no profile",
+            code="unknown_profile",
+            hint="put its file back: a version that a run began in is needed to its end",
+        )
+    return found
+
+
+async def prepare_program(session: Session, profile: Profile, program: Program) -> Wish:
+    """Judge a program in its profile, and put on record that the version is in use.
+
+    Raises ConflictError (`profile_changed`) when it is not what it was when it was first used.
+    """
+    hash = await session.services.ledger.set_fact(used_key(profile.label), profile.hash)
+    if hash != profile.hash:
+        raise ConflictError(
+            f"{profile.label} is not what it was when a run first used it",
+            code="profile_changed",
+            hint=f"put {profile.file} back, and write the change as a version of its own",
+        )
+
+    async def perform(_key: CallKey) -> Answer:
+        try:
+            ran = await session.services.sandboxes.run(_job(session, profile, program))
+        except AmodalError as error:
+            # It never began: nothing about that is unknown.
+            hint = f" ({error.hint})" if error.hint else ""
+            return Answer(text=error.message + hint, ok=False, facts={"refused": error.code})
+        return _answer(session, profile, program, ran)
+
+    return Wish(
+        decision=judge_program(profile, session.powers),
+        perform=perform,
+        facts={"profile": profile.label, "isolation": profile.isolation.value},
+    )
+
+
+def judge_program(profile: Profile, powers: Powers) -> Decision:
+    """A program in a profile that lets it change anything is a write, whatever it does."""
+    harm = profile.harms
+    if harm is None:
+        return allowed(f"in {profile.label} it can change nothing", rule=profile.file)
+    if not powers.write_enabled:
+        line = f': "writeEnabled": true in {powers.place} would allow it' if powers.place else ""
+        return Decision(
+            verdict=Verdict.DENY,
+            intent=Intent.WRITE,
+            reason=f"a program in {profile.label} is a write ({harm}), and this automation is "
+            f"read-only{line}",
+            rule="writeEnabled",
+        )
+    if powers.grants is not None:
+        # The list names calls of connections; what a program sends cannot be held against it.
+        return Decision(
+            verdict=Verdict.DENY,
+            intent=Intent.WRITE,
+            reason=f"a program in {profile.label} is a write ({harm}), and the list at "
+            f"{powers.grants_place} allows calls of connections alone",
+            rule="writes",
+        )
+    return Decision(verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=harm, rule=profile.file)
+
+
+def _job(session: Session, profile: Profile, program: Program) -> Job:
+    """Raises UnavailableError (`env_missing`)."""
+    context = session.context
+    environment = {
+        name: value if isinstance(value, str) else context.environment.get(value.name)
+        for name, value in profile.environment.items()
+    }
+    own = {
+        "AMODAL_RT_AUTOMATION": context.definition.automation.name,
+        "AMODAL_RT_RUN_ID": context.run.run_id,
+    }
+    if context.previous is not None:
+        own["AMODAL_RT_SINCE"] = iso(context.previous.finished_at) or ""
+    return Job(
+        profile=profile,
+        argv=program.argv,
+        stdin=program.stdin,
+        environment={**environment, **own},
+        cause=session.cause,
+        seconds=program.seconds,
+        secrets=_secret_files(context.environment),
+    )
+
+
+def _secret_files(environment: Environment) -> tuple[str, ...]:
+    """Files that hold secrets because a variable `NAME_FILE` names them."""
+    named = {**environment.dotenv, **environment.process}
+    paths = (value for name, value in named.items() if name.endswith("_FILE") and value)
+    return tuple(path for path in paths if Path(path).is_absolute())
+
+
+def _answer(session: Session, profile: Profile, program: Program, ran: Ran) -> Answer:
+    facts: dict[str, object] = {
+        ENDED: ran.ended.value,
+        "code": ran.code,
+        "limits": ran.limits,
+    }
+    for name, counted in (("reached", ran.reached), ("refused_hosts", ran.refused)):
+        if counted:
+            facts[name] = dict(counted)
+    printed = session.mask(ran.stdout.decode("utf-8", "replace"))
+    said = session.mask(ran.stderr.decode("utf-8", "replace"))
+    if said.strip():
+        facts["stderr"] = said[-_TAIL:]
+    if ran.ended is Ended.EXITED and ran.code == 0:
+        if len(printed) > RESULT_CHARACTERS:
+            facts[RESPONSE] = printed
+        return Answer(text=printed, facts=facts)
+    text = _failure(profile, program, ran, said)
+    if printed.strip():
+        text += "\n" + cut(printed)
+    return Answer(text=text, ok=False, facts=facts)
+
+
+def _failure(profile: Profile, program: Program, ran: Ran, said: str) -> str:
+    bounds = profile.bounds
+    seconds = bounds.timeout.total_seconds()
+    if program.seconds is not None:
+        seconds = min(seconds, program.seconds)
+    name = plain_line(program.argv[0], 100)
+    text = {
+        Ended.EXITED: f"{name} {_exit(ran.code)}",
+        Ended.OVERDUE: f"{name} did not end within {seconds:g} seconds (timeoutSeconds, "
+        f"{profile.file})",
+        Ended.FLOODED: f"{name} printed more than {bounds.output:,} bytes (outputBytes, "
+        f"{profile.file})",
+        Ended.STARVED: f"{name} used more than {bounds.memory // _MIB:,} MiB of memory (memoryMb, "
+        f"{profile.file})",
+    }[ran.ended]
+    lines = said.strip().splitlines()
+    if ran.ended is Ended.EXITED and lines:
+        text += f": {plain_line(lines[-1], 300)}"
+    if ran.refused:
+        text += f"; it may not reach {', '.join(list(ran.refused)[:5])} (network, {profile.file})"
+    return text
+
+
+def _exit(code: int | None) -> str:
+    if code is not None and code > 128:
+        return f"was ended by signal {code - 128}"
+    return f"exited with {code}"
+
+
+def event_input(session: Session) -> bytes:
+    """What started the run, as one line of JSON without secrets: event data, or the payload."""
+    context = session.context
+    data = context.event.data if context.event is not None else context.run.payload
+    masked = session.services.redactor.mask_document(data)
+    return json.dumps(masked, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def reason_of(facts: Mapping[str, object]) -> str:
+    """How the program of these facts ended, as a run's reason where it failed."""
+    return "timed_out" if facts.get(ENDED) == Ended.OVERDUE.value else "error"

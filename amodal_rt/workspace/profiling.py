@@ -1,0 +1,97 @@
+"""What an automation wants of its profile, and what the profile lets run in it."""
+
+import difflib
+from collections.abc import Iterator
+
+from amodal_rt.domain.automation import CommandRun, Definition
+from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.profile import Profile, find_profile
+from amodal_rt.workspace.world import World
+
+
+def profile_errors(definition: Definition, world: World) -> Iterator[Problem]:
+    """What keeps it from running in the profile that it names."""
+    automation = definition.automation
+    wanted = automation.profile
+    if wanted is None:
+        return
+    profile = find_profile(world.profiles, wanted)
+    if profile is None:
+        yield _missing(definition, str(wanted), world)
+        return
+    if profile.agent is not None and automation.agent != profile.agent:
+        yield _problem(
+            definition,
+            "not_bound",
+            f"{profile.file} is for the agent {profile.agent!r} alone",
+            pointer="/agent" if "/agent" in definition.lines else "/profile",
+            hint=f'write "agent": "{profile.agent}", or another profile',
+        )
+    bound = profile.connections
+    for index, name in enumerate(automation.connections or ()):
+        if bound is not None and name not in bound:
+            yield _problem(
+                definition,
+                "not_bound",
+                f"{profile.file} does not bind the connection {name!r}",
+                pointer=f"/connections/{index}",
+                hint='its "connections" say what runs in it may use',
+            )
+    if isinstance(automation.work, CommandRun):
+        yield from _writes(definition, profile)
+
+
+def profile_secrets(definition: Definition, world: World) -> tuple[str, ...]:
+    """The variables without which nothing runs in its profile."""
+    wanted = definition.automation.profile
+    profile = find_profile(world.profiles, wanted) if wanted else None
+    return profile.secrets if profile else ()
+
+
+def _writes(definition: Definition, profile: Profile) -> Iterator[Problem]:
+    if profile.harms is not None and not definition.automation.write_enabled:
+        yield _problem(
+            definition,
+            "write_not_enabled",
+            f"a command in {profile.label} is a write ({profile.harms}), and this automation is "
+            "read-only",
+            pointer="/profile",
+            hint='"writeEnabled": true would allow it; so would a profile without writable mounts '
+            'and without hosts, or with hosts that say "intent": "read"',
+        )
+
+
+def _missing(definition: Definition, wanted: str, world: World) -> Problem:
+    name, _, version = wanted.partition("@")
+    broken = [each for each in world.broken_profiles if each.partition("@")[0] == name]
+    if (wanted in broken) or (broken and not version):
+        file = f"profiles/{broken[0].replace('@', '/')}.json"
+        return _problem(definition, "broken_profile", f"{file} is invalid", pointer="/profile")
+    versions = [str(each.version) for each in world.profiles if each.name == name]
+    names = sorted({each.name for each in world.profiles})
+    hint = f"add profiles/{name}/{version or 1}.json"
+    if versions:
+        hint = f"there are the versions {', '.join(versions)}"
+    elif near := difflib.get_close_matches(name, names, 1):
+        hint = f"did you mean {near[0]}?"
+    elif names:
+        hint = f"known: {', '.join(names)}"
+    return _problem(
+        definition,
+        "unknown_profile",
+        f"there is no profile {wanted}",
+        pointer="/profile",
+        hint=hint,
+    )
+
+
+def _problem(
+    definition: Definition, code: str, message: str, *, pointer: str, hint: str | None = None
+) -> Problem:
+    return Problem(
+        file=definition.file,
+        code=code,
+        message=message,
+        line=definition.lines.get(pointer),
+        hint=hint,
+    )
