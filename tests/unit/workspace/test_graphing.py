@@ -249,7 +249,8 @@ def test_a_write_of_a_read_only_automation_is_told_at_its_node(
     world = replace(WORLD, connections=connections, workflows={"inner": inner})
 
     found = judged({"kind": "workflow", "workflow": "inner"}, world=world)
-    allowed = judged({"kind": "workflow", "workflow": "inner"}, world=world, writeEnabled=True)
+    accepted = {"writeEnabled": True, "acknowledge": ["trifecta"]}
+    allowed = judged({"kind": "workflow", "workflow": "inner"}, world=world, **accepted)
 
     assert (found.errors, allowed.warnings) == ((), ())
     assert len(found.warnings) == (said is not None)
