@@ -93,7 +93,7 @@ def test_a_graph_that_can_run_is_no_problem_and_needs_no_model() -> None:
         {"kind": "mcp", "connection": "tools", "tool": "t"},
         {"kind": "store", "store": "seen", "action": "query"},
     )
-    assert judged(*nodes, writeEnabled=True) == Verdict()
+    assert judged(*nodes, writeEnabled=True, acknowledge=["trifecta"]) == Verdict()
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
