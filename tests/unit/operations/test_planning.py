@@ -159,7 +159,7 @@ def test_a_power_that_is_gained_is_named(tmp_path: Path, name: str) -> None:
     assert found.document["widened"] is True
 
 
-@pytest.mark.parametrize("name", WIDER.keys() - {"another host of its connection"})
+@pytest.mark.parametrize("name", sorted(WIDER.keys() - {"another host of its connection"}))
 def test_a_power_that_is_given_up_widens_nothing(tmp_path: Path, name: str) -> None:
     before, after, _ = WIDER[name]
     whole: dict[str, Any] = {"a": READER, "access": None, "crm": CRM}
