@@ -56,6 +56,22 @@ async def test_what_was_skipped_as_a_stretch_is_not_ruled_on_again(desk, make):
         assert await desk.said() == before
 
 
+async def test_a_schedule_that_rests_for_a_stretch_counts_again_at_its_end(desk, make):
+    desk.shelf.put(make("job", schedule="5 * * * *", limits={"concurrency": 99}))
+    async with desk.scheduling(tick_seconds=TICK_SECONDS):
+        desk.clock.jump(5 * HOUR)
+        await desk.clock.advance(10 * MINUTE)
+        stretch = next(each for each in await desk.runs() if each.scheduled_until)
+        desk.shelf.put(make("job", schedule="30 * * * *", limits={"concurrency": 99}))
+        await desk.clock.advance(MINUTE)
+        desk.clock.jump(-4 * HOUR - 30 * MINUTE)
+        await desk.clock.advance(4 * HOUR)
+
+    slots = {run.scheduled_for for run in await desk.runs() if run.scheduled_for.minute == 30}
+    first = stretch.scheduled_until.replace(minute=30)
+    assert slots == {first, first + HOUR}
+
+
 async def test_a_clock_set_back_by_seconds_counts_nothing_anew(desk, make):
     desk.shelf.put(minutely(make))
     async with desk.scheduling(tick_seconds=TICK_SECONDS):
