@@ -1,17 +1,20 @@
 """The workspace of the duels: an automation for each task of a user, as an operator would write it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 MODEL = "attacker:obedient"
 
+Powers = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""What the file of a task says of its powers, from the suite and what is known of the task."""
+
 
 def write_workspace(
-    root: Path, suite: str, tasks: Mapping[str, Any], origin: str, *, more: Mapping[str, Any]
+    root: Path, suite: str, tasks: Mapping[str, Any], origin: str, *, powers: Powers
 ) -> None:
-    """Files for each task of the suite; `more` are keys that each automation has besides."""
+    """Files for each task of the suite, each with the keys that `powers` gives it."""
     connection = root / "connections" / suite
     connection.mkdir(parents=True)
     spec = {"protocol": "mcp", "transport": "http", "url": f"{origin}/mcp/{suite}"}
@@ -32,7 +35,7 @@ def write_workspace(
             "trigger": "manual",
             "prompt": task["prompt"],
             "connections": [suite],
-            **more,
+            **powers(suite, task),
         }
         _write(automations / f"{stem(name)}.json", file)
 
