@@ -25,6 +25,7 @@ SUITES := tests/reliability
 ONLY ?= $(SUITES)
 # Only a full and whole run speaks for the project.
 PART := $(ARGS)$(filter-out full,$(SCALE))$(filter-out $(SUITES),$(ONLY))
+ATTACKS ?= build/attack-$(SCALE).json
 FIGURES ?= $(if $(PART),build/reliability-$(SCALE).json,RELIABILITY.json)
 
 # The first interpreter that is new enough and can make a virtual environment.
@@ -46,8 +47,8 @@ if ! python=$$(find_python); then \
 fi
 endef
 
-.PHONY: help setup runtime run test browser sandbox check unit acceptance reliability reliability-tools soak \
-  mutants bench docs lock format wheel clean
+.PHONY: help setup runtime run test browser sandbox check unit acceptance reliability \
+  reliability-tools soak attack mutants bench docs lock format wheel clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -136,6 +137,17 @@ reliability-tools:
       || echo "not installed: suites that need them are skipped" >&2; \
 	  else echo "missing, and not root to install it: $${missing[*]}" >&2; fi; \
 	fi
+
+attack: setup .venv-attack/.ready ## Attack it: injected text, disguised writes, forged addresses (SCALE=ci|full)
+	@AMODAL_RT_ATTACK=$(SCALE) $(PYTEST) tests/attack -n $(JOBS) --attacks $(ATTACKS) $(ARGS)
+
+# AgentDojo brings the libraries of every provider: it gets an environment of its own.
+.venv-attack/.ready: requirements-attack.lock | $(PY)
+	@echo "installing AgentDojo (about two minutes the first time)"
+	@$(PY) -m venv .venv-attack
+	@.venv-attack/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+	  --require-hashes -r requirements-attack.lock
+	@touch $@
 
 mutants: setup ## Plant known bugs one by one: each must turn its tests red
 	@AMODAL_RT_RELIABILITY=full $(PYTEST) tests/reliability/mutants -n $(JOBS) $(ARGS)

@@ -10,7 +10,7 @@ _OPENERS = {
 }  # fmt: skip
 _ROADS = {
     # The guard itself.
-    "guardrails/egress.py": {"ClientSession", "TCPConnector"},
+    "guardrails/egress.py": {"ClientSession", "TCPConnector", "open_connection"},
     # Model providers are the operator's own choice (specification §6.3).
     "executors/agent/models.py": {"AsyncClient"},
     # MCP: the library's client over a transport that carries every request through the guard.

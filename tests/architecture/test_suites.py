@@ -1,10 +1,10 @@
-"""Every folder of tests is run by `make test` or, by the thousand, by `make reliability`."""
+"""Every folder of tests is run by `make test`, `make attack` or `make reliability`."""
 
 import tomllib
 
 import tree
 
-ELSEWHERE = {"tests/reliability"}
+ELSEWHERE = {"tests/attack", "tests/reliability"}
 
 
 def test_no_folder_of_tests_is_forgotten() -> None:
