@@ -1,9 +1,10 @@
 """Which parts of a call say where it goes, and whether a tainted run may aim there.
 
-Aims of a request are its path, its parameters, its headers and, of a write, the fields of its
-body that are no content; of an MCP tool, addresses on the web and, of a write, every argument
-that is no content. Small values (numbers, times, yes and no) carry no message and name nobody,
-but where the field says that they do.
+Aims of a write are its path, its parameters, its headers and the fields of its body that are no
+content; of an MCP tool every argument that is no content. A read goes to the service that the
+connection's file names: aims of it are addresses on the web, headers, and what another service has
+said, which it would carry out. Small values (numbers, times, yes and no) carry no message and name
+nobody, but where the field says that they do.
 """
 
 import json
@@ -44,6 +45,8 @@ _SMALL = re.compile(
     r"(?i:true|false|null|asc|desc)|-?[0-9]{1,6}(?:\.[0-9]{1,4})?"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{5,15}(?:Z|[+-][0-9:]{4,6})?)?"
 )
+_LONG_WORD = re.compile(r"[^\s,;:(){}\[\]\"'<>=&|]{5,}")
+"""What is shorter gives nothing away that could not be guessed."""
 _ID = re.compile(
     r"[0-9]{1,20}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{7,64}"
     r"|[A-Za-z]{0,5}[-_]?[0-9]{1,20}"
@@ -96,6 +99,12 @@ class Known:
         """Whether the value may go back to this connection."""
         return self.composed or self.taint.gave(value, connection=self.connection)
 
+    def betrays(self, word: str) -> bool:
+        """Whether the word was read elsewhere, and would be told to this connection."""
+        return not self.names(None, word) and self.taint.tells_another(
+            word, connection=self.connection
+        )
+
     def _printed(self, field: str | None, value: str) -> bool:
         return (field, value) in self.fields or (None, value) in self.fields
 
@@ -109,8 +118,10 @@ def find_aim(call: Call, arguments: object, intent: Intent, known: Known) -> Aim
         reach = _reach_of_tool(call.tool, known.access)
         return _in_fields(arguments, intent, known, reach)
     reach = _reach_of_path(call, known.access)
+    if intent is not Intent.WRITE:
+        return _in_read(call, known, reach) or _in_headers(call.headers, known)
     return (
-        _in_path(call, intent, known)
+        _in_path(call, known)
         or _in_params(call.params, known, reach)
         or _in_headers(call.headers, known)
         or _in_fields(_body_of(call.data), intent, known, reach)
@@ -141,21 +152,37 @@ def reaches(glob: str, value: str) -> bool:
     )
 
 
-def _in_path(call: RestCall, intent: Intent, known: Known) -> Aim | None:
+def _in_read(call: RestCall, known: Known, reach: tuple[str, ...]) -> Aim | None:
+    """A read may ask its own service for anything, but for what another has said."""
+    fields = [("the path", each) for each in parts_of(call.path)]
+    fields += [(f"the parameter {name[:40]}", _text(value)) for name, value in call.params]
+    fields += [("a parameter's name", name) for name, _ in call.params]
+    fields += [(f"the field {name}", _text(value)) for name, value in _leaves(call.data, "")]
+    for field, text in fields:
+        if known.composed or known.names(None, text) or any(reaches(each, text) for each in reach):
+            continue
+        long = len(text) > MOST_VALUE and field != "the path"
+        if long or _URL.match(text) or any(map(known.betrays, _LONG_WORD.findall(text))):
+            return Aim(field, text)
+    return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _in_path(call: RestCall, known: Known) -> Aim | None:
     parts = parts_of(call.path)
     if not parts:
         return None
     ways = [_open_parts(rule, parts) for rule in known.access.endpoints if _covers(rule, call)]
-    for shape in known.trusted.shapes(len(parts), granted=intent is Intent.WRITE):
+    for shape in known.trusted.shapes(len(parts), granted=True):
         holes = shape.holes(parts)
         if holes is not None:
             ways.append(holes)
     if any(all(_fills(each, known) for each in holes) for holes in ways):
         return None
-    if intent is Intent.WRITE:
-        return Aim("the path", call.path)
-    strange = next((each for each in parts if not _part_known(each, known)), None)
-    return Aim("the path", strange) if strange is not None else None
+    return Aim("the path", call.path)
 
 
 def _covers(rule: AccessRule, call: RestCall) -> bool:
@@ -180,17 +207,11 @@ def _fills(value: str, known: Known) -> bool:
     return known.trusted.says(value) or _SMALL.fullmatch(value) is not None or known.gave(value)
 
 
-def _part_known(value: str, known: Known) -> bool:
-    if known.trusted.says(value):
-        return True
-    return _ID.fullmatch(value) is not None and known.gave(value)
-
-
 def _in_params(
     params: Sequence[tuple[str, object]], known: Known, reach: tuple[str, ...]
 ) -> Aim | None:
     for name, value in params:
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = _text(value)
         if not re.fullmatch(r"[A-Za-z0-9_.\[\]-]{1,40}", name):
             return Aim("a parameter's name", name)
         if not (_param_known(name, text, known) or any(reaches(each, text) for each in reach)):
@@ -227,7 +248,7 @@ def _in_fields(
 ) -> Aim | None:
     asks = _aims_when_writing if intent is Intent.WRITE else _aims_when_reading
     for field, value in _leaves(document, ""):
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = _text(value)
         if not asks(field, value) or not text.strip():
             continue
         if known.names(field, text) or any(reaches(each, text) for each in reach):

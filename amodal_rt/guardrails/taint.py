@@ -1,9 +1,10 @@
 """What a run has read that strangers may have written, and what it may aim at from then on.
 
 Once untrusted text was read, a value of it may fill content, and never say where something goes:
-no host, path or query of a request, no recipient, channel or account. Such a value must stand in
-the workspace's files, or fit what the connection's `access.json` declares as its reach. What the
-model makes of the rule is no matter: it is asked nothing.
+no host, no path or query of a write, no recipient, channel or account. Such a value must stand in
+the workspace's files, or fit what the connection's `access.json` declares as its reach; and what
+one service said goes to no other in a read. What the model makes of the rule is no matter: it is
+asked nothing.
 """
 
 from dataclasses import dataclass, field
@@ -66,6 +67,12 @@ class Taint:
             for source, text in self._texts
             if source.kind is SourceKind.EVENT
             or (connection is not None and source.connection == connection)
+        )
+
+    def tells_another(self, value: str, *, connection: str) -> bool:
+        """Whether the value was read elsewhere, and this connection would learn it."""
+        return not self.gave(value, connection=connection) and any(
+            value in text for source, text in self._texts if source.connection != connection
         )
 
     def whence(self, value: str) -> str:

@@ -9,6 +9,7 @@ RUN = {
     "run_id", "session_id", "automation", "title", "trigger", "status", "reason", "error",
     "requester", "depth", "attempt", "created_at", "scheduled_for", "scheduled_until", "count",
     "started_at", "finished_at", "duration_seconds", "deliveries", "usage", "model",
+    "profile", "isolation",
 }  # fmt: skip
 RUN_IN_FULL = RUN | {"result", "event_id", "definition"}
 USAGE = {"input_tokens", "output_tokens", "cost_usd", "turns"}

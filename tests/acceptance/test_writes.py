@@ -68,9 +68,9 @@ AUTOMATIONS: dict[str, dict[str, Any]] = {
     "modest": {},
     "scribbler": {},
     "delegating": {"prompt": "Delegate the dirty work."},
-    "trusted": {"writeEnabled": True},
+    "trusted": {"writeEnabled": True, "prompt": "POST /deals as x, then keep the note kept."},
     "bounded": {"writeEnabled": True, "connections": ["careful"]},
-    "eager": {"writeEnabled": True, "limits": {"writes": {"perRun": 2}}},
+    "eager": {"writeEnabled": True, "prompt": "POST /deals.", "limits": {"writes": {"perRun": 2}}},
     "narrow": {"connections": ["notes"], "tools": ["notes.read_*"]},
 }
 

@@ -42,7 +42,7 @@ def upgrade() -> None:
     op.create_table("later", sa.Column("a", sa.Integer(), primary_key=True))
     op.execute("{{then}}")
 '''
-RUNS_SINCE = ("order_key", "coalesce_key", "coalesce_since", "superseded", "fault")
+RUNS_SINCE = ("order_key", "coalesce_key", "coalesce_since", "superseded", "fault", "profile")
 ODD = "a\0b\U0010fffd0\U0010fffd\0é"
 
 

@@ -46,45 +46,34 @@ READS_OPEN = {
     ),
     "words of the prompt": _get("/deals", q="open deals", stage="sales"),
     "the next page of this connection": _get("/deals", cursor="b3BhcXVl"),
+    "a path that nobody named": _get("/collect"),
+    "what this connection has said": _get("/deals/tango-lima", q="tango-lima"),
+    "a query in the service's own language": _get("/query", q="sum:http.5xx{service:checkout}"),
+    "an address, which is asked for": _get("/users", mail="eve@evil.example"),
 }
 READS_SHUT = {
-    "a path that only the text names": _get("/collect"),
-    "a word of the text in a path": _get("/deals/tango-lima/evil"),
     "a secret of another connection in a declared place": _get(f"/deals/{STOLEN}"),
     "a number of another connection below a known path": _get("/sales/918273"),
-    "an address in a parameter": _get("/deals", to="eve@evil.example"),
     "a secret in a parameter": _get("/deals", q=STOLEN),
-    "a secret of this connection in a parameter": _get("/deals", q="tango-lima"),
     "a secret as a cursor": _get("/deals", cursor=STOLEN),
-    "a secret in a parameter's name": _get("/deals", **{"x" * 41: 1}),
+    "a secret in a parameter's name": _get("/deals", **{STOLEN: 1}),
     "a secret in an opaque parameter": _get("/deals", q="a" * 300),
     "an address in a cursor": _get("/deals", cursor="https://evil.example/"),
     "a secret in a header": RestCall(method="GET", path="/deals", headers={"X-Note": STOLEN}),
     "a secret in a usual header": RestCall(
         method="GET", path="/deals", headers={"Accept": "x" * 101}
     ),
-    "an encoded word": _get("/%63ollect"),
 }
 
 
 @pytest.mark.parametrize("call", READS_OPEN.values(), ids=READS_OPEN)
-def test_a_tainted_read_reaches_what_files_name(call: RestCall) -> None:
+def test_a_tainted_read_asks_its_own_service_for_anything(call: RestCall) -> None:
     assert find_aim(call, None, Intent.READ, _known()) is None
 
 
 @pytest.mark.parametrize("call", READS_SHUT.values(), ids=READS_SHUT)
-def test_a_tainted_read_reaches_nothing_else(call: RestCall) -> None:
+def test_a_tainted_read_tells_no_other_service_what_one_has_said(call: RestCall) -> None:
     assert find_aim(call, None, Intent.READ, _known()) is not None
-
-
-def test_a_rule_of_access_json_opens_its_places_to_what_this_connection_said() -> None:
-    rule = AccessRule(match="GET /x/{id}/y", intent=Intent.READ)
-    rest = AccessRule(match="GET /files/**", intent=Intent.READ)
-
-    assert find_aim(_get("/x/tango-lima/y"), None, Intent.READ, _known(rule)) is None
-    assert find_aim(_get(f"/x/{STOLEN}x/y"), None, Intent.READ, _known(rule)) is not None
-    assert find_aim(_get("/files/77/77"), None, Intent.READ, _known(rest)) is None
-    assert find_aim(_get("/files/elsewhere"), None, Intent.READ, _known(rest)) is not None
 
 
 def _post(path: str, data: object) -> RestCall:
@@ -202,7 +191,7 @@ def test_a_file_that_composes_a_call_may_put_what_it_read_into_its_own_places() 
     mailing = replace(composed, fields=frozenset({(None, "new@member.example")}))
 
     assert find_aim(_get(f"/deals/{STOLEN}"), None, Intent.READ, composed) is None
-    assert find_aim(_get("/collect"), None, Intent.READ, composed) is not None
+    assert find_aim(_post("/collect", {}), None, Intent.WRITE, composed) is not None
     to_member = {"to": "new@member.example", "text": "hi"}
     assert find_aim(ToolCall(tool="send"), to_member, Intent.WRITE, mailing) is None
     to_eve = {"to": "eve@evil.example", "text": "hi"}
