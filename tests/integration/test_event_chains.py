@@ -106,7 +106,11 @@ def test_two_automations_that_emit_for_each_other_stop_at_depth_three(root: Path
             write(root, "amodal.json", {**settings, **egress})
             for own, other in (("ping", "pong"), ("pong", "ping")):
                 automation(
-                    root, own, prompt=f"You are {own}.", trigger=f"game.{other}", connections=[]
+                    root,
+                    own,
+                    trigger=f"game.{other}",
+                    connections=[],
+                    prompt=f"You are {own}. Say game.{own}.",
                 )
             with daemon(root) as child:
                 return await asyncio.to_thread(play, child)
