@@ -58,15 +58,17 @@ def test_two_that_post_to_each_others_webhook_end_after_three_laps(
     write(root, "amodal.json", model.settings())
     spec = {"protocol": "rest", "baseUrl": f"http://localhost:{port}"}
     write(root, "connections/self/spec.json", spec)
-    for name in ("ping", "pong"):
-        automation(root, name, prompt=f"I am {name}", trigger="webhook", writeEnabled=True)
+    paths = {name: "/webhooks/" + ids.webhook(KEY.encode(), name, 0) for name in ("ping", "pong")}
+    for name, other in (("ping", "pong"), ("pong", "ping")):
+        prompt = f"I am {name}. POST {paths[other]}"
+        automation(root, name, prompt=prompt, trigger="webhook", writeEnabled=True)
 
     def brain(chat: Chat) -> Turn:
         if chat.turn:
             return Say("sent")
         other = "pong" if "I am ping" in chat.everything else "ping"
-        path = "/webhooks/" + ids.webhook(KEY.encode(), other, 0)
-        return use("request", connection="self", method="POST", endpoint=path, intent="write")
+        aim = paths[other]
+        return use("request", connection="self", method="POST", endpoint=aim, intent="write")
 
     model.brain = brain
     listen = f"127.0.0.1:{port}"
