@@ -300,6 +300,9 @@ class Town:
                 "webhookAuth": auth, "writeEnabled": True, "connections": ["world"],
                 "limits": {"concurrency": limit, "writes": {"perRun": 9, "perHour": 100_000}},
             }  # fmt: skip
+        # Which event it writes of comes from the event, as the file says it may.
+        said = {"intent": "write", "reach": ["ev-*"]}
+        files["connections/world/access.json"] = {"endpoints": {"POST /write": said}}
         for name, document in files.items():
             path = folder / "w" / name
             path.parent.mkdir(parents=True, exist_ok=True)
