@@ -21,7 +21,7 @@ import aiohttp
 import postgres_server
 import psycopg
 from netns import Machine, Network
-from surroundings import Outside
+from surroundings import WRITES, Outside
 
 import amodal_rt
 
@@ -301,7 +301,7 @@ class Town:
                 "limits": {"concurrency": limit, "writes": {"perRun": 9, "perHour": 100_000}},
             }  # fmt: skip
         # Which event it writes of comes from the event, as the file says it may.
-        said = {"intent": "write", "reach": ["ev-*"]}
+        said = {"intent": "write", "reach": ["ev-*", "1", str(WRITES)]}
         files["connections/world/access.json"] = {"endpoints": {"POST /write": said}}
         for name, document in files.items():
             path = folder / "w" / name
