@@ -56,10 +56,6 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[\w.+#-]{1,200}")
-_OPAQUE = re.compile(r"[A-Za-z0-9_=+/.~-]{1,512}")
-_PAGING = frozenset(
-    {"cursor", "token", "after", "before", "next", "marker", "continuation", "page"}
-)
 _MAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "prefer", "if-none-match"})
 _HEADER_VALUE = re.compile(r"[A-Za-z0-9 */;=.,+\"_-]{0,100}")
@@ -229,10 +225,7 @@ def _param_known(name: str, text: str, known: Known) -> bool:
         _SMALL.fullmatch(word) or known.trusted.says(word) for word in words
     ):
         return True
-    # What this very connection names as its next page goes back to where it came from.
-    paging = bool(_PAGING.intersection(_words(name))) and not _URL.match(text)
-    fitting = _ID.fullmatch(text) or (paging and _OPAQUE.fullmatch(text))
-    return bool(fitting) and known.gave(text)
+    return _ID.fullmatch(text) is not None and known.gave(text)
 
 
 def _in_headers(headers: Mapping[str, str], known: Known) -> Aim | None:
