@@ -172,7 +172,7 @@ def _in_path(call: RestCall, known: Known) -> Aim | None:
     if not parts:
         return None
     ways = [_open_parts(rule, parts) for rule in known.access.endpoints if _covers(rule, call)]
-    for shape in known.trusted.shapes(len(parts), granted=True):
+    for shape in known.trusted.shapes(len(parts)):
         holes = shape.holes(parts)
         if holes is not None:
             ways.append(holes)

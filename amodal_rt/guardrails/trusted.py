@@ -47,7 +47,6 @@ class Trusted:
         describing = "\n".join(_LIQUID.sub("{}", each) for each in prose)
         self._text = _plain_case(f"{granting}\n{describing}")
         self._granted = _shapes(granting)
-        self._known = self._granted | _shapes(describing)
 
     def says(self, value: str) -> bool:
         """Whether a file says exactly this: as a whole word, address or phrase. Capitals of
@@ -57,10 +56,9 @@ class Trusted:
             return False
         return re.search(_BEFORE + re.escape(wanted) + _AFTER, self._text) is not None
 
-    def shapes(self, parts: int, *, granted: bool = False) -> Iterator[PathShape]:
-        """The paths of that many parts; only of texts that grant, where `granted` is asked."""
-        known = self._granted if granted else self._known
-        return (each for each in known if len(each.parts) == parts)
+    def shapes(self, parts: int) -> Iterator[PathShape]:
+        """The paths of that many parts, of the texts that grant."""
+        return (each for each in self._granted if len(each.parts) == parts)
 
 
 def texts_in(document: str) -> list[str]:

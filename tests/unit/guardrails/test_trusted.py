@@ -44,18 +44,19 @@ def test_what_liquid_prints_is_no_word_of_the_file() -> None:
 
 def test_placeholders_of_a_path_are_open_and_nothing_else_is() -> None:
     trusted = Trusted(
-        rules=["POST /notes/{{ payload.id }}"], prose=["`GET /items/{id}/parts`, /users/:name."]
+        rules=["POST /notes/{{ payload.id }}", "`PUT /items/{id}/parts`, /users/:name."],
+        prose=["`GET /pages/{id}`"],
     )
 
-    def holes(path: str, *, granted: bool = False) -> list[tuple[str, ...]]:
+    def holes(path: str) -> list[tuple[str, ...]]:
         parts = parts_of(path)
-        found = (each.holes(parts) for each in trusted.shapes(len(parts), granted=granted))
+        found = (each.holes(parts) for each in trusted.shapes(len(parts)))
         return [each for each in found if each is not None]
 
     assert holes("/items/7/parts") == [("7",)]
     assert holes("/users/bob") == [("bob",)]
-    assert holes("/notes/7", granted=True) == [("7",)]
-    assert holes("/items/7/parts", granted=True) == []
+    assert holes("/notes/7") == [("7",)]
+    assert holes("/pages/7") == []
     assert holes("/items/7/other") == []
     assert holes("/items/7") == []
 
