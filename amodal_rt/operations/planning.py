@@ -11,7 +11,7 @@ from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.grants import grants_of
 from amodal_rt.guardrails.reach import Reach, gained, guard_text, reach_of
 from amodal_rt.guardrails.write_grants import grant_text
-from amodal_rt.operations import shapes
+from amodal_rt.operations import automation_shapes
 from amodal_rt.operations.shapes import Document
 
 FIRES = 3
@@ -32,7 +32,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "agent": automation.agent,
         "run_as": automation.run_as,
         "write_enabled": automation.write_enabled,
-        "writes": shapes.writes(automation),
+        "writes": automation_shapes.writes(automation),
         "write_grants": None
         if automation.writes is None
         else [grant_text(each) for each in automation.writes],
@@ -48,7 +48,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "secrets": sorted(reach.secrets),
         "delivers_to": sorted(reach.receivers),
         "profile": None,
-        "limits": shapes.limits(automation),
+        "limits": automation_shapes.limits(automation),
     }
 
 
