@@ -4,9 +4,11 @@ from typing import TypedDict
 
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.shared import Shared
+from amodal_rt.guardrails.fetching import fetch
 from amodal_rt.intake.callback import CallbackIntake
 from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake
+from amodal_rt.intake.signatures import key_sets
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
@@ -91,7 +93,12 @@ def automations(ground: Ground, shared: Shared) -> Automations:
 
 def events(ground: Ground, shared: Shared, remote: RemoteTriggers) -> Events:
     clock, ids, workspace = ground.clock, ground.ids, ground.workspace
-    examiner = Examiner(shared.causes, clock=clock, ids=ids)
+
+    async def key_set(url: str) -> bytes:
+        return await fetch(shared.egress, clock, url, limit=key_sets.BYTES)
+
+    known = key_sets.KeySets(key_set, clock)
+    examiner = Examiner(shared.causes, known, clock=clock, ids=ids)
     return Events(
         WebhookIntake(workspace, shared.endpoints, examiner),
         IntegrationIntake(workspace, shared.keys, examiner),
