@@ -20,11 +20,13 @@ from amodal_rt.delivery.backoff import LONGEST_PAUSES
 from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
+from amodal_rt.delivery.write_alerts import WriteAlerts
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.acting.connections import ConnectionProbe
 from amodal_rt.executors.acting.mcp_triggers import McpTriggers
+from amodal_rt.executors.acting.performing import ParkedWrites
 from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.executors.command.executor import CommandExecutor
 from amodal_rt.executors.sandbox.sandbox import Sandboxes
@@ -71,6 +73,14 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     executor = _executor(ground, shared, automations, runs, deliveries)
+    writes = ParkedWrites(
+        executor.services,
+        ledger=ledger,
+        catalogue=workspace,
+        messages=WriteAlerts(ground.ids),
+        signals=signals,
+        lease=ground.lease,
+    )
     control.engine = _engine(ground, executor, shared.redactor)
     watchers = _watchers(ground, executor)
     remote = _remote(ground, watchers, shared.address)
@@ -83,6 +93,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=shared.address,
         executor=executor,
         engine=control.engine,
+        writes=writes,
         holding=Holding(**usual),
         membership=_membership(ground, control.engine),
         readiness=Readiness(ledger=ledger, lease=ground.lease, clock=clock),
