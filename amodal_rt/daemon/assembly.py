@@ -73,14 +73,6 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
     deliveries = Deliveries(ledger, signals=signals, clock=clock)
     executor = _executor(ground, shared, automations, runs, deliveries)
-    writes = ParkedWrites(
-        executor.services,
-        ledger=ledger,
-        catalogue=workspace,
-        messages=WriteAlerts(ground.ids),
-        signals=signals,
-        lease=ground.lease,
-    )
     control.engine = _engine(ground, executor, shared.redactor)
     watchers = _watchers(ground, executor)
     remote = _remote(ground, watchers, shared.address)
@@ -93,7 +85,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=shared.address,
         executor=executor,
         engine=control.engine,
-        writes=writes,
+        writes=_writes(ground, executor),
         holding=Holding(**usual),
         membership=_membership(ground, control.engine),
         readiness=Readiness(ledger=ledger, lease=ground.lease, clock=clock),
@@ -181,6 +173,17 @@ def _executor(
         scripts=Scripts(ground.clock),
     )
     return WorkExecutor(agents, workflows, CommandExecutor(agents.services))
+
+
+def _writes(ground: Ground, executor: WorkExecutor) -> ParkedWrites:
+    return ParkedWrites(
+        executor.services,
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        messages=WriteAlerts(ground.ids),
+        signals=ground.signals,
+        lease=ground.lease,
+    )
 
 
 def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:

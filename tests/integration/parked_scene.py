@@ -1,4 +1,4 @@
-"""A daemon whose workflow wants to write what a person must decide on, and the service behind it."""
+"""A daemon whose workflow wants to write what a person decides on, and the service behind it."""
 
 import json
 import threading

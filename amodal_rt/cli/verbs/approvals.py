@@ -1,10 +1,9 @@
 """`ops approvals …`."""
 
-import json
-
 from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
 from amodal_rt.cli.verbs.door import Document, Door, wanted
+from amodal_rt.guardrails.untrusted import exact_json
 
 _HEADS = ("ID", "Automation", "Asked", "Expires", "Question")
 _UNDER_WAY = frozenset({"approved", "performing"})
@@ -58,9 +57,9 @@ def _show_write(door: Door, found: Document) -> None:
     say(f"  why         {table.text(found['message'])}")
     if write["tainted_by"]:
         say(f"  had read    {table.text(', '.join(write['tainted_by']))}")
-    say(f"  call\n{table.text(json.dumps(write['call'], indent=2))}")
+    say(f"  call\n{exact_json(write['call'])}")
     if write["original"] is not None:
-        say(f"  before it was edited\n{table.text(json.dumps(write['original'], indent=2))}")
+        say(f"  before it was edited\n{exact_json(write['original'])}")
     outcome = write["outcome"]
     if outcome:
         said = outcome.get("result") or outcome.get("error") or ""

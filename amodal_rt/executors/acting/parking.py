@@ -48,6 +48,27 @@ async def park_call(
 
     Raises DeniedError (`secret_in_call`) for a call that cannot be kept as it is.
     """
+    services, run = session.services, session.context.run
+    write = _write_of(session, parking, decision, place)
+    told = f"{write.label} of {write.connection} waits for a person's approval: {write.write_id}"
+    data = {
+        **facts,
+        **write.facts,
+        "reason": write.why,
+        "rule": write.rule,
+        "until": iso(write.expires_at),
+        "result": told,
+    }
+    masked = {name: services.redactor.mask_document(each) for name, each in data.items()}
+    hit("write.before_park")
+    await services.ledger.park_write(write, data=masked, attempt=run.attempt, term=run.term)
+    hit("write.after_park")
+    return write.write_id, told
+
+
+def _write_of(
+    session: Session, parking: Parking, decision: Decision, place: tuple[str, str | None]
+) -> ParkedWrite:
     services, context = session.services, session.context
     if services.redactor.mask_document(dict(parking.call)) != parking.call:
         raise DeniedError(
@@ -57,7 +78,7 @@ async def park_call(
         )
     automation, run = context.definition.automation, context.run
     now = from_millis(to_millis(services.clock.now()))
-    write = ParkedWrite(
+    return ParkedWrite(
         write_id=services.ids.write(),
         run_id=run.run_id,
         automation=automation.name,
@@ -79,17 +100,3 @@ async def park_call(
         asked_at=now,
         expires_at=now + automation.approvals.expires,
     )
-    told = f"{write.label} of {write.connection} waits for a person's approval: {write.write_id}"
-    data = {
-        **facts,
-        **write.facts,
-        "reason": write.why,
-        "rule": write.rule,
-        "until": iso(write.expires_at),
-        "result": told,
-    }
-    masked = {name: services.redactor.mask_document(each) for name, each in data.items()}
-    hit("write.before_park")
-    await services.ledger.park_write(write, data=masked, attempt=run.attempt, term=run.term)
-    hit("write.after_park")
-    return write.write_id, told
