@@ -63,7 +63,7 @@ _OF_THE_FILE = frozenset(
     {
         "writeEnabled", "writes", "limits.writes", "runAs", "command", "profile", "acknowledge",
         "approvals",
-    }  # fmt: skip
+    }
 )
 
 
