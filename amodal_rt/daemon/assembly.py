@@ -65,13 +65,12 @@ class _Usual(TypedDict):
 
 def build_house(ground: Ground, *, webhook_key: str) -> House:
     """Wire the rooms over an open ledger and a loaded workspace."""
-    clock, signals = ground.clock, ground.signals
-    ledger, workspace = ground.ledger, ground.workspace
+    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
     usual, shared = _usual(ground), share(ground, webhook_key)
     control = _Control()
     automations = desks.automations(ground, shared)
-    runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
-    deliveries = Deliveries(ledger, signals=signals, clock=clock)
+    runs = Runs(ledger, control, shared.starting, signals=ground.signals, clock=clock)
+    deliveries = Deliveries(ledger, signals=ground.signals, clock=clock)
     executor = _executor(ground, shared, automations, runs, deliveries)
     control.engine = _engine(ground, executor, shared.redactor)
     watchers = _watchers(ground, executor)
