@@ -17,6 +17,7 @@ from amodal_rt.domain.delivery import (
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Origin, Outcome, Waiting
+from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
@@ -80,6 +81,23 @@ class OutcomePlanner(Protocol):
     ) -> Plan:
         """What the workspace's own targets are told of a write of unknown outcome, where the
         automation tells nobody."""
+        ...
+
+
+class WriteMessages(Protocol):
+    """Who is told of an approved write that was not made, or of which nobody knows. Pure."""
+
+    def of_write(
+        self,
+        write: ParkedWrite,
+        status: ParkedStatus,
+        error: str,
+        definition: Definition | None,
+        settings: WorkspaceSettings,
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
+        """The alerts, unsent: to the targets of the automation's `failureAlert`, else to those of
+        the workspace. None where all went well."""
         ...
 
 
