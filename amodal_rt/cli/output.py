@@ -24,6 +24,7 @@ _ASKED_WRONG = (
     "bad_name",
     "bad_note",
     "bad_scope",
+    "unknown_provider",
 )
 _BY_CODE = {
     "daemon_unreachable": UNREACHABLE,
