@@ -159,6 +159,7 @@ class Daemon:
             run("sender", house.sender.run(), house.sender.stop),
             run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),
+            run("parked writes", house.writes.run(), house.writes.stop),
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),

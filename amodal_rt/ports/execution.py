@@ -16,7 +16,8 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.outcome import Origin, Outcome, Waiting
+from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
@@ -83,13 +84,31 @@ class OutcomePlanner(Protocol):
         ...
 
 
+class WriteMessages(Protocol):
+    """Who is told of an approved write that was not made, or of which nobody knows. Pure."""
+
+    def of_write(
+        self,
+        write: ParkedWrite,
+        status: ParkedStatus,
+        error: str,
+        definition: Definition | None,
+        settings: WorkspaceSettings,
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
+        """The alerts, unsent: to the targets of the automation's `failureAlert`, else to those of
+        the workspace. None where all went well."""
+        ...
+
+
 class StepMessages(Protocol):
     """What a step of a run tells somebody before the run ends. Pure."""
 
     def of_step(
-        self, run: Run, targets: Sequence[Target], said: object, now: datetime
+        self, run: Run, targets: Sequence[Target], said: object, now: datetime, *, origin: Origin
     ) -> tuple[OutboxMessage, ...]:
-        """One message for each target, unsent; `said` is a text or JSON, without secrets."""
+        """One message for each target, unsent; `said` is a text or JSON, without secrets, and
+        `origin` says whose words it may hold."""
         ...
 
 
