@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 from daemon_child import automation, write
+from jwt.algorithms import ECAlgorithm
 
 from amodal_rt import Runtime, ids
 from amodal_rt.client import find_client
@@ -329,7 +330,7 @@ async def test_a_token_is_held_against_the_keys_at_the_url_that_the_file_names(
     def published(request: web.Request) -> web.Response:
         asked.append(request.path)
         made = (
-            {**jwt.algorithms.ECAlgorithm.to_jwk(each.public_key(), as_dict=True), "kid": kid}
+            {**ECAlgorithm.to_jwk(each.public_key(), as_dict=True), "kid": kid}
             for kid, each in keys.items()
         )
         return web.json_response({"keys": list(made)})

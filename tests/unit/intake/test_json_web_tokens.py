@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from amodal_rt.domain.signing import TokenClaims
 from amodal_rt.intake.signatures.json_web_tokens import LEEWAY_SECONDS, find_bearer
@@ -30,7 +31,7 @@ def pem(key: Any) -> str:
 
 
 def jwk(key: Any, **more: object) -> str:
-    kind = jwt.algorithms.ECAlgorithm if key is not RSA else jwt.algorithms.RSAAlgorithm
+    kind = ECAlgorithm if key is not RSA else RSAAlgorithm
     return json.dumps({**kind.to_jwk(key.public_key(), as_dict=True), **more})
 
 
