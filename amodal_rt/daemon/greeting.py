@@ -17,6 +17,7 @@ from amodal_rt.operations.automation_shapes import (
     status_of,
     zone,
 )
+from amodal_rt.operations.integrations import READY
 from amodal_rt.operations.shapes import Document
 from amodal_rt.settings import Environment
 
@@ -45,7 +46,7 @@ def greeting(
     if remark := _rehearsal(snapshot, environment, settings_file):
         yield remark
     rows = [_row(each, now=now, local_only=local_only) for each in standings]
-    rows += [_integration(each) for each in integrations if not each["unset"] and each["url"]]
+    rows += [_integration(each) for each in integrations if each["state"] == READY and each["url"]]
     # Beside one address, the powers of all others would stand beyond the edge of a terminal.
     counted = [row if "://" not in row[2] else (*row[:2], "") for row in rows]
     widths = [max((len(row[column]) for row in counted), default=0) for column in range(3)]

@@ -80,7 +80,7 @@ class Automations:
         document = automation_shapes.automation_in_full(
             standing, local_only=self._address.local_only
         )
-        return noted_in_full(document, self._watched(name), file=state.file)
+        return noted_in_full(document, self._watched(name), state)
 
     async def powers(self, caller: Caller, name: str) -> Document:
         """What it may do, by its file and those beside it, as `planning.powers`. Raises

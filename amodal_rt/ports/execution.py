@@ -185,12 +185,14 @@ class TriggerConnections(Protocol):
         type: str,
         params: Mapping[str, str],
         callback: tuple[str, str] | None,
-    ) -> None:
+    ) -> str | None:
         """Begin to watch, calling back at the URL with the token of `callback`; None ends it.
+        What of it the server does not know, in words, or None: it watches all the same.
 
         `watcher` tells this trigger apart from its siblings, to servers that keep one callback
         for each of those who ask. Raises NotFoundError (`no_triggers`), ConflictError
-        (`trigger_refused`) when the server said no, UnavailableError when it cannot be reached,
+        (`trigger_unknown`) for what is not on its list, (`trigger_refused`) when it said no,
+        UnavailableError when it cannot be reached,
         TimeoutError when no answer came within five seconds, or the server went away over it:
         then it may or may not watch.
         """
