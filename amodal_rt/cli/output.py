@@ -24,6 +24,7 @@ _ASKED_WRONG = (
     "bad_name",
     "bad_note",
     "bad_scope",
+    "bad_head",
 )
 _BY_CODE = {
     "daemon_unreachable": UNREACHABLE,
