@@ -16,7 +16,7 @@ def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         vars(each)["fields"]["head"]
         for each in caplog.records
-        if each.getMessage().startswith("audit.head")
+        if each.getMessage() == "audit.head"
     ]
 
 
