@@ -9,15 +9,15 @@ from amodal_rt.domain.models import configured_models, found_keys
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.operations.shapes import (
+from amodal_rt.operations.automation_shapes import (
     INVALID,
-    Document,
     Standing,
     event_names,
     schedule_text,
     status_of,
     zone,
 )
+from amodal_rt.operations.shapes import Document
 from amodal_rt.settings import Environment
 
 MOST_PROBLEMS = 50

@@ -8,11 +8,12 @@ from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import ConflictError, NotFoundError
-from amodal_rt.operations import planning, shapes
+from amodal_rt.operations import automation_shapes, planning
 from amodal_rt.operations.address import Address
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.facts import KnownFacts
-from amodal_rt.operations.shapes import Document, Standing
+from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_sound, runnable
 from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.operations.watched import Watched, noted, noted_in_full
@@ -68,7 +69,7 @@ class Automations:
         rows: list[Document] = []
         for standing in await self.standings():
             watched = self._watched(standing.state.name)
-            rows.append(noted(shapes.automation(standing), watched))
+            rows.append(noted(automation_shapes.automation(standing), watched))
             await self._breathe(len(rows))
         return rows
 
@@ -76,7 +77,9 @@ class Automations:
         """One automation, whole. Raises NotFoundError with the nearest name."""
         state = self._starting.state(name)
         standing = await self._standing(state)
-        document = shapes.automation_in_full(standing, local_only=self._address.local_only)
+        document = automation_shapes.automation_in_full(
+            standing, local_only=self._address.local_only
+        )
         return noted_in_full(document, self._watched(name), file=state.file)
 
     async def powers(self, caller: Caller, name: str) -> Document:
@@ -222,7 +225,7 @@ class Automations:
     def _stand(self, state: AutomationState, last_run: Run | None) -> Standing:
         facts = self._facts.of(state.name)
         definition = state.definition
-        runs = state.runnable and definition and shapes.effective(definition, facts)
+        runs = state.runnable and definition and automation_shapes.effective(definition, facts)
         has_webhook = definition is not None and definition.automation.webhook is not None
         identities = self._catalogue.snapshot().identities
         nobody = creator_rule(definition, identities) if definition else None

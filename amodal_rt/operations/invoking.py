@@ -21,7 +21,7 @@ from amodal_rt.domain.run import Run, SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError
 from amodal_rt.ids import Ids
-from amodal_rt.operations import shapes
+from amodal_rt.operations import automation_shapes, shapes
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_depth, runnable
@@ -92,7 +92,7 @@ class Invoking:
 
     def _require_active(self, definition: Definition) -> None:
         automation = definition.automation
-        status = shapes.effective(definition, self._facts.of(automation.name))
+        status = automation_shapes.effective(definition, self._facts.of(automation.name))
         if status is not Lifecycle.ACTIVE:
             message = f"{automation.name} is {status}, so nobody can invoke it"
             hint = f"ops automations {'resume' if status is Lifecycle.PAUSED else 'activate'}"

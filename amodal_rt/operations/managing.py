@@ -13,12 +13,12 @@ from amodal_rt.domain.automation import STEM, Automation, Definition, Lifecycle
 from amodal_rt.domain.trigger import CronTrigger, TriggerKind
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError
 from amodal_rt.guardrails.powers import widened
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.cursors import bad_cursor, cursor_of, place_of
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.run_pages import Wish
-from amodal_rt.operations.shapes import Standing
 from amodal_rt.operations.starting import require_sound
 from amodal_rt.ports import Caller, Catalogue, FactLedger
 from amodal_rt.workspace.authoring import Allow, Edit

@@ -8,10 +8,10 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain import schedule
 from amodal_rt.domain.delivery import DeliveryStatus
 from amodal_rt.domain.run import PendingReason, RunStatus
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.run_pages import Wish
-from amodal_rt.operations.shapes import Standing
 from amodal_rt.ports import Caller, Ledger, RunFilter
 
 AHEAD = timedelta(hours=24)

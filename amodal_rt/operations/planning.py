@@ -10,8 +10,9 @@ from amodal_rt.domain.schedule import first_after
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.grants import grants_of
 from amodal_rt.guardrails.reach import Reach, gained, guard_text, reach_of
+from amodal_rt.guardrails.settings_reach import gained_by_settings
 from amodal_rt.guardrails.write_grants import grant_text
-from amodal_rt.operations import shapes
+from amodal_rt.operations import automation_shapes
 from amodal_rt.operations.shapes import Document
 
 FIRES = 3
@@ -32,7 +33,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "agent": automation.agent,
         "run_as": automation.run_as,
         "write_enabled": automation.write_enabled,
-        "writes": shapes.writes(automation),
+        "writes": automation_shapes.writes(automation),
         "write_grants": None
         if automation.writes is None
         else [grant_text(each) for each in automation.writes],
@@ -46,16 +47,17 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "hosts": sorted(reach.hosts),
         "programs": sorted(reach.programs),
         "secrets": sorted(reach.secrets),
+        "models": sorted(reach.models),
         "delivers_to": sorted(reach.receivers),
         "profile": None,
-        "limits": shapes.limits(automation),
+        "limits": automation_shapes.limits(automation),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The `document` for programs; whether any power is `widened`, and which files that changed
-    are `invalid`, so that of them nothing is known."""
+    """The `document` for programs; whether any power is `widened`, and which automations and
+    other files that changed are `invalid`, so that of them nothing is known."""
 
     document: Document
     widened: bool
@@ -72,15 +74,23 @@ def plan(old: Snapshot, new: Snapshot, *, now: datetime) -> Plan:
         if (row := _row(name, old, new, now)) is not None
     ]
     before, after = _reaches(old), _reaches(new)
-    widened = any(row["powers"] for row in rows)
+    everywhere = gained_by_settings(old.settings, new.settings)
+    widened = bool(everywhere) or any(row["powers"] for row in rows)
     document: Document = {
         "widened": widened,
+        "workspace": everywhere,
         "automations": rows,
         "new_hosts": sorted(_hosts(after) - _hosts(before)),
         "new_secrets": sorted(_secrets(after) - _secrets(before)),
     }
-    invalid = tuple(str(row["name"]) for row in rows if row["change"] == "invalid")
-    return Plan(document, widened, invalid)
+    invalid = [str(row["name"]) for row in rows if row["change"] == "invalid"]
+    return Plan(document, widened, (*invalid, *_broken(old, new)))
+
+
+def _broken(old: Snapshot, new: Snapshot) -> list[str]:
+    """The files, of no automation, that are wrong in another way than they were."""
+    wrong = {each for each in new.problems if each.severity == "error"} - set(old.problems)
+    return sorted({each.file for each in wrong})
 
 
 def _row(name: str, old: Snapshot, new: Snapshot, now: datetime) -> Document | None:

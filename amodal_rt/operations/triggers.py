@@ -12,9 +12,9 @@ from amodal_rt.domain.schedule import describe
 from amodal_rt.domain.trigger import CronTrigger, EventTrigger, ManualTrigger, Trigger
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import NotFoundError
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.references import Names
-from amodal_rt.operations.shapes import Standing
 from amodal_rt.operations.starting import require_sound
 from amodal_rt.ports import Caller
 

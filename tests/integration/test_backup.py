@@ -2,88 +2,26 @@
 
 import asyncio
 import json
-import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import daemon_child
 import older_ledger as older
 import pytest
+from backup_scene import cli, filled, put_back, set_fact, whole, workspace
 
-from amodal_rt.clock import SystemClock
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.errors import AmodalError, ConflictError
-from amodal_rt.failpoints import VARIABLE
-from amodal_rt.ids import SystemIds
 from amodal_rt.ports import RunFilter
 from amodal_rt.storage import backup
-from amodal_rt.storage.restore import Restored, restore
-
-KILLED = -9
-
-
-def filled(path: Path) -> Path:
-    """A ledger with some of everything, closed."""
-
-    async def make() -> None:
-        async with older.opened(path) as ledger:
-            await older.fill(ledger)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    asyncio.run(make())
-    return path
-
-
-def put_back(source: Path, ledger: Path, *, cancel_pending: bool = False) -> Restored:
-    clock = SystemClock()
-    return asyncio.run(
-        restore(
-            source,
-            ledger,
-            clock=clock,
-            ids=SystemIds(clock),
-            caller=older.CALLER,
-            cancel_pending=cancel_pending,
-        )
-    )
-
-
-def whole(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Everything in the file, which must pass SQLite's own checks."""
-    with closing(sqlite3.connect(path)) as raw:
-        assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
-    return older.content(path, older.tables(path))
 
 
 def refused(source: Path, ledger: Path) -> AmodalError:
     with pytest.raises(AmodalError) as error:
         put_back(source, ledger)
     return error.value
-
-
-def cli(root: Path, *words: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    environment = {**os.environ, VARIABLE: failpoints, "XDG_RUNTIME_DIR": str(root.parent)}
-    return subprocess.run(
-        [sys.executable, "-m", "amodal_rt", *words, "--workspace", str(root)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=50,
-    )
-
-
-def workspace(tmp_path: Path) -> tuple[Path, Path]:
-    """A workspace and its filled ledger."""
-    root = tmp_path / "w"
-    daemon_child.automation(root, "digest")
-    return root, filled(root / ".amodal-rt" / "ledger.sqlite")
 
 
 def test_a_backup_is_one_private_file_that_holds_everything(tmp_path: Path) -> None:
@@ -158,7 +96,7 @@ def test_a_restore_brings_back_the_moment_and_keeps_the_old_ledger(tmp_path: Pat
     ledger = filled(tmp_path / "ledger.sqlite")
     backup.take(ledger, tmp_path / "b.db")
     taken = whole(ledger)
-    asyncio.run(_set_fact(ledger, "later"))
+    asyncio.run(set_fact(ledger, "later"))
     later = whole(ledger)
 
     done = put_back(tmp_path / "b.db", ledger)
@@ -170,11 +108,6 @@ def test_a_restore_brings_back_the_moment_and_keeps_the_old_ledger(tmp_path: Pat
     assert stat.S_IMODE(ledger.stat().st_mode) == 0o600
     names = {each.name for each in tmp_path.iterdir()}
     assert names == {"ledger.sqlite", "b.db", done.aside.name}
-
-
-async def _set_fact(path: Path, key: str) -> None:
-    async with older.opened(path) as ledger:
-        await ledger.set_fact(key, "x")
 
 
 def test_a_run_that_was_running_is_interrupted_and_one_that_waited_waits(tmp_path: Path) -> None:
@@ -244,89 +177,6 @@ def test_what_is_no_backup_is_refused_and_the_ledger_left_alone(tmp_path: Path) 
     assert refused(tmp_path / "missing", ledger).code == "file_not_found"
     assert whole(ledger) == before
     assert [each.name for each in ledger.parent.iterdir()] == ["ledger.sqlite"]
-
-
-@pytest.mark.parametrize(
-    ("failpoint", "restored"),
-    [
-        ("backup.before_copy", False),
-        ("backup.after_copy", False),
-        ("ledger.before_commit", False),
-        ("ledger.after_commit:2", False),
-        ("restore.before_promise", False),
-        ("restore.after_promise", True),
-        ("restore.before_aside", True),
-        ("restore.after_aside", True),
-        ("restore.after_aside:2", True),
-        ("restore.before_rename", True),
-        ("restore.after_rename", True),
-    ],
-)
-def test_a_restore_that_is_killed_has_happened_or_has_not(
-    tmp_path: Path, failpoint: str, restored: bool
-) -> None:
-    root, ledger = workspace(tmp_path)
-    backup.take(ledger, tmp_path / "b.db")
-    asyncio.run(_set_fact(ledger, "later"))
-    # A reader keeps the log beside the ledger, as a daemon that was killed leaves it.
-    with closing(sqlite3.connect(ledger)) as held:
-        held.execute("SELECT COUNT(*) FROM runs").fetchone()
-        asyncio.run(_set_fact(ledger, "in the log"))
-        log = Path(f"{ledger}-wal").read_bytes()
-        main = ledger.read_bytes()
-    ledger.write_bytes(main)
-    Path(f"{ledger}-wal").write_bytes(log)
-
-    done = cli(root, "restore", str(tmp_path / "b.db"), failpoints=f"{failpoint}=kill")
-
-    assert done.returncode == KILLED, done.stderr
-    asyncio.run(_set_fact(ledger, "again"))
-    facts = {row[0] for row in whole(ledger)["facts"]}
-    assert ("later" in facts, "in the log" in facts) == (not restored, not restored)
-    asides = [each for each in ledger.parent.glob("*.replaced-*") if each.suffix.endswith("Z")]
-    assert len(asides) == int(restored)
-    for each in asides:
-        assert {"later", "in the log"} <= {row[0] for row in whole(each)["facts"]}
-    again = cli(root, "restore", str(tmp_path / "b.db"), "--json")
-    assert again.returncode == 0, again.stderr
-    assert "again" not in {row[0] for row in whole(ledger)["facts"]}
-    assert not list(ledger.parent.glob(".ledger*"))
-
-
-@pytest.mark.parametrize(
-    ("failpoint", "there"),
-    [
-        ("backup.before_copy", False),
-        ("backup.after_copy", False),
-        ("backup.before_rename", False),
-        ("backup.after_rename", True),
-    ],
-)
-def test_a_backup_that_is_killed_is_there_whole_or_not_at_all(
-    tmp_path: Path, failpoint: str, there: bool
-) -> None:
-    root, ledger = workspace(tmp_path)
-    target = tmp_path / "b.db"
-
-    done = cli(root, "backup", str(target), failpoints=f"{failpoint}=kill")
-
-    assert done.returncode == KILLED
-    assert target.exists() == there
-    if there:
-        assert whole(target) == whole(ledger)
-    assert cli(root, "backup", str(target), "--force").returncode == 0
-    assert whole(target) == whole(ledger)
-
-
-def test_a_backup_waits_for_the_restore_that_was_cut_off(tmp_path: Path) -> None:
-    root, ledger = workspace(tmp_path)
-    backup.take(ledger, tmp_path / "b.db")
-    cli(root, "restore", str(tmp_path / "b.db"), failpoints="restore.after_promise=kill")
-
-    done = cli(root, "backup", str(tmp_path / "c.db"), "--json")
-
-    assert done.returncode == 1
-    assert json.loads(done.stdout)["error"]["code"] == "restore_unfinished"
 
 
 def test_the_commands_answer_in_json_and_with_exit_codes(tmp_path: Path) -> None:

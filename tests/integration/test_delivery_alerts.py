@@ -2,12 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
@@ -28,19 +25,6 @@ from amodal_rt.domain.run import RunStatus
 from amodal_rt.testing.receiver import Receiver
 
 HOUR = timedelta(hours=1).total_seconds()
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as made:
-        yield made
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    made = Desk(tmp_path / "ledger.db")
-    async with made.ledger:
-        yield made
 
 
 def _alert_statuses(receiver: Receiver) -> list[tuple[str, int]]:

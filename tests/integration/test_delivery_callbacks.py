@@ -3,10 +3,8 @@
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
@@ -14,13 +12,6 @@ from delivery_desk import Desk  # pyright: ignore[reportMissingImports]
 from delivery_samples import completed, definition  # pyright: ignore[reportMissingImports]
 
 from amodal_rt.domain.delivery import DeliveryStatus, Target, TargetType
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    made = Desk(tmp_path / "ledger.db")
-    async with made.ledger:
-        yield made
 
 
 async def test_a_function_that_never_returns_keeps_neither_sender_nor_loop(desk: Desk) -> None:

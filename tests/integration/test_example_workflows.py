@@ -63,12 +63,6 @@ async def served(root: Path, receiver: Receiver, at: datetime) -> AsyncGenerator
 
 
 @pytest.fixture
-async def receiver() -> AsyncGenerator[Receiver, None]:
-    async with Receiver() as opened:
-        yield opened
-
-
-@pytest.fixture
 def root(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv("AMODAL_RT_STATE_DIR", raising=False)

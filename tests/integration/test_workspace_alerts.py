@@ -16,12 +16,6 @@ from amodal_rt.testing.receiver import Receiver
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as made:
-        yield made
-
-
-@pytest.fixture
 async def model() -> AsyncIterator[ModelServer]:
     async with ModelServer() as made:
         yield made

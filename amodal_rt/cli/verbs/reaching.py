@@ -41,6 +41,7 @@ def _facts(found: Document) -> Iterator[tuple[str, str]]:
     yield from _each("hosts", found["hosts"] or ["none"])
     yield from _each("programs", found["programs"])
     yield "secrets", ", ".join(found["secrets"]) or "none"
+    yield from _each("models", found["models"])
     yield "delivers to", ", ".join(found["delivers_to"]) or "nobody"
     if found["run_as"]:
         yield "runs as", found["run_as"]
@@ -58,11 +59,13 @@ def _each(label: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def show_plan(output: Output, found: Mapping[str, Any], against: str) -> None:
-    """What changed since that revision, automation by automation."""
+    """What changed since that revision, for the whole workspace and automation by automation."""
+    if found["workspace"]:
+        output.say("the workspace, by amodal.json")
+        _say_gained(output, found["workspace"])
     for row in found["automations"]:
         output.say(f"{row['name']}: {row['change']}")
-        for power, gained in row["powers"].items():
-            output.say(f"  + {power}" + (f": {', '.join(gained)}" if gained else ""))
+        _say_gained(output, row["powers"])
         before, after = row["next"]["before"], row["next"]["after"]
         if before != after:
             output.say(f"  next {', '.join(after) or 'never'} (was {', '.join(before) or 'never'})")
@@ -71,3 +74,8 @@ def show_plan(output: Output, found: Mapping[str, Any], against: str) -> None:
             output.say(f"new {word}: {', '.join(found[f'new_{word}'])}")
     if not found["automations"]:
         output.say(f"no automation differs from {against}")
+
+
+def _say_gained(output: Output, powers: Mapping[str, Sequence[str]]) -> None:
+    for power, gained in powers.items():
+        output.say(f"  + {power}" + (f": {', '.join(gained)}" if gained else ""))

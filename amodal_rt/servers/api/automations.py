@@ -12,12 +12,12 @@ from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
-from amodal_rt.operations import asked, shapes
+from amodal_rt.operations import asked, automation_shapes
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.catalogue import EventTypes
 from amodal_rt.operations.managing import Managing, Wanted, lifecycle_of, type_asked, type_of
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages, Wish, page_size
-from amodal_rt.operations.shapes import Standing
 from amodal_rt.servers.api.objects import Object, run_object
 from amodal_rt.servers.api.runs import RunDoor, app_of
 from amodal_rt.servers.control_requests import body_of, text_of
@@ -199,9 +199,9 @@ def automation_object(standing: Standing, *, app: str, url: str | None = None) -
         "type": type_of(parsed),
         "status": _RUNNING if status is Lifecycle.ACTIVE else status.value,
         "description": parsed.description if parsed else None,
-        "trigger": next(iter(shapes.event_names(parsed)), None),
-        "schedule": shapes.schedule_text(parsed),
-        "timezone": shapes.zone(parsed),
+        "trigger": next(iter(automation_shapes.event_names(parsed)), None),
+        "schedule": automation_shapes.schedule_text(parsed),
+        "timezone": automation_shapes.zone(parsed),
         "config": None,
         "lookup_key": (parsed.lookup_key if parsed else None) or state.name,
         "metadata": dict(parsed.metadata) if parsed else {},

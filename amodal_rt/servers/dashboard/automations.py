@@ -7,7 +7,7 @@ from aiohttp import web
 
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
-from amodal_rt.operations import shapes
+from amodal_rt.operations import automation_shapes
 from amodal_rt.operations.outlook import Prospect
 from amodal_rt.operations.run_pages import Wish
 from amodal_rt.servers.dashboard import words
@@ -98,10 +98,10 @@ class AutomationPages:
 def _row(found: Prospect) -> Mapping[str, object]:
     standing = found.standing
     parsed = standing.state.definition.automation if standing.state.definition else None
-    zone = shapes.zone(parsed) or "UTC"
+    zone = automation_shapes.zone(parsed) or "UTC"
     rate, ended = words.success(found.ends)
     return {
-        **shapes.automation(standing),
+        **automation_shapes.automation(standing),
         "when": words.schedules_in_words(parsed),
         "zone": zone,
         "strip": strip(found.fires, since=found.since, zone=zone),

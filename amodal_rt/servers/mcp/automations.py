@@ -12,10 +12,11 @@ from amodal_rt.clock import Clock, iso
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError, NotFoundError
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.managing import Managing, Wanted
 from amodal_rt.operations.references import Names
-from amodal_rt.operations.shapes import Document, Standing
+from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.triggers import Triggers
 from amodal_rt.ports import Catalogue
 from amodal_rt.servers.mcp.inputs import (

@@ -11,9 +11,10 @@ from amodal_rt.domain.run import Run
 from amodal_rt.domain.schedule import describe
 from amodal_rt.domain.trigger import CronTrigger, EventTrigger, ManualTrigger, Trigger
 from amodal_rt.domain.workspace import Snapshot
-from amodal_rt.operations import shapes
+from amodal_rt.operations import automation_shapes, shapes
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.managing import lifecycle_of
-from amodal_rt.operations.shapes import Document, Standing
+from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.triggers import Placed, placed
 
 LONGEST_TEXT = 20_000
@@ -35,7 +36,7 @@ def triggers_of(parsed: Automation | None) -> Sequence[Placed]:
 def automation_row(standing: Standing) -> Document:
     """One of a list."""
     parsed = _parsed(standing)
-    status, reason = shapes.status_of(standing)
+    status, reason = automation_shapes.status_of(standing)
     return {
         "id": ids.automation(standing.state.name),
         "lookup_key": standing.state.name,
@@ -68,7 +69,7 @@ def automation_whole(standing: Standing, snapshot: Snapshot, *, url: str | None)
         "models": _models(parsed, snapshot) if parsed else None,
         "temperature": parsed.temperature if parsed else None,
         "tools": None if parsed is None or parsed.tools is None else list(parsed.tools),
-        "writes": shapes.writes(parsed) if parsed else None,
+        "writes": automation_shapes.writes(parsed) if parsed else None,
         "triggers": [
             trigger_object(each, standing, snapshot, url=url) for each in triggers_of(parsed)
         ],

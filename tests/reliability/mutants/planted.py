@@ -252,7 +252,8 @@ MUTANTS = (
     Mutant(
         name="a limit counts only what this process runs",
         file="amodal_rt/storage/claiming.py",
-        old="        return self._running[run.automation] >= run.concurrency\n",
+        old="        return run.concurrency < self._overall and "
+        "self.of(run.automation) >= run.concurrency\n",
         new="        return False\n",
         tests=(f"{LEDGER}/test_claiming.py",),
         only="sqlite and concurrency",

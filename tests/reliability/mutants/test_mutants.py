@@ -11,6 +11,7 @@ from figures import Figures
 from planted import MUTANTS, Mutant
 from scale import scaled
 
+ROOT = Path(__file__).parents[3]
 PLANTED = scaled(ci=[each for each in MUTANTS if each.quick], full=[*MUTANTS], soak=[*MUTANTS])
 
 
@@ -23,6 +24,12 @@ def copy() -> Iterator[Copy]:
 
 def test_the_bugs_are_many_and_told_apart() -> None:
     assert len({each.name for each in MUTANTS}) == len(MUTANTS) >= 12
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_what_a_bug_is_planted_in_stands_there_once(mutant: Mutant) -> None:
+    """Of those too that only the full run plants: else a change of their line is found by it."""
+    assert (ROOT / mutant.file).read_text("utf-8").count(mutant.old) == 1
 
 
 @pytest.mark.parametrize("mutant", PLANTED, ids=lambda mutant: mutant.name.replace(" ", "-"))

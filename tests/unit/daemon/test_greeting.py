@@ -21,7 +21,7 @@ from amodal_rt.domain.trigger import (
     WebhookTrigger,
 )
 from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSettings
-from amodal_rt.operations.shapes import Standing
+from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.ports import AutomationFacts
 from amodal_rt.settings import Environment
 

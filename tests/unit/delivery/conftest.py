@@ -11,6 +11,7 @@ from amodal_rt.testing.receiver import Receiver
 sys.path.insert(0, str(Path(__file__).parent))
 
 from delivery_desk import Desk
+from watch_scene import Scene
 
 
 @pytest.fixture
@@ -23,4 +24,12 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """The workspace's watch over a real ledger."""
+    made = Scene(tmp_path / "ledger.db")
+    async with made.ledger:
         yield made

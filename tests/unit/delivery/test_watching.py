@@ -1,7 +1,6 @@
 """The watch over a real ledger: what it sees, whom it tells, and what a restart keeps."""
 
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,30 +9,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from closed_disk import close_disk, open_disk
 from delivery_samples import alerting, definition, webhook
-from watch_scene import BAD, HOURLY, OPS, PAGER, Scene, hourly, invalid
+from watch_scene import BAD, OPS, PAGER, Scene, invalid
 
 from amodal_rt.delivery.conditions import COOLDOWN
-from amodal_rt.delivery.overdue import Overdue
-from amodal_rt.delivery.watching import LOOK_SECONDS, SELDOM_SECONDS
-from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.delivery.watching import SELDOM_SECONDS
 from amodal_rt.domain.breaker import Health
 from amodal_rt.domain.budget import Amount, Hold, Spent
 from amodal_rt.domain.condition import ConditionKind
-from amodal_rt.domain.delivery import AttemptResult, MessageKind
+from amodal_rt.domain.delivery import AttemptResult, MessageKind, Target
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState
-from amodal_rt.errors import UnavailableError
-from amodal_rt.ports import Caller
 from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
-
-
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    made = Scene(tmp_path / "ledger.db")
-    async with made.ledger:
-        yield made
 
 
 async def test_a_workspace_that_is_well_says_nothing(scene: Scene) -> None:
@@ -58,6 +45,26 @@ async def test_a_file_that_is_invalid_for_over_a_minute_is_told_and_so_is_its_me
     (_, alert) = await scene.ledger.list_messages(limit=10)
     assert alert.message.automation == "digest"
     assert alert.message.body["error"] == BAD.sentence()
+
+
+@pytest.mark.parametrize(("targets", "lines"), [((), 1), ((OPS,), 4)])
+async def test_many_broken_files_of_which_nobody_is_told_share_a_line_of_the_log(
+    scene: Scene, targets: tuple[Target, ...], lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A first start without its variables would fill the terminal else."""
+    scene.tell(*targets)
+    names = ["a", "b", "c", "d"]
+    broken = invalid(BAD)
+    scene.put(*(replace(broken, name=each, file=f"automations/{each}.json") for each in names))
+    await scene.look()
+    caplog.clear()
+    await scene.look(61)
+
+    told = [each for each in caplog.records if each.message == "workspace.alert"]
+    assert len(told) == lines
+    assert len(await scene.ledger.conditions()) == 4
+    if lines == 1:
+        assert told[0].__dict__["fields"]["subjects"].count(", ") == 3
 
 
 async def test_a_file_that_is_mended_within_the_minute_is_not_told(scene: Scene) -> None:
@@ -147,120 +154,11 @@ async def test_of_two_nodes_one_alerts_and_only_the_one_that_saw_it_ends_it(
     assert len(await ledgers[1].list_messages(limit=10)) == 2
 
 
-async def test_a_schedule_that_a_clock_ahead_ruled_on_for_hours_is_told_and_withholds(
-    scene: Scene,
-) -> None:
-    await hourly(scene, last_slot_hours=24)
-    assert await scene.look(SELDOM_SECONDS) == []
-    assert await scene.look(SELDOM_SECONDS) == ["alert schedule_overdue digest > ops"]
-    assert "rests until" in scene.watch.overdue[0]
-    await hourly(scene)
-    assert await scene.look(SELDOM_SECONDS) == ["recovered schedule_overdue digest > ops"]
-
-
 async def test_an_alert_that_a_clock_ahead_has_dated_is_late(scene: Scene) -> None:
     scene.clock.advance(6 * 3_600)
     await scene.message(PAGER, MessageKind.FAILURE_ALERT)
     scene.clock.advance(-6 * 3_600)
     assert await scene.look(SELDOM_SECONDS) == ["alert alert_failed pager > ops"]
-
-
-async def test_a_schedule_whose_slot_has_no_row_after_a_minute_is_overdue(scene: Scene) -> None:
-    await hourly(scene)
-    assert await scene.look(3_600) == []
-    assert await scene.look(60) == []
-    assert await scene.look(SELDOM_SECONDS) == ["alert schedule_overdue digest > ops"]
-    assert scene.watch.overdue != ()
-    assert "2026-03-02T10:00:00Z" in scene.watch.overdue[0]
-
-    await hourly(scene, last_slot_hours=1)
-    assert await scene.look(SELDOM_SECONDS) == ["recovered schedule_overdue digest > ops"]
-    assert scene.watch.overdue == ()
-
-
-async def test_a_schedule_in_whose_place_another_stands_on_record_is_given_longer(
-    scene: Scene,
-) -> None:
-    """It was changed a moment ago; but if it stays so, nobody rules on it."""
-    await hourly(scene)
-    state = scene.current.automations["digest"]
-    assert state.definition is not None
-    other = replace(HOURLY, schedule=replace(HOURLY.schedule, cron="5 * * * *"))
-    automation = replace(state.definition.automation, triggers=(other,))
-    scene.put(replace(state, definition=replace(state.definition, automation=automation)))
-
-    assert await scene.look(3_970) == []
-    assert await scene.look(50) == []
-    assert await scene.look(SELDOM_SECONDS) == ["alert schedule_overdue digest > ops"]
-
-
-async def test_more_schedules_than_one_look_can_take_are_looked_at_in_turn(scene: Scene) -> None:
-    await hourly(scene)
-    (known,) = scene.current.automations.values()
-    assert known.definition is not None
-    (state,) = await scene.ledger.schedule_states()
-    names = [f"a{number:04}" for number in range(1_500)]
-    scene.put(*(replace(known, name=name) for name in names))
-    await scene.ledger.set_schedule_states([replace(state, automation=name) for name in names])
-    overdue = Overdue(scene.ledger, scene.clock)
-    scene.clock.advance(3_700)
-
-    found: list[int] = []
-    for _ in range(3):
-        found.append(len(await overdue.look(scene.current)))
-        scene.clock.advance(SELDOM_SECONDS)
-
-    assert found == [0, 1_000, 1_500]
-
-
-async def test_a_machine_that_slept_is_given_the_time_to_catch_up(scene: Scene) -> None:
-    await hourly(scene)
-    await scene.look()
-    assert await scene.look(8 * 3_600) == []
-    await hourly(scene, last_slot_hours=8)
-    assert await scene.look(SELDOM_SECONDS) == []
-
-
-async def test_what_was_overdue_while_nothing_could_be_written_has_time_once_it_can(
-    scene: Scene,
-) -> None:
-    await hourly(scene)
-    assert await scene.look(3_600) == []
-    assert await scene.look(60) == []
-    await close_disk(scene.ledger._database)
-    for _ in range(3):
-        with pytest.raises(UnavailableError):
-            await scene.look(SELDOM_SECONDS)
-    await open_disk(scene.ledger._database)
-    assert await scene.look(LOOK_SECONDS) == []
-
-    await hourly(scene, last_slot_hours=1)
-    assert await scene.look(SELDOM_SECONDS) == []
-
-
-@pytest.mark.parametrize("how", ["paused", "draft", "blocked", "gone"])
-async def test_a_schedule_that_should_not_run_is_not_overdue(scene: Scene, how: str) -> None:
-    await hourly(scene)
-    state = scene.current.automations["digest"]
-    assert state.definition is not None
-    caller = Caller(actor="ada", door="cli")
-    match how:
-        case "paused":
-            await scene.ledger.set_paused(
-                "digest", paused=True, reason=None, caller=caller, at=scene.clock.now()
-            )
-        case "draft":
-            automation = replace(state.definition.automation, status=Lifecycle.DRAFT)
-            scene.put(replace(state, definition=replace(state.definition, automation=automation)))
-        case "blocked":
-            scene.put(replace(state, blocked=(BAD,)))
-        case _:
-            scene.put()
-    await scene.look(3_600)
-
-    told = [*await scene.look(300), *await scene.look(SELDOM_SECONDS)]
-
-    assert [each for each in told if "overdue" in each] == []
 
 
 async def test_a_full_queue_is_told_until_there_is_room_again(scene: Scene) -> None:

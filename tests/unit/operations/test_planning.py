@@ -27,6 +27,17 @@ CRM: dict[str, object] = {
     "baseUrl": "https://crm.example/api",
     "auth": {"type": "bearer", "token": "env:CRM_TOKEN"},
 }
+HOOKED: dict[str, object] = {"title": "A", "prompt": "Look.", "trigger": "webhook"}
+COMMAND: dict[str, object] = {
+    "title": "A", "trigger": "manual", "writeEnabled": True,
+    "command": ["make"], "profile": "build",
+}  # fmt: skip
+BUILD: dict[str, object] = {"network": ["pypi.example"]}
+OPEN = BUILD | {
+    "network": ["pypi.example", "*.npm.example"],
+    "mounts": [{"source": "cache", "target": "/cache", "writable": True}],
+    "environment": {"TOKEN": "env:NPM_TOKEN"},
+}
 GUARDED = {"endpoints": {"DELETE /deals/{id}": {"confirm": "never"}}}
 HOOK = {"type": "webhook", "url": "https://hooks.example/x/secret", "label": "chat"}
 
@@ -138,6 +149,47 @@ WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = 
         {"connections": ["mail"], "programs": ["mail: mailer --all"]},
     ),
     "all tools": ({"a": READER | {"tools": ["query_store"]}}, {}, {"tools": ["all"]}),
+    "another provider": ({}, {"a": READER | {"model": "openai:o"}}, {"models": ["openai"]}),
+    "the same provider elsewhere": (
+        {"a": READER | {"model": "openai:o"}},
+        {
+            "a": READER | {"model": "ours:o"},
+            "amodal": {"providers": {"ours": {"type": "openai", "baseUrl": "https://ai.example"}}},
+        },
+        {"models": ["openai at https://ai.example"]},
+    ),
+    "a webhook without proof": (
+        {"a": HOOKED | {"webhookAuth": {"type": "hmac-sha256", "secret": "env:T"}}},
+        {"a": HOOKED},
+        {"webhook": ["whoever knows its URL may start it"]},
+    ),
+    "more money": (
+        {"a": READER | {"limits": {"maxCostUsd": 0.5}}},
+        {"a": READER | {"limits": {"maxCostUsd": 0.6}}},
+        {"limits.maxCostUsd": []},
+    ),
+    "money without end": (
+        {"a": READER | {"limits": {"maxCostUsdPerDay": 2}}},
+        {"a": READER},
+        {"limits.maxCostUsdPerDay": []},
+    ),
+    "a later version of its profile": (
+        {"a": COMMAND, "profiles__build__1": BUILD},
+        {"a": COMMAND, "profiles__build__1": BUILD, "profiles__build__2": OPEN},
+        {
+            "sandbox": [
+                "build may reach *.npm.example:443",
+                "build may write /cache",
+                "build sees cache at /cache",
+            ],
+            "secrets": ["NPM_TOKEN"],
+        },
+    ),
+    "a profile without isolation": (
+        {"a": COMMAND, "profiles__build__1": {}},
+        {"a": COMMAND, "profiles__build__1": {"isolation": "none"}},
+        {"sandbox": ["build runs without isolation"]},
+    ),
     "a higher limit": (
         {"a": WRITER},
         {"a": WRITER | {"limits": {"writes": {"perRun": 21}}}},
@@ -159,7 +211,16 @@ def test_a_power_that_is_gained_is_named(tmp_path: Path, name: str) -> None:
     assert found.document["widened"] is True
 
 
-@pytest.mark.parametrize("name", sorted(WIDER.keys() - {"another host of its connection"}))
+ANOTHER = {
+    "another host of its connection",
+    "the same provider elsewhere",
+    # The proof needs its secret.
+    "a webhook without proof",
+}
+"""What is gained either way."""
+
+
+@pytest.mark.parametrize("name", sorted(WIDER.keys() - ANOTHER))
 def test_a_power_that_is_given_up_widens_nothing(tmp_path: Path, name: str) -> None:
     before, after, _ = WIDER[name]
     whole: dict[str, Any] = {"a": READER, "access": None, "crm": CRM}
@@ -180,7 +241,15 @@ def test_what_stays_as_it_is_is_left_out(tmp_path: Path) -> None:
     found = compared(tmp_path, {}, {})
 
     assert found == Plan(
-        {"widened": False, "automations": [], "new_hosts": [], "new_secrets": []}, False, ()
+        {
+            "widened": False,
+            "workspace": {},
+            "automations": [],
+            "new_hosts": [],
+            "new_secrets": [],
+        },
+        False,
+        (),
     )
 
 
@@ -237,10 +306,68 @@ def test_powers_say_what_an_automation_may_do(tmp_path: Path) -> None:
         "hosts": ["https://crm.example", "https://hooks.example"],
         "programs": [],
         "secrets": ["CRM_TOKEN"],
+        "models": [],
         "delivers_to": ["chat"],
         "profile": None,
         "limits": {},
     }
+
+
+EVERYWHERE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = {
+    "programs may give powers": (
+        {},
+        {"api": {"mayGrantPowers": True}},
+        {"api.mayGrantPowers": []},
+    ),
+    "a private network": (
+        {"egress": {"allowPrivate": ["10.0.0.0/24"]}},
+        {"egress": {"allowPrivate": ["10.0.0.0/24", "10.1.0.0/16"]}},
+        {"egress.allowPrivate": ["10.1.0.0/16"]},
+    ),
+    "other machines": (
+        {"listen": "127.0.0.1:1"},
+        {"listen": "0.0.0.0:1"},
+        {"listen": ["0.0.0.0:1"]},
+    ),
+    "no door of its own for managing": (
+        {"adminListen": "127.0.0.1:2", "listen": "127.0.0.1:1"},
+        {"listen": "127.0.0.1:1"},
+        {"adminListen": ["all doors are at 127.0.0.1:1"]},
+    ),
+    "more money a day": (
+        {},
+        {"limits": {"maxCostUsdPerDay": 50}},
+        {"limits.maxCostUsdPerDay": []},
+    ),
+    "another who hears of failures": (
+        {},
+        {"alerts": {"targets": [HOOK], "heartbeatUrl": "env:BEAT"}},
+        {"alerts": ["env:BEAT", "https://hooks.example"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_a_power_of_the_whole_workspace_is_named(tmp_path: Path, name: str) -> None:
+    before, after, gained = EVERYWHERE[name]
+
+    wider = compared(tmp_path, {"amodal": before}, {"amodal": after})
+    narrower = compared(tmp_path, {"amodal": after}, {"amodal": before})
+
+    assert wider.document["workspace"] == gained
+    assert wider.widened
+    assert narrower.document["workspace"] == {}
+    assert not narrower.widened
+
+
+@pytest.mark.parametrize("path", ["amodal", "connections__mail__spec", "profiles__p__1"])
+def test_a_file_beside_the_automations_that_is_wrong_is_no_good_plan(
+    tmp_path: Path, path: str
+) -> None:
+    found = compared(tmp_path, {}, {path: {"nonsense": 1}})
+
+    assert found.invalid == (path.replace("__", "/") + ".json",)
+    assert compared(tmp_path, {path: {"nonsense": 1}}, {path: {"nonsense": 1}}).invalid == ()
 
 
 async def test_powers_are_asked_by_name(desk: Desk) -> None:
