@@ -64,6 +64,8 @@ async def record(folder: Path, url: str | None) -> AsyncIterator[Raw]:
     else:
         with psycopg.connect(url, autocommit=True) as server:
             adapt(server)
+            # A database that is used again goes on counting.
+            server.execute("UPDATE audit SET number = place")
             yield PostgresRaw(server)
 
 
