@@ -14,7 +14,8 @@ NOBODY = 65_534
 HERE = Path(__file__).parent
 ATTACKS = (
     "fork_bomb or memory_bomb or no_secret or no_network or gain_rights or laid_leads "
-    "or own_folders or daemon_that_is_killed or three_descriptors or holds_up_nobody or killed_from_outside"
+    "or own_folders or daemon_that_is_killed or three_descriptors or holds_up_nobody "
+    "or killed_from_outside"
 )
 
 pytestmark = [
