@@ -4,6 +4,7 @@ Each is ruled on inside the ledger's transaction, by how the ledger knows it, so
 nodes that see one thing at once send one alert, and a restart sends none again.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +23,9 @@ COOLDOWN = timedelta(minutes=60)
 EARLIER = 2
 """Of how many alerts that nobody heard of is quoted beside the newest."""
 _FIRST_WORDS = 120
+_OF_A_KIND = 2
+"""Of how many that reach nobody each has its own line of the log: a first start without its
+variables would fill the terminal."""
 
 _log = Log("workspace")
 Write = Callable[[Condition], tuple[OutboxMessage, ...]]
@@ -75,6 +79,22 @@ class Conditions:
         self._clock = clock
         self._ids = ids
 
+    async def begin_all(self, sightings: Sequence[Sighting]) -> None:
+        """`begin` each. Many of a kind that reach nobody share a line of the log."""
+        unsent = defaultdict[ConditionKind, list[Condition]](list)
+        for sighting in sightings:
+            ruling = await self._begin(sighting)
+            if ruling is not None and ruling.messages:
+                self._said("alert", ruling)
+            elif ruling is not None:
+                unsent[ruling.condition.kind].append(ruling.condition)
+        for of_a_kind in unsent.values():
+            if len(of_a_kind) > _OF_A_KIND:
+                _say_all(of_a_kind)
+            else:
+                for condition in of_a_kind:
+                    self._said("alert", Ruling(condition))
+
     async def begin(self, sighting: Sighting) -> None:
         """It is so: alert, once in each period and at most once in the cooldown.
 
@@ -82,16 +102,18 @@ class Conditions:
         was given up; when there is none it stands as `unreported`, and each later call tries
         again, whatever was told lately.
         """
+        self._said("alert", await self._begin(sighting))
+
+    async def _begin(self, sighting: Sighting) -> Ruling | None:
         targets = await self._targets_for(sighting)
         now = self._clock.now()
 
         def write(condition: Condition) -> tuple[OutboxMessage, ...]:
             return notices.alert(condition, targets, workspace=self._name(), now=now, ids=self._ids)
 
-        ruling = await self._ledger.rule_on_condition(
+        return await self._ledger.rule_on_condition(
             sighting.key, lambda known: begun(known, sighting, targets, write, now)
         )
-        self._said("alert", ruling)
 
     async def end(self, key: str) -> None:
         """It is so no more: tell those who were told that it was."""
@@ -150,6 +172,16 @@ class Conditions:
         )
         if ruling.messages:
             self._signals.notify(OUTBOX)
+
+
+def _say_all(conditions: Sequence[Condition]) -> None:
+    _log.warning(
+        "workspace.alert",
+        condition=conditions[0].kind.value,
+        subjects=", ".join(each.subject for each in conditions),
+        first=conditions[0].said,
+        messages=0,
+    )
 
 
 def begun(

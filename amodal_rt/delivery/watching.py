@@ -139,9 +139,8 @@ class Watch:
         seen += held_tools(self._held())
         seen += await self._look_seldom()
         standing = {each.key: each for each in await self._ledger.conditions()}
-        for sighting in seen:
-            if not self._is_settled(standing.get(sighting.key)):
-                await self._conditions.begin(sighting)
+        news = [each for each in seen if not self._is_settled(standing.get(each.key))]
+        await self._conditions.begin_all(news)
         keys = invalid | {each.key for each in seen}
         for condition in standing.values():
             if condition.unreported and await was_told(self._ledger, condition):

@@ -69,6 +69,7 @@ def _load(assets: Assets, now: Callable[[], datetime]) -> Callable[[str], Templa
         "distance": distance,
         "iso": words.iso_of,
         "span": words.span,
+        "reason": words.reason,
         "number": words.number,
         "money": words.money,
         "pretty": words.pretty,

@@ -90,6 +90,8 @@ def _words(data: Mapping[str, object]) -> Iterator[str]:
         yield str(data["model"])
     elif "open" in data:
         yield str(data.get("rule"))
+    elif data.get("source"):
+        yield f"by {data.get('name')}"
     names = [str(each.get("tool")) for each in _objects(data.get("calls"))]
     if names:
         yield f"calls {', '.join(names)}"

@@ -13,9 +13,14 @@ from amodal_rt.clock import iso, parse_iso
 from amodal_rt.domain import schedule
 from amodal_rt.domain.automation import Automation
 from amodal_rt.domain.cron import expand
-from amodal_rt.domain.run import RunStatus
+from amodal_rt.domain.run import FailedReason, PendingReason, RunStatus, SkippedReason
 from amodal_rt.domain.trigger import Schedule
 
+_REASONS: Mapping[str, str] = {
+    each.value: each.value.replace("_", " ")
+    for kind in (FailedReason, PendingReason, SkippedReason)
+    for each in kind
+} | {PendingReason.AWAITING_APPROVAL.value: "waits for a person's answer"}
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _EVERY = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _ONE = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
@@ -32,6 +37,11 @@ def schedule_in_words(found: Schedule) -> str:
     if found.cron is None:
         return _plainly(found)
     return f"{_cron_in_words(expand(found.cron))} ({found.timezone})"
+
+
+def reason(text: str) -> str:
+    """Why a run has its status; what is no code stands as it is."""
+    return _REASONS.get(text, text)
 
 
 def instant(value: datetime | str | None, zone: str = "UTC") -> str:

@@ -17,7 +17,7 @@ from amodal_rt.delivery.watching import SELDOM_SECONDS
 from amodal_rt.domain.breaker import Health
 from amodal_rt.domain.budget import Amount, Hold, Spent
 from amodal_rt.domain.condition import ConditionKind
-from amodal_rt.domain.delivery import AttemptResult, MessageKind
+from amodal_rt.domain.delivery import AttemptResult, MessageKind, Target
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.testing.ledger import MemoryLedger, MemoryStore
@@ -45,6 +45,26 @@ async def test_a_file_that_is_invalid_for_over_a_minute_is_told_and_so_is_its_me
     (_, alert) = await scene.ledger.list_messages(limit=10)
     assert alert.message.automation == "digest"
     assert alert.message.body["error"] == BAD.sentence()
+
+
+@pytest.mark.parametrize(("targets", "lines"), [((), 1), ((OPS,), 4)])
+async def test_many_broken_files_of_which_nobody_is_told_share_a_line_of_the_log(
+    scene: Scene, targets: tuple[Target, ...], lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A first start without its variables would fill the terminal else."""
+    scene.tell(*targets)
+    names = ["a", "b", "c", "d"]
+    broken = invalid(BAD)
+    scene.put(*(replace(broken, name=each, file=f"automations/{each}.json") for each in names))
+    await scene.look()
+    caplog.clear()
+    await scene.look(61)
+
+    told = [each for each in caplog.records if each.message == "workspace.alert"]
+    assert len(told) == lines
+    assert len(await scene.ledger.conditions()) == 4
+    if lines == 1:
+        assert told[0].__dict__["fields"]["subjects"].count(", ") == 3
 
 
 async def test_a_file_that_is_mended_within_the_minute_is_not_told(scene: Scene) -> None:

@@ -49,6 +49,13 @@ def step(type: EntryType, data: dict[str, Any], **keys: Any) -> Step:
             "check → tell",
         ),
         (
+            EntryType.RUN_TAINTED,
+            {"source": "event", "name": "the event's data", "first": True},
+            "Run tainted",
+            "",
+            "by the event's data",
+        ),
+        (
             EntryType.APPROVAL_ANSWERED,
             {"approved": False, "by": "token:boss", "note": "no"},
             "Approval answered",

@@ -57,3 +57,15 @@ def test_a_price_that_nobody_knows_is_not_nothing() -> None:
         "$0.0000",
         "$0.0123",
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("awaiting_approval", "waits for a person's answer"),
+        ("concurrency_limit", "concurrency limit"),
+        ("automations/a_b.json:3: unknown key", "automations/a_b.json:3: unknown key"),
+    ],
+)
+def test_a_reason_is_said_in_words_and_a_sentence_as_it_is(code: str, said: str) -> None:
+    assert words.reason(code) == said
