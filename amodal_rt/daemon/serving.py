@@ -148,6 +148,8 @@ class Daemon:
         ground = house.ground
         stack.push_async_callback(house.egress.close)
         stack.push_async_callback(house.executor.close)
+        if ground.workspace.snapshot().profiles:
+            await house.executor.open()
         verbs = house.verbs(lambda: self.status(house))
         control = ControlSocket(self._socket, verbs, mcp=house.mcp.local)
         await control.open()
