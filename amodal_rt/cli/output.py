@@ -25,6 +25,7 @@ _ASKED_WRONG = (
     "bad_note",
     "bad_scope",
     "unknown_provider",
+    "bad_head",
 )
 _BY_CODE = {
     "daemon_unreachable": UNREACHABLE,

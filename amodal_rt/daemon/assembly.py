@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TypedDict
 
 from amodal_rt.clock import Clock
@@ -47,6 +48,7 @@ from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import EVENTS, OUTBOX
+from amodal_rt.settings import runtime_folder
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.own_events import RuntimeEvents
@@ -161,7 +163,7 @@ def _executor(
             clock=ground.clock,
             ids=ground.ids,
             workspace=ground.root,
-            private=(ground.root / ".env", ground.state),
+            private=_private(ground),
         ),
     )
     workflows = WorkflowExecutor(
@@ -183,6 +185,12 @@ def _writes(ground: Ground, executor: WorkExecutor) -> ParkedWrites:
         signals=ground.signals,
         lease=ground.lease,
     )
+
+
+def _private(ground: Ground) -> tuple[Path, ...]:
+    """What no sandbox may show: secrets, the ledger, and sockets that take their user's word."""
+    beside = runtime_folder()
+    return (ground.root / ".env", ground.state, *([beside] if beside is not None else []))
 
 
 def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:

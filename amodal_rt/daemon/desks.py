@@ -11,6 +11,7 @@ from amodal_rt.intake.integrations import IntegrationIntake
 from amodal_rt.intake.signatures import key_sets
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.approvals import Approvals
+from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.event_tests import EventTests
@@ -35,6 +36,7 @@ class Desks(TypedDict):
     """Operations that no other room asks."""
 
     approvals: Approvals
+    audit: Audit
     event_bus: EventBus
     invoking: Invoking
     managing: Managing
@@ -65,6 +67,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
     )
     return Desks(
         approvals=Approvals(ledger, signals=signals, clock=clock),
+        audit=Audit(ledger, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
         managing=managing,

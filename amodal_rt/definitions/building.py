@@ -195,6 +195,7 @@ OWN_TOOLS = frozenset(
         "read_knowledge",
         "read_event",
         "emit_event",
+        "bash",
     }
 )
 """Tools of the runtime itself, which belong to no connection (specification §6.2)."""

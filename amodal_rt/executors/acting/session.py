@@ -171,7 +171,8 @@ class Session:
     granted ones cannot. `servers` holds the MCP servers that are up. `opening`
     is the step of the first turn while its row, and that of the prompt, are on their way.
     `past` is what earlier attempts left in the journal. `spent` is what other agents of the run
-    have used of its limits. Steps are numbered within one agent and
+    have used of its limits; `programs` lets one run at a time, so that what a profile bounds
+    bounds the run. Steps are numbered within one agent and
     named below the call that dispatched it, so that they are the same in every attempt,
     whatever runs beside it.
     """
@@ -188,6 +189,7 @@ class Session:
     spent: Usage = field(default_factory=Usage)
     parent: str | None = None
     taint: Taint = field(default_factory=Taint)
+    programs: asyncio.Lock = field(default_factory=asyncio.Lock)
     trusted: Callable[[], Trusted] = _nothing_trusted
     composed: bool = False
     opening: list[Opening] = field(default_factory=list[Opening])

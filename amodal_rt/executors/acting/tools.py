@@ -1,14 +1,17 @@
 """The runtime's own tools, beside `request` and what MCP servers bring."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from amodal_rt.domain.connection import Protocol
+from amodal_rt.domain.profile import BASH
 from amodal_rt.errors import DeniedError, NotFoundError
+from amodal_rt.executors.acting import bash_tool
+from amodal_rt.executors.acting.bash_tool import BashArguments, prepare_bash
 from amodal_rt.executors.acting.emit_tool import EMIT, EmitArguments, prepare_emit
 from amodal_rt.executors.acting.emit_tool import offered as emitting
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
@@ -28,7 +31,7 @@ from amodal_rt.executors.acting.store_tools import (
 )
 from amodal_rt.executors.acting.tainting import READ_EVENT, check_aims
 from amodal_rt.guardrails.calls import ToolCall
-from amodal_rt.guardrails.grants import REQUEST
+from amodal_rt.guardrails.grants import BUILT_IN, REQUEST
 from amodal_rt.guardrails.untrusted import event_text
 from amodal_rt.guardrails.writes import Verdict, decide
 
@@ -109,7 +112,11 @@ def _built_in(session: Session) -> Iterator[ToolSpec]:
         "read_event": event_data(session)[0],
         EMIT: emitting(session),
     }
-    for spec in _specs():
+    specs, profile = _specs(), bash_tool.offered(session)
+    if profile is not None:
+        offered[BASH] = True
+        specs += (replace(_bash(), description=bash_tool.describe(profile)),)
+    for spec in specs:
         wanted = spec.name == REQUEST or session.grants.built_in(spec.name, BUILT_IN)
         if offered[spec.name] and wanted:
             yield spec
@@ -155,10 +162,9 @@ def _specs() -> tuple[ToolSpec, ...]:
     )
 
 
-BUILT_IN = (
-    "read_connection", "query_store", "write_store", "read_knowledge", "read_event", EMIT,
-    DISPATCH,
-)  # fmt: skip
+@lru_cache(maxsize=1)
+def _bash() -> ToolSpec:
+    return _spec(BASH, "Run a bash command line.", BashArguments, prepare_bash)
 
 
 def _spec(
