@@ -11,7 +11,7 @@ from datetime import datetime
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.chain import Head, Link, digest_of
-from amodal_rt.ports import Caller
+from amodal_rt.ports import Act, Caller
 from amodal_rt.storage.dialect import Raw, Scalar
 from amodal_rt.storage.rows import dumped, storable
 
@@ -123,6 +123,12 @@ def note(raw: Raw, action: str, subject: str, caller: Caller, at: datetime, data
         dumped(data),
     )
     raw.execute(_NOTE, (*row, note_content(row)))
+
+
+def note_act(raw: Raw, act: Act | None) -> None:
+    """Append an act to the audit trail, where there is one."""
+    if act is not None:
+        note(raw, act.action, act.subject, act.caller, act.at, dict(act.data))
 
 
 def _append(

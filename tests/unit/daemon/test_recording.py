@@ -14,9 +14,7 @@ from amodal_rt.testing.ledger import MemoryLedger
 
 def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
-        vars(each)["fields"]["head"]
-        for each in caplog.records
-        if each.getMessage() == "audit.head"
+        vars(each)["fields"]["head"] for each in caplog.records if each.getMessage() == "audit.head"
     ]
 
 
