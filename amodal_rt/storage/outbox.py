@@ -85,6 +85,9 @@ class OutboxRows(Part):
             connection.execute(
                 update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**changed)
             )
+            if attempt.result in _FINAL:
+                at = to_millis(attempt.at)
+                sealing.seal_message(driver(connection), row["id"], row["run_id"], at)
             _follow(connection, row, attempt)
             tried = attempt.tried(to_delivery(row).message.target)
             if tried is not None:

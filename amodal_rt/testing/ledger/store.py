@@ -113,7 +113,7 @@ class MemoryStore:
         self.journals: Table[tuple[str, int], Entry] = Table(undo)
         self.lengths: Table[str, int] = Table(undo)
         self.seals: Table[int, tuple[str, int]] = Table(undo)
-        """Runs that ended, each with the length of its journal, in that order."""
+        """Runs that ended, each with the length of its journal, and settled messages, in order."""
         self.outbox = OutboxTable(undo)
         self.failures: Table[str, FailureState] = Table(undo)
         self.breakers: Table[str, Breaker] = Table(undo)
