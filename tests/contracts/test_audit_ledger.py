@@ -181,3 +181,38 @@ async def test_each_change_stands_in_the_trail_with_who_made_it(ledger: Ledger) 
     ]
     assert [await ledger.fact(key) for key in facts] == ["1", "2"]
     assert (await ledger.verify()).wrong == 0
+
+
+async def test_a_message_that_was_settled_is_on_the_trail_until_it_is_sent_again(
+    ledger: Ledger,
+) -> None:
+    run = await given.running(ledger)
+    arrives, dies = given.message(run.run_id), given.message(run.run_id)
+    await ledger.finish(run, given.outcome(), at=NOW, plan=given.owing(arrives, dies))
+    await ledger.claim_messages(limit=2, now=NOW)
+    for number, (message, result) in enumerate(
+        ((arrives, AttemptResult.DELIVERED), (dies, AttemptResult.DEAD)), start=1
+    ):
+        at, error = NOW + number * MINUTE, "no" if message is dies else None
+        attempt = Attempt(delivery_id=message.delivery_id, result=result, at=at, error=error)
+        await ledger.record_attempt(attempt)
+
+    dead, delivered = await ledger.trail(TrailFilter(automation="digest"))
+    later = NOW + 9 * MINUTE
+    await ledger.retry_message(dies.delivery_id, at=later, expires_at=later)
+    left = await ledger.trail(TrailFilter(run_id=run.run_id))
+
+    assert dead == TrailRow(
+        at=NOW + 2 * MINUTE,
+        action="delivery.dead",
+        subject=dies.delivery_id,
+        actor="digest",
+        door="run",
+        run_id=run.run_id,
+        automation="digest",
+        data={"target": "#reports", "kind": "result", "attempts": 1, "error": "no"},
+    )
+    assert (delivered.action, delivered.at) == ("delivery.delivered", NOW + MINUTE)
+    assert left == [delivered]
+    verdict = await ledger.verify()
+    assert (verdict.wrong, verdict.head.seals.place) == (0, 3)
