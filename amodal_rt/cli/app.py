@@ -15,6 +15,7 @@ from amodal_rt.cli.commands import (
     bus,
     catalogue,
     dashboard,
+    doctor,
     integrations,
     keeping,
     local,
@@ -76,6 +77,7 @@ def build() -> typer.Typer:
     dashboard.add_to(root)
     local.add_to(root)
     plan.add_to(root)
+    doctor.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
     root.add_typer(audit.group(), name="audit")
