@@ -115,6 +115,7 @@ def event_tests(ground: Ground, shared: Shared) -> EventTests:
         shared.facts,
         shared.starting,
         shared.redactor,
+        ledger=ground.ledger,
         clock=ground.clock,
         ids=ground.ids,
     )

@@ -12,6 +12,7 @@ from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
 from amodal_rt.engine.runner import Engine
+from amodal_rt.executors.acting.performing import ParkedWrites
 from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
@@ -77,6 +78,7 @@ class House:
     address: Address
     executor: WorkExecutor
     engine: Engine
+    writes: ParkedWrites
     holding: Holding
     membership: Membership
     readiness: Readiness

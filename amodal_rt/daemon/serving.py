@@ -148,6 +148,8 @@ class Daemon:
         ground = house.ground
         stack.push_async_callback(house.egress.close)
         stack.push_async_callback(house.executor.close)
+        if ground.workspace.snapshot().profiles:
+            await house.executor.open()
         verbs = house.verbs(lambda: self.status(house))
         control = ControlSocket(self._socket, verbs, mcp=house.mcp.local)
         await control.open()
@@ -164,6 +166,7 @@ class Daemon:
             run("sender", house.sender.run(), house.sender.stop),
             run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),
+            run("parked writes", house.writes.run(), house.writes.stop),
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),

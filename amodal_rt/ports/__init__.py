@@ -27,6 +27,7 @@ from amodal_rt.ports.execution import (
     RuntimeView,
     StepMessages,
     TriggerConnections,
+    WriteMessages,
 )
 from amodal_rt.ports.facts import (
     AutomationFacts,
@@ -39,6 +40,7 @@ from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.ledger import Ledger
 from amodal_rt.ports.nodes import LAPSED, Lease, NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.parked import ParkedFilter, ParkedLedger
 from amodal_rt.ports.runs import (
     IDEMPOTENT_FOR,
     MAXIMUM_DEPTH,
@@ -56,6 +58,7 @@ from amodal_rt.ports.signals import (
     EVENTS,
     FACTS,
     OUTBOX,
+    PARKED,
     QUEUE_FULL,
     RUNS_PENDING,
     SNAPSHOT,
@@ -101,6 +104,9 @@ __all__ = [
     "Outbox",
     "OutcomePlanner",
     "OwnEvents",
+    "PARKED",
+    "ParkedFilter",
+    "ParkedLedger",
     "Previous",
     "QUEUE_FULL",
     "RUNS_PENDING",
@@ -125,5 +131,6 @@ __all__ = [
     "VersionedCatalogue",
     "Versions",
     "WaitLedger",
+    "WriteMessages",
     "journal_topic",
 ]

@@ -9,6 +9,7 @@ from amodal_rt.ports.facts import DefinitionArchive, FactLedger, TokenLedger
 from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.nodes import NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.parked import ParkedLedger
 from amodal_rt.ports.runs import RunLedger, ScheduleLedger, WaitLedger
 from amodal_rt.ports.spending import SpendLedger
 
@@ -31,6 +32,7 @@ class Ledger(
     SpendLedger,
     NodeLedger,
     WaitLedger,
+    ParkedLedger,
     Protocol,
 ):
     """All of the above over one database."""

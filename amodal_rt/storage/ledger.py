@@ -14,6 +14,7 @@ from amodal_rt.storage.journal import JournalRows
 from amodal_rt.storage.nodes import NodeRows
 from amodal_rt.storage.outbox import OutboxRows
 from amodal_rt.storage.outcomes import OutcomeRows
+from amodal_rt.storage.parked import ParkedRows
 from amodal_rt.storage.remote_triggers import RemoteTriggerRows
 from amodal_rt.storage.retention import RetentionRows
 from amodal_rt.storage.run_queries import RunQueries
@@ -46,6 +47,7 @@ class DatabaseLedger(
     NodeRows,
     RetentionRows,
     WaitRows,
+    ParkedRows,
 ):
     """`ports.Ledger` but for the choice of the database."""
 

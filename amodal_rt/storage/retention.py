@@ -54,7 +54,7 @@ class RetentionRows(Part):
         journal and messages, slots that every schedule of the automation has passed, events
         without a run that do not wait to be matched, rejections, versions of definitions that no
         run names and that are not live, what the gates of automations saw that are gone, revoked
-        tokens, and what models cost.
+        tokens, parked writes, and what models cost.
         Raises UnavailableError (`ledger`); what was deleted before stays deleted.
         """
         batches = _Batches(self._database, self._clock)
@@ -73,6 +73,7 @@ class RetentionRows(Part):
             await batches.sweep(forgetting.rejections(before))
             await batches.sweep(forgetting.gate_values(before))
             await batches.sweep(forgetting.tokens(before))
+            await batches.sweep(forgetting.parked_writes(before))
             await batches.sweep(forgetting.spending(from_millis(before).date().isoformat()))
             await self._forget_versions(batches, before)
         return batches.pruned

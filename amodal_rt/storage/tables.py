@@ -7,7 +7,7 @@ condition, queries must repeat it word for word or SQLite will not use the index
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table
 
-from amodal_rt.storage import spend_tables
+from amodal_rt.storage import parked_table, spend_tables
 from amodal_rt.storage.columns import Number, Text, count, instant, metadata, where
 
 PENDING = "status = 'pending'"
@@ -416,4 +416,5 @@ tokens = Table(
     Index("tokens_by_name", "name", unique=True, **where(VALID)),
 )
 
+parked_writes = parked_table.parked_writes
 spending, spend_holds = spend_tables.spending, spend_tables.spend_holds

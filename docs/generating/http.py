@@ -57,7 +57,7 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/automations/{name}/test-event": "`ops automations test-event`",
     "GET /v1/tokens": "`amodal-rt tokens list`",
     "GET /v1/approvals": "`ops approvals list`; `automation`, `limit`",
-    "GET /v1/approvals/{id}": "`ops approvals show`; by the run's id",
+    "GET /v1/approvals/{id}": "`ops approvals show`; by the id of a parked write, or the run's",
     "GET /v1/deliveries": "`ops deliveries list`; `status`, `limit`",
     "GET /v1/deliveries/{id}": "`ops deliveries show`",
     "GET /v1/connections": "`ops connections list`",

@@ -20,6 +20,7 @@ _ON_TRAIL = frozenset(
         EntryType.WRITE_FINISHED,
         EntryType.WRITE_FAILED,
         EntryType.TOOL_DENIED,
+        EntryType.WRITE_PARKED,
         EntryType.APPROVAL_ANSWERED,
         EntryType.EVENT_EMITTED,
         EntryType.STORE_WRITTEN,

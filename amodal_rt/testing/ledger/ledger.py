@@ -10,6 +10,7 @@ from amodal_rt.testing.ledger.journal import JournalRows, StoreRows
 from amodal_rt.testing.ledger.nodes import NodeRows
 from amodal_rt.testing.ledger.outbox import OutboxRows
 from amodal_rt.testing.ledger.outcomes import OutcomeRows
+from amodal_rt.testing.ledger.parked import ParkedRows
 from amodal_rt.testing.ledger.queries import RunQueries
 from amodal_rt.testing.ledger.spending import SpendRows
 from amodal_rt.testing.ledger.store import MemoryStore
@@ -33,6 +34,7 @@ class MemoryLedger(
     SpendRows,
     NodeRows,
     WaitRows,
+    ParkedRows,
 ):
     """`ports.Ledger` in memory: all of its promises but that anything outlives the process.
 

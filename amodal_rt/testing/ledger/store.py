@@ -14,6 +14,7 @@ from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.outcome import GateValue
+from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.remote_trigger import RemoteTrigger
 from amodal_rt.domain.run import OPEN
 from amodal_rt.domain.token import Token
@@ -134,6 +135,7 @@ class MemoryStore:
         self.tokens: Table[str, Token] = Table(undo)
         self.spending: Table[tuple[date, str, str], Spent] = Table(undo)
         self.holds: Table[tuple[str, str], Hold] = Table(undo)
+        self.parked: Table[str, ParkedWrite] = Table(undo)
 
     def append(
         self,
