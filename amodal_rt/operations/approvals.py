@@ -107,10 +107,9 @@ class Approvals:
             "door": caller.door,
             "note": said,
         }
-        now = self._clock.now()
         meant = step or (str(question["step"]) if question else "")
         taken = question is not None and await self._ledger.answer(
-            run_id, step=meant, data=answer, at=now
+            run_id, step=meant, data=answer, at=self._clock.now(), caller=caller
         )
         if not taken:
             raise ConflictError(
@@ -119,13 +118,6 @@ class Approvals:
                 hint=f"`ops approvals show {run_id}` says whether somebody else has answered, "
                 "or the time is over",
             )
-        await self._ledger.audit(
-            "approval.answered",
-            subject=run_id,
-            caller=caller,
-            at=now,
-            data={"step": meant, "approved": approved},
-        )
         self._signals.notify(RUNS_PENDING)
         self._signals.notify(journal_topic(run_id))
         return await self.show(caller, run_id)

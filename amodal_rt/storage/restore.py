@@ -63,6 +63,9 @@ async def restore(
             await copy.join(host="restore", pid=0, version=__version__, lease=_LEASE)
             interrupted = await _interrupt(copy, clock)
             cancelled = await _cancel(copy, caller, clock) if cancel_pending else []
+            told = {"file": source.name, "interrupted": interrupted, "cancelled": cancelled}
+            now = clock.now()
+            await copy.audit("ledger.restored", subject="ledger", caller=caller, at=now, data=told)
             await copy.leave()
         backup.promise(draft, ledger, f"{clock.now():%Y%m%dT%H%M%S.%fZ}")
     finally:
