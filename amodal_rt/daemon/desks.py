@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.shared import Shared
+from amodal_rt.executors.acting.performing import ParkedWrites
 from amodal_rt.intake.callback import CallbackIntake
 from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake
@@ -45,7 +46,7 @@ class Desks(TypedDict):
     tokens: Tokens
 
 
-def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
+def desks(ground: Ground, shared: Shared, automations: Automations, writes: ParkedWrites) -> Desks:
     clock, signals, ids = ground.clock, ground.signals, ground.ids
     ledger, workspace = ground.ledger, ground.workspace
     tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
@@ -62,7 +63,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
         RunTools(automations, invoking, names, pages, event_bus),
     )
     return Desks(
-        approvals=Approvals(ledger, signals=signals, clock=clock),
+        approvals=Approvals(ledger, check=writes.checked, signals=signals, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
         managing=managing,

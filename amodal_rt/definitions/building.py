@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import (
+    PROPOSE,
     ApprovalsShape,
     AutomationShape,
     CatchUpShape,
@@ -97,7 +98,8 @@ class Builder:
             temperature=shape.temperature,
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
-            write_enabled=shape.write_enabled,
+            write_enabled=shape.write_enabled is True,
+            proposes=shape.write_enabled == PROPOSE,
             profile=parse_reference(shape.profile or ""),
             writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
@@ -195,6 +197,7 @@ OWN_TOOLS = frozenset(
         "read_knowledge",
         "read_event",
         "emit_event",
+        "propose_write",
     }
 )
 """Tools of the runtime itself, which belong to no connection (specification §6.2)."""

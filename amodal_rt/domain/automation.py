@@ -243,9 +243,10 @@ class Automation:
 
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
-    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only; `writes`
-    is the part of what it opens that is allowed, None meaning all. `env` names the variables that
-    a workflow sees. `profile` is where programs run.
+    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only,
+    unless it `proposes`: then a person decides on each write. `writes`
+    is the part of what either opens that is allowed, None meaning all. `env` names the variables
+    that a workflow sees. `profile` is where programs run.
     `invocation` is None where no key speaks of programs that invoke it.
     `acknowledged` are risks that a reviewer has accepted.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
@@ -266,6 +267,7 @@ class Automation:
     connections: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     write_enabled: bool = False
+    proposes: bool = False
     profile: ProfileName | None = None
     writes: tuple[WriteGrant, ...] | None = None
     env: tuple[str, ...] = ()

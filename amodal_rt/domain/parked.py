@@ -125,9 +125,19 @@ Ruling = Callable[[ParkedWrite, bool], Change | None]
 Pure, and may be asked more than once."""
 
 
-def decided(write: ParkedWrite, verdict: Verdict, *, paused: bool) -> Change:
-    """A person has said yes or no. Raises ConflictError: `already_decided`, `approval_expired`,
-    `paused`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Another call than the one that was parked, and it in a few words."""
+
+    call: Mapping[str, object]
+    label: str
+
+
+def decided(
+    write: ParkedWrite, verdict: Verdict, *, paused: bool, edit: Edit | None = None
+) -> Change:
+    """A person has said yes or no, perhaps to an edited call. Raises ConflictError:
+    `already_decided`, `approval_expired`, `paused`."""
     if write.status is not ParkedStatus.OPEN:
         raise _too_late(write)
     if verdict.at >= write.expires_at:
@@ -148,6 +158,9 @@ def decided(write: ParkedWrite, verdict: Verdict, *, paused: bool) -> Change:
         "note": verdict.note,
         "edited": verdict.edited,
     }
+    if edit is not None:
+        write = replace(write, call=edit.call, label=edit.label, original=write.call)
+        data |= {**write.facts, "arguments": dict(write.call)}
     return Change(
         write=replace(write, status=status, verdict=verdict, finished_at=finished),
         entry=EntryType.APPROVAL_ANSWERED,

@@ -158,7 +158,9 @@ class Carrier:
         )
         if found is None or current.automation.write_enabled:
             return found
-        return replace(found, automation=replace(found.automation, write_enabled=False))
+        asks = current.automation.proposes and _may_write(found)
+        lesser = replace(found.automation, write_enabled=False, proposes=asks)
+        return replace(found, automation=lesser)
 
     def definition_of(self, run: Run) -> Definition | None:
         """The version of the run's automation that stands, even where it cannot run now."""
@@ -312,6 +314,10 @@ class Carrier:
             reason=outcome.reason,
             error=outcome.error,
         )
+
+
+def _may_write(definition: Definition) -> bool:
+    return definition.automation.write_enabled or definition.automation.proposes
 
 
 def _profile(definition: Definition, snapshot: Snapshot) -> RunProfile | None:

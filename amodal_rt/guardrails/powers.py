@@ -65,9 +65,9 @@ def _more_writes(old: Automation | None, new: Automation) -> bool:
     """Whether the list covers a write that it did not: a list narrows what `writeEnabled` opens,
     so that one that is taken away widens, and a first one where nothing was open is a grant."""
     if new.writes is None:
-        return new.write_enabled and old is not None and old.writes is not None
+        return _open(new) and old is not None and old.writes is not None
     if old is None or old.writes is None:
-        return bool(new.writes) and not (old and old.write_enabled)
+        return bool(new.writes) and not (old and _open(old))
     left = {place: each.per_run for place, each in enumerate(old.writes) if each.per_run}
     for each in new.writes:
         places = [place for place, one in enumerate(old.writes) if _no_more(each, one)]
@@ -79,6 +79,11 @@ def _more_writes(old: Automation | None, new: Automation) -> bool:
         if not free:
             left[room[0]] = (left[room[0]] or 0) - (each.per_run or 0)
     return False
+
+
+def _open(automation: Automation) -> bool:
+    """Whether it may make writes at all, be it with a person's leave."""
+    return automation.write_enabled or automation.proposes
 
 
 def _no_more(new: WriteGrant, old: WriteGrant) -> bool:

@@ -32,7 +32,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "definition": definition.hash,
         "agent": automation.agent,
         "run_as": automation.run_as,
-        "write_enabled": automation.write_enabled,
+        "write_enabled": "propose" if automation.proposes else automation.write_enabled,
         "writes": automation_shapes.writes(automation),
         "write_grants": None
         if automation.writes is None
@@ -50,6 +50,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "models": sorted(reach.models),
         "delivers_to": sorted(reach.receivers),
         "profile": None,
+        "approvers": list(automation.approvals.approvers),
         "limits": automation_shapes.limits(automation),
     }
 

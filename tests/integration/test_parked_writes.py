@@ -209,6 +209,41 @@ def test_who_may_decide_stands_in_files(child: Child, root: Path) -> None:
     assert (outsider, own) == ("not_an_approver", "own_run")
 
 
+def test_whoever_proposes_earns_trust_by_numbers(
+    child: Child, root: Path, service: Bank, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def ops(*words: str) -> tuple[int, str]:
+        code = main(["ops", *words, "--workspace", str(child.root)], program="ops")
+        return code, capsys.readouterr().out
+
+    _saved(child, root, "automations/pay.json", {
+        "title": "Pay", "workflow": "pay", "writeEnabled": "propose", "connections": ["crm"],
+    })  # fmt: skip
+    first, second, third, _ = (parked(child, {"amount": each}) for each in (1, 2, 3, 4))
+    editor = tmp_path / "editor.sh"
+    write(tmp_path, "editor.sh", '#!/bin/sh\nsed -i \'s/"amount": 2/"amount": 20/\' "$1"\n')
+    editor.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("EDITOR", str(editor))
+        patched.delenv("VISUAL", raising=False)
+        edited = ops("approvals", "approve", second, "--edit")
+        untouched = ops("approvals", "approve", first, "--edit")
+    call = json.dumps({**show(child, first)["write"]["call"], "method": "DELETE"})
+    replaced = ops("approvals", "approve", first, "--call", call)
+    ops("approvals", "approve", first)
+    ops("approvals", "deny", third)
+    shown, powers = ops("automations", "show", "pay")[1], ops("automations", "powers", "pay")[1]
+
+    assert edited == (0, "Approved: POST /deals over crm was made\n")
+    assert (untouched[0], replaced[0]) == (1, 1)
+    assert [each["body"] for each in service.reached] == [{"amount": 20}]
+    assert show(child, second)["write"]["original"]["data"] == {"amount": 2}
+    assert show(child, first)["status"] == "failed"
+    for text in (shown, powers):
+        assert "2 approved (2 edited), 1 denied, 0 expired, 1 open" in text
+        assert "; a person decides on each" in text
+
+
 KILLS = {
     "write.before_park": (0, None),
     "write.after_park": (0, "open"),
