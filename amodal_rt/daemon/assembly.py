@@ -139,6 +139,7 @@ def _introduce(house: House) -> None:
     def heard(name: str, failure: str | None) -> None:
         own.connection(name, ok=failure is None, detail=failure)
 
+    house.sender.fill_with(house.links.fill)
     pool = house.executor.services.pool
     pool.heard = heard
     house.watch.watch_tools_with(lambda: pool.pins.held)

@@ -12,12 +12,14 @@ from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.decision_links import DecisionLinks
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.outlook import Outlook
+from amodal_rt.operations.parked import Writes
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.sessions import Sessions
@@ -36,6 +38,7 @@ class Desks(TypedDict):
     approvals: Approvals
     event_bus: EventBus
     invoking: Invoking
+    links: DecisionLinks
     managing: Managing
     mcp: McpDoor
     members: Members
@@ -58,14 +61,16 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
     pages = RunPages(ledger, signals=signals, clock=clock)
     event_bus = _event_bus(ground, shared)
     triggers = Triggers(managing, names)
+    writes_verbs = Writes(ledger, check=writes.checked, signals=signals, clock=clock)
     tools = all_tools(
         AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
         RunTools(automations, invoking, names, pages, event_bus),
     )
     return Desks(
-        approvals=Approvals(ledger, check=writes.checked, signals=signals, clock=clock),
+        approvals=Approvals(ledger, writes_verbs, signals=signals, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
+        links=DecisionLinks(ledger, writes_verbs, shared.address, clock=clock, ids=ids),
         managing=managing,
         mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
         members=Members(workspace, write=ground.write_identities, changes=changes),

@@ -227,6 +227,16 @@ class ApprovalsShape(FileShape):
             "globs; default all who may manage.",
         ),
     ]
+    targets: Annotated[
+        list[TargetField],
+        Listed,
+        Field(
+            default_factory=list["TargetShape"],
+            max_length=20,
+            description="Who gets a message for each parked write, with a link to a page that "
+            "decides: whoever reads the message may. Needs `publicUrl` for the link.",
+        ),
+    ]
 
 
 class DefaultsShape(FileShape):

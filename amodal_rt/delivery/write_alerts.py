@@ -1,4 +1,4 @@
-"""Alerts about approved writes that were not made, or of which nobody knows whether they were."""
+"""Messages about parked writes: who is asked, and alerts about approved ones that were not made."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +11,7 @@ from amodal_rt.delivery.payload import KEPT_FOR, cut_result
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage
+from amodal_rt.domain.outcome import AWAITING_APPROVAL
 from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.ids import Ids
@@ -27,6 +28,41 @@ class WriteAlerts:
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
+
+    def asking(
+        self, write: ParkedWrite, definition: Definition | None, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        targets = definition.automation.approvals.targets if definition else ()
+        until = iso(write.expires_at)
+        body: dict[str, object] = {
+            "automation": write.automation,
+            "status": AWAITING_APPROVAL,
+            "timestamp": iso(now),
+            "run_id": write.run_id,
+            "write_id": write.write_id,
+            "connection": write.connection,
+            "call": write.label,
+            "why": write.why,
+            "until": until,
+            "url": None,
+        }
+        text = (
+            f"{write.title} wants to write {write.label} over {write.connection}: {write.why}. "
+            f"Until {until}: ops approvals show {write.write_id}"
+        )
+        return tuple(
+            OutboxMessage(
+                delivery_id=self._ids.delivery(),
+                run_id=write.run_id,
+                automation=write.automation,
+                kind=MessageKind.APPROVAL,
+                target=target,
+                body={**body, "text": neutral_for(target)(cut_result(text, 2_000).text)},
+                created_at=now,
+                expires_at=min(write.expires_at, now + KEPT_FOR),
+            )
+            for target in targets
+        )
 
     def of_write(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from amodal_rt.domain.delivery import Delivery, FailureAlert
+from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.filter import Filter, Path
 from amodal_rt.domain.invocation import Invocation
 from amodal_rt.domain.parked import EXPIRES
@@ -198,10 +198,11 @@ class Expectation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approvals:
     """`approvals`: how long a person may take to decide on a write, and who may: globs of actors,
-    empty for all who may manage."""
+    empty for all who may manage. `targets` get a message with a link that decides, too."""
 
     expires: timedelta = EXPIRES
     approvers: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

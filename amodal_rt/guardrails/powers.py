@@ -56,7 +56,10 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
 
 
 def _more_approvers(old: Automation | None, new: Automation) -> bool:
-    """Whether somebody may decide who might not."""
+    """Whether somebody may decide who might not: by name, or by a link in a message."""
+    known = {each.key for each in old.approvals.targets} if old else set[str]()
+    if {each.key for each in new.approvals.targets} - known:
+        return True
     before = old.approvals.approvers if old else ()
     return bool(before) and not within(new.approvals.approvers or None, before)
 
@@ -154,6 +157,8 @@ def _receivers(found: Definition, snapshot: Snapshot) -> frozenset[str]:
     targets: list[Target] = []
     if automation.delivery and not _by_default(found, "delivery", snapshot):
         targets += automation.delivery.targets
+    if not _by_default(found, "approvals", snapshot):
+        targets += automation.approvals.targets
     if automation.failure_alert and not _by_default(found, "failureAlert", snapshot):
         targets += automation.failure_alert.targets
     return frozenset(_receiver(each) for each in targets)

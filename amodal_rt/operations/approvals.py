@@ -23,9 +23,9 @@ class Approvals:
     """Answers from the journals, what the engine goes on with, and on parked writes."""
 
     def __init__(
-        self, ledger: Ledger, *, check: parked.Check, signals: Signals, clock: Clock
+        self, ledger: Ledger, writes: parked.Writes, *, signals: Signals, clock: Clock
     ) -> None:
-        self._writes = parked.Writes(ledger, check=check, signals=signals, clock=clock)
+        self._writes = writes
         self._ledger = ledger
         self._signals = signals
         self._clock = clock

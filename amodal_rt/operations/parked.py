@@ -89,6 +89,19 @@ class Writes:
         """
         found = await self.get(write_id)
         require_approver(found, caller)
+        return await self.settle(caller, found, approved=approved, note=note, call=call)
+
+    async def settle(
+        self,
+        caller: Caller,
+        found: ParkedWrite,
+        *,
+        approved: bool,
+        note: str | None,
+        call: Mapping[str, object] | None = None,
+    ) -> ParkedWrite:
+        """The same for a caller who may decide. Raises ConflictError."""
+        write_id = found.write_id
         now = self._clock.now()
         edit = await self._check(found, call) if call is not None and approved else None
         verdict = Verdict(

@@ -128,6 +128,10 @@ class ParkedWrites:
         late = ParkedFilter(expired_by=now, limit=_MOST)
         for each in await self._ledger.list_parked(late):
             await self._expire(each)
+        waiting = ParkedFilter(statuses={ParkedStatus.OPEN}, limit=_MOST)
+        for each in reversed(await self._ledger.list_parked(waiting)):
+            if not each.told:
+                await self._ask(each)
         approved = ParkedFilter(statuses={ParkedStatus.APPROVED}, limit=_MOST)
         for each in reversed(await self._ledger.list_parked(approved)):
             if each.write_id not in self._under_way and not self._stopping:
@@ -135,6 +139,19 @@ class ParkedWrites:
         next_at = await self._ledger.next_expiry()
         left = LOOK_SECONDS if next_at is None else (next_at - now) / timedelta(seconds=1)
         return min(max(left, 0.05), LOOK_SECONDS)
+
+    async def _ask(self, write: ParkedWrite) -> None:
+        """Tell those whom the automation names that it waits, as its file has it now."""
+        now, state = self._clock.now(), self._catalogue.snapshot().automations.get(write.automation)
+        definition = state.definition if state else None
+
+        def rule(found: ParkedWrite, _: bool) -> Change | None:
+            return parked.asked(found, self._messages.asking(found, definition, now))
+
+        rule_on = self._ledger.rule_on_parked
+        asked = await rule_on(write.write_id, rule, caller=_RUNTIME, at=now)
+        if asked is not None:
+            self._signals.notify(OUTBOX)
 
     async def _expire(self, write: ParkedWrite) -> None:
         now = self._clock.now()

@@ -309,6 +309,7 @@ def test_powers_say_what_an_automation_may_do(tmp_path: Path) -> None:
         "models": [],
         "delivers_to": ["chat"],
         "profile": None,
+        "approvers": [],
         "limits": {},
     }
 
