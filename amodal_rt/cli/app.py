@@ -14,6 +14,7 @@ from amodal_rt.cli.commands import (
     bus,
     catalogue,
     dashboard,
+    doctor,
     integrations,
     keeping,
     local,
@@ -75,6 +76,7 @@ def build() -> typer.Typer:
     dashboard.add_to(root)
     local.add_to(root)
     plan.add_to(root)
+    doctor.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
     root.add_typer(workflow.group(), name="workflow")

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from amodal_rt.clock import iso
 from amodal_rt.delivery import notices
-from amodal_rt.delivery.neutral import neutral_for
+from amodal_rt.delivery.neutral import Neutral
 from amodal_rt.delivery.payload import KEPT_FOR, cut_result
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.condition import Condition, ConditionKind
-from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage
-from amodal_rt.domain.outcome import AWAITING_APPROVAL
+from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage, Target
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, Origin
 from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.ids import Ids
@@ -46,10 +46,9 @@ class WriteAlerts:
             "until": until,
             "url": None,
         }
-        text = (
-            f"{write.title} wants to write {write.label} over {write.connection}: {write.why}. "
-            f"Until {until}: ops approvals show {write.write_id}"
-        )
+        own = f"{write.title} wants to write over {write.connection} until {until} ("
+        own += f"ops approvals show {write.write_id}): "
+        said = cut_result(f"{write.label}: {write.why}", 2_000).text
         return tuple(
             OutboxMessage(
                 delivery_id=self._ids.delivery(),
@@ -57,7 +56,7 @@ class WriteAlerts:
                 automation=write.automation,
                 kind=MessageKind.APPROVAL,
                 target=target,
-                body={**body, "text": neutral_for(target)(cut_result(text, 2_000).text)},
+                body={**body, "text": _text(target, own, said)},
                 created_at=now,
                 expires_at=min(write.expires_at, now + KEPT_FOR),
             )
@@ -111,7 +110,10 @@ class WriteAlerts:
             "consecutive_failures": 0,
             "write_id": write.write_id,
         }
-        text = f"{write.title}: {_sentence(write, status)}: {cut_result(error, 2_000).text}"
+        own, said = (
+            f"{write.title}: ",
+            f"{_sentence(write, status)}: {cut_result(error, 2_000).text}",
+        )
         return tuple(
             OutboxMessage(
                 delivery_id=self._ids.delivery(),
@@ -119,12 +121,17 @@ class WriteAlerts:
                 automation=write.automation,
                 kind=MessageKind.FAILURE_ALERT,
                 target=target,
-                body={**body, "text": neutral_for(target)(text)},
+                body={**body, "text": _text(target, own, said)},
                 created_at=now,
                 expires_at=now + KEPT_FOR,
             )
             for target in alert.targets
         )
+
+
+def _text(target: Target, own: str, said: str) -> str:
+    """Our words, and what a model or a service has said."""
+    return Neutral(target.format)(own) + Neutral(target.format, Origin(tainted=True))(said)
 
 
 def _sentence(write: ParkedWrite, status: ParkedStatus) -> str:

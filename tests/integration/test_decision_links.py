@@ -188,4 +188,4 @@ def test_without_a_public_url_the_message_names_the_command(tmp_path: Path, serv
         told = next(each for each in service.told if "write_id" in each)
 
     assert (told["url"], told["write_id"]) == (None, write_id)
-    assert told["text"].endswith(f"ops approvals show {write_id}")
+    assert f"ops approvals show {write_id}" in told["text"]
