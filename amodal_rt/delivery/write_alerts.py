@@ -48,7 +48,8 @@ class WriteAlerts:
         }
         own = f"{write.title} wants to write over {write.connection} until {until} ("
         own += f"ops approvals show {write.write_id}): "
-        said = cut_result(f"{write.label}: {write.why}", 2_000).text
+        told = write.why if write.why.startswith(write.label) else f"{write.label}: {write.why}"
+        said = cut_result(told, 2_000).text
         return tuple(
             OutboxMessage(
                 delivery_id=self._ids.delivery(),

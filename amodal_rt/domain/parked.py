@@ -254,6 +254,15 @@ def ended(
     )
 
 
+def doubted(write: ParkedWrite, error: str, now: datetime) -> Change | None:
+    """An approved write of which nobody can tell any more whether it was made; None for others."""
+    if write.status not in (ParkedStatus.APPROVED, ParkedStatus.PERFORMING):
+        return None
+    return ended(
+        replace(write, status=ParkedStatus.PERFORMING), ParkedStatus.UNKNOWN, {"error": error}, now
+    )
+
+
 def _too_late(write: ParkedWrite) -> ConflictError:
     if write.status is ParkedStatus.EXPIRED:
         return _over(write)

@@ -86,8 +86,7 @@ class Approvals:
     ) -> Document:
         """Say yes or no to the parked write of that id, or to the question of that step of the run,
         or to what is open of it; returns it with the answer. With `call`, yes to a write as edited.
-        `cause` is the run that makes a child
-        process of its own ask for this.
+        `cause` is the run that makes a child process of its own ask for this.
 
         Raises NotFoundError, InvalidError (`bad_note`), DeniedError (`own_approval`) where there
         is a `cause`, and ConflictError (`not_asked`) where no such question is open, or any more;
@@ -108,12 +107,18 @@ class Approvals:
             return parked.document(decided)
         if call is not None:
             raise InvalidError(f"{run_id} asks, and parks no call", code="bad_call")
+        return await self._answer(caller, run_id, step=step, approved=approved, note=said)
+
+    async def _answer(
+        self, caller: Caller, run_id: str, *, step: str | None, approved: bool, note: str | None
+    ) -> Document:
+        """The same of a question."""
         question = await self.find(caller, run_id)
         answer: Document = {
             "approved": approved,
             "by": caller.actor,
             "door": caller.door,
-            "note": said,
+            "note": note,
         }
         now = self._clock.now()
         meant = step or (str(question["step"]) if question else "")

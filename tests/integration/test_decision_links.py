@@ -189,3 +189,26 @@ def test_without_a_public_url_the_message_names_the_command(tmp_path: Path, serv
 
     assert (told["url"], told["write_id"]) == (None, write_id)
     assert f"ops approvals show {write_id}" in told["text"]
+
+
+def test_where_all_else_has_a_door_of_its_own_links_stay_on_the_public_one(
+    tmp_path: Path, service: Bank
+) -> None:
+    root = tmp_path / "workspace"
+    furnish(root, service.url, approvals=APPROVALS)
+    settings = {
+        "egress": {"allowPrivate": ["127.0.0.0/8"]},
+        "targets": {"alerts": {"type": "webhook", "url": f"{service.url}/alerts"}},
+        "publicUrl": PUBLIC,
+        "adminListen": "127.0.0.1:0",
+    }
+    write(root, "amodal.json", settings)
+    with daemon(root, **SECRET) as child:
+        write_id, path, _ = asked(child, service)
+        browser = Browser(child)
+        page = browser(path)
+        said = browser(path, {**page.form, "answer": "deny"})
+        other = browser("/dashboard/approvals")
+
+        assert (page.status, said.status, other.status) == (200, 200, 404)
+        assert status_of(child, write_id) == "denied"

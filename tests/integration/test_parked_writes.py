@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from daemon_child import Child, daemon, eventually, write
-from parked_scene import ACCESS, LARGE, SECRET, Bank, bank, furnish, parked
+from parked_scene import ACCESS, GRAPH, LARGE, SECRET, Bank, bank, furnish, parked
 
 from amodal_rt.cli.entry import main
 from amodal_rt.errors import AmodalError
@@ -143,6 +143,27 @@ def test_a_service_that_says_no_is_told_of_and_not_asked_again(child: Child, ser
     assert (said["status"], said["write"]["outcome"]["status"]) == ("failed", 500)
     eventually(lambda: service.told)
     assert (service.told[0]["condition"], len(service.reached)) == ("write_failed", 1)
+
+
+def test_branches_that_walk_side_by_side_end_together(
+    child: Child, root: Path, service: Bank
+) -> None:
+    pay = {key: value for key, value in GRAPH["nodes"][0].items() if not key.startswith("on_")}
+    nodes = [
+        {"id": "both", "kind": "parallel", "branches": ["one", "two"], "on_error": "said"},
+        {**pay, "id": "one", "on_error": "late"},
+        {**pay, "id": "two", "data": {"amount": 1}, "on_success": "late"},
+        {**pay, "id": "late", "data": {"amount": 2}},
+        {"id": "said", "kind": "transform", "value": "went on"},
+    ]
+    graph = {"kind": "WorkflowGraph", "start_node": "both", "nodes": nodes}
+    _saved(child, root, "workflows/pay.json", graph)
+
+    write_id = parked(child)
+
+    assert show(child, write_id)["write"]["call"]["data"] == LARGE
+    # What had begun beside it is made, and nothing after it.
+    assert [each["body"] for each in service.reached] in ([], [{"amount": 1}])
 
 
 def test_what_the_files_forbid_by_then_is_refused_with_what_changed(

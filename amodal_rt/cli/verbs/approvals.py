@@ -37,7 +37,7 @@ def show(door: Door, run_id: str) -> int:
         door.output.document(found)
         return codes.OK
     say = door.output.say
-    say(f'{found["run_id"]}  {found["automation"]}  "{found["title"]}"')
+    say(f'{found["id"]}  {found["automation"]}  "{found["title"]}"')
     for label, value in _facts(found):
         say(f"  {label:<11} {value}")
     if found["write"] is None:
@@ -75,6 +75,7 @@ def _facts(found: Document) -> list[tuple[str, str]]:
     facts = [
         ("status", found["status"]),
         ("node", found["node"]),
+        ("run", found["write"] and found["run_id"]),
         ("requester", found["requester"]),
         ("asked", table.instant(found["asked_at"])),
         ("expires", table.instant(found["until"]) + left),
