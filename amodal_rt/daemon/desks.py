@@ -10,6 +10,7 @@ from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.approvals import Approvals
+from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.decision_links import DecisionLinks
@@ -36,6 +37,7 @@ class Desks(TypedDict):
     """Operations that no other room asks."""
 
     approvals: Approvals
+    audit: Audit
     event_bus: EventBus
     invoking: Invoking
     links: DecisionLinks
@@ -68,6 +70,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
     )
     return Desks(
         approvals=Approvals(ledger, writes_verbs, signals=signals, clock=clock),
+        audit=Audit(ledger, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
         links=DecisionLinks(ledger, writes_verbs, shared.address, clock=clock, ids=ids),
@@ -118,6 +121,7 @@ def event_tests(ground: Ground, shared: Shared) -> EventTests:
         shared.facts,
         shared.starting,
         shared.redactor,
+        ledger=ground.ledger,
         clock=ground.clock,
         ids=ground.ids,
     )

@@ -20,6 +20,7 @@ from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.approvals import Approvals
+from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
@@ -97,6 +98,7 @@ class House:
     integrations: Integrations
     nodes: Nodes
     spending: Spending
+    audit: Audit
     overflow: Overflow
     causes: Causes
     changes: Changes
@@ -217,6 +219,7 @@ class House:
             event_tests=self.event_tests,
             tokens=self.tokens,
             approvals=self.approvals,
+            audit=self.audit,
             event_types=self.event_types,
             members=self.members,
             sessions=self.sessions,

@@ -14,6 +14,7 @@ from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage, 
 from amodal_rt.domain.outcome import AWAITING_APPROVAL, Origin
 from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.guardrails.links import hosts_in
 from amodal_rt.ids import Ids
 
 _SAID: Mapping[ParkedStatus, str] = {
@@ -32,7 +33,10 @@ class WriteAlerts:
     def asking(
         self, write: ParkedWrite, definition: Definition | None, now: datetime
     ) -> tuple[OutboxMessage, ...]:
-        targets = definition.automation.approvals.targets if definition else ()
+        if definition is None:
+            return ()
+        targets = definition.automation.approvals.targets
+        origin = _strange(definition)
         until = iso(write.expires_at)
         body: dict[str, object] = {
             "automation": write.automation,
@@ -57,7 +61,7 @@ class WriteAlerts:
                 automation=write.automation,
                 kind=MessageKind.APPROVAL,
                 target=target,
-                body={**body, "text": _text(target, own, said)},
+                body={**body, "text": _text(target, own, said, origin)},
                 created_at=now,
                 expires_at=min(write.expires_at, now + KEPT_FOR),
             )
@@ -76,8 +80,10 @@ class WriteAlerts:
         if status not in _SAID:
             return ()
         alert = definition.automation.failure_alert if definition else None
-        if alert is not None:
-            return self._to_automation(write, status, error, alert, now)
+        if definition is not None and alert is not None:
+            # A call is a model's, and an error quotes what a service answered.
+            origin = _strange(definition)
+            return self._to_automation(write, status, error, alert, origin, now)
         unknown = status is ParkedStatus.UNKNOWN
         kind = ConditionKind.UNKNOWN_WRITE if unknown else ConditionKind.WRITE_FAILED
         condition = Condition(
@@ -99,6 +105,7 @@ class WriteAlerts:
         status: ParkedStatus,
         error: str,
         alert: FailureAlert,
+        origin: Origin,
         now: datetime,
     ) -> tuple[OutboxMessage, ...]:
         body: dict[str, object] = {
@@ -122,7 +129,7 @@ class WriteAlerts:
                 automation=write.automation,
                 kind=MessageKind.FAILURE_ALERT,
                 target=target,
-                body={**body, "text": _text(target, own, said)},
+                body={**body, "text": _text(target, own, said, origin)},
                 created_at=now,
                 expires_at=now + KEPT_FOR,
             )
@@ -130,9 +137,14 @@ class WriteAlerts:
         )
 
 
-def _text(target: Target, own: str, said: str) -> str:
+def _text(target: Target, own: str, said: str, origin: Origin) -> str:
     """Our words, and what a model or a service has said."""
-    return Neutral(target.format)(own) + Neutral(target.format, Origin(tainted=True))(said)
+    return Neutral(target.format)(own) + Neutral(target.format, origin)(said)
+
+
+def _strange(definition: Definition) -> Origin:
+    """What models and services say is a stranger's, and links to what the file names alone."""
+    return Origin(tainted=True, hosts=hosts_in([definition.document]))
 
 
 def _sentence(write: ParkedWrite, status: ParkedStatus) -> str:

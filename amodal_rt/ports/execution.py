@@ -204,6 +204,16 @@ class TriggerConnections(Protocol):
         ...
 
     def life(self, connection: Connection) -> str | None:
-        """Which life of its server watches: another text once that was started anew, None while
-        it does not run, and always "" where nobody can tell."""
+        """Which life of its server watches: another text once that was started anew, as far as
+        it is seen, None while it does not run."""
+        ...
+
+    async def visit(self, connection: Connection) -> str | None:
+        """Find out whether a server elsewhere is there, and still the same: `life` counts from
+        then. Why it is not there, or None. A child process of ours is seen without a visit."""
+        ...
+
+    def end_is_seen(self, connection: Connection) -> bool:
+        """Whether `life` tells of every new start of its server; else one that was quick may go
+        unseen."""
         ...

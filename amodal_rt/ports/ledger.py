@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from amodal_rt.ports.audit import AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.events import EventLedger
 from amodal_rt.ports.facts import DefinitionArchive, FactLedger, TokenLedger
@@ -25,6 +26,7 @@ class Ledger(
     ConditionLedger,
     FactLedger,
     TokenLedger,
+    AuditLedger,
     DefinitionArchive,
     StoreLedger,
     SpendLedger,

@@ -137,6 +137,11 @@ def gate_values(before: int) -> Callable[[int], Delete]:
     return _some(tables.gate_values, values.at < before, not_(live))
 
 
+def seals(through: int) -> Callable[[int], Delete]:
+    """Seals before that one, which stays: what is behind it stands on its digest."""
+    return _some(tables.seals, tables.seals.c.number < through)
+
+
 def spending(before: str) -> Callable[[int], Delete]:
     """What models cost on days before that ISO date."""
     return _some(tables.spending, tables.spending.c.day < before)

@@ -4,6 +4,7 @@ from typing import Self
 
 from amodal_rt.errors import AmodalError
 from amodal_rt.storage.archive import ArchiveRows
+from amodal_rt.storage.audit import AuditRows
 from amodal_rt.storage.breakers import BreakerRows
 from amodal_rt.storage.bus import BusRows
 from amodal_rt.storage.conditions import ConditionRows
@@ -39,6 +40,7 @@ class DatabaseLedger(
     ConditionRows,
     FactRows,
     TokenRows,
+    AuditRows,
     ArchiveRows,
     StoreRows,
     SpendRows,

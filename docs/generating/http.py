@@ -64,6 +64,8 @@ _CONTROL: Mapping[str, str] = {
     "GET /v1/connections/{name}/tools": "`ops connections tools`",
     "GET /v1/nodes": "`ops nodes list`; `all=1`",
     "GET /v1/spend": "`ops spend`; `days`, `by`, `automation`",
+    "GET /v1/audit": "`amodal-rt audit list`; `since`, `run`, `automation`, `limit`",
+    "POST /v1/audit/verify": "`amodal-rt audit verify`; `{head?}`",
     "GET /v1/stores": "`ops stores`",
     "GET /v1/stores/{name}": "`ops stores show`; `limit`",
     "POST /v1/events": (

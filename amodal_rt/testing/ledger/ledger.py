@@ -2,6 +2,7 @@
 
 from amodal_rt.clock import Clock
 from amodal_rt.ids import Ids, SystemIds
+from amodal_rt.testing.ledger.audit import AuditRows
 from amodal_rt.testing.ledger.bus import BusRows, RemoteTriggerRows, TokenRows
 from amodal_rt.testing.ledger.events import EventRows
 from amodal_rt.testing.ledger.facts import ArchiveRows, ConditionRows, ScheduleRows
@@ -27,6 +28,7 @@ class MemoryLedger(
     JournalRows,
     OutboxRows,
     ConditionRows,
+    AuditRows,
     ArchiveRows,
     StoreRows,
     SpendRows,

@@ -16,6 +16,7 @@ from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.outcome import GateValue
 from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.remote_trigger import RemoteTrigger
+from amodal_rt.domain.run import OPEN
 from amodal_rt.domain.token import Token
 from amodal_rt.ports import (
     ArchivedDefinition,
@@ -110,6 +111,8 @@ class MemoryStore:
         self.rejected: Table[tuple[str, str], int] = Table(undo)
         self.journals: Table[tuple[str, int], Entry] = Table(undo)
         self.lengths: Table[str, int] = Table(undo)
+        self.seals: Table[int, tuple[str, int]] = Table(undo)
+        """Runs that ended, each with the length of its journal, in that order."""
         self.outbox = OutboxTable(undo)
         self.failures: Table[str, FailureState] = Table(undo)
         self.breakers: Table[str, Breaker] = Table(undo)
@@ -157,6 +160,8 @@ class MemoryStore:
         )
         self.journals.put((run_id, sequence), entry)
         self.lengths.put(run_id, sequence)
+        if self.runs.row(run_id).run.status not in OPEN:
+            self.seals.put(next(self.numbers), (run_id, sequence))
         return sequence
 
     def entries_of(self, run_id: str) -> list[Entry]:
