@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.shared import Shared
+from amodal_rt.executors.acting.performing import ParkedWrites
 from amodal_rt.guardrails.fetching import fetch
 from amodal_rt.intake.callback import CallbackIntake
 from amodal_rt.intake.examining import Examiner
@@ -14,12 +15,14 @@ from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.decision_links import DecisionLinks
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.outlook import Outlook
+from amodal_rt.operations.parked import Writes
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.sessions import Sessions
@@ -39,6 +42,7 @@ class Desks(TypedDict):
     audit: Audit
     event_bus: EventBus
     invoking: Invoking
+    links: DecisionLinks
     managing: Managing
     mcp: McpDoor
     members: Members
@@ -49,7 +53,7 @@ class Desks(TypedDict):
     tokens: Tokens
 
 
-def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
+def desks(ground: Ground, shared: Shared, automations: Automations, writes: ParkedWrites) -> Desks:
     clock, signals, ids = ground.clock, ground.signals, ground.ids
     ledger, workspace = ground.ledger, ground.workspace
     tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
@@ -61,15 +65,17 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
     pages = RunPages(ledger, signals=signals, clock=clock)
     event_bus = _event_bus(ground, shared)
     triggers = Triggers(managing, names)
+    writes_verbs = Writes(ledger, check=writes.checked, signals=signals, clock=clock)
     tools = all_tools(
         AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
         RunTools(automations, invoking, names, pages, event_bus),
     )
     return Desks(
-        approvals=Approvals(ledger, signals=signals, clock=clock),
+        approvals=Approvals(ledger, writes_verbs, signals=signals, clock=clock),
         audit=Audit(ledger, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
+        links=DecisionLinks(ledger, writes_verbs, shared.address, clock=clock, ids=ids),
         managing=managing,
         mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
         members=Members(workspace, write=ground.write_identities, changes=changes),

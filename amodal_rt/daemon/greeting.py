@@ -88,13 +88,19 @@ def _row(standing: Standing, *, now: datetime, local_only: bool) -> tuple[str, s
     if definition.automation.webhook is not None:
         remarks += ["local only"] if local_only else []
         remarks += ["unsigned"] if definition.automation.webhook.auth is None else []
-    remarks.append("may write" if definition.automation.write_enabled else "read-only")
+    remarks.append(_powers(definition.automation))
     return (
         plain_line(state.name),
         _trigger(definition.automation),
         _comes(standing, definition, now),
         ", ".join(remarks),
     )
+
+
+def _powers(automation: Automation) -> str:
+    if automation.proposes:
+        return "proposes writes"
+    return "may write" if automation.write_enabled else "read-only"
 
 
 def _integration(document: Document) -> tuple[str, str, str, str]:

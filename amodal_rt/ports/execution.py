@@ -85,7 +85,14 @@ class OutcomePlanner(Protocol):
 
 
 class WriteMessages(Protocol):
-    """Who is told of an approved write that was not made, or of which nobody knows. Pure."""
+    """Who is asked about a parked write, and told of an approved one that was not made, or of
+    which nobody knows. Pure."""
+
+    def asking(
+        self, write: ParkedWrite, definition: Definition | None, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        """One message for each target that the automation names, unsent and without its link."""
+        ...
 
     def of_write(
         self,
