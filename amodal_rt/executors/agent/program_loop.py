@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import cast
 
 from amodal_rt.domain.agent_program import AgentProgram
 from amodal_rt.domain.budget import Amount, Hold, Spent, Standing, dollars
@@ -230,7 +231,7 @@ def _usage_in(facts: Mapping[str, object]) -> Usage | None:
     found = facts.get(_USAGE)
     if not isinstance(found, Mapping):
         return None
-    numbers: Mapping[str, float | None] = found
+    numbers = cast("Mapping[str, float | None]", found)
     cost = numbers.get("cost_usd")
     return Usage(
         input_tokens=int(numbers.get("input_tokens") or 0),

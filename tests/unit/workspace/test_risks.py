@@ -9,7 +9,7 @@ import pytest
 
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.domain.automation import Definition
-from amodal_rt.domain.connection import Agent, AuthType, Connection, ConnectionAuth, Protocol
+from amodal_rt.domain.connection import AuthType, Connection, ConnectionAuth, Protocol
 from amodal_rt.domain.profile import BASH, Isolation, Mount, NetworkHost, Profile
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import WorkspaceSettings
@@ -40,7 +40,7 @@ def _definition(**keys: object) -> Definition:
     return parsed.definition
 
 
-def _risks(box: Any = None, agent: Agent | None = None, **keys: object) -> list[str]:
+def _risks(box: Any = None, agent: Any = None, **keys: object) -> list[str]:
     definition = _definition(**keys)
     grants = grants_of(definition.automation, agent, box)
     holdings = holdings_of(definition.automation, agent, grants, ALL, box)
