@@ -132,8 +132,8 @@ class TargetShape(FileShape):
     ref: Annotated[str | None, Field(validation_alias=BY_NAME, exclude=True)] = None
     url: Annotated[Url | None, described("Where to POST: an http(s) URL or `env:NAME`.")] = None
     format: Annotated[
-        Literal["json", "slack"],
-        described("`slack` sends the text alone, as Slack's incoming webhooks need it."),
+        Literal["json", "slack", "discord"],
+        described("`slack` and `discord` send the text alone, as their webhooks need it."),
     ] = "json"
     label: Annotated[
         Filled | None, described("What history shows; default the variable's name or the host.")

@@ -8,7 +8,7 @@ from amodal_rt.definitions.automation_file import TargetShape
 from amodal_rt.definitions.document import Loc
 from amodal_rt.definitions.shapes import text_or_secret
 from amodal_rt.definitions.words import shown, suggestion
-from amodal_rt.domain.delivery import Target, TargetType
+from amodal_rt.domain.delivery import Format, Target, TargetType
 from amodal_rt.domain.secret import SecretRef, Text
 
 
@@ -66,7 +66,7 @@ class Targets:
             type=TargetType.WEBHOOK,
             label=shape.label or label_of(url),
             url=url,
-            format=shape.format,
+            format=Format(shape.format),
             secret=secret,
         )
         return self._needing(target)

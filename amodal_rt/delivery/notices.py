@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from amodal_rt.clock import iso
-from amodal_rt.delivery.neutral import neutral_for
+from amodal_rt.delivery.neutral import Neutral
 from amodal_rt.delivery.payload import KEPT_FOR, cut_result
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import MessageKind, OutboxMessage, Target
+from amodal_rt.domain.outcome import Origin
 from amodal_rt.ids import Ids
 
 _BEGUN: Mapping[ConditionKind, str] = {
@@ -52,7 +53,7 @@ def alert(
     said = f": {cut_result(condition.said, _LONGEST).text}" if condition.said else ""
     body = _body(condition, "alert", condition.said, workspace, now)
     return _to_each(
-        condition, targets, MessageKind.WORKSPACE_ALERT, body, f"{sentence}{said}", now, ids
+        condition, targets, MessageKind.WORKSPACE_ALERT, body, (sentence, said), now, ids
     )
 
 
@@ -68,7 +69,7 @@ def recovery(
     sentence = _OVER[condition.kind].format(subject=condition.subject)
     body = _body(condition, "recovered", None, workspace, now)
     kind = MessageKind.WORKSPACE_RECOVERY
-    return _to_each(condition, targets, kind, body, sentence, now, ids)
+    return _to_each(condition, targets, kind, body, (sentence, ""), now, ids)
 
 
 def _body(
@@ -92,12 +93,13 @@ def _to_each(
     targets: Sequence[Target],
     kind: MessageKind,
     body: Mapping[str, object],
-    text: str,
+    text: tuple[str, str],
     now: datetime,
     ids: Ids,
 ) -> tuple[OutboxMessage, ...]:
+    """`text` is our sentence, and what is quoted of others."""
     workspace = body["workspace"]
-    whole = f"{workspace}: {text}" if workspace else text
+    own = f"{workspace}: {text[0]}" if workspace else text[0]
     return tuple(
         OutboxMessage(
             delivery_id=ids.delivery(),
@@ -105,7 +107,11 @@ def _to_each(
             automation=condition.automation,
             kind=kind,
             target=target,
-            body={**body, "text": neutral_for(target)(whole)},
+            body={
+                **body,
+                "text": Neutral(target.format)(own)
+                + Neutral(target.format, Origin(tainted=True))(text[1]),
+            },
             created_at=now,
             expires_at=now + KEPT_FOR,
         )

@@ -43,6 +43,14 @@ def cut_result(text: str | None, limit: int = RESULT_LIMIT) -> Result:
     return Result(first + _mark(missing) + last, truncated=True)
 
 
+def cut_to(text: str, units: int) -> str:
+    """At most `units` of UTF-16, which is how chat programs count; what is cut ends in `…`."""
+    raw = text.encode("utf-16-le", "replace")
+    if len(raw) <= units * 2:
+        return text
+    return raw[: units * 2 - 2].decode("utf-16-le", "ignore") + "…"
+
+
 def parse_data(text: str | None) -> object:
     """The object or list that the whole text is, bare or as one fenced block; else None."""
     if not text:

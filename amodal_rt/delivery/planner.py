@@ -5,14 +5,14 @@ and messages commit together. Nothing here is sent, and no secret is read.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
 from amodal_rt.clock import iso
 from amodal_rt.delivery import notices
-from amodal_rt.delivery.neutral import Escape, neutral_for
+from amodal_rt.delivery.neutral import Neutral
 from amodal_rt.delivery.payload import KEPT_FOR, Result, cut_result, parse_data, plain_data
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.condition import Condition, ConditionKind
@@ -21,16 +21,18 @@ from amodal_rt.domain.delivery import (
     Delivery,
     FailureAlert,
     FailureState,
+    Format,
     MessageKind,
     OutboxMessage,
     Plan,
     Target,
 )
 from amodal_rt.domain.filter import judge
-from amodal_rt.domain.outcome import QUIET, UNKNOWN_WRITE, Outcome
+from amodal_rt.domain.outcome import QUIET, UNKNOWN_WRITE, UNTAINTED, Origin, Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
+from amodal_rt.guardrails.links import hosts_in
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ids import Ids
 
@@ -77,7 +79,7 @@ class DeliveryPlanner:
         return Plan()
 
     def of_step(
-        self, run: Run, targets: Sequence[Target], said: object, now: datetime
+        self, run: Run, targets: Sequence[Target], said: object, now: datetime, *, origin: Origin
     ) -> tuple[OutboxMessage, ...]:
         """What a step of a run tells these targets before the run ends: `said`, a text or JSON."""
         text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
@@ -91,8 +93,9 @@ class DeliveryPlanner:
             "truncated": result.truncated,
             **({} if data is None else {"data": data}),
             **({"model": REHEARSAL} if run.rehearse else {}),
+            **_marked(origin),
         }
-        return self._to_each(targets, MessageKind.RESULT, body, result.text, now)
+        return self._to_each(targets, MessageKind.RESULT, body, ("", result.text), now, origin)
 
     def plan_unknown_write(
         self, run: Run, outcome: Outcome, settings: WorkspaceSettings, now: datetime
@@ -154,7 +157,7 @@ class DeliveryPlanner:
             "result": result.text,
             **({} if data is None else {"data": data}),
         }
-        writer = _Writer(delivery.template, values, result)
+        writer = _Writer(delivery.template, values, result, outcome.origin)
         body: dict[str, object] = {
             "automation": run.automation,
             "status": "success",
@@ -174,12 +177,12 @@ class DeliveryPlanner:
                 run.automation,
                 MessageKind.RESULT,
                 target,
-                {**body, "text": writer.text_for(target), **model},
+                {**body, "text": writer.text_for(target), **model, **_marked(outcome.origin)},
                 now,
             )
             for target in delivery.targets
         ]
-        return Plan(tuple(messages), writer.notes)
+        return Plan(tuple(messages), (*writer.notes, *_shown_only(writer.strange)))
 
     def _alert(
         self,
@@ -211,8 +214,10 @@ class DeliveryPlanner:
             "consecutive_failures": state.consecutive,
         }
         run = f" Run {run_id}" if run_id else ""
-        text = f"{title} failed{because}{said}.{row}{run}"
-        return self._to_each(targets, MessageKind.FAILURE_ALERT, body, text, now)
+        text = (f"{title} failed{because}", f"{said}.{row}{run}")
+        # Errors quote what services answer, and nothing in an alert is there to be followed.
+        origin = Origin(tainted=True, hosts=hosts_in([definition.document]))
+        return self._to_each(targets, MessageKind.FAILURE_ALERT, body, text, now, origin)
 
     def _recovery(
         self, run: Run, definition: Definition, state: FailureState, now: datetime
@@ -230,24 +235,30 @@ class DeliveryPlanner:
             "error": None,
             "consecutive_failures": 0,
         }
-        text = f"{run.title} works again. Run {run.run_id}"
-        return self._to_each(targets, MessageKind.RECOVERY, body, text, now)
+        text = (f"{run.title} works again. Run {run.run_id}", "")
+        return self._to_each(targets, MessageKind.RECOVERY, body, text, now, UNTAINTED)
 
     def _to_each(
         self,
         targets: Sequence[Target],
         kind: MessageKind,
         body: Mapping[str, object],
-        text: str,
+        text: tuple[str, str],
         now: datetime,
+        origin: Origin,
     ) -> tuple[OutboxMessage, ...]:
+        """`text` is in two parts: of a file or of ours, and of whose origin `origin` tells."""
+        own, said = text
         return tuple(
             self._message(
                 cast("str | None", body["run_id"]),
                 str(body["automation"]),
                 kind,
                 target,
-                {**body, "text": neutral_for(target)(text)},
+                {
+                    **body,
+                    "text": Neutral(target.format)(own) + Neutral(target.format, origin)(said),
+                },
                 now,
             )
             for target in targets
@@ -275,22 +286,31 @@ class DeliveryPlanner:
 
 
 class _Writer:
-    """The words of one result: rendered once as they are, and once per kind of chat."""
+    """The words of one result: rendered once as they are, and once per kind of chat; `strange` are
+    the hosts whose addresses came out as text alone."""
 
-    def __init__(self, template: str | None, values: Mapping[str, object], result: Result) -> None:
+    def __init__(
+        self,
+        template: str | None,
+        values: Mapping[str, object],
+        result: Result,
+        origin: Origin,
+    ) -> None:
         self._template = template
         self._values = values
         self._result = result
-        self._texts: dict[Escape, str] = {}
+        self._origin = origin
+        self._texts: dict[Format, str] = {}
+        self.strange: dict[str, None] = {}
         self.notes: tuple[str, ...] = ()
         self.message = self._render_noting()
 
     def text_for(self, target: Target) -> str:
         """`message`, else `result`, safe to show where `target` shows it."""
-        escape = neutral_for(target)
-        if escape not in self._texts:
-            self._texts[escape] = self._render(escape)
-        return self._texts[escape]
+        if target.format not in self._texts:
+            escape = Neutral(target.format, self._origin, self.strange)
+            self._texts[target.format] = self._render(escape)
+        return self._texts[target.format]
 
     def _render_noting(self) -> str | None:
         if self._template is None:
@@ -305,7 +325,7 @@ class _Writer:
         )
         return text
 
-    def _render(self, escape: Escape) -> str:
+    def _render(self, escape: Neutral) -> str:
         if self._template is None or self.message is None:
             return escape(self._result.text)
         try:
@@ -321,7 +341,7 @@ def load_templates() -> None:
 
 
 def _printed(
-    template: str, values: Mapping[str, object], escape: Escape = str
+    template: str, values: Mapping[str, object], escape: Callable[[str], str] = str
 ) -> tuple[str, tuple[str, ...]]:
     """What the template prints, and the names that it did not find. Raises InvalidError."""
     # Importing it is a tenth of the way to readiness, and many workspaces never use it.
@@ -334,6 +354,22 @@ def _printed(
 def _own_keys(data: object) -> dict[str, object]:
     # JSON, so its keys are text.
     return cast("dict[str, object]", data) if isinstance(data, dict) else {}
+
+
+def _marked(origin: Origin) -> dict[str, object]:
+    return {"tainted": True} if origin.tainted else {}
+
+
+def _shown_only(hosts: Iterable[str]) -> tuple[str, ...]:
+    names = sorted(hosts)
+    if not names:
+        return ()
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    note = (
+        f"delivery: addresses of {', '.join(names[:5])}{more} are shown as text: no file names "
+        "these hosts. An address of theirs in the prompt or in a connection's file lets them link"
+    )
+    return (plain_line(note, 500),)
 
 
 def _is_due(alert: FailureAlert, target: Target, state: FailureState, now: datetime) -> bool:

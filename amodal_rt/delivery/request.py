@@ -9,8 +9,9 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from yarl import URL
 
 from amodal_rt.clock import Clock
+from amodal_rt.delivery.payload import cut_to
 from amodal_rt.delivery.standard_webhooks import sign, signing_key
-from amodal_rt.domain.delivery import OutboxMessage
+from amodal_rt.domain.delivery import Format, OutboxMessage
 from amodal_rt.guardrails.egress import USER_AGENT, read_limited
 
 SECONDS = 10.0
@@ -18,6 +19,8 @@ SECONDS = 10.0
 _ANSWER_LIMIT = 65_536
 _EXCERPT = 200
 _SLACK_LIMIT = 40_000
+_DISCORD_LIMIT = 2_000
+_SUPPRESS_EMBEDS = 1 << 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +109,22 @@ async def post(session: ClientSession, request: Request, clock: Clock) -> Answer
 
 
 def _document(message: OutboxMessage) -> Mapping[str, object]:
-    if message.target.format != "slack":
+    if message.target.format is Format.JSON:
         return message.body
+    # Both refuse an empty text.
     text = str(message.body.get("text") or "").strip()
-    # Slack refuses an empty text, and cuts a longer one without a word.
-    return {"text": text[:_SLACK_LIMIT] or f"{message.automation}: nothing to report"}
+    text = text or f"{message.automation}: nothing to report"
+    if message.target.format is Format.DISCORD:
+        return {
+            "content": cut_to(text, _DISCORD_LIMIT),
+            "allowed_mentions": {"parse": list[str]()},
+            "flags": _SUPPRESS_EMBEDS,
+        }
+    # Slack cuts a longer one without a word. Where a stranger may have written the path of a link,
+    # nobody follows it to draw a preview.
+    previews = bool(message.body.get("tainted")) and "://" in text
+    still = {"unfurl_links": False, "unfurl_media": False} if previews else {}
+    return {"text": text[:_SLACK_LIMIT], **still}
 
 
 def hide_url(text: str, url: URL) -> str:

@@ -23,6 +23,14 @@ class TargetType(StrEnum):
     CALLBACK = "callback"
 
 
+class Format(StrEnum):
+    """What a webhook's receiver takes: the whole document, or one message of a chat program."""
+
+    JSON = "json"
+    SLACK = "slack"
+    DISCORD = "discord"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One receiver. `webhook` has `url`; `callback` has an optional `name`.
@@ -35,7 +43,7 @@ class Target:
     label: str
     url: Text | None = None
     name: str | None = None
-    format: str = "json"
+    format: Format = Format.JSON
     secret: Text | None = None
 
     @property
@@ -109,9 +117,9 @@ class OutboxMessage:
 
     What no run is the cause of has no `run_id`, and no `automation` where none is concerned.
     `delivery_id` is also the `webhook-id` of all its attempts. `body` is the whole payload,
-    whatever the target's format sends of it (`slack`: its `text` alone); a rehearsal's
-    carries `"model": "rehearsal"`. `target` is stored without secrets: its URL stays a
-    reference where it was one.
+    whatever the target's format sends of it (`slack` and `discord`: its `text` alone); that of a
+    rehearsal carries `"model": "rehearsal"`, that of a tainted run `"tainted": true`. `target` is
+    stored without secrets: its URL stays a reference where it was one.
     After `expires_at` an unsent message is dropped as `expired`. `status` is PENDING, or
     SUPPRESSED when it is only kept for the record.
     """

@@ -27,6 +27,19 @@ class GateValue:
     over: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose words a text may hold. `tainted`: the run had read what strangers may have written;
+    `hosts` are those to which its links may lead then, with a port where one is meant."""
+
+    tainted: bool = False
+    hosts: frozenset[str] = frozenset()
+
+
+UNTAINTED = Origin()
+"""Of what strangers had no part in."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The end of one attempt.
@@ -38,7 +51,7 @@ class Outcome:
     forbids an automatic retry. `notes` are remarks for the journal; `UNKNOWN_WRITE` among them
     names a write that nobody can tell the end of. `gate` is what the automation's gate saw; it
     becomes the last value seen when the run completed, and only then. `lasting` says that another
-    attempt would fail the same.
+    attempt would fail the same. `origin` says whose words `text` may hold.
     """
 
     status: RunStatus
@@ -53,6 +66,7 @@ class Outcome:
     notes: Mapping[str, object] = field(default_factory=dict[str, object])
     gate: GateValue | None = None
     lasting: bool = False
+    origin: Origin = UNTAINTED
 
     @property
     def rehearsed(self) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import unquote
 
+from amodal_rt.guardrails.links import hosts_in
+
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _PATH = re.compile(r"(?:(?<=[\s\"'`(=\[>*])|^)(/[^\s\"'`,;()\[\]*]*)", re.MULTILINE)
 _HOLE = re.compile(r"\{[^{}/]*\}|<[^<>/]*>|^:[A-Za-z_]\w*$")
@@ -55,6 +57,10 @@ class Trusted:
         if not wanted or wanted not in self._text:
             return False
         return re.search(_BEFORE + re.escape(wanted) + _AFTER, self._text) is not None
+
+    def hosts(self) -> frozenset[str]:
+        """The hosts of the addresses that the files write down."""
+        return hosts_in((self._text,))
 
     def shapes(self, parts: int) -> Iterator[PathShape]:
         """The paths of that many parts, of the texts that grant."""

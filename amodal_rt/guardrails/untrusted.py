@@ -17,6 +17,18 @@ _SEQUENCES = re.compile(
     r"|\x1b[ -/]*[0-~]?",
     re.DOTALL,
 )
+_LINES = re.compile("\r\n|[\u2028\u2029]")
+# Joiners shape Arabic, Indic and Persian letters and emoji of several parts; U+FE0F makes an
+# emoji of a sign (of a digit before U+20E3). Fillers and selectors look like nothing at all.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\ue000-\uf8ff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff\ud800-\udfff]"
+    "|[\u200c\u200d](?![\u0600-\u0fff\u1000-\u109f\u1780-\u17d3\u2190-\u2bff\U0001f000-\U0001faff])"
+    "|(?<![\u0600-\u0fff\u1000-\u109f\u1780-\u17d3\u2190-\u2bff\U0001f000-\U0001faff\ufe0f])"
+    "[\u200c\u200d]"
+    "|[\ufe00-\ufe0d]|(?<![0-9#*\xa9\xae\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+)
 _SUSPECT = re.compile(r"[<>&]|[^\x00-\x7f]")
 _KEPT = frozenset("\n\t")
 # Format characters, surrogates, private use and unassigned ones, beside the controls:
@@ -37,6 +49,17 @@ def plain(text: str) -> str:
         for character in _SEQUENCES.sub("", text)
         if character in _KEPT or unicodedata.category(character) not in _HIDDEN
     )
+
+
+def visible(text: str) -> str:
+    """`text` as a chat may show it: `plain`, but for what emoji and scripts are joined with.
+
+    Carriage returns go, separators of lines become line feeds. A joiner or a selector of an image
+    stays between what it may join, alone: rows of them would carry hidden text.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN.sub("", _SEQUENCES.sub("", _LINES.sub("\n", text)))
 
 
 def plain_line(text: str, limit: int | None = None) -> str:

@@ -16,7 +16,7 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import Outcome, Waiting
+from amodal_rt.domain.outcome import Origin, Outcome, Waiting
 from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
@@ -87,9 +87,10 @@ class StepMessages(Protocol):
     """What a step of a run tells somebody before the run ends. Pure."""
 
     def of_step(
-        self, run: Run, targets: Sequence[Target], said: object, now: datetime
+        self, run: Run, targets: Sequence[Target], said: object, now: datetime, *, origin: Origin
     ) -> tuple[OutboxMessage, ...]:
-        """One message for each target, unsent; `said` is a text or JSON, without secrets."""
+        """One message for each target, unsent; `said` is a text or JSON, without secrets, and
+        `origin` says whose words it may hold."""
         ...
 
 

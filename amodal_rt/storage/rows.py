@@ -11,6 +11,7 @@ from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.delivery import (
     DeliveryRecord,
     DeliveryStatus,
+    Format,
     MessageKind,
     OutboxMessage,
     Target,
@@ -302,7 +303,7 @@ def _to_target(document: Mapping[str, Any]) -> Target:
         label=document["label"],
         url=_to_text(document["url"]),
         name=document["name"],
-        format=document["format"],
+        format=Format(document["format"]),
         secret=_to_text(document["secret"]),
     )
 

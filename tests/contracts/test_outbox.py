@@ -14,6 +14,7 @@ from amodal_rt.domain.delivery import (
     DeliveryRecord,
     DeliveryStatus,
     FailureState,
+    Format,
     MessageKind,
     OutboxMessage,
     Plan,
@@ -57,7 +58,7 @@ async def settle(
             label="SLACK_URL",
             url=SecretRef("SLACK_URL"),
             secret=SecretRef("SIGNING"),
-            format="slack",
+            format=Format.SLACK,
         ),
     ],
 )

@@ -47,6 +47,17 @@ async def test_the_event_comes_in_and_what_is_printed_is_the_result(house: Agent
     assert (finished["code"], finished["ended"]) == (0, "exited")
 
 
+async def test_only_a_closed_sandbox_without_an_event_has_read_no_stranger(
+    house: AgentHouse,
+) -> None:
+    alone = await command(house, *sh("echo https://evil.example"))
+    told = await command(house, *sh("cat"), event={"id": 7})
+    outside = await command(house, *sh("true"), profile=replace(BOX, network=(WRITER,)),
+                            write_enabled=True)  # fmt: skip
+
+    assert [each.origin.tainted for each in (alone, told, outside)] == [False, True, True]
+
+
 async def test_an_exit_code_fails_the_run_with_the_last_complaint(house: AgentHouse) -> None:
     outcome = await command(house, *sh("echo some; echo first >&2; echo 'no disk' >&2; exit 3"))
 

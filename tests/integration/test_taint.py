@@ -10,9 +10,10 @@ from workflow_house import WorkflowHouse, chain, node
 
 from amodal_rt.domain.automation import AgentWork
 from amodal_rt.domain.connection import Access, AccessRule, Intent, Store
+from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import RunStatus
+from amodal_rt.domain.outcome import Origin, RunStatus
 from amodal_rt.ports import Previous
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -207,6 +208,42 @@ async def test_nodes_inherit_the_taint_and_go_where_their_file_says(
 
     assert [each.path for each in flows.service.requests] == ["/issues/7"]
     assert "tainted by the event" in (outcome.error or "")
+
+
+async def test_an_outcome_says_whose_words_it_holds_and_where_they_may_link(
+    house: AgentHouse,
+) -> None:
+    house.rest(external=True, surface="Pages are at https://www.crm.example/deals and README.md")
+    house.settings["public_url"] = "https://hooks.acme.example"
+    house.model.script(Turn(text="nothing"), *calls_then_done(request("GET", "/deals")))
+
+    untold = await house.run()
+    told = await house.run()
+
+    assert untold.origin == Origin()
+    assert told.origin.tainted
+    assert {"www.crm.example", "crm.example", "hooks.acme.example"} <= told.origin.hosts
+    assert "readme.md" not in told.origin.hosts
+
+
+async def test_what_a_tainted_flow_says_on_its_way_and_at_its_end_is_marked(
+    tainted_flows: WorkflowHouse,
+) -> None:
+    flows = tainted_flows
+    target = Target(type=TargetType.WEBHOOK, label="#ops", url="https://ops.example/x")
+    flows.settings["targets"] = {"ops": target}
+    message = "{{ $.said }} https://status.example/1"
+    flow = chain(dict(START), node("deliver", "tell", targets=["ops"], message=message))
+
+    outcome = await flows.walk(flow, event={"said": f"[x]({EVIL}) @ann"})
+
+    [record] = await flows.ledger.list_messages(limit=9)
+    body = record.message.body
+    assert body["text"] == (
+        "[x]\u200b(hxxps://evil[.]example/c) @\u200bann https://status.example/1"
+    )
+    assert body["tainted"] is True
+    assert outcome.origin.tainted
 
 
 async def test_an_agent_node_is_tainted_by_what_nodes_before_it_read(

@@ -11,9 +11,11 @@ from amodal_rt.definitions.liquid import render_prompt, scope_of
 from amodal_rt.domain.automation import AgentWork, WorkflowRun
 from amodal_rt.domain.connection import AccessRule, Connection, Intent, Protocol
 from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.outcome import UNTAINTED, Origin
 from amodal_rt.errors import DeniedError, InvalidError
 from amodal_rt.executors.acting.session import Session, event_data
 from amodal_rt.guardrails.aims import Aim, Known, find_aim
+from amodal_rt.guardrails.links import hosts_in
 from amodal_rt.guardrails.taint import Source, SourceKind
 from amodal_rt.guardrails.trusted import Trusted, texts_in
 from amodal_rt.guardrails.untrusted import event_text, plain_line
@@ -141,6 +143,15 @@ async def tell_sources(session: Session) -> None:
             continue
         data = {"source": source.kind.value, "name": name, "first": taint.told == 1}
         await session.context.journal.record(EntryType.RUN_TAINTED, data=data)
+
+
+def origin_of(session: Session, *, heard: bool = False) -> Origin:
+    """Whose words the run may repeat, and to which hosts they may link: those of addresses that a
+    file of the workspace has. `heard`: strangers may have told it something that is in no row."""
+    if not (session.taint.tainted or heard):
+        return UNTAINTED
+    public = session.context.snapshot.settings.public_url
+    return Origin(tainted=True, hosts=session.trusted().hosts() | hosts_in(filter(None, [public])))
 
 
 def check_aims(

@@ -26,6 +26,7 @@ from amodal_rt.executors.acting.session import (
     SessionLedger,
     agent_of,
 )
+from amodal_rt.executors.acting.tainting import origin_of
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.executors.agent.program_loop import run_program
 from amodal_rt.executors.sandbox.sandbox import Sandboxes
@@ -106,8 +107,8 @@ class AgentExecutor:
         loop = await self._load({choice.provider.type for choice in choices})
         session = await open_session(context, self.services, past)
         outcome = await loop.run(session, choices)
-        if seen is not None:
-            outcome = replace(outcome, gate=seen.value)
+        gate = seen.value if seen is not None else None
+        outcome = replace(outcome, gate=gate, origin=origin_of(session))
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
 

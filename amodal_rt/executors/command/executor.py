@@ -5,6 +5,7 @@ from dataclasses import replace
 from amodal_rt.domain.automation import CommandRun
 from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
+from amodal_rt.domain.profile import Isolation
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.beginning import closed_session
@@ -21,6 +22,7 @@ from amodal_rt.executors.acting.programs import (
 )
 from amodal_rt.executors.acting.session import Services, Session
 from amodal_rt.executors.acting.spoken import keep
+from amodal_rt.executors.acting.tainting import origin_of
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ports import RunContext
@@ -76,7 +78,10 @@ class CommandExecutor:
             return prepare_program(session, profile, program)
 
         passed = await make_call(session, COMMAND, {"argv": list(work.argv)}, COMMAND, prepare)
-        return _outcome(passed, wrote=session.effects.writes > 0)
+        outcome = _outcome(passed, wrote=session.effects.writes > 0)
+        # Only a sandbox without hosts tells what its program cannot have read.
+        outside = bool(profile.network) or profile.isolation is Isolation.NONE
+        return replace(outcome, origin=origin_of(session, heard=outside))
 
 
 def _outcome(passed: Passed, *, wrote: bool) -> Outcome:

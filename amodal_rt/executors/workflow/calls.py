@@ -26,6 +26,7 @@ from amodal_rt.executors.acting.request_tool import (
     prepare_request,
 )
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.tainting import origin_of
 from amodal_rt.executors.acting.tools import prepare_mcp
 from amodal_rt.executors.workflow import storing
 from amodal_rt.executors.workflow.session import WorkflowSession
@@ -232,7 +233,9 @@ def _prepare_delivery(
         if key.step not in session.past.kept:
             await run.ledger.owe_from_run(
                 context.run.run_id,
-                run.messages.of_step(context.run, targets, run.mask(said), now),
+                run.messages.of_step(
+                    context.run, targets, run.mask(said), now, origin=origin_of(session)
+                ),
                 at=now,
                 step=key.step,
                 attempt=context.run.attempt,

@@ -11,7 +11,7 @@ from amodal_rt.domain.workflow import Workflow
 from amodal_rt.executors.acting.beginning import closed_session
 from amodal_rt.executors.acting.past import GapError, past_of, read_journal
 from amodal_rt.executors.acting.session import Services
-from amodal_rt.executors.acting.tainting import tell_sources
+from amodal_rt.executors.acting.tainting import origin_of, tell_sources
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.executors.workflow.entering import entry_of, payload_of, trigger_of
 from amodal_rt.executors.workflow.rows import Rows
@@ -129,6 +129,7 @@ async def _walked(run: WorkflowSession, graph: Workflow) -> Outcome | Waiting:
         usage=run.spent,
         model=REHEARSAL if context.run.rehearse else run.model,
         wrote=outcome.wrote or run.acting.effects.writes > 0,
+        origin=origin_of(run.acting),
     )
 
 

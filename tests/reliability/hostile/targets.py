@@ -20,10 +20,12 @@ from amodal_rt.definitions.knowledge import parse_knowledge
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.definitions.store import parse_store
 from amodal_rt.delivery.backoff import parse_retry_after
-from amodal_rt.delivery.neutral import chat_text, slack_text
+from amodal_rt.delivery.neutral import Neutral
 from amodal_rt.delivery.template import OUTPUT_LIMIT, render
 from amodal_rt.domain import schedule
 from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.delivery import Format
+from amodal_rt.domain.outcome import Origin
 from amodal_rt.domain.trigger import Schedule, SignatureScheme, WebhookAuth
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import AmodalError, InvalidError
@@ -41,6 +43,7 @@ from amodal_rt.workspace.dotenv import parse_dotenv
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = b"a-secret-of-the-fuzzer"
+STRANGERS = Origin(tainted=True, hosts=frozenset({"a.example"}))
 BODY = b'{"action": "opened", "issue": {"id": 7, "title": "x"}, "sender": {"login": "ada"}}'
 
 
@@ -127,7 +130,7 @@ def schedule_text(text: str) -> str:
 def _template(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
     values = {"automation": "a", "result": "<!here> & b", "data": {"items": [1, {"x": None}]}}
-    made = render(text, values, escape=slack_text)
+    made = render(text, values, escape=Neutral(Format.SLACK, STRANGERS))
     assert len(made.text.encode("utf-8", "replace")) <= OUTPUT_LIMIT + 4
     return made
 
@@ -180,7 +183,8 @@ def _small(data: bytes) -> object:
     line.encode()
     assert line.isprintable() or not line
     plain(text).encode()
-    slack_text(chat_text(text))
+    for format in Format:
+        Neutral(format)(Neutral(format, STRANGERS)(text))
     event_block({"said": text}, "token")
     found = _CAUSES.read([text])
     assert found is None or text.strip() in _GENUINE

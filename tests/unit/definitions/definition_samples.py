@@ -7,7 +7,7 @@ from typing import Any
 from amodal_rt.definitions.automation import Parsed, parse_automation
 from amodal_rt.definitions.settings import parse_settings
 from amodal_rt.domain.automation import AgentWork, Automation, Definition
-from amodal_rt.domain.delivery import Target, TargetType
+from amodal_rt.domain.delivery import Format, Target, TargetType
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
@@ -56,7 +56,7 @@ WITH_DEFAULTS = settings(
 )
 
 REPORTS = Target(
-    type=TargetType.WEBHOOK, label="reports", url=SecretRef("REPORTS_URL"), format="slack"
+    type=TargetType.WEBHOOK, label="reports", url=SecretRef("REPORTS_URL"), format=Format.SLACK
 )
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from amodal_rt.definitions.automation import parse_automation, reparse
 from amodal_rt.domain.automation import Definition
-from amodal_rt.domain.delivery import Target, TargetType
+from amodal_rt.domain.delivery import Format, Target, TargetType
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import WorkspaceSettings
 
 FILE = "automations/digest.json"
 REPORTS = Target(
-    type=TargetType.WEBHOOK, label="#reports", url=SecretRef("REPORTS"), format="slack"
+    type=TargetType.WEBHOOK, label="#reports", url=SecretRef("REPORTS"), format=Format.SLACK
 )
 SETTINGS = WorkspaceSettings(
     targets={"reports": REPORTS},

@@ -177,7 +177,7 @@ DELIVERY = {
         "secret_in_file", "does not belong", ".env", at=(4, 63)),
     "an unknown format": key(
         '"delivery": {"targets": [{"type": "webhook", "url": "env:U", "format": "slak"}]}',
-        "wrong_value", '"json" or "slack"', '"slack"', at=(4, 63)),
+        "wrong_value", '"json", "slack" or "discord"', '"slack"', at=(4, 63)),
     "an alert without targets": key('"failure_alert": {"after": 2}', "missing_key",
                                     "failure_alert.targets is missing"),
     "an alert after 0": key('"failureAlert": {"after": 0, "targets": ["reports"]}', "wrong_value",

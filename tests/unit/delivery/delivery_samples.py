@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Definition
-from amodal_rt.domain.delivery import Delivery, FailureAlert, Target, TargetType
+from amodal_rt.domain.delivery import Delivery, FailureAlert, Format, Target, TargetType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.trigger import TriggerKind
@@ -43,7 +43,7 @@ def webhook(url: str = "https://hooks.example/in", label: str = "reports", **mor
         type=TargetType.WEBHOOK,
         label=label,
         url=url,
-        format=more.get("format", "json"),
+        format=Format(more.get("format", "json")),
         secret=more.get("secret"),
     )
 

@@ -9,7 +9,7 @@ from delivery_samples import NOW, CountingIds, webhook
 from amodal_rt.delivery import notices
 from amodal_rt.delivery.conditions import COOLDOWN, Sighting, begun, ended
 from amodal_rt.domain.condition import Condition, ConditionKind, Ruling
-from amodal_rt.domain.delivery import MessageKind, OutboxMessage, Target
+from amodal_rt.domain.delivery import Format, MessageKind, OutboxMessage, Target
 
 FULL = Sighting(
     kind=ConditionKind.QUEUE_FULL, about="runs", subject="The queue", detail="10 runs wait"
@@ -153,7 +153,7 @@ def test_what_a_target_receives() -> None:
         automation="a",
         detail="automations/a.json:3:1: <!here> no",
     )
-    slack = replace(TARGETS[0], format="slack")
+    slack = replace(TARGETS[0], format=Format.SLACK)
     alert, escaped = notices.alert(
         condition, (TARGETS[0], slack), workspace="acme", now=NOW, ids=CountingIds()
     )

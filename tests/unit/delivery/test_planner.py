@@ -17,7 +17,7 @@ from delivery_samples import (
 from amodal_rt.delivery.planner import DeliveryPlanner
 from amodal_rt.domain.delivery import Delivery, FailureState, MessageKind, OutboxMessage, Told
 from amodal_rt.domain.filter import Any, Filter, Rule, Test
-from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.outcome import Origin, Outcome
 from amodal_rt.domain.run import RunStatus
 
 QUIET = FailureState()
@@ -131,6 +131,36 @@ def test_untrusted_words_are_neutral_in_the_text_and_whole_in_the_result(
     assert slack["text"] == (
         "<!here> *Done* &lt;!channel&gt; &amp; &lt;https://evil.example|https://bank.example&gt;"
     )
+
+
+def test_the_templates_own_words_act_in_a_tainted_run_and_the_others_do_not(
+    planner: DeliveryPlanner,
+) -> None:
+    outcome = replace(completed("see https://evil.example/x @ann"), origin=Origin(tainted=True))
+    template = "<!here> [all](https://acme.example/runs) @ops {{ result }}"
+
+    plan = planner.plan(run(), outcome, definition(webhook(), template=template), QUIET, NOW)
+
+    body = _only(plan.messages).body
+    assert body["text"] == (
+        "<!here> [all](https://acme.example/runs) @ops see hxxps://evil[.]example/x @\u200bann"
+    )
+    assert body["tainted"] is True
+    (note,) = plan.notes
+    assert "evil.example are shown as text: no file names these hosts" in note
+
+
+def test_an_alert_quotes_an_error_and_links_only_where_its_file_does(
+    planner: DeliveryPlanner,
+) -> None:
+    error = "GET https://ci.example/x said: see https://evil.example/?q=s @ann"
+    known = definition(alert=alerting(webhook()))
+    known = replace(known, document='{"prompt": "Ask https://ci.example/x."}')
+
+    plan = planner.plan(run(), failure("error", error), known, FailureState(consecutive=1), NOW)
+
+    text = str(_only(plan.messages).body["text"])
+    assert "GET https://ci.example/x said: see hxxps://evil[.]example/?q=s @\u200bann" in text
 
 
 @pytest.mark.parametrize("by_flag", [True, False])

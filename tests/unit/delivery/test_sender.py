@@ -7,6 +7,7 @@ from delivery_desk import Desk, by_target, statuses
 from delivery_samples import NOW, alerting, completed, definition, webhook
 
 from amodal_rt.domain.delivery import DeliveryStatus
+from amodal_rt.domain.outcome import Origin
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.guardrails.egress import SETTING, USER_AGENT
 from amodal_rt.testing.receiver import Receiver, Scripted
@@ -75,6 +76,70 @@ async def test_slack_gets_the_text_alone(desk: Desk, receiver: Receiver) -> None
     said, silent = receiver.requests
     assert said.json == {"text": "*Done* &lt;!here&gt;"}
     assert silent.json == {"text": "digest: nothing to report"}
+
+
+SAID = (
+    "*Done* <!channel> <@U1> @everyone\u202e ![x](https://evil.example/?q=s) "
+    "[log](https://ci.example/1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("format", "sent"),
+    [
+        (
+            "json",
+            (
+                "*Done* &lt;!channel> &lt;@\u200bU1> @\u200beveryone "
+                "!\u200b[x]\u200b(hxxps://evil[.]example/?q=s) [log](https://ci.example/1)"
+            ),
+        ),
+        (
+            "slack",
+            {
+                "text": "*Done* &lt;!channel&gt; &lt;@\u200bU1&gt; @\u200beveryone "
+                "!\u200b[x]\u200b(hxxps://evil[.]example/?q=s) [log](https://ci.example/1)",
+                "unfurl_links": False,
+                "unfurl_media": False,
+            },
+        ),
+        (
+            "discord",
+            {
+                "content": "*Done* <\u200b!channel> <\u200b@\u200bU1> @\u200beveryone "
+                "!\u200b[x]\u200b(hxxps://evil[.]example/?q=s) [log](https://ci.example/1)",
+                "allowed_mentions": {"parse": []},
+                "flags": 4,
+            },
+        ),
+    ],
+)
+async def test_what_a_stranger_may_have_said_arrives_as_text(
+    desk: Desk, receiver: Receiver, format: str, sent: object
+) -> None:
+    origin = Origin(tainted=True, hosts=frozenset({"ci.example"}))
+    async with desk.sending():
+        target = webhook(receiver.url(), format=format)
+        await desk.finish(definition(target), replace(completed(SAID), origin=origin))
+        await desk.settled()
+
+    (request,) = receiver.requests
+    told = request.json
+    if format == "json":
+        assert (told["result"], told["tainted"]) == (SAID, True)
+        assert told["text"] == sent
+    else:
+        assert told == sent
+
+
+async def test_discord_gets_no_more_than_it_takes(desk: Desk, receiver: Receiver) -> None:
+    async with desk.sending():
+        target = webhook(receiver.url(), format="discord")
+        await desk.finish(definition(target), completed("😀" * 1_500))
+        await desk.settled()
+
+    (request,) = receiver.requests
+    assert request.json["content"] == "😀" * 999 + "…"
 
 
 async def test_a_redirect_is_not_followed(desk: Desk, receiver: Receiver) -> None:

@@ -2,8 +2,9 @@ import threading
 
 import pytest
 
-from amodal_rt.delivery.neutral import slack_text
+from amodal_rt.delivery.neutral import Neutral
 from amodal_rt.delivery.template import OUTPUT_LIMIT, render
+from amodal_rt.domain.delivery import Format
 from amodal_rt.errors import InvalidError
 
 VALUES = {
@@ -65,14 +66,16 @@ def test_values_are_escaped_and_the_templates_own_words_are_not() -> None:
         "<!here> {% capture x %}<{{ result }}>{% endcapture %}{{ x }}{{ x }} {% echo result %}"
     )
 
-    rendered = render(template, VALUES, escape=slack_text)
+    rendered = render(template, VALUES, escape=Neutral(Format.SLACK))
 
     once = "&lt;!here&gt; a &amp; b"
     assert rendered.text == f"<!here> <{once}><{once}> {once}"
 
 
 def test_containers_cannot_smuggle_what_texts_cannot() -> None:
-    rendered = render("{{ d }} {{ d | json }}", {"d": {"<!here>": ["<@U1>"]}}, escape=slack_text)
+    rendered = render(
+        "{{ d }} {{ d | json }}", {"d": {"<!here>": ["<@U1>"]}}, escape=Neutral(Format.SLACK)
+    )
 
     assert "<" not in rendered.text
 

@@ -19,7 +19,7 @@ from amodal_rt.domain.breaker import (
     after,
     on_trial,
 )
-from amodal_rt.domain.delivery import Target, TargetType
+from amodal_rt.domain.delivery import Format, Target, TargetType
 from amodal_rt.domain.secret import SecretRef
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -143,11 +143,11 @@ def test_a_few_tries_in_five_days_are_too_few_to_disable() -> None:
 
 
 def test_a_target_is_the_same_whatever_its_label_and_its_key_holds_no_secret() -> None:
-    def hook(url: str | SecretRef, label: str = "a", form: str = "json") -> Target:
+    def hook(url: str | SecretRef, label: str = "a", form: Format = Format.JSON) -> Target:
         return Target(type=TargetType.WEBHOOK, label=label, url=url, format=form)
 
     secret = "https://hooks.example/services/T0/SECRET"
-    assert hook(secret).key == hook(secret, "b", "slack").key
+    assert hook(secret).key == hook(secret, "b", Format.SLACK).key
     assert hook(secret).key != hook(secret + "2").key
     assert "SECRET" not in hook(secret).key
     assert "hooks.example" in hook(secret).key
