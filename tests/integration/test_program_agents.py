@@ -93,6 +93,7 @@ async def test_the_prompt_comes_in_and_what_is_printed_is_the_result(house: Agen
     assert "<event_data" in said
     assert "all was well" in said
     assert "canary" not in said
+    assert outcome.origin.tainted
     assert "crm" not in said, "it knows no connection, so it is told of none"
     assert house.model.requests == []
 
@@ -105,7 +106,7 @@ async def test_every_step_is_on_record(house: AgentHouse) -> None:
     ]  # fmt: skip
     prompt, _, started, finished, _ = (each.data for each in house.entries)
     assert prompt["program"] == ["/bin/sh", "-c", "cat > /dev/null; echo done"]
-    assert (started["tool"], started["profile"]) == ("program", "box@1")
+    assert (started["tool"], started["profile"], started["external"]) == ("program", "box@1", True)
     assert (finished["code"], finished["result"]) == (0, "done\n")
 
 

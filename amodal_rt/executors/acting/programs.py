@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.connection import Connection, Intent
-from amodal_rt.domain.profile import Profile, used_key
+from amodal_rt.domain.profile import Isolation, Profile, used_key
 from amodal_rt.errors import AmodalError, ConflictError, DeniedError
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed, cut
 from amodal_rt.executors.acting.session import Session, agent_of
@@ -70,7 +70,14 @@ def prepare_program(
     return Wish(
         decision=decision,
         perform=perform,
-        facts={"profile": profile.label, "isolation": profile.isolation.value},
+        facts={
+            "profile": profile.label,
+            "isolation": profile.isolation.value,
+            # Only a sandbox without hosts tells what its program cannot have read.
+            "external": program.steered
+            or bool(profile.network)
+            or profile.isolation is Isolation.NONE,
+        },
     )
 
 

@@ -102,11 +102,11 @@ class AgentExecutor:
         if program is not None:
             session = closed_session(context, self.services, past)
             outcome = await run_program(session, program)
-            return outcome if seen is None else replace(outcome, gate=seen.value)
-        # Only now: a run that its gate stops costs no import, no model and no other server.
-        loop = await self._load({choice.provider.type for choice in choices})
-        session = await open_session(context, self.services, past)
-        outcome = await loop.run(session, choices)
+        else:
+            # Only now: a run that its gate stops costs no import, no model and no other server.
+            loop = await self._load({choice.provider.type for choice in choices})
+            session = await open_session(context, self.services, past)
+            outcome = await loop.run(session, choices)
         gate = seen.value if seen is not None else None
         outcome = replace(outcome, gate=gate, origin=origin_of(session))
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
