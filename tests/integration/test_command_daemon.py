@@ -20,13 +20,23 @@ def root(tmp_path: Path) -> Path:
     run = {"title": "Run", "command": ["/bin/sh", "-c", "cat"], "trigger": "manual"}
     write(folder, "automations/reads.json", {**run, "profile": "quiet"})
     write(folder, "automations/writes.json", {**run, "profile": "loud", "writeEnabled": True})
+    loop = "---\nloop: {program: [/bin/sh, -c, cat]}\n---\n"
+    write(folder, "agents/program.md", loop)
+    asks = {"title": "Ask", "prompt": "x", "agent": "program", "trigger": "manual"}
+    write(folder, "automations/asks.json", {**asks, "profile": "quiet"})
+    write(folder, "automations/acts.json", {**asks, "profile": "loud", "writeEnabled": True})
     return folder
 
 
 @pytest.mark.parametrize("place", ["sandbox.before_start", "sandbox.after_start"])
 @pytest.mark.parametrize(
     ("name", "status", "reason"),
-    [("reads", "completed", None), ("writes", "failed", "interrupted")],
+    [
+        ("reads", "completed", None),
+        ("writes", "failed", "interrupted"),
+        ("asks", "completed", None),
+        ("acts", "failed", "interrupted"),
+    ],
 )
 def test_a_command_that_was_cut_off_by_a_kill(
     root: Path, place: str, name: str, status: str, reason: str | None
@@ -45,7 +55,7 @@ def test_a_command_that_was_cut_off_by_a_kill(
 
     assert (run["status"], run["reason"]) == (status, reason)
     assert (run["profile"], run["isolation"]) == (
-        "quiet@1" if name == "reads" else "loud@1",
+        "quiet@1" if status == "completed" else "loud@1",
         "bubblewrap",
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from agent_house import AgentHouse
 from sandbox_scene import BOX, NEEDED, alive
+from workflow_house import WorkflowHouse, chain, node
 
 from amodal_rt.domain.agent_program import AgentProgram, Printed, ResultPlaces
 from amodal_rt.domain.automation import Limits
@@ -96,6 +97,12 @@ async def test_the_prompt_comes_in_and_what_is_printed_is_the_result(house: Agen
     assert outcome.origin.tainted
     assert "crm" not in said, "it knows no connection, so it is told of none"
     assert house.model.requests == []
+
+
+async def test_it_is_given_the_whole_event(house: AgentHouse) -> None:
+    outcome = await ran(house, sh("wc -c"), event={"text": "x" * 30_000})
+
+    assert int(outcome.text or "0") > 30_000
 
 
 async def test_every_step_is_on_record(house: AgentHouse) -> None:
@@ -232,6 +239,22 @@ async def test_a_tainted_one_with_private_data_and_a_way_out_needs_a_reviewer(
 
     assert "the variable CRM_TOKEN of box@1" in (refused.error or "")
     assert accepted.text == bare.text == "did"
+
+
+async def test_a_node_of_a_workflow_may_be_such_an_agent(flows: WorkflowHouse) -> None:
+    flows.profiles = [BOX]
+    flows.agents["coder"] = Agent(name="coder", hash="h", instructions="Code.", program=says(SAID))
+    work = chain(
+        node("trigger", "start"),
+        node("agent", "think", prompt="Look at {{ payload.rows }}.", agent="coder"),
+        node("transform", "sum", value="{{ inputs.think.payload.open }}"),
+    )
+
+    outcome = await flows.walk(work, event={"rows": [1]}, profile=ProfileName("box"))
+
+    assert outcome.payload == 3, outcome.error
+    assert outcome.usage.cost_usd == 0.02
+    assert flows.nodes(EntryType.TOOL_FINISHED) == [("tool.finished", "think/program")]
 
 
 async def test_a_rehearsal_runs_nothing(house: AgentHouse) -> None:

@@ -17,7 +17,7 @@ from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.errors import InvalidError
 from amodal_rt.executors.acting.past import gap
 from amodal_rt.executors.acting.session import Session, agent_of, event_data
-from amodal_rt.guardrails.untrusted import data_block, event_block, plain_line
+from amodal_rt.guardrails.untrusted import data_block, event_block, event_text, plain_line
 from amodal_rt.guardrails.write_grants import grant_text
 from amodal_rt.guardrails.writes import Powers
 
@@ -27,6 +27,8 @@ DEFAULT_INSTRUCTIONS = (
 )
 SURFACE_CHARACTERS = 8_000
 """How much of a connection's surface.md stands in the prompt; read_connection has the whole."""
+WHOLE_EVENT_BYTES = 1_048_576
+"""How much of the event's data a program is given that is its agent's loop."""
 
 _HOLE = "{{event}}"
 _SUB_AGENT = (
@@ -172,7 +174,11 @@ def _event(session: Session) -> list[str]:
     if not present:
         return []
     masked = session.services.redactor.mask_document(data)
-    block = event_block(masked, session.services.ids.token())
+    token = session.services.ids.token()
+    block = event_block(masked, token)
+    if _is_program(session):
+        # It has no read_event to fetch the rest with.
+        block = data_block("event_data", event_text(masked), token, limit=WHOLE_EVENT_BYTES)
     return [f"Untrusted event data, as one JSON string:\n{block}"]
 
 
@@ -187,10 +193,14 @@ def _last_run(session: Session) -> list[str]:
 
 
 def _standing(session: Session) -> list[str]:
-    agent = agent_of(session.context)
-    if agent is None or agent.program is None:
+    if not _is_program(session):
         return [_RULES, _surroundings(session)]
     return [_PROGRAM_RULES, f"Time now: {iso(session.services.clock.now())}"]
+
+
+def _is_program(session: Session) -> bool:
+    agent = agent_of(session.context)
+    return agent is not None and agent.program is not None
 
 
 def _surroundings(session: Session) -> str:
