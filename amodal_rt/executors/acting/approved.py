@@ -74,7 +74,8 @@ class Approved:
             )
         agent = self._snapshot.agents.get(definition.automation.agent)
         tool = str(self._write.call.get("tool", REQUEST))
-        grants = grants_of(definition.automation, agent)
+        profile = self._snapshot.profile_of(definition.automation)
+        grants = grants_of(definition.automation, agent, profile)
         if not (grants.connection(name) and grants.tool(name, tool)):
             raise DeniedError(
                 f"{self._changed(definition)}{name}.{tool} is not among what it may use any more"
