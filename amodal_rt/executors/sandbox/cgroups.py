@@ -104,15 +104,19 @@ class Cgroups:
         for parent in dict.fromkeys(self._parents.values()):
             with suppress(OSError):
                 names = (each for each in parent.iterdir() if each.is_dir())
-                found += (Cell(self.version, (each,)) for each in names if _is_left(each.name))
+                found += (Cell(self.version, (each,)) for each in names if _is_left(each))
         return found
 
 
-def _is_left(name: str) -> bool:
-    """Whether whoever made a group of that name is gone. One with our own number was made by
-    another: we have made none yet."""
+def _is_left(folder: Path) -> bool:
+    """Whether whoever made that group is gone. One with our own number was made by another: we
+    have made none yet. Whose processes we cannot see belongs to another container, whose numbers
+    mean nothing here."""
+    name = folder.name
     own, _, rest = name.removeprefix(f"{OWN}-").partition("-")
     if not name.startswith(f"{OWN}-") or not rest or not own.isdecimal():
+        return False
+    if 0 in _numbers(folder):
         return False
     return int(own) == os.getpid() or not Path(f"/proc/{own}").exists()
 
@@ -212,10 +216,13 @@ def _memberships(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _pids(folder: Path) -> list[int]:
+    # What this namespace does not see is listed as 0, which would mean ourselves.
+    return [each for each in _numbers(folder) if each > 0]
+
+
+def _numbers(folder: Path) -> list[int]:
     try:
-        numbers = map(int, (folder / "cgroup.procs").read_text().split())
-        # What this namespace does not see is listed as 0, which would mean ourselves.
-        return [each for each in numbers if each > 0]
+        return [int(each) for each in (folder / "cgroup.procs").read_text().split()]
     except (OSError, ValueError):
         return []
 
