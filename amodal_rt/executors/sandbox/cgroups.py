@@ -32,10 +32,11 @@ class Cell:
     version: int
     folders: tuple[Path, ...]
 
-    @property
-    def entrances(self) -> tuple[str, ...]:
-        """Files in which a process writes `0` to join."""
-        return tuple(str(each / "cgroup.procs") for each in self.folders)
+    def admit(self, pid: int) -> None:
+        """Put a process of this daemon's into it; takes milliseconds, for the kernel waits for
+        all its processors. Raises OSError."""
+        for each in self.folders:
+            (each / "cgroup.procs").write_text(str(pid))
 
     def kill(self) -> bool:
         """End whoever is inside, once; whether somebody was."""
