@@ -176,12 +176,6 @@ def _executor(
     return WorkExecutor(agents, workflows, CommandExecutor(agents.services))
 
 
-def _private(ground: Ground) -> tuple[Path, ...]:
-    """What no sandbox may show: secrets, the ledger, and sockets that take their user's word."""
-    beside = runtime_folder()
-    return (ground.root / ".env", ground.state, *([beside] if beside is not None else []))
-
-
 def _writes(ground: Ground, executor: WorkExecutor) -> ParkedWrites:
     return ParkedWrites(
         executor.services,
@@ -191,6 +185,12 @@ def _writes(ground: Ground, executor: WorkExecutor) -> ParkedWrites:
         signals=ground.signals,
         lease=ground.lease,
     )
+
+
+def _private(ground: Ground) -> tuple[Path, ...]:
+    """What no sandbox may show: secrets, the ledger, and sockets that take their user's word."""
+    beside = runtime_folder()
+    return (ground.root / ".env", ground.state, *([beside] if beside is not None else []))
 
 
 def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:

@@ -92,6 +92,9 @@ def test_no_disguised_write_may_leave_a_read_only_run(call: RestCall | ToolCall)
         {"query": '""" text """ mutation @x { a }'},
         {"_method": "DELETE"},
         "_method=DELETE&a=1",
+        '--x\r\nContent-Disposition: form-data; name="_method"\r\n\r\nDELETE\r\n--x--\r\n',
+        "--x\nContent-Disposition: form-data; name=_method\nContent-Type: text/plain\n\nput\n--x--",
+        "--x\r\nContent-Disposition: form-data; name*=utf-8''_method\r\n\r\nPATCH\r\n--x--",
         '--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{"query": "mutation {a}"}',
     ],
 )
@@ -131,8 +134,11 @@ def test_reading_methods_are_reads(method: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/admin/7/reboot", "/admin/7/reboot/", "/Admin/7/REBOOT", "/admin/7/%72eboot"],
-)
+    [
+        "/admin/7/reboot", "/admin/7/reboot/", "/Admin/7/REBOOT", "/admin/7/%72eboot",
+        "/admin/7/reboot;a=b", "/admin/7;x/reboot", "/admin/7/%2572eboot", "/admin/7/reboot%20",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_get_that_access_json_calls_a_write_is_one_however_it_is_spelt(
     method: str, path: str
