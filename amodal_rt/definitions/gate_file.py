@@ -97,6 +97,14 @@ Argument = Annotated[object, AfterValidator(_as_argument)]
 """Whatever a tool takes, but for a text that looks like a variable and would be sent as it is."""
 
 
+PathField = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_path),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
+]
+"""A place in a document of JSON: `data.id`, or its keys in a list."""
+
+
 class ReadShape(FileShape):
     """A read through a granted connection."""
 
@@ -114,9 +122,7 @@ class ReadShape(FileShape):
     ] = None
     arguments: Annotated[dict[str, Argument] | None, described("Arguments of the tool.")] = None
     path: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_as_path),
-        WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
+        PathField,
         described("The place in the answer that counts, as in `data.id`; default all of it."),
     ] = ()
 

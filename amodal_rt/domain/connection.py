@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from amodal_rt.domain.agent_program import AgentProgram
 from amodal_rt.domain.secret import Text
 
 
@@ -135,7 +136,8 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One file of `agents/`: who does the work, unless the automation says otherwise."""
+    """One file of `agents/`: who does the work, unless the automation says otherwise. `program`
+    is its loop, None for the runtime's own, which models and tools belong to."""
 
     name: str
     hash: str
@@ -145,6 +147,7 @@ class Agent:
     tools: tuple[str, ...] | None = None
     connections: tuple[str, ...] | None = None
     max_turns: int | None = None
+    program: AgentProgram | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

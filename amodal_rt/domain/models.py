@@ -58,7 +58,10 @@ class Requirement:
 def configured_models(
     automation: Automation, agent: Agent | None, settings: WorkspaceSettings
 ) -> tuple[str, ...]:
-    """The automation's own models, else its agent's, else the workspace's; empty: rehearsal."""
+    """The automation's own models, else its agent's, else the workspace's; empty: rehearsal. An
+    agent whose loop is a program has none."""
+    if agent is not None and agent.program is not None:
+        return ()
     return automation.models or (agent.models if agent else ()) or settings.model
 
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import cast
 from urllib.parse import urlsplit
 
+from amodal_rt.domain.agent_program import AgentProgram
 from amodal_rt.domain.automation import Automation, Definition, WriteGrant, WriteLimits
 from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.delivery import Target, TargetType
@@ -34,6 +35,8 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
     """
     old, new = before.automation if before else None, after.automation
     found = _newly_set(before, after)
+    if _program(new, snapshot) not in (None, _program(old, snapshot) if old else None):
+        found.append("command")
     if new.write_enabled and not (old and old.write_enabled):
         found.append("writeEnabled")
     if _more_writes(old, new):
@@ -105,6 +108,12 @@ def _newly_set(before: Definition | None, after: Definition) -> list[str]:
         for key, word in _SET.items()
         if new.get(key) is not None and new[key] not in [old.get(other) for other in _same(word)]
     ] + (["writeEnabled"] if _proposes(new) and not (_proposes(old) or _writes(old)) else [])
+
+
+def _program(automation: Automation, snapshot: Snapshot) -> AgentProgram | None:
+    """The program that is its agent's loop."""
+    agent = snapshot.agents.get(automation.agent)
+    return agent.program if agent is not None else None
 
 
 def _same(word: str) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from math import inf
 from urllib.parse import urlsplit
 
-from amodal_rt.domain.automation import AgentWork, Automation, Definition, Limits
-from amodal_rt.domain.connection import AccessRule, Connection, Intent
+from amodal_rt.domain.automation import AgentWork, Automation, CommandRun, Definition, Limits
+from amodal_rt.domain.connection import AccessRule, Agent, Connection, Intent
 from amodal_rt.domain.delivery import Target, TargetType
 from amodal_rt.domain.filter import shown_path
 from amodal_rt.domain.models import budget_models, configured_models, resolve_models
@@ -57,7 +57,8 @@ def reach_of(definition: Definition, snapshot: Snapshot) -> Reach:
         connections=tuple(each.name for each in used),
         hosts=frozenset(origin for each in used for origin in _hosts(each))
         | frozenset(each for each in receivers.values() if each),
-        programs=frozenset(filter(None, map(_program, used))),
+        programs=frozenset(filter(None, map(_program, used)))
+        | frozenset(_own_programs(automation, snapshot.agents.get(automation.agent))),
         secrets=frozenset(definition.secrets).union(
             *(each.secrets for each in used), profile.secrets if profile else ()
         ),
@@ -232,6 +233,13 @@ def origin(url: Text | None) -> str:
         return str(url)
     parts = urlsplit(url or "")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def _own_programs(automation: Automation, agent: Agent | None) -> Iterable[str]:
+    if isinstance(automation.work, CommandRun):
+        yield f"command: {' '.join(automation.work.argv)}"
+    elif agent is not None and agent.program is not None:
+        yield f"agent {agent.name}: {' '.join(agent.program.argv)}"
 
 
 def _program(connection: Connection) -> str | None:

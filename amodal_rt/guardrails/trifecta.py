@@ -7,8 +7,8 @@ none of their business, so that a person has to have accepted it.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from amodal_rt.domain.automation import Automation, CommandRun
-from amodal_rt.domain.connection import AuthType, Connection, Protocol
+from amodal_rt.domain.automation import AgentWork, Automation, CommandRun
+from amodal_rt.domain.connection import Agent, AuthType, Connection, Protocol
 from amodal_rt.domain.delivery import TargetType
 from amodal_rt.domain.profile import BASH, Isolation, Profile
 from amodal_rt.guardrails.grants import BUILT_IN, Grants
@@ -102,24 +102,27 @@ class Holdings:
 
 def holdings_of(
     automation: Automation,
+    agent: Agent | None,
     grants: Grants,
     connections: Mapping[str, Connection],
     profile: Profile | None,
 ) -> Holdings:
     """What runs of it hold. `profile` is the one that it names, whether programs run in it or
-    not."""
+    not; `agent` the file of its agent, if there is one."""
     granted: Iterable[Connection] = ()
-    if not isinstance(automation.work, CommandRun):
-        # A command knows no connections.
+    alone = runs_program(automation, agent)
+    if not alone:
+        # A program that does all the work knows no connections.
         granted = (each for name, each in sorted(connections.items()) if grants.connection(name))
-    used = profile if profile is not None and _runs_programs(automation, grants, profile) else None
-    return Holdings(automation, tuple(granted), used)
+    shell = profile is not None and BASH in profile.tools and grants.built_in(BASH, BUILT_IN)
+    return Holdings(automation, tuple(granted), profile if alone or shell else None)
 
 
-def _runs_programs(automation: Automation, grants: Grants, profile: Profile) -> bool:
-    return isinstance(automation.work, CommandRun) or (
-        BASH in profile.tools and grants.built_in(BASH, BUILT_IN)
-    )
+def runs_program(automation: Automation, agent: Agent | None) -> bool:
+    """Whether a program does all of its work: a command, or its agent's loop."""
+    if isinstance(automation.work, AgentWork):
+        return agent is not None and agent.program is not None
+    return isinstance(automation.work, CommandRun)
 
 
 def _is_private(connection: Connection) -> bool:

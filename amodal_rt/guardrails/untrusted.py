@@ -93,10 +93,12 @@ def event_block(data: object, token: str) -> str:
     return data_block("event_data", event_text(data), token, more="read_event returns the whole")
 
 
-def data_block(tag: str, text: str, token: str, *, more: str | None = None) -> str:
+def data_block(
+    tag: str, text: str, token: str, *, more: str | None = None, limit: int = EVENT_BYTES
+) -> str:
     """`text` as one escaped JSON string between `<tag id="token">` and `</tag>`, then a note
-    when it was cut at 10,240 bytes."""
-    literal, kept = _literal(text, EVENT_BYTES)
+    when it was cut at `limit` bytes."""
+    literal, kept = _literal(text, limit)
     block = f'<{tag} id="{token}">\n{literal}\n</{tag}>'
     if kept == len(text):
         return block

@@ -36,7 +36,7 @@ from amodal_rt.workspace.graphing import (
     sessions_of,
 )
 from amodal_rt.workspace.profiling import profile_errors, profile_secrets
-from amodal_rt.workspace.risks import risk_warnings
+from amodal_rt.workspace.risks import risk_errors, risk_warnings
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
 from amodal_rt.workspace.write_granting import write_errors
@@ -56,9 +56,11 @@ def judge(definition: Definition, world: World) -> Verdict:
     """Look at one version among everything else."""
     automation = definition.automation
     profile = find_profile(world.profiles, automation.profile) if automation.profile else None
-    grants = grants_of(automation, world.agents.get(automation.agent), profile)
-    holdings = holdings_of(automation, grants, world.connections, profile)
+    agent = world.agents.get(automation.agent)
+    grants = grants_of(automation, agent, profile)
+    holdings = holdings_of(automation, agent, grants, world.connections, profile)
     allowed = grants.connections
+    refused = tuple(risk_errors(definition, agent, holdings))
     sources = sources_of(world)
     graphs = graphs_of(automation)
     # An older version that is still good runs what it began with, files or not.
@@ -76,6 +78,7 @@ def judge(definition: Definition, world: World) -> Verdict:
         *grant_errors(definition, grants, graphs),
         *variable_errors(definition, graphs),
         *profile_errors(definition, world),
+        *refused,
         *(error for graph in graphs for error in graph_errors(graph, world, named)),
     ]
     blocked = _unset(definition, _variables(definition, world), world.environment)
@@ -97,7 +100,7 @@ def judge(definition: Definition, world: World) -> Verdict:
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
-    warnings += risk_warnings(definition, holdings)
+    warnings += () if refused else risk_warnings(definition, holdings)
     return Verdict(
         errors=(*errors, *model_errors),
         blocked=tuple(dict.fromkeys((*blocked, *keys))),

@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from amodal_rt.domain.automation import CommandRun, Definition
+from amodal_rt.domain.automation import AgentWork, Definition
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.profile import BASH, Profile, find_profile
+from amodal_rt.guardrails.trifecta import runs_program
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
 
 
@@ -36,6 +37,17 @@ def profile_errors(definition: Definition, world: World) -> Iterator[Problem]:
             pointer=f"/tools/{(automation.tools or ()).index(BASH)}",
             hint=f'"tools": ["{BASH}"] in the profile that it names',
         )
+    agent = world.agents.get(automation.agent)
+    loop = isinstance(automation.work, AgentWork) and runs_program(automation, agent)
+    if loop and wanted is None:
+        yield _problem(
+            definition,
+            "no_profile",
+            f"the loop of agents/{automation.agent}.md is a program, which runs in a profile, "
+            "and none is named",
+            pointer="/agent",
+            hint='"profile": "<name>", and a file profiles/<name>/1.json',
+        )
     if profile is None:
         if wanted is not None:
             yield _missing(definition, str(wanted), world)
@@ -58,7 +70,7 @@ def profile_errors(definition: Definition, world: World) -> Iterator[Problem]:
                 pointer=f"/connections/{index}",
                 hint='its "connections" say what runs in it may use',
             )
-    if isinstance(automation.work, CommandRun):
+    if runs_program(automation, agent):
         yield from _writes(definition, profile)
 
 
@@ -74,7 +86,7 @@ def _writes(definition: Definition, profile: Profile) -> Iterator[Problem]:
         yield _problem(
             definition,
             "write_not_enabled",
-            f"a command in {profile.label} is a write ({profile.harms}), and this automation is "
+            f"a program in {profile.label} is a write ({profile.harms}), and this automation is "
             "read-only",
             pointer="/profile",
             hint='"writeEnabled": true would allow it; so would a profile without writable mounts '

@@ -2,9 +2,34 @@
 
 from collections.abc import Iterator
 
-from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.automation import CommandRun, Definition
+from amodal_rt.domain.connection import Agent
 from amodal_rt.domain.problem import Problem
-from amodal_rt.guardrails.trifecta import TRIFECTA, Holdings
+from amodal_rt.guardrails.trifecta import TRIFECTA, Holdings, runs_program
+
+
+def risk_errors(
+    definition: Definition, agent: Agent | None, holdings: Holdings
+) -> Iterator[Problem]:
+    """An error (`tainted_program`) where the agent is a program that could send away what is
+    private, and nobody has accepted it: its first run would end well, and no other, for the
+    next one is told what the last one said."""
+    steered = agent is not None and runs_program(definition.automation, agent)
+    private, way = holdings.find_private(), holdings.find_way_out()
+    accepted = TRIFECTA in definition.automation.acknowledged
+    if not steered or isinstance(definition.automation.work, CommandRun) or accepted:
+        return
+    if private is None or way is None:
+        return
+    yield Problem(
+        file=definition.file,
+        code="tainted_program",
+        message=f"its agent is a program that holds private data ({private}) and reaches {way}: "
+        "what strangers wrote could make it send that away",
+        line=definition.lines.get("/agent") or definition.lines.get("/profile"),
+        hint=f'say that a reviewer accepts it: "acknowledge": ["{TRIFECTA}"]; or take the network '
+        "or the private data from its profile",
+    )
 
 
 def risk_warnings(definition: Definition, holdings: Holdings) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from doc_pages import Block
 from jsonschema import Draft202012Validator
 
 from amodal_rt.cli.app import build
+from amodal_rt.definitions.agent import parse_agent
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.connection import parse_connection
 from amodal_rt.definitions.event_type import parse_event_type
@@ -160,8 +161,13 @@ def _known(shape: type[FileShape]) -> set[str]:
 
 
 @pytest.mark.parametrize("block", doc_pages.blocks("markdown"), ids=str)
-def test_every_markdown_block_is_an_automation(block: Block) -> None:
-    assert _automation(block.text.encode(), "shown.md") == ()
+def test_every_markdown_block_is_an_automation_or_an_agent(block: Block) -> None:
+    agent = block.text.startswith("---\n") and "\ntitle:" not in block.text
+    text = block.text.encode()
+
+    problems = parse_agent(text, file="agents/a.md")[1] if agent else _automation(text, "shown.md")
+
+    assert problems == ()
 
 
 @pytest.mark.parametrize("block", doc_pages.blocks("python"), ids=str)

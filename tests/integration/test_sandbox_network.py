@@ -11,6 +11,7 @@ from sandbox_scene import NEEDED, Scene, scene_in
 
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.profile import NetworkHost
+from amodal_rt.executors.sandbox.proxy import Room
 from amodal_rt.guardrails.causes import HEADER
 
 pytestmark = NEEDED
@@ -165,3 +166,24 @@ async def test_the_proxy_is_the_only_thing_on_its_network(scene: Scene) -> None:
         )
 
     assert ran.stdout == b"111\n"
+
+
+async def test_no_sandbox_uses_up_the_descriptors_of_the_daemon(scene: Scene) -> None:
+    room = scene.sandboxes._room = Room(2)
+    async with listening() as server:
+        hosts = (NetworkHost(host="localhost", port=server.port),)
+        head = f"CONNECT localhost:{server.port} HTTP/1.1\\r\\n\\r\\n"
+        ran = await scene.python(
+            textwrap.dedent(f"""
+            import os, socket
+            _, host, port = os.environ["HTTPS_PROXY"].replace("/", "").split(":")
+            held = [socket.create_connection((host, int(port))) for _ in range(4)]
+            for each in held:
+                each.sendall(b"{head}")
+                print(each.recv(12).decode())
+            """),
+            network=hosts,
+        )
+
+    assert sorted(ran.stdout.decode().splitlines()) == ["HTTP/1.1 200"] * 2 + ["HTTP/1.1 503"] * 2
+    assert room.used == 0

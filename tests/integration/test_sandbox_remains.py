@@ -13,7 +13,7 @@ from sandbox_scene import NEEDED, Scene, alive, scene_in, started, without_group
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.domain.profile import Isolation
-from amodal_rt.executors.sandbox.cgroups import find_cgroups
+from amodal_rt.executors.sandbox.cgroups import Cell, find_cgroups
 from amodal_rt.executors.sandbox.sandbox import Ended
 
 pytestmark = NEEDED
@@ -36,6 +36,34 @@ def groups_of(pid: int) -> list[Path]:
 def descriptors() -> list[str]:
     """Of this process."""
     return sorted(each.name for each in Path("/proc/self/fd").iterdir())
+
+
+def unified() -> Path | None:
+    """Where version 2 of control groups is mounted, if this process may make groups there."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            place = Path(line.split(" ")[4])
+            return place if os.access(place, os.W_OK) else None
+    return None
+
+
+@pytest.mark.skipif(unified() is None, reason="no version 2 that this user may write")
+def test_the_kernel_ends_a_cell_of_version_2_at_once() -> None:
+    """Also where version 1 has its controllers, as on machines that mount both."""
+    place = unified()
+    assert place is not None
+    folder = place / f"amodal-rt-{os.getpid()}-kill"
+    folder.mkdir()
+    cell = Cell(2, (folder,))
+    with started("/bin/sh", "-c", "sleep 60 & sleep 60") as program:
+        (folder / "cgroup.procs").write_text(str(program.pid))
+
+        assert cell.kill()
+
+    assert program.returncode == -signal.SIGKILL
+    while not cell.remove():
+        cell.kill()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("isolation", list(Isolation))

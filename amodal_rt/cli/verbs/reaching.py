@@ -79,7 +79,8 @@ def _budget(budget: Document) -> str:
     cost = budget["measure"] == "cost_usd"
     what = "tokens" if budget["measure"] == "tokens" else "tokens of models without a price"
     limit = f"${budget['limit']:,.2f}" if cost else f"{budget['limit']:,.0f} {what}"
-    return f"{limit} a day of {budget['of']} ({budget['rule']})"
+    whose = "this automation" if budget["of"] == "automation" else "all automations"
+    return f"{limit} a day for {whose} ({budget['rule']})"
 
 
 def _each(label: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -88,10 +88,16 @@ def _facts(run: Document) -> list[tuple[str, str]]:
         ("model", run["model"]),
         ("attempt", run["attempt"] if run["attempt"] > 1 else None),
         ("requester", run["requester"]),
+        ("profile", _profile(run)),
         ("definition", (run.get("definition") or "")[:12]),
         ("payload", _payload(run)),
     ]
     return [(label, str(value)) for label, value in facts if value]
+
+
+def _profile(run: Document) -> str | None:
+    label: str | None = run.get("profile")
+    return f"{label}, no isolation" if label and run["isolation"] == "none" else label
 
 
 def _payload(run: Document) -> str | None:

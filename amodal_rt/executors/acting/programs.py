@@ -7,14 +7,14 @@ from pathlib import Path
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.connection import Connection, Intent
-from amodal_rt.domain.profile import Profile, used_key
+from amodal_rt.domain.profile import Isolation, Profile, used_key
 from amodal_rt.errors import AmodalError, ConflictError, DeniedError
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed, cut
-from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.session import Session, agent_of
 from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.sandbox.sandbox import Ended, Job, Ran
 from amodal_rt.guardrails.grants import BothGrants, NarrowedGrants
-from amodal_rt.guardrails.trifecta import TRIFECTA, Holdings
+from amodal_rt.guardrails.trifecta import TRIFECTA, Holdings, runs_program
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Decision, Powers, Verdict
 from amodal_rt.settings import Environment
@@ -70,7 +70,14 @@ def prepare_program(
     return Wish(
         decision=decision,
         perform=perform,
-        facts={"profile": profile.label, "isolation": profile.isolation.value},
+        facts={
+            "profile": profile.label,
+            "isolation": profile.isolation.value,
+            # Only a sandbox without hosts tells what its program cannot have read.
+            "external": program.steered
+            or bool(profile.network)
+            or profile.isolation is Isolation.NONE,
+        },
     )
 
 
@@ -89,7 +96,8 @@ def _check_way_out(session: Session, profile: Profile) -> None:
     automation = session.context.definition.automation
     if not session.taint.tainted or TRIFECTA in automation.acknowledged:
         return
-    holdings = Holdings(automation, _granted(session), profile)
+    alone = runs_program(automation, agent_of(session.context))
+    holdings = Holdings(automation, () if alone else _granted(session), profile)
     private, way = holdings.find_private(), holdings.find_way_out()
     if private is None or way is None:
         return

@@ -105,6 +105,8 @@ def _source(session: Session, tool: str, facts: Mapping[str, object]) -> Source 
         return Source(SourceKind.STORE, f"the store {store}") if reads else None
     profile = facts.get("profile")
     if isinstance(profile, str):
+        if facts.get("external") is False:
+            return None
         return Source(SourceKind.PROGRAM, f"what a program in {profile} printed")
     if not isinstance(name, str):
         return None
@@ -145,10 +147,10 @@ async def tell_sources(session: Session) -> None:
         await session.context.journal.record(EntryType.RUN_TAINTED, data=data)
 
 
-def origin_of(session: Session, *, heard: bool = False) -> Origin:
+def origin_of(session: Session) -> Origin:
     """Whose words the run may repeat, and to which hosts they may link: those of addresses that a
-    file of the workspace has. `heard`: strangers may have told it something that is in no row."""
-    if not (session.taint.tainted or heard):
+    file of the workspace has."""
+    if not session.taint.tainted:
         return UNTAINTED
     public = session.context.snapshot.settings.public_url
     return Origin(tainted=True, hosts=session.trusted().hosts() | hosts_in(filter(None, [public])))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.agent_program import AgentProgram
 from amodal_rt.domain.models import (
     ModelChoice,
     configured_models,
@@ -15,7 +16,7 @@ from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
-from amodal_rt.executors.acting.beginning import open_session
+from amodal_rt.executors.acting.beginning import closed_session, open_session
 from amodal_rt.executors.acting.mcp_pins import ToolPins
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.executors.acting.past import GapError, read_past
@@ -27,6 +28,7 @@ from amodal_rt.executors.acting.session import (
 )
 from amodal_rt.executors.acting.tainting import origin_of
 from amodal_rt.executors.acting.when import ask_gate
+from amodal_rt.executors.agent.program_loop import run_program
 from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
@@ -96,10 +98,15 @@ class AgentExecutor:
             return seen
         if seen is not None and not seen.open:
             return seen.closed()
-        # Only now: a run that its gate stops costs no import, no model and no other server.
-        loop = await self._load({choice.provider.type for choice in choices})
-        session = await open_session(context, self.services, past)
-        outcome = await loop.run(session, choices)
+        program = program_of(context)
+        if program is not None:
+            session = closed_session(context, self.services, past)
+            outcome = await run_program(session, program)
+        else:
+            # Only now: a run that its gate stops costs no import, no model and no other server.
+            loop = await self._load({choice.provider.type for choice in choices})
+            session = await open_session(context, self.services, past)
+            outcome = await loop.run(session, choices)
         gate = seen.value if seen is not None else None
         outcome = replace(outcome, gate=gate, origin=origin_of(session))
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
@@ -109,6 +116,9 @@ class AgentExecutor:
         """Carry a session that somebody else opened, as a node of a workflow, to its outcome.
         Raises AmodalError for what keeps it from beginning."""
         _require_agent(session.context)
+        program = program_of(session.context)
+        if program is not None:
+            return await run_program(session, program)
         choices = choose_models(session.context)
         loop = await self._load({choice.provider.type for choice in choices})
         return await loop.run(session, choices)
@@ -127,6 +137,12 @@ class AgentExecutor:
                 self._loop = await asyncio.to_thread(_open, self._loop, wanted - self._libraries)
                 self._libraries |= wanted
             return self._loop
+
+
+def program_of(context: RunContext) -> AgentProgram | None:
+    """The program that is the agent's loop, if one is."""
+    agent = agent_of(context)
+    return agent.program if agent is not None else None
 
 
 def choose_models(context: RunContext) -> tuple[ModelChoice, ...]:

@@ -11,36 +11,16 @@ from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.usage import RequestUsage
 
-from amodal_rt.clock import iso
-from amodal_rt.domain.budget import (
-    NEAR,
-    Amount,
-    Budget,
-    Hold,
-    Measure,
-    Spent,
-    Standing,
-    day_budgets,
-    day_ends,
-    day_of,
-    dollars,
-)
-from amodal_rt.domain.journal import EntryType
+from amodal_rt.domain.budget import NEAR, Amount, Hold, Measure, Spent, Standing, dollars
 from amodal_rt.domain.models import ModelChoice
-from amodal_rt.errors import UnavailableError
+from amodal_rt.executors.acting.account import Account
 from amodal_rt.executors.acting.session import Session
 from amodal_rt.executors.agent.failures import BudgetSpentError, SparedModelError
 from amodal_rt.executors.agent.prices import cost_of
-from amodal_rt.logs import Log
 
 ANSWER_TOKENS = 1_000
 """How long an answer is taken to be before it is there."""
 CHARACTERS_PER_TOKEN = 4
-WAIT_SECONDS = 1.0
-"""How often is asked again for what other requests hold back."""
-
-_RETRY_SECONDS = 0.5
-_log = Log("executors.agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +49,7 @@ class Purse:
         """
         wanted = self._estimate(messages, parameters)
         self._check_run(wanted)
-        session, clock = self.session, self.session.services.clock
-        run, snapshot = session.context.run, session.context.snapshot
-        definition = session.context.definition
-        budgets = day_budgets(
-            snapshot.settings, run.automation, definition.automation.limits, definition.file
-        )
-        while True:
-            hold = Hold(
-                run_id=run.run_id,
-                term=run.term,
-                step=step,
-                automation=run.automation,
-                day=day_of(snapshot.settings, clock.now()),
-                wanted=wanted,
-            )
-            stand = await self._durably(hold, budgets)
-            if self._settled(hold, stand):
-                await self._warn(stand)
-                return hold
-            await clock.sleep(WAIT_SECONDS)
+        return await Account(self.session).hold(wanted, step, self._settled)
 
     async def settle(self, hold: Hold, usage: RequestUsage | None) -> float | None:
         """Count what the request used, None for one without an answer; its cost, if known."""
@@ -105,14 +66,8 @@ class Purse:
                 unpriced_tokens=tokens if cost is None else 0,
                 cost_usd=cost or 0.0,
             )
-        while True:
-            try:
-                await self.session.services.ledger.charge(hold, spent)
-            except UnavailableError as error:
-                _log.error("budget.ledger_waits", error=error.message)
-                await self.session.services.clock.sleep(_RETRY_SECONDS)
-            else:
-                return cost
+        await Account(self.session).charge(hold, spent)
+        return cost
 
     def _estimate(self, messages: list[ModelMessage], parameters: ModelRequestParameters) -> Amount:
         tools = (*parameters.function_tools, *parameters.output_tools)
@@ -148,39 +103,11 @@ class Purse:
         asked = [each for each in stand if hold.wanted.of(each.budget.measure) > 0]
         near = next(filter(_nearly, asked), None)
         if self.spares and near is not None:
-            raise SparedModelError(self.choice.reference, self._said(near, hold))
+            raise SparedModelError(self.choice.reference, Account(self.session).said(near, hold))
         over = next((each for each in asked if each.is_spent), None)
         if over is not None:
-            raise BudgetSpentError(self._said(over, hold))
+            raise BudgetSpentError(Account(self.session).said(over, hold))
         return all(each.left > 0 for each in asked)
-
-    def _said(self, standing: Standing, hold: Hold) -> str:
-        settings = self.session.context.snapshot.settings
-        budget = standing.budget
-        whose = "all automations" if budget.automation is None else "this automation"
-        until = iso(day_ends(settings, hold.day))
-        return (
-            f"{whose} used {budget.said(standing.spent)} of {hold.day} ({budget.rule}); "
-            f"more from {until}"
-        )
-
-    async def _warn(self, stand: Sequence[Standing]) -> None:
-        """Say once a run that a budget is nearly spent."""
-        tally = self.session.tally
-        for each in stand:
-            rule = each.budget.rule
-            if each.is_near and rule not in tally.warned:
-                tally.warned.add(rule)
-                note = f"nearly spent today: {each.budget.said(each.spent)} ({rule})"
-                await self.session.context.journal.record(EntryType.RUN_NOTE, data={"note": note})
-
-    async def _durably(self, hold: Hold, budgets: Sequence[Budget]) -> list[Standing]:
-        while True:
-            try:
-                return await self.session.services.ledger.reserve(hold, budgets)
-            except UnavailableError as error:
-                _log.error("budget.ledger_waits", error=error.message)
-                await self.session.services.clock.sleep(_RETRY_SECONDS)
 
 
 def _nearly(standing: Standing) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from amodal_rt.domain.automation import CommandRun
 from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
-from amodal_rt.domain.profile import Isolation
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.beginning import closed_session
@@ -79,9 +78,7 @@ class CommandExecutor:
 
         passed = await make_call(session, COMMAND, {"argv": list(work.argv)}, COMMAND, prepare)
         outcome = _outcome(passed, wrote=session.effects.writes > 0)
-        # Only a sandbox without hosts tells what its program cannot have read.
-        outside = bool(profile.network) or profile.isolation is Isolation.NONE
-        return replace(outcome, origin=origin_of(session, heard=outside))
+        return replace(outcome, origin=origin_of(session))
 
 
 def _outcome(passed: Passed, *, wrote: bool) -> Outcome:

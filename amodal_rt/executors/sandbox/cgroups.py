@@ -32,10 +32,11 @@ class Cell:
     version: int
     folders: tuple[Path, ...]
 
-    @property
-    def entrances(self) -> tuple[str, ...]:
-        """Files in which a process writes `0` to join."""
-        return tuple(str(each / "cgroup.procs") for each in self.folders)
+    def admit(self, pid: int) -> None:
+        """Put a process of this daemon's into it; takes milliseconds, for the kernel waits for
+        all its processors. Raises OSError."""
+        for each in self.folders:
+            (each / "cgroup.procs").write_text(str(pid))
 
     def kill(self) -> bool:
         """End whoever is inside, once; whether somebody was."""
@@ -104,15 +105,19 @@ class Cgroups:
         for parent in dict.fromkeys(self._parents.values()):
             with suppress(OSError):
                 names = (each for each in parent.iterdir() if each.is_dir())
-                found += (Cell(self.version, (each,)) for each in names if _is_left(each.name))
+                found += (Cell(self.version, (each,)) for each in names if _is_left(each))
         return found
 
 
-def _is_left(name: str) -> bool:
-    """Whether whoever made a group of that name is gone. One with our own number was made by
-    another: we have made none yet."""
+def _is_left(folder: Path) -> bool:
+    """Whether whoever made that group is gone. One with our own number was made by another: we
+    have made none yet. Whose processes we cannot see belongs to another container, whose numbers
+    mean nothing here."""
+    name = folder.name
     own, _, rest = name.removeprefix(f"{OWN}-").partition("-")
     if not name.startswith(f"{OWN}-") or not rest or not own.isdecimal():
+        return False
+    if 0 in _numbers(folder):
         return False
     return int(own) == os.getpid() or not Path(f"/proc/{own}").exists()
 
@@ -212,10 +217,13 @@ def _memberships(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _pids(folder: Path) -> list[int]:
+    # What this namespace does not see is listed as 0, which would mean ourselves.
+    return [each for each in _numbers(folder) if each > 0]
+
+
+def _numbers(folder: Path) -> list[int]:
     try:
-        numbers = map(int, (folder / "cgroup.procs").read_text().split())
-        # What this namespace does not see is listed as 0, which would mean ourselves.
-        return [each for each in numbers if each > 0]
+        return [int(each) for each in (folder / "cgroup.procs").read_text().split()]
     except (OSError, ValueError):
         return []
 

@@ -1,9 +1,10 @@
 """Becomes a sandboxed program. Run as a script of its own, never imported.
 
 It stands between the daemon and the program because only a process with one thread may enter
-namespaces: it joins its control groups, opens its network, takes hold of what is mounted, gives
-up its user and turns into bubblewrap, or without isolation into the program itself. Of the
-standard library it knows what is quick to import: it is started for every program.
+namespaces: it opens its network, takes hold of what is mounted, gives up its user and turns into
+bubblewrap, or without isolation into the program itself. Its control groups it is put into while
+it starts. Of the standard library it knows what is quick to import: it is started for every
+program.
 
 The descriptor that its one argument names is a socket: a marshalled document comes in, to its end;
 out goes `ready`, with the listening socket of its network where it has one, or `failed` and why.
@@ -37,10 +38,10 @@ class _CannotError(Exception):
 class Spec:
     """The document that comes in.
 
-    `groups` are files of control groups to write oneself into, `sources` what is staged for
-    bubblewrap, `files` texts that are staged by their names, `proxies` the variables that are to
-    name the listening socket; without any there is none. `limits` go by the system's names
-    without `RLIMIT_`. `user` is a number and a group, None to stay who we are.
+    `sources` is what is staged for bubblewrap, `files` texts that are staged by their names,
+    `proxies` the variables that are to name the listening socket; without any there is none.
+    `limits` go by the system's names without `RLIMIT_`. `user` is a number and a group, None to
+    stay who we are.
     """
 
     argv: list[str]
@@ -49,7 +50,6 @@ class Spec:
     sources: list[str]
     files: dict[str, str]
     proxies: list[str]
-    groups: list[str]
     limits: dict[str, int]
     user: "list[int] | None"
     folder: str
@@ -96,8 +96,6 @@ def _received(channel: _socket.socket) -> bytes:
 
 def _prepare(spec: Spec) -> None:
     _follow(spec.parent)
-    for each in spec.groups:
-        _write(each, "0")
     # The kernel makes room by ending a sandbox before it ends the daemon.
     _try_write("/proc/self/oom_score_adj", LATER_KILLED)
     number = KEYCTL.get(os.uname().machine)

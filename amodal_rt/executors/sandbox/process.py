@@ -75,10 +75,20 @@ class SandboxProcess:
             raise _unavailable(f"no socket can be had: {error.strerror}") from error
         with ours:
             with theirs:
-                self._begin(theirs.fileno())
+                process = self._begin(theirs.fileno())
+            await self._admit(process.pid)
             await self._introduce(ours)
 
-    def _begin(self, channel: int) -> None:
+    async def _admit(self, pid: int) -> None:
+        """Into its groups, while its interpreter starts: before it is told of its program."""
+        if self._cell is None:
+            return
+        try:
+            await asyncio.to_thread(self._cell.admit, pid)
+        except OSError as error:
+            raise _unavailable(f"it cannot join its control group: {error.strerror}") from error
+
+    def _begin(self, channel: int) -> "subprocess.Popen[bytes]":
         argv = [PYTHON, "-I", "-S", "-B", str(LAUNCHER), str(channel)]
         theirs: list[int] = []
         try:
@@ -88,7 +98,7 @@ class SandboxProcess:
             theirs = [given, told, complaints]
             self._outputs = (said, complained)
             hit("sandbox.before_start")
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 argv,
                 stdin=given,
                 stdout=told,
@@ -97,7 +107,7 @@ class SandboxProcess:
                 pass_fds=(channel, self._reports.passed) if self._isolated else (channel,),
                 start_new_session=True,
             )
-            self._watch(self._process)
+            self._watch(process)
             hit("sandbox.after_start")
         except OSError as error:
             raise _unavailable(f"no process can be started: {error.strerror}") from error
@@ -107,6 +117,7 @@ class SandboxProcess:
             self._reports.let_go()
         for each in (self._input, *self._outputs):
             os.set_blocking(each, False)
+        return process
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         try:

@@ -206,7 +206,6 @@ class Sandboxes:
             "sources": sources,
             "files": dict(bubblewrap.FILES) if profile.base is None else {},
             "proxies": PROXIES if profile.network else (),
-            "groups": cell.entrances if cell else (),
             "limits": _limits(profile, cell),
             "user": self._user(profile, sources) if isolated else None,
             "folder": "/" if isolated else str(self._workspace),

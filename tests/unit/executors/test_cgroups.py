@@ -112,9 +112,11 @@ def test_what_a_killed_daemon_left_is_found_and_nothing_else(tmp_path: Path) -> 
     gone = subprocess.Popen(["/bin/true"])
     gone.wait()
     left = (f"amodal-rt-{gone.pid}-a", CELL)
-    names = (*left, "amodal-rt-1-a", "amodal-rt-x-a", "amodal-rt-1", "somebody")
+    elsewhere = f"amodal-rt-{gone.pid}-b"
+    names = (*left, elsewhere, "amodal-rt-1-a", "amodal-rt-x-a", "amodal-rt-1", "somebody")
     for name in names:
         (tmp_path / name).mkdir()
+    (tmp_path / elsewhere / "cgroup.procs").write_text("0\n")
 
     cells = Cgroups(2, dict.fromkeys(CONTROLLERS, tmp_path)).find_left()
 

@@ -385,6 +385,45 @@ def test_a_file_beside_the_automations_that_is_wrong_is_no_good_plan(
     assert compared(tmp_path, {path: {"nonsense": 1}}, {path: {"nonsense": 1}}).invalid == ()
 
 
+def test_powers_name_the_sandbox_of_programs_and_what_runs_in_it(tmp_path: Path) -> None:
+    snapshot = files(tmp_path, COMMAND, profiles__build__1=OPEN | {"connections": []})
+    found = snapshot.automations["a"].definition
+    assert found is not None
+
+    said = planning.powers(found, snapshot)
+
+    assert said["profile"] == {
+        "name": "build",
+        "version": 1,
+        "isolation": "bubblewrap",
+        "network": [
+            {"host": "pypi.example:443", "intent": "write"},
+            {"host": "*.npm.example:443", "intent": "write"},
+        ],
+        "mounts": [{"source": "cache", "target": "/cache", "writable": True}],
+        "tools": [],
+    }
+    assert (said["connections"], said["programs"]) == ([], ["command: make"])
+
+
+def test_an_agent_that_is_or_becomes_a_program_is_a_power(tmp_path: Path) -> None:
+    coder = tmp_path / "agents/coder.md"
+    coder.parent.mkdir()
+    coder.write_text("Code.")
+    still: dict[str, Any] = {"profiles__build__1": {}, "a": READER | {"profile": "build"}}
+    old = files(tmp_path, **still)
+    coder.write_text("---\nloop: {program: [claude, -p]}\n---\nCode.")
+    switched = files(tmp_path, **still | {"a": still["a"] | {"agent": "coder"}})
+    coder.write_text("---\nloop: {program: [claude, --yolo]}\n---\nCode.")
+    changed = files(tmp_path, **still | {"a": still["a"] | {"agent": "coder"}})
+
+    [first] = rows(plan(old, switched, now=NOW))
+    [second] = rows(plan(switched, changed, now=NOW))
+
+    assert first["powers"] == {"command": [], "programs": ["agent coder: claude -p"]}
+    assert second["powers"] == {"programs": ["agent coder: claude --yolo"]}
+
+
 async def test_powers_are_asked_by_name(desk: Desk) -> None:
     desk.files.add(live(definition("a")))
 

@@ -127,6 +127,37 @@ async def test_what_an_automation_wants_of_a_profile_is_checked(
     assert "did you mean box?" in (problems(snapshot, "near")[0].hint or "")
 
 
+async def test_what_an_agent_that_is_a_program_needs_is_checked(house: House) -> None:
+    write(house, "still/1.json", {"mounts": [{"source": "data", "target": "/data"}]})
+    read = {"host": "x.example", "intent": "read"}
+    write(house, "open/1.json", {"network": [read]})
+    write(house, "both/1.json", {"network": [read], "mounts": [{"source": "d", "target": "/d"}]})
+    write(house, "writer/1.json", {"network": ["x.example"]})
+    house.write("agents/coder.md", "---\nloop: {program: [claude, -p]}\n---\nCode.")
+    run = {"title": "Run", "prompt": "x", "agent": "coder"}
+    asks = {
+        "none": {},
+        "still": {"profile": "still"},
+        "open": {"profile": "open"},
+        "both": {"profile": "both"},
+        "accepted": {"profile": "both", "acknowledge": ["trifecta"]},
+        "writer": {"profile": "writer"},
+        "shell": {"profile": "still", "tools": ["bash"]},
+    }
+    for name, more in asks.items():
+        house.write(f"automations/{name}.json", {**run, **more})
+
+    snapshot = await house.start()
+
+    codes = {name: [each.code for each in problems(snapshot, name)] for name in asks}
+    assert {name: each for name, each in codes.items() if each} == {
+        "none": ["no_profile"],
+        "both": ["tainted_program"],
+        "writer": ["write_not_enabled"],
+        "shell": ["not_granted"],
+    }
+
+
 async def test_a_profile_whose_variable_is_not_set_stops_its_automations(
     house: House,
 ) -> None:

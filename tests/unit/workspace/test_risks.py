@@ -40,10 +40,10 @@ def _definition(**keys: object) -> Definition:
     return parsed.definition
 
 
-def _risks(box: Any = None, **keys: object) -> list[str]:
+def _risks(box: Any = None, agent: Any = None, **keys: object) -> list[str]:
     definition = _definition(**keys)
-    grants = grants_of(definition.automation, None, box)
-    holdings = holdings_of(definition.automation, grants, ALL, box)
+    grants = grants_of(definition.automation, agent, box)
+    holdings = holdings_of(definition.automation, agent, grants, ALL, box)
     return [each.message for each in risk_warnings(definition, holdings)]
 
 
