@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import resume_story as story
-from agent_house import AgentHouse, HurriedClock, RunJournal
+from agent_house import AgentHouse, HurriedClock, RunJournal, journal_of
 
 from amodal_rt.domain.automation import Automation, Limits, WriteLimits
 from amodal_rt.domain.connection import Access, AccessRule, Intent, Store
 from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
-from amodal_rt.domain.run import FailedReason, Run, RunStatus
+from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.operations.shapes import entry
 from amodal_rt.ports import Previous, RunContext, StoreItem
 from amodal_rt.testing.model_server import Call, Turn
@@ -90,10 +90,6 @@ class Stage:
         assert await ledger.resume(orphan, at=now)
         [run] = await ledger.claim(limit=1, overall=1000, now=now)
         return replace(context, run=run, journal=journal_of(self.house, run), **changes)
-
-
-def journal_of(house: AgentHouse, run: Run) -> RunJournal:
-    return RunJournal(house.ledger, run.run_id, house.redactor, attempt=run.attempt)
 
 
 @pytest.fixture

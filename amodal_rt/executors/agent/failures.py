@@ -47,6 +47,11 @@ class SparedModelError(ModelAPIError):
         super().__init__(reference, why)
 
 
+class PacedModelError(ModelAPIError):
+    """A model was not asked because too much was asked of its provider; the message says until
+    when."""
+
+
 class BudgetSpentError(AgentRunError):
     """A budget has nothing left; the message names it. Nothing more may be asked for it."""
 
@@ -89,7 +94,8 @@ _ITS_OWN_KINDS = (
 _ITS_OWN = frozenset({401, 403, 404, 413})
 """Refusals that are about one provider: another has other keys, models and sizes."""
 _SAID = (
-    SilentModelError, SparedModelError, BudgetSpentError, RecordedFailureError, RecordedEndError
+    SilentModelError, SparedModelError, PacedModelError, BudgetSpentError, RecordedFailureError,
+    RecordedEndError,
 )  # fmt: skip
 
 
