@@ -10,10 +10,12 @@ from typer.exceptions import Abort, TyperException
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import (
     approvals,
+    audit,
     automations,
     bus,
     catalogue,
     dashboard,
+    doctor,
     integrations,
     keeping,
     local,
@@ -75,8 +77,10 @@ def build() -> typer.Typer:
     dashboard.add_to(root)
     local.add_to(root)
     plan.add_to(root)
+    doctor.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
+    root.add_typer(audit.group(), name="audit")
     root.add_typer(workflow.group(), name="workflow")
     root.add_typer(build_ops(), name="ops")
     return root

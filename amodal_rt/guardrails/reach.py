@@ -71,7 +71,16 @@ def reach_of(definition: Definition, snapshot: Snapshot) -> Reach:
 
 
 _OF_THE_FILE = frozenset(
-    {"writeEnabled", "writes", "limits.writes", "runAs", "command", "profile", "acknowledge"}
+    {
+        "writeEnabled",
+        "writes",
+        "limits.writes",
+        "runAs",
+        "command",
+        "profile",
+        "acknowledge",
+        "approvals",
+    }
 )
 
 

@@ -6,6 +6,7 @@ durable when they return: what was acknowledged survives a crash of the process.
 """
 
 from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
+from amodal_rt.ports.audit import AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
 from amodal_rt.ports.events import (
@@ -27,6 +28,7 @@ from amodal_rt.ports.execution import (
     RuntimeView,
     StepMessages,
     TriggerConnections,
+    WriteMessages,
 )
 from amodal_rt.ports.facts import (
     AutomationFacts,
@@ -39,6 +41,7 @@ from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.ledger import Ledger
 from amodal_rt.ports.nodes import LAPSED, Lease, NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.parked import ParkedFilter, ParkedLedger
 from amodal_rt.ports.runs import (
     IDEMPOTENT_FOR,
     MAXIMUM_DEPTH,
@@ -56,6 +59,7 @@ from amodal_rt.ports.signals import (
     EVENTS,
     FACTS,
     OUTBOX,
+    PARKED,
     QUEUE_FULL,
     RUNS_PENDING,
     SNAPSHOT,
@@ -67,6 +71,7 @@ from amodal_rt.ports.spending import SpendLedger
 
 __all__ = [
     "ArchivedDefinition",
+    "AuditLedger",
     "AutomationFacts",
     "BreakerLedger",
     "BusLedger",
@@ -100,6 +105,9 @@ __all__ = [
     "ModelPacing",
     "OutcomePlanner",
     "OwnEvents",
+    "PARKED",
+    "ParkedFilter",
+    "ParkedLedger",
     "Previous",
     "QUEUE_FULL",
     "RUNS_PENDING",
@@ -124,5 +132,6 @@ __all__ = [
     "VersionedCatalogue",
     "Versions",
     "WaitLedger",
+    "WriteMessages",
     "journal_topic",
 ]

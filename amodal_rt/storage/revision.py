@@ -23,7 +23,7 @@ class Scripts:
     head: str
 
 
-SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0006")
+SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0008")
 
 # Word for word what alembic makes, so that a new file and an upgraded one are alike.
 _VERSION_TABLE = """
@@ -63,19 +63,26 @@ def require_ours(path: Path, scripts: Scripts = SCRIPTS) -> None:
     """
     if not path.is_file():
         return
-    logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
-    # Beside a file without a log even a reader would leave an empty one behind.
-    how = "mode=ro" if any(each.exists() for each in logs) else "immutable=1"
-    address = f"{path.absolute().as_uri()}?{how}"
-    with (
-        suppress(sqlite3.Error),
-        closing(sqlite3.connect(address, uri=True, isolation_level=None)) as raw,
-    ):
+    with suppress(sqlite3.Error), closing(open_to_read(path)) as raw:
         found = stored(raw)
         if found is None and _tables(raw):
             raise foreign(path)
         if found is not None:
             require_known(found, scripts)
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection to the file there, through which nothing changes."""
+    return sqlite3.connect(read_only_address(path), uri=True, isolation_level=None)
+
+
+def read_only_address(path: Path) -> str:
+    """The URI by which SQLite reads the file at `path` and changes nothing, not beside it
+    either."""
+    logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
+    # Beside a file without a log even a reader would leave an empty one behind.
+    how = "mode=ro" if any(each.exists() for each in logs) else "immutable=1"
+    return f"{path.absolute().as_uri()}?{how}"
 
 
 def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:

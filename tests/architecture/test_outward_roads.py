@@ -17,6 +17,7 @@ _ROADS = {
     "executors/acting/mcp_transport.py": {"AsyncClient"},
     "executors/acting/mcp_server.py": {"Client"},
     # Programs that reach a daemon: the command line, and users' own.
+    "daemon/examining.py": {"Client"},
     "api/transport.py": {"ClientSession", "TCPConnector"},
     "client.py": {"Client", "create_connection"},
 }

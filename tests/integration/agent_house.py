@@ -338,11 +338,15 @@ class AgentHouse:
         try:
             if isinstance(context.definition.automation.work, CommandRun):
                 return await CommandExecutor(self.executor.services).execute(context)
-            outcome = await self.executor.execute(context)
-            assert isinstance(outcome, Outcome), outcome
-            return outcome
+            return await self.execute(context)
         finally:
             self.entries = await self.ledger.entries(context.run.run_id)
+
+    async def execute(self, context: RunContext) -> Outcome:
+        """Carry the run of an agent that does not wait."""
+        outcome = await self.executor.execute(context)
+        assert isinstance(outcome, Outcome), outcome
+        return outcome
 
     def types(self) -> list[str]:
         return [entry.type.value for entry in self.entries]

@@ -13,6 +13,7 @@ from amodal_rt.executors.acting.emit_tool import EMIT, EmitArguments, prepare_em
 from amodal_rt.executors.acting.emit_tool import offered as emitting
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
 from amodal_rt.executors.acting.mcp_opening import McpServer, McpTool
+from amodal_rt.executors.acting.parking import Parking, surface_of
 from amodal_rt.executors.acting.request_tool import (
     RequestArguments,
     find_connection,
@@ -29,7 +30,7 @@ from amodal_rt.executors.acting.tainting import READ_EVENT, check_aims
 from amodal_rt.guardrails.calls import ToolCall
 from amodal_rt.guardrails.grants import REQUEST
 from amodal_rt.guardrails.untrusted import event_text
-from amodal_rt.guardrails.writes import decide
+from amodal_rt.guardrails.writes import Verdict, decide
 
 MCP_SECONDS = 60.0
 """How long one call of an MCP tool may take."""
@@ -275,8 +276,12 @@ def prepare_mcp(
         raise DeniedError(f"{connection_name}.{tool.name} is not among the allowed tools")
     call = ToolCall(tool=tool.name, read_only_hint=tool.read_only_hint, arguments=arguments)
     decision = decide(call, connection, session.powers)
-    if decision.allowed:
+    if decision.verdict is not Verdict.DENY:
         check_aims(session, connection, call, decision.intent, arguments)
+    parking = None
+    if decision.verdict is Verdict.PARK:
+        kept = {"connection": connection_name, "tool": tool.name, "arguments": dict(arguments)}
+        parking = Parking(call=kept, label=call.label, surface=surface_of(connection))
 
     async def perform(key: CallKey) -> Answer:
         writing = None if tool.reads(connection) else key.idempotency_key
@@ -294,6 +299,7 @@ def prepare_mcp(
             "intent": decision.intent.value,
             "rule": decision.rule,
         },
+        parking=parking,
     )
 
 

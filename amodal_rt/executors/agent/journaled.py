@@ -19,6 +19,7 @@ from amodal_rt.executors.acting.session import NAME_CHARACTERS, Session
 from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.agent.failures import (
     MisreadAnswerError,
+    ParkedEndError,
     RecordedEndError,
     RecordedFailureError,
     SilentModelError,
@@ -60,14 +61,14 @@ class JournaledModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
+        if self._session.effects.whole.parked:
+            raise ParkedEndError(_said_last(messages))
         past = self._session.past_turn()
         if past is not None:
             return self._recalled(past)
         self._refuse_again()
-        if self._patience is not None and self._reference in self._session.tally.silent:
-            raise SilentModelError(self._reference, "earlier in this run")
         if self._patience is not None:
-            refuse_paced(self._session, self._reference)
+            self._leave_to_the_next()
         if self._thrifty and not self._session.tally.thrifty:
             raise SparedModelError(self._reference, "it is asked once a budget is nearly spent")
         hold = await self._reserve(messages, model_request_parameters)
@@ -120,6 +121,12 @@ class JournaledModel(WrapperModel):
         response = restored(past.data.get("response"))
         count(self._session.tally, response, past.model, past.cost)
         return response
+
+    def _leave_to_the_next(self) -> None:
+        """Raise where another model stands behind this one and is the better one to ask."""
+        if self._reference in self._session.tally.silent:
+            raise SilentModelError(self._reference, "earlier in this run")
+        refuse_paced(self._session, self._reference)
 
     def _refuse_again(self) -> None:
         """Raise what an earlier attempt got for this request from this model."""
@@ -200,3 +207,10 @@ class JournaledModel(WrapperModel):
         await self._session.context.journal.record(
             kind, step=step, parent=self._session.parent, data=data
         )
+
+
+def _said_last(messages: list[ModelMessage]) -> str:
+    """The text beside the newest calls."""
+    answers = [each for each in messages if isinstance(each, ModelResponse)]
+    parts = answers[-1].parts if answers else ()
+    return "".join(part.content for part in parts if isinstance(part, TextPart))

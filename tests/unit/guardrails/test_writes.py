@@ -196,7 +196,7 @@ def test_a_write_that_says_read_is_refused_as_said() -> None:
 
 
 @pytest.mark.parametrize("confirm", list(Confirm))
-def test_what_needs_confirmation_is_refused_until_approvals_exist(confirm: Confirm) -> None:
+def test_what_needs_a_person_is_parked_and_what_is_never_allowed_refused(confirm: Confirm) -> None:
     connection = _with(
         AccessRule(match="POST /pay", confirm=confirm, reason="money"),
         AccessRule(match="GET /payroll", confirm=confirm),
@@ -209,7 +209,9 @@ def test_what_needs_confirmation_is_refused_until_approvals_exist(confirm: Confi
         ToolCall(tool="delete_all"),
     ):
         decision = decide(call, connection, WRITES)
-        assert decision.verdict is Verdict.DENY
+        assert decision.verdict is (Verdict.DENY if confirm is Confirm.NEVER else Verdict.PARK)
+        assert decision.review is (confirm is Confirm.REVIEW)
+        assert decide(call, connection, READ_ONLY).verdict is Verdict.DENY
         assert f'"confirm": "{confirm}"' in decision.reason
         assert "connections/api/access.json" in decision.reason
 
