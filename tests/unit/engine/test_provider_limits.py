@@ -1,14 +1,12 @@
 """What waits for a provider stays in the queue, and takes nobody's slot."""
 
-from conftest import Desk
-
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.guardrails.pacing import Pacing
 
 SLOW = "openai:slow"
 
 
-async def test_runs_wait_for_their_provider_and_others_go_on(desk: Desk) -> None:
+async def test_runs_wait_for_their_provider_and_others_go_on(desk):
     pacing = Pacing(desk.clock)
     slow = desk.put("slow", model=SLOW)
     quick = desk.put("quick", model="anthropic:quick")
