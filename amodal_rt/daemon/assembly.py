@@ -142,6 +142,9 @@ def _introduce(house: House) -> None:
         own.connection(name, ok=failure is None, detail=failure)
 
     house.sender.fill_with(house.links.fill)
+    pacing = house.executor.services.pacing
+    house.engine.pace_with(pacing)
+    house.why.pace_with(pacing)
     pool = house.executor.services.pool
     pool.heard = heard
     house.watch.watch_tools_with(lambda: pool.pins.held)

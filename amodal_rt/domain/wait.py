@@ -10,6 +10,7 @@ class WaitReason(StrEnum):
 
     PARKED = "parked"
     INVALID = "invalid"
+    PROVIDER_LIMIT = "provider_limit"
     COALESCE = "coalesce"
     NOT_DUE = "not_due"
     CONVERSATION = "conversation"

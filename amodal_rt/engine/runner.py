@@ -13,6 +13,7 @@ from amodal_rt.engine.recovery import Recovery
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.engine.withdrawals import Withdrawals
 from amodal_rt.errors import AmodalError
+from amodal_rt.guardrails.pacing import paced
 from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     RUNS_PENDING,
@@ -21,6 +22,7 @@ from amodal_rt.ports import (
     Executor,
     JournalLedger,
     Lease,
+    ModelPacing,
     NodeLedger,
     OutcomePlanner,
     OwnEvents,
@@ -79,6 +81,7 @@ class Engine:
             mask=mask,
             lease=lease,
         )
+        self._pacing: ModelPacing | None = None
         self._carried: dict[str, tuple[Supervisor, asyncio.Task[None]]] = {}
         self._recovery = Recovery(ledger, self._carrier, clock, self._carried.keys)
         self._recovering = asyncio.Lock()
@@ -105,6 +108,10 @@ class Engine:
         async with self._recovering:
             if await self._recovery.recover():
                 self._signals.notify(RUNS_PENDING)
+
+    def pace_with(self, pacing: ModelPacing) -> None:
+        """From now on, leave what waits for a model's provider in the queue."""
+        self._pacing = pacing
 
     def abandon(self) -> None:
         """Let go of all runs, without a word in the ledger: another node may have them."""
@@ -183,7 +190,7 @@ class Engine:
             async with self._recovery.taking:
                 try:
                     # What cannot run here waits for another node, or until it can.
-                    can_run = self._withdrawals.runs_here(snapshot)
+                    can_run = paced(self._withdrawals.runs_here(snapshot), self._pacing, snapshot)
                     found = await self._ledger.claim(
                         limit=free, overall=overall, now=now, can_run=can_run
                     )
@@ -253,7 +260,11 @@ class Engine:
     async def _until_next(self) -> float:
         if self._free() <= 0:
             return LOOK_SECONDS
-        next_at = await self._ledger.next_claimable_at()
+        due = (
+            await self._ledger.next_claimable_at(),
+            self._pacing.next_at() if self._pacing else None,
+        )
+        next_at = min(filter(None, due), default=None)
         if next_at is None:
             return LOOK_SECONDS
         left = (next_at - self._clock.now()) / timedelta(seconds=1)

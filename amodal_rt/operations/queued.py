@@ -7,8 +7,9 @@ from amodal_rt.domain import schedule
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.wait import Wait, WaitReason
 from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.guardrails.pacing import paced
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import Catalogue, RunLedger
+from amodal_rt.ports import Catalogue, ModelPacing, RunLedger
 
 _FEW = 3
 
@@ -20,6 +21,7 @@ class Queued:
         self._catalogue = catalogue
         self._ledger = ledger
         self._clock = clock
+        self.pacing: ModelPacing | None = None
 
     async def waits(self, runs: Sequence[Run]) -> dict[str, Document]:
         """`{reason, rule, until, runs}` of each of them that is still pending, by run id."""
@@ -31,17 +33,34 @@ class Queued:
             list(pending),
             overall=snapshot.settings.limits.concurrency,
             now=self._clock.now(),
-            can_run=snapshot.can_run,
+            can_run=paced(snapshot.can_run, self.pacing, snapshot),
         )
+        found = {
+            run_id: self._paced(snapshot, pending[run_id], each) for run_id, each in found.items()
+        }
         return {
             run_id: {
                 "reason": wait.reason.value,
-                "rule": _rule(pending[run_id], wait, snapshot),
+                "rule": self._rule(pending[run_id], wait, snapshot),
                 "until": iso(wait.until),
                 "runs": list(wait.runs),
             }
             for run_id, wait in found.items()
         }
+
+    def _paced(self, snapshot: Snapshot, run: Run, wait: Wait) -> Wait:
+        if wait.reason is not WaitReason.INVALID or not snapshot.can_run(run.automation, False):
+            return wait
+        held = self.pacing.held(snapshot, run.automation) if self.pacing else None
+        return Wait(reason=WaitReason.PROVIDER_LIMIT, until=held[1] if held else None)
+
+    def _rule(self, run: Run, wait: Wait, snapshot: Snapshot) -> str:
+        held = self.pacing.held(snapshot, run.automation) if self.pacing else None
+        if held is None or wait.reason not in {WaitReason.PARKED, WaitReason.PROVIDER_LIMIT}:
+            return _rule(run, wait, snapshot)
+        limit = f"the model {held[0]} is over its provider's limit until {iso(held[1])}"
+        parked = wait.reason is WaitReason.PARKED
+        return f"{_rule(run, wait, snapshot)}: {limit}" if parked else limit
 
 
 def _rule(run: Run, wait: Wait, snapshot: Snapshot) -> str:
@@ -63,7 +82,7 @@ def _rule(run: Run, wait: Wait, snapshot: Snapshot) -> str:
             longest = schedule.duration(snapshot.settings.limits.start_within)
             told = "" if run.started_at else f"; it is skipped after limits.startWithin {longest}"
             return f"limits.concurrency {wait.limit} of amodal.json: as many go first{told}"
-        case WaitReason.NEXT:
+        case WaitReason.NEXT | WaitReason.PROVIDER_LIMIT:
             return "it is the next to start"
 
 

@@ -23,6 +23,7 @@ from amodal_rt.ports import (
     Catalogue,
     EventRecord,
     Ledger,
+    ModelPacing,
     RunFilter,
     ScheduleState,
     Versions,
@@ -65,6 +66,10 @@ class Why:
         self._facts = facts
         self._clock = clock
         self._queued = Queued(catalogue, ledger, clock=clock)
+
+    def pace_with(self, pacing: ModelPacing) -> None:
+        """From now on, say what waits for a model's provider."""
+        self._queued.pacing = pacing
 
     async def explain(
         self, caller: Caller, automation: str, *, at: str | None = None, limit: int = 20

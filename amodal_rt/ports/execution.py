@@ -84,6 +84,19 @@ class OutcomePlanner(Protocol):
         ...
 
 
+class ModelPacing(Protocol):
+    """Which automations wait for the provider of their model, because it was asked too much."""
+
+    def held(self, snapshot: Snapshot, name: str) -> tuple[str, datetime] | None:
+        """The model that a run of the automation waits for, and until when at least; None where
+        it may start. Callable in the ledger's thread."""
+        ...
+
+    def next_at(self) -> datetime | None:
+        """When the next model may be asked that now waits."""
+        ...
+
+
 class WriteMessages(Protocol):
     """Who is asked about a parked write, and told of an approved one that was not made, or of
     which nobody knows. Pure."""

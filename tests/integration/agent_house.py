@@ -35,7 +35,7 @@ from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.profile import Profile
-from amodal_rt.domain.run import Start
+from amodal_rt.domain.run import Run, Start
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.trigger import ManualTrigger, TriggerKind
 from amodal_rt.domain.workspace import Provider, ProviderType, Snapshot, WorkspaceSettings
@@ -338,9 +338,15 @@ class AgentHouse:
         try:
             if isinstance(context.definition.automation.work, CommandRun):
                 return await CommandExecutor(self.executor.services).execute(context)
-            return await self.executor.execute(context)
+            return await self.execute(context)
         finally:
             self.entries = await self.ledger.entries(context.run.run_id)
+
+    async def execute(self, context: RunContext) -> Outcome:
+        """Carry the run of an agent that does not wait."""
+        outcome = await self.executor.execute(context)
+        assert isinstance(outcome, Outcome), outcome
+        return outcome
 
     def types(self) -> list[str]:
         return [entry.type.value for entry in self.entries]
@@ -363,6 +369,11 @@ class HouseCatalogue:
 
     def environment(self) -> Environment:
         return self.house.env()
+
+
+def journal_of(house: AgentHouse, run: Run) -> RunJournal:
+    """The journal of an attempt."""
+    return RunJournal(house.ledger, run.run_id, house.redactor, attempt=run.attempt)
 
 
 def request(method: str = "GET", endpoint: str = "/deals", **more: Any) -> Call:

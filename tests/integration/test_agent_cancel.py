@@ -12,7 +12,7 @@ from amodal_rt.testing.model_server import Call, Turn
 
 async def _cancelled_once(house: AgentHouse, reached: Callable[[], object]) -> None:
     context = await house.context(house.automation(write_enabled=True))
-    task = asyncio.ensure_future(house.executor.execute(context))
+    task = asyncio.ensure_future(house.execute(context))
     for _ in range(3_000):
         if reached():
             break

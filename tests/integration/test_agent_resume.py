@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import resume_story as story
-from agent_house import AgentHouse, HurriedClock, RunJournal
+from agent_house import AgentHouse, HurriedClock, RunJournal, journal_of
 
 from amodal_rt.domain.automation import Automation, Limits, WriteLimits
 from amodal_rt.domain.connection import Access, AccessRule, Intent, Store
 from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
-from amodal_rt.domain.run import FailedReason, Run, RunStatus
+from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.operations.shapes import entry
 from amodal_rt.ports import Previous, RunContext, StoreItem
 from amodal_rt.testing.model_server import Call, Turn
@@ -72,7 +72,7 @@ class Stage:
         """Execute until the row `at`; the outcome of a run that ended before it."""
         assert isinstance(context.journal, RunJournal)
         journal = Cut(context.journal, at, durable=durable)
-        task = asyncio.create_task(self.house.executor.execute(replace(context, journal=journal)))
+        task = asyncio.create_task(self.house.execute(replace(context, journal=journal)))
         over = asyncio.create_task(journal.over.wait())
         await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -90,10 +90,6 @@ class Stage:
         assert await ledger.resume(orphan, at=now)
         [run] = await ledger.claim(limit=1, overall=1000, now=now)
         return replace(context, run=run, journal=journal_of(self.house, run), **changes)
-
-
-def journal_of(house: AgentHouse, run: Run) -> RunJournal:
-    return RunJournal(house.ledger, run.run_id, house.redactor, attempt=run.attempt)
 
 
 @pytest.fixture
@@ -165,7 +161,7 @@ async def test_cut_off_at_any_row_it_goes_on_and_repeats_nothing(
                 await refuse(stage, third, [*reached, *more])
                 continue
             house.model.requests.clear()
-            outcome = await house.executor.execute(third)
+            outcome = await house.execute(third)
             more = stage.reached()
             assert story.repeated(told, house.model.requests, more) == [], f"row {at}"
             reached += more
@@ -180,7 +176,7 @@ async def test_cut_off_at_any_row_it_goes_on_and_repeats_nothing(
 async def refuse(stage: Stage, context: RunContext, reached: list[str]) -> None:
     """A write of unknown outcome ends the run, and nothing is asked or called any more."""
     stage.house.model.requests.clear()
-    outcome = await stage.house.executor.execute(context)
+    outcome = await stage.house.execute(context)
 
     assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
     assert "POST" in (outcome.error or "")
@@ -217,7 +213,7 @@ async def test_the_prompt_is_the_one_on_record(stage: Stage) -> None:
     again = await stage.again(first, previous=replace(previous, summary="later"))
     stage.house.model.requests.clear()
 
-    outcome = await stage.house.executor.execute(again)
+    outcome = await stage.house.execute(again)
 
     assert outcome.status is RunStatus.COMPLETED
     second = stage.house.model.requests[0]
@@ -241,7 +237,7 @@ async def test_what_is_new_means_what_it_meant(stage: Stage) -> None:
     first = await house.context(stage.automation(), previous=old)
     assert await stage.cut(first, 5, durable=True) is None
 
-    await house.executor.execute(await stage.again(first, previous=newer))
+    await house.execute(await stage.again(first, previous=newer))
 
     assert '"key":"new"' in house.model.requests[-1].results[-1]
 
@@ -254,7 +250,7 @@ async def test_more_than_an_hour_in_the_queue_is_too_long(stage: Stage) -> None:
     services = stage.house.executor.services
     stage.house.executor.services = replace(services, clock=later)
 
-    outcome = await stage.house.executor.execute(resumed)
+    outcome = await stage.house.execute(resumed)
 
     assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
     assert "1 h ago" in (outcome.error or "")
@@ -282,9 +278,7 @@ async def test_a_retry_begins_afresh(stage: Stage) -> None:
     await ledger.finish(resumed.run, failure, at=now, plan=lambda _: Plan(), retry_at=now)
     [run] = await ledger.claim(limit=1, overall=1000, now=now)
 
-    outcome = await house.executor.execute(
-        replace(resumed, run=run, journal=journal_of(house, run))
-    )
+    outcome = await house.execute(replace(resumed, run=run, journal=journal_of(house, run)))
 
     assert (run.attempt, run.resumes) == (3, 1)
     assert outcome.status is RunStatus.COMPLETED
@@ -302,7 +296,7 @@ async def test_a_model_that_failed_is_not_asked_again(stage: Stage) -> None:
     # Its prompt, its first turn, that this failed, and that the second began.
     resumed = await attempt(stage, first, 4)
 
-    outcome = await house.executor.execute(resumed)
+    outcome = await house.execute(resumed)
 
     assert (outcome.text, outcome.model) == ("done", "local:good")
     assert [each.model for each in house.model.requests] == ["good"]
@@ -314,7 +308,7 @@ async def test_what_a_gone_model_said_counts_whoever_is_asked_now(stage: Stage) 
     resumed = await attempt(stage, first, 3)
     house.settings["model"] = ("local:other",)
 
-    outcome = await house.executor.execute(replace(resumed, snapshot=house.snapshot()))
+    outcome = await house.execute(replace(resumed, snapshot=house.snapshot()))
 
     assert outcome.status is RunStatus.COMPLETED
     assert {each.model for each in house.model.requests} == {"other"}
@@ -333,7 +327,7 @@ async def test_calls_of_a_connection_that_is_gone_stand_and_new_ones_are_refused
     house.connections.clear()
     house.model.answer(lambda _: None)
 
-    outcome = await house.executor.execute(replace(resumed, snapshot=house.snapshot()))
+    outcome = await house.execute(replace(resumed, snapshot=house.snapshot()))
 
     assert outcome.status is RunStatus.COMPLETED
     assert stage.reached() == []
@@ -354,7 +348,7 @@ async def test_a_call_whose_arguments_held_a_secret_is_not_made_from_the_journal
     first = await house.context(stage.automation())
     resumed = await attempt(stage, first, 3)
 
-    outcome = await house.executor.execute(resumed)
+    outcome = await house.execute(resumed)
 
     assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
     assert "secret" in (outcome.error or "")
@@ -368,7 +362,7 @@ async def test_an_answer_that_is_too_large_to_keep_is_a_gap(
     first = await stage.house.context(stage.automation())
     resumed = await attempt(stage, first, 4)
 
-    outcome = await stage.house.executor.execute(resumed)
+    outcome = await stage.house.execute(resumed)
 
     assert (outcome.status, outcome.reason) == (RunStatus.FAILED, FailedReason.INTERRUPTED)
     assert "not kept whole" in (outcome.error or "")

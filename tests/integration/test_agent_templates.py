@@ -26,7 +26,7 @@ def _by(house: AgentHouse, template: str, **more: Any) -> Automation:
 
 async def _as(house: AgentHouse, context: RunContext, **changes: Any) -> Outcome:
     context = replace(context, run=replace(context.run, **changes))
-    outcome = await house.executor.execute(context)
+    outcome = await house.execute(context)
     house.entries = await house.ledger.entries(context.run.run_id)
     return outcome
 

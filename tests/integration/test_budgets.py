@@ -129,7 +129,7 @@ async def test_ten_runs_at_once_do_not_overspend_together(house: AgentHouse) -> 
     house.model.answer(lambda _: Turn(text="done", input_tokens=0, output_tokens=1_000))
     contexts = [await house.context() for _ in range(10)]
 
-    outcomes = await asyncio.gather(*(house.executor.execute(each) for each in contexts))
+    outcomes = await asyncio.gather(*(house.execute(each) for each in contexts))
 
     done = [each for each in outcomes if each.status is RunStatus.COMPLETED]
     assert len(house.model.requests) == len(done) == 4
@@ -146,7 +146,7 @@ async def test_a_request_waits_while_only_others_hold_what_is_left(house: AgentH
     )  # fmt: skip
     await house.ledger.reserve(held, workspace_budgets(house.snapshot().settings))
 
-    task = asyncio.create_task(house.executor.execute(waiting))
+    task = asyncio.create_task(house.execute(waiting))
     while not any(each.type is EntryType.PROMPT for each in await _journal(house, waiting)):
         await house.clock.sleep(0.01)
     assert house.model.requests == []
@@ -223,7 +223,7 @@ async def test_what_a_crashed_run_paid_for_is_counted_and_what_it_held_is_free(
     after = await house.context()
     await house.ledger.resume(run, at=datetime.now(UTC))
 
-    outcome = await house.executor.execute(after)
+    outcome = await house.execute(after)
 
     assert outcome.status is RunStatus.COMPLETED
     assert (await _spent(house))[0][2] == pytest.approx(0.25, abs=0.01)
@@ -245,7 +245,7 @@ async def test_only_what_may_pass_is_tried_again_by_rule(
     house.model.answer(lambda _: turn)
     context = await house.context(house.automation(retry=Retry(attempts=1)))
 
-    outcome = await house.executor.execute(context)
+    outcome = await house.execute(context)
 
     assert outcome.status is RunStatus.FAILED
     planned = retry_at(context.run, outcome, context.definition, wrote=False, now=datetime.now(UTC))

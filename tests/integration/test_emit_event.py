@@ -31,7 +31,7 @@ async def prepared(house: AgentHouse) -> RunContext:
 async def say(house: AgentHouse, *calls: Call) -> tuple[Outcome, list[Event], list[Entry]]:
     house.model.script(*calls_then_done(*calls))
     context = await prepared(house)
-    outcome = await house.executor.execute(context)
+    outcome = await house.execute(context)
     entries = await house.ledger.entries(context.run.run_id)
     return outcome, await house.ledger.unmatched(limit=100), entries
 
@@ -110,7 +110,7 @@ async def test_where_nobody_waits_for_events_the_tool_is_not_there(house: AgentH
     house.model.script(*calls_then_done())
     context = await house.context()
 
-    await house.executor.execute(context)
+    await house.execute(context)
 
     assert "emit_event" not in house.model.requests[0].text
 
@@ -134,7 +134,7 @@ async def test_a_run_that_goes_on_never_says_it_twice(house: AgentHouse) -> None
     context = await prepared(house)
     assert isinstance(context.journal, RunJournal)
     journal = Cut(context.journal, EntryType.TOOL_FINISHED)
-    first = asyncio.create_task(house.executor.execute(replace(context, journal=journal)))
+    first = asyncio.create_task(house.execute(replace(context, journal=journal)))
     await journal.over.wait()
     first.cancel()
     await asyncio.wait([first])
@@ -144,7 +144,7 @@ async def test_a_run_that_goes_on_never_says_it_twice(house: AgentHouse) -> None
     house.model.script(said[1])
 
     again = replace(context.journal, attempt=resumed.attempt)
-    outcome = await house.executor.execute(replace(context, run=resumed, journal=again))
+    outcome = await house.execute(replace(context, run=resumed, journal=again))
 
     entries = await house.ledger.entries(run.run_id)
     assert outcome.status is RunStatus.COMPLETED

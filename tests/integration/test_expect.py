@@ -26,7 +26,7 @@ NOTHING = Rule(("result",), Test.STARTS_WITH, ("NOTHING",))
 async def _ask(house: AgentHouse, expect: Expectation, **changes: Any) -> Outcome:
     """One run of the house's agent, with its result checked as every executor's is."""
     context = await house.context(house.automation(expect=expect), **changes)
-    outcome = await house.executor.execute(context)
+    outcome = await house.execute(context)
     checked = await check_result(context, house.executor.services, outcome)
     house.entries = await house.ledger.entries(context.run.run_id)
     return checked

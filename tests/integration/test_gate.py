@@ -37,7 +37,7 @@ async def _ask(
     """One run as the engine has it, its outcome in the ledger; `failures` is told the counter."""
     context = await house.context(automation, **more)
     context = replace(context, run=replace(context.run, trigger=kind))
-    outcome = await house.executor.execute(context)
+    outcome = await house.execute(context)
     house.entries = await house.ledger.entries(context.run.run_id)
 
     def owes(state: FailureState) -> Plan:
@@ -100,7 +100,7 @@ async def test_of_two_runs_side_by_side_what_was_read_last_counts(house: AgentHo
     runs = [await house.context(automation) for _ in range(2)]
     runs = [replace(each, run=replace(each.run, trigger=TriggerKind.CRON)) for each in runs]
 
-    outcomes = [await house.executor.execute(each) for each in runs]
+    outcomes = [await house.execute(each) for each in runs]
     for context, outcome in reversed(list(zip(runs, outcomes, strict=True))):
         await house.ledger.finish(context.run, outcome, at=datetime.now(UTC), plan=lambda _: Plan())
 
@@ -282,14 +282,14 @@ async def test_a_run_that_goes_on_from_its_journal_is_not_asked_again(house: Age
     house.model.script(Turn(status=400), Turn(text="done"))
     context = await house.context(automation)
     context = replace(context, run=replace(context.run, trigger=TriggerKind.CRON))
-    first = await house.executor.execute(context)
+    first = await house.execute(context)
     again = replace(
         context,
         run=replace(context.run, attempt=2, resumes=1),
         journal=RunJournal(house.ledger, context.run.run_id, house.redactor, attempt=2),
     )
 
-    outcome = await house.executor.execute(again)
+    outcome = await house.execute(again)
 
     assert _value(outcome) == "7"
     assert outcome.gate == first.gate

@@ -177,7 +177,7 @@ async def test_a_type_that_the_event_brought_is_not_emitted(house: AgentHouse) -
     kind = EventType(name="x.y", origin=EventOrigin.WORKSPACE, source="events", description="d")
     snapshot = replace(context.snapshot, event_types={"x.y": kind})
 
-    await house.executor.execute(replace(context, snapshot=snapshot))
+    await house.execute(replace(context, snapshot=snapshot))
 
     events = await house.ledger.unmatched(limit=100)
     assert [each.type for each in events] == ["order.checked"]

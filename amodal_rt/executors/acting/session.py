@@ -23,6 +23,7 @@ from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.guardrails.grants import BothGrants, Grants, NarrowedGrants
+from amodal_rt.guardrails.pacing import Pacing
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.taint import Taint
 from amodal_rt.guardrails.trusted import Trusted
@@ -84,6 +85,7 @@ class Services:
     causes: Causes
     pool: McpPool
     sandboxes: Sandboxes
+    pacing: Pacing
     write_locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
@@ -93,8 +95,9 @@ class Services:
 class Tally:
     """What an agent has consumed so far, its sub-agents and its earlier attempts included.
 
-    `silent` models did not answer in time; of the budgets in `warned` was said that they are
-    nearly spent; `thrifty` says that a cheaper model is asked because of one."""
+    `silent` models did not answer in time, of `limited` ones too much was asked; of the budgets in
+    `warned` was said that they are nearly spent; `thrifty` says that a cheaper model is asked
+    because of one."""
 
     answered: int = 0
     input_tokens: int = 0
@@ -102,6 +105,7 @@ class Tally:
     cost_usd: float | None = None
     served: str | None = None
     silent: set[str] = field(default_factory=set[str])
+    limited: set[str] = field(default_factory=set[str])
     warned: set[str] = field(default_factory=set[str])
     thrifty: bool = False
 
@@ -226,14 +230,16 @@ class Session:
         """The next request to a model, when its outcome stands; it is taken.
 
         Of several models that were asked one after the other, the answer counts, whoever gave
-        it. Where none did, each one's failure stands in `given_up` by the model's reference.
+        it. Where none did, each one's failure stands in `given_up` by the model's reference; not
+        that of a provider that was asked too much, which is asked again.
         """
         failed: list[PastTurn] = []
         while found := self.past.turns.get((self.parent, self._turn_step())):
             self.turn.append(found.step)
             if found.finished:
                 return found
-            failed.append(found)
+            if not found.data.get("passing"):
+                failed.append(found)
             if found.data.get("silent"):
                 self.tally.silent.add(found.model)
         self.given_up.update({each.model: each for each in failed})

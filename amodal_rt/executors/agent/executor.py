@@ -12,7 +12,7 @@ from amodal_rt.domain.models import (
     missing_requirements,
     resolve_models,
 )
-from amodal_rt.domain.outcome import Outcome, cut_off_in, failed
+from amodal_rt.domain.outcome import Outcome, Waiting, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason
 from amodal_rt.domain.workspace import ProviderType
 from amodal_rt.errors import AmodalError, InvalidError, NotFoundError
@@ -32,6 +32,7 @@ from amodal_rt.executors.agent.program_loop import run_program
 from amodal_rt.executors.sandbox.sandbox import Sandboxes
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
+from amodal_rt.guardrails.pacing import Pacing
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.ids import Ids
 from amodal_rt.logs import Log
@@ -43,7 +44,9 @@ _log = Log("executors.agent")
 
 
 class _Loop(Protocol):
-    async def run(self, session: Session, choices: tuple[ModelChoice, ...]) -> Outcome: ...
+    async def run(
+        self, session: Session, choices: tuple[ModelChoice, ...]
+    ) -> Outcome | Waiting: ...
 
     async def close(self) -> None: ...
 
@@ -77,13 +80,15 @@ class AgentExecutor:
             causes=causes,
             pool=McpPool(egress, clock, redactor, causes, ToolPins(ledger, clock)),
             sandboxes=sandboxes,
+            pacing=Pacing(clock),
         )
         self._loop: _Loop | None = None
         self._libraries: set[ProviderType] = set()
         self._loading = asyncio.Lock()
 
-    async def execute(self, context: RunContext) -> Outcome:
-        """As `ports.Executor.execute`; never waits for a person."""
+    async def execute(self, context: RunContext) -> Outcome | Waiting:
+        """As `ports.Executor.execute`; never waits for a person, and outside its slot only for a
+        provider that was asked too much."""
         try:
             _require_agent(context)
             choices = choose_models(context)
@@ -107,13 +112,15 @@ class AgentExecutor:
             loop = await self._load({choice.provider.type for choice in choices})
             session = await open_session(context, self.services, past)
             outcome = await loop.run(session, choices)
+            if isinstance(outcome, Waiting):
+                return outcome
         gate = seen.value if seen is not None else None
         outcome = replace(outcome, gate=gate, origin=origin_of(session))
         _log.debug("agent.finished", run=context.run.run_id, status=outcome.status.value)
         return outcome
 
-    async def carry(self, session: Session) -> Outcome:
-        """Carry a session that somebody else opened, as a node of a workflow, to its outcome.
+    async def carry(self, session: Session) -> Outcome | Waiting:
+        """Carry a session that somebody else opened, as a node of a workflow, as `execute`.
         Raises AmodalError for what keeps it from beginning."""
         _require_agent(session.context)
         program = program_of(session.context)

@@ -47,6 +47,11 @@ class SparedModelError(ModelAPIError):
         super().__init__(reference, why)
 
 
+class PacedModelError(ModelAPIError):
+    """A model was not asked because too much was asked of its provider; the message says until
+    when."""
+
+
 class ParkedEndError(AgentRunError):
     """A write of the run waits for a person, so no model is asked any more; the message is what
     the agent said last."""
@@ -94,7 +99,8 @@ _ITS_OWN_KINDS = (
 _ITS_OWN = frozenset({401, 403, 404, 413})
 """Refusals that are about one provider: another has other keys, models and sizes."""
 _SAID = (
-    SilentModelError, SparedModelError, BudgetSpentError, RecordedFailureError, RecordedEndError
+    SilentModelError, SparedModelError, PacedModelError, BudgetSpentError, RecordedFailureError,
+    RecordedEndError,
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from amodal_rt.executors.agent.failures import (
     SparedModelError,
     describe,
 )
+from amodal_rt.executors.agent.provider_limits import note_limit, refuse_paced
 from amodal_rt.executors.agent.purse import Purse
 from amodal_rt.executors.agent.responses import count, kept, restored
 from amodal_rt.failpoints import hit
@@ -66,8 +67,8 @@ class JournaledModel(WrapperModel):
         if past is not None:
             return self._recalled(past)
         self._refuse_again()
-        if self._patience is not None and self._reference in self._session.tally.silent:
-            raise SilentModelError(self._reference, "earlier in this run")
+        if self._patience is not None:
+            self._leave_to_the_next()
         if self._thrifty and not self._session.tally.thrifty:
             raise SparedModelError(self._reference, "it is asked once a budget is nearly spent")
         hold = await self._reserve(messages, model_request_parameters)
@@ -84,11 +85,14 @@ class JournaledModel(WrapperModel):
             }
             if not isinstance(error, ModelAPIError):
                 facts["final"] = True
+            if note_limit(self._session, self._reference, error):
+                facts["passing"] = True
             if isinstance(error, SilentModelError):
                 facts["silent"] = True
                 self._session.tally.silent.add(self._reference)
             await self._record(EntryType.TURN_FAILED, step, facts)
             raise
+        self._session.services.pacing.answered(self._reference)
         # Before the answer is on record: one that is asked for again is paid for again.
         cost = await self._settle(hold, response.usage)
         count(self._session.tally, response, self._reference, cost)
@@ -117,6 +121,12 @@ class JournaledModel(WrapperModel):
         response = restored(past.data.get("response"))
         count(self._session.tally, response, past.model, past.cost)
         return response
+
+    def _leave_to_the_next(self) -> None:
+        """Raise where another model stands behind this one and is the better one to ask."""
+        if self._reference in self._session.tally.silent:
+            raise SilentModelError(self._reference, "earlier in this run")
+        refuse_paced(self._session, self._reference)
 
     def _refuse_again(self) -> None:
         """Raise what an earlier attempt got for this request from this model."""

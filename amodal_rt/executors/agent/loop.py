@@ -28,7 +28,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from amodal_rt.domain.automation import ChatMessage
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.models import REHEARSAL, ModelChoice, budget_models, resolve_models
-from amodal_rt.domain.outcome import AWAITING_APPROVAL, Outcome
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, Outcome, Waiting
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.gate import Answer
@@ -55,6 +55,7 @@ from amodal_rt.executors.agent.prompt import (
     facts_of,
     past_prompt,
 )
+from amodal_rt.executors.agent.provider_limits import wait_for_provider
 from amodal_rt.executors.agent.purse import Purse
 from amodal_rt.executors.agent.rehearsal import RehearsalModel
 from amodal_rt.executors.agent.toolset import GatedToolset
@@ -108,8 +109,9 @@ class AgentLoop:
         """Close the connections to providers."""
         await self._shelf.close()
 
-    async def run(self, session: Session, choices: Sequence[ModelChoice]) -> Outcome:
-        """Carry the session to its outcome. No choice: the rehearsal serves."""
+    async def run(self, session: Session, choices: Sequence[ModelChoice]) -> Outcome | Waiting:
+        """Carry the session to its outcome, or to where it waits for a provider that was asked
+        too much. No choice: the rehearsal serves."""
         # By what it shares with its sub-agents alone: a run may have several agents at once.
         place = id(session.tally)
         running = _Running(tuple(choices), _cheaper(session), _used(session), _limits(session))
@@ -123,7 +125,8 @@ class AgentLoop:
         except ParkedEndError as error:
             text = error.message
         except _FAILURES as error:
-            return _failure(session, error)
+            waiting = await wait_for_provider(session, error)
+            return waiting or _failure(session, error)
         except Exception as error:  # noqa: BLE001  (a defect of the library or ours ends here)
             _log.exception("agent.failed", error, run=session.context.run.run_id)
             return _failure(session, error)

@@ -23,6 +23,9 @@ provider library's own backoff: some eight seconds. The run's deadline bounds it
 ANSWER_BYTES = 16 * 1_048_576
 """How much of one answer is read from a provider."""
 
+SHORT_SECONDS = 5.0
+"""For how long a provider may send a request away that is tried again within the run's slot."""
+
 _KEPT = 64
 _OLLAMA = "http://127.0.0.1:11434/v1"
 _CONNECT_SECONDS = 10.0
@@ -182,9 +185,21 @@ def _value(text: Text | None, environment: Environment) -> str | None:
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """A client's response hook: reading more than `ANSWER_BYTES` of it is an `httpx2.ReadError`."""
+    """A client's response hook: reading more than `ANSWER_BYTES` of it is an `httpx2.ReadError`,
+    and whom a provider sends away for longer than `SHORT_SECONDS` does not wait in its slot."""
+    if response.status_code in {429, 529} and _is_long(response.headers.get("retry-after")):
+        # What the libraries of OpenAI and Anthropic obey.
+        response.headers["x-should-retry"] = "false"
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     response.stream = _Bounded(response.stream)
+
+
+def _is_long(retry_after: str | None) -> bool:
+    try:
+        return retry_after is not None and float(retry_after) > SHORT_SECONDS
+    except ValueError:
+        # A date, which has no fractions of a second to be short in.
+        return True
 
 
 class _Bounded(httpx2.AsyncByteStream):

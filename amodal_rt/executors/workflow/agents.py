@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from amodal_rt.definitions.scope_templates import printed_task
 from amodal_rt.domain.automation import AgentWork, ChatMessage
+from amodal_rt.domain.outcome import Waiting
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.workflow import AgentWork as AgentNode
 from amodal_rt.executors.acting.beginning import closed_session, with_servers
 from amodal_rt.executors.acting.session import Session, agent_of
 from amodal_rt.executors.workflow.session import WorkflowSession
-from amodal_rt.executors.workflow.walk import CutOffError, Done, NodeError, Visit
+from amodal_rt.executors.workflow.walk import CutOffError, Done, NodeError, ParkedError, Visit
 from amodal_rt.guardrails.grants import BothGrants, Grants, grants_of
 
 
@@ -17,6 +18,8 @@ async def run_agent(run: WorkflowSession, visit: Visit, work: AgentNode) -> Done
     """Gives `{text, payload}`."""
     session = await with_servers(_session(run, visit, work))
     outcome = await run.agents.carry(session)
+    if isinstance(outcome, Waiting):
+        raise ParkedError(outcome)
     run.spent += outcome.usage
     run.model = outcome.model or run.model
     if outcome.reason == FailedReason.INTERRUPTED:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import Usage
 from amodal_rt.domain.workflow import Script, Workflow
 from amodal_rt.executors.acting.session import Session, SessionLedger
@@ -50,7 +50,7 @@ class RunsScripts(Protocol):
 class RunsAgents(Protocol):
     """Who carries an agent's session."""
 
-    async def carry(self, session: Session) -> Outcome:
+    async def carry(self, session: Session) -> Outcome | Waiting:
         """To its outcome. Raises AmodalError for what keeps it from beginning."""
         ...
 
