@@ -137,6 +137,27 @@ async def test_only_what_a_trigger_node_stands_for_is_activated(api: ApiHouse, r
     assert api.file("flow.json") == flow
 
 
+async def test_what_a_program_said_of_callers_is_what_it_reads_back(
+    api: ApiHouse, root: Path
+) -> None:
+    trigger = {"kind": "WorkflowTrigger", "id": "t"}
+    write(root, "workflows/w.json", {"kind": "WorkflowGraph", "name": "W", "nodes": [trigger]})
+    await api.house.ground.workspace.reload()
+    manager = await api.secret("manage", "read")
+    said = {
+        "config": "w",
+        "invoke_auth": "secret_key",
+        "input_schema": {"type": "object", "required": ["n"]},
+        "prefills": {"payload": {"team": "shop"}},
+    }
+
+    status, made = await api.ask(manager, "POST", APP, {"name": "Flow", **said})
+    _, found = await api.ask(manager, "GET", f"{APP}/{made['id']}")
+
+    assert status == 201
+    assert {key: found[key] for key in said} == said
+
+
 async def test_a_program_gets_around_no_rule_by_starting_a_run_by_hand(
     api: ApiHouse, root: Path
 ) -> None:
