@@ -165,12 +165,15 @@ async def test_a_program_gets_around_no_rule_by_starting_a_run_by_hand(
     write(root, "automations/locked.json", {"title": "Locked", **rules})
     write(root, "automations/person.json", {"title": "Person", "invokeAuth": "user", **rules})
     await api.house.ground.workspace.reload()
-    program, operator = await api.secret("read", "trigger"), await api.secret("manage", "trigger", name="boss")
+    program, operator = (
+        await api.secret("read", "trigger"),
+        await api.secret("manage", "trigger", name="boss"),
+    )
 
     async def start(token: str, name: str, payload: object) -> tuple[int, str | None]:
         path = f"/v1/automations/{name}/trigger"
         status, told = await api.ask(token, "POST", path, {"payload": payload})
-        return status, told["error"]["code"] if "error" in told and told["error"] else None
+        return status, told["error"]["code"] if told.get("error") else None
 
     assert [
         await start(program, "locked", {"team": "bank"}),

@@ -96,8 +96,8 @@ _AUTOMATION = object_of(
         },
     },
     about="What may run. `running` is the API's word for `active`; `webhook_url` is shown to "
-    "tokens that may trigger. `config` is the workflow that runs; `input_schema` judges what callers "
-    "give, `prefills` is what they cannot change.",
+    "tokens that may trigger. `config` is the workflow that runs; `input_schema` judges what "
+    "callers give, `prefills` is what they cannot change.",
 )
 _ENTRY = object_of(
     {
