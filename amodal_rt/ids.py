@@ -33,6 +33,10 @@ class Ids(Protocol):
         """`msg_` + 16 characters: also the stable `webhook-id` of all its attempts."""
         ...
 
+    def write(self) -> str:
+        """`write_` + 16 characters: a parked write, and the idempotency key of its one call."""
+        ...
+
     def node(self) -> str:
         """`node_` + 16 characters: one life of one daemon."""
         ...
@@ -61,6 +65,9 @@ class SystemIds:
 
     def delivery(self) -> str:
         return "msg_" + self._sortable()
+
+    def write(self) -> str:
+        return "write_" + self._sortable()
 
     def node(self) -> str:
         return "node_" + self._sortable()

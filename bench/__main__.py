@@ -11,6 +11,7 @@ from bench import (
     clockwork,
     doors,
     events,
+    guardrails,
     history,
     postgres,
     reloading,
@@ -32,6 +33,7 @@ _MEASURES = {
     "postgres": postgres.measure,
     "reload": reloading.measure,
     "sandboxes": sandboxes.measure,
+    "guardrails": guardrails.measure,
     "cli": words.measure,
 }
 

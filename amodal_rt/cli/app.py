@@ -10,6 +10,7 @@ from typer.exceptions import Abort, TyperException
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.commands import (
     approvals,
+    audit,
     automations,
     bus,
     catalogue,
@@ -79,6 +80,7 @@ def build() -> typer.Typer:
     doctor.add_to(root)
     keeping.add_to(root)
     root.add_typer(bus.tokens(), name="tokens")
+    root.add_typer(audit.group(), name="audit")
     root.add_typer(workflow.group(), name="workflow")
     root.add_typer(build_ops(), name="ops")
     return root

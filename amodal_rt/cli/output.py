@@ -24,6 +24,8 @@ _ASKED_WRONG = (
     "bad_name",
     "bad_note",
     "bad_scope",
+    "unknown_provider",
+    "bad_head",
 )
 _BY_CODE = {
     "daemon_unreachable": UNREACHABLE,

@@ -14,7 +14,9 @@ _GAP = "  "
 _LEAST = 8
 """Columns of a terminal that prose keeps, however narrow that is."""
 _WALL = "%Y-%m-%d %H:%M:%S"
-_WHOLE = re.compile(r"(run|msg|evt|auto_run)_\w+|https?://|(\w{3} )?\d{4}-\d\d-\d\d \d\d:").match
+_WHOLE = re.compile(
+    r"(run|msg|evt|write|auto_run)_\w+|https?://|(\w{3} )?\d{4}-\d\d-\d\d \d\d:"
+).match
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
     "active": "\x1b[32m",

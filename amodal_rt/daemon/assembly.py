@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TypedDict
 
 from amodal_rt.clock import Clock
@@ -20,11 +21,13 @@ from amodal_rt.delivery.backoff import LONGEST_PAUSES
 from amodal_rt.delivery.planner import KEPT_FOR, DeliveryPlanner
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
+from amodal_rt.delivery.write_alerts import WriteAlerts
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.engine.runner import Engine
 from amodal_rt.executors.acting.connections import ConnectionProbe
 from amodal_rt.executors.acting.mcp_triggers import McpTriggers
+from amodal_rt.executors.acting.performing import ParkedWrites
 from amodal_rt.executors.agent.executor import AgentExecutor
 from amodal_rt.executors.command.executor import CommandExecutor
 from amodal_rt.executors.sandbox.sandbox import Sandboxes
@@ -45,6 +48,7 @@ from amodal_rt.operations.runtime_view import LedgerRuntimeView
 from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import EVENTS, OUTBOX
+from amodal_rt.settings import runtime_folder
 from amodal_rt.triggers.bus import Bus
 from amodal_rt.triggers.cron import Scheduler
 from amodal_rt.triggers.own_events import RuntimeEvents
@@ -63,13 +67,12 @@ class _Usual(TypedDict):
 
 def build_house(ground: Ground, *, webhook_key: str) -> House:
     """Wire the rooms over an open ledger and a loaded workspace."""
-    clock, signals = ground.clock, ground.signals
-    ledger, workspace = ground.ledger, ground.workspace
+    clock, ledger, workspace = ground.clock, ground.ledger, ground.workspace
     usual, shared = _usual(ground), share(ground, webhook_key)
     control = _Control()
     automations = desks.automations(ground, shared)
-    runs = Runs(ledger, control, shared.starting, signals=signals, clock=clock)
-    deliveries = Deliveries(ledger, signals=signals, clock=clock)
+    runs = Runs(ledger, control, shared.starting, signals=ground.signals, clock=clock)
+    deliveries = Deliveries(ledger, signals=ground.signals, clock=clock)
     executor = _executor(ground, shared, automations, runs, deliveries)
     control.engine = _engine(ground, executor, shared.redactor)
     watchers = _watchers(ground, executor)
@@ -83,6 +86,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=shared.address,
         executor=executor,
         engine=control.engine,
+        writes=_writes(ground, executor),
         holding=Holding(**usual),
         membership=_membership(ground, control.engine),
         readiness=Readiness(ledger=ledger, lease=ground.lease, clock=clock),
@@ -159,7 +163,7 @@ def _executor(
             clock=ground.clock,
             ids=ground.ids,
             workspace=ground.root,
-            private=(ground.root / ".env", ground.state),
+            private=_private(ground),
         ),
     )
     workflows = WorkflowExecutor(
@@ -170,6 +174,23 @@ def _executor(
         scripts=Scripts(ground.clock),
     )
     return WorkExecutor(agents, workflows, CommandExecutor(agents.services))
+
+
+def _writes(ground: Ground, executor: WorkExecutor) -> ParkedWrites:
+    return ParkedWrites(
+        executor.services,
+        ledger=ground.ledger,
+        catalogue=ground.workspace,
+        messages=WriteAlerts(ground.ids),
+        signals=ground.signals,
+        lease=ground.lease,
+    )
+
+
+def _private(ground: Ground) -> tuple[Path, ...]:
+    """What no sandbox may show: secrets, the ledger, and sockets that take their user's word."""
+    beside = runtime_folder()
+    return (ground.root / ".env", ground.state, *([beside] if beside is not None else []))
 
 
 def _engine(ground: Ground, executor: WorkExecutor, redactor: Redactor) -> Engine:

@@ -9,6 +9,7 @@ from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.approvals import Approvals
+from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.event_tests import EventTests
@@ -33,6 +34,7 @@ class Desks(TypedDict):
     """Operations that no other room asks."""
 
     approvals: Approvals
+    audit: Audit
     event_bus: EventBus
     invoking: Invoking
     managing: Managing
@@ -63,6 +65,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
     )
     return Desks(
         approvals=Approvals(ledger, signals=signals, clock=clock),
+        audit=Audit(ledger, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
         managing=managing,
@@ -112,6 +115,7 @@ def event_tests(ground: Ground, shared: Shared) -> EventTests:
         shared.facts,
         shared.starting,
         shared.redactor,
+        ledger=ground.ledger,
         clock=ground.clock,
         ids=ground.ids,
     )

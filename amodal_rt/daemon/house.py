@@ -12,6 +12,7 @@ from amodal_rt.delivery.heartbeat import Heartbeat, Wellness
 from amodal_rt.delivery.sender import Sender
 from amodal_rt.delivery.watching import Watch
 from amodal_rt.engine.runner import Engine
+from amodal_rt.executors.acting.performing import ParkedWrites
 from amodal_rt.executors.work import WorkExecutor
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.guardrails.egress import Egress
@@ -19,6 +20,7 @@ from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.intake.endpoints import Endpoints
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.approvals import Approvals
+from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
@@ -76,6 +78,7 @@ class House:
     address: Address
     executor: WorkExecutor
     engine: Engine
+    writes: ParkedWrites
     holding: Holding
     membership: Membership
     readiness: Readiness
@@ -93,6 +96,7 @@ class House:
     integrations: Integrations
     nodes: Nodes
     spending: Spending
+    audit: Audit
     overflow: Overflow
     causes: Causes
     changes: Changes
@@ -211,6 +215,7 @@ class House:
             event_tests=self.event_tests,
             tokens=self.tokens,
             approvals=self.approvals,
+            audit=self.audit,
             event_types=self.event_types,
             members=self.members,
             sessions=self.sessions,

@@ -22,6 +22,7 @@ from amodal_rt.daemon.ledgers import in_touch, mark_ledger
 from amodal_rt.daemon.lock import daemon_lock, prepare_state
 from amodal_rt.daemon.neighbours import Neighbours
 from amodal_rt.daemon.record import Record, socket_path
+from amodal_rt.daemon.recording import HeadLog
 from amodal_rt.daemon.services import Services
 from amodal_rt.daemon.stopping import GRACE_SECONDS, Stopping
 from amodal_rt.delivery.callbacks import Callback
@@ -101,6 +102,10 @@ class Daemon:
                 ground.callbacks.register(function, name)
             await stack.enter_async_context(ground.ledger)
             mark_ledger(ground.ledger, self.state)
+            heads = HeadLog(ground.ledger, clock=self._plan.clock)
+            # First in, so that the last head holds what the stop itself leaves on record.
+            telling = self.services.running("head of the record", heads.run(), heads.tell)
+            await stack.enter_async_context(telling)
             await ground.workspace.load()
             house = build_house(ground, webhook_key=await self._webhook_key(ground))
             await house.changes.settle()
@@ -143,6 +148,8 @@ class Daemon:
         ground = house.ground
         stack.push_async_callback(house.egress.close)
         stack.push_async_callback(house.executor.close)
+        if ground.workspace.snapshot().profiles:
+            await house.executor.open()
         verbs = house.verbs(lambda: self.status(house))
         control = ControlSocket(self._socket, verbs, mcp=house.mcp.local)
         await control.open()
@@ -159,6 +166,7 @@ class Daemon:
             run("sender", house.sender.run(), house.sender.stop),
             run("workspace watch", house.watch.run()),
             run("engine", house.engine.run(), stop_engine),
+            run("parked writes", house.writes.run(), house.writes.stop),
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),

@@ -4,6 +4,7 @@ The published JSON Schema is made from these classes; `automation.py` turns what
 into the domain's values. Descriptions are the reference page.
 """
 
+from datetime import timedelta
 from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema
@@ -36,6 +37,7 @@ from amodal_rt.definitions.trigger_file import ScheduleField, TriggerShape, writ
 from amodal_rt.definitions.words import shown, type_name
 from amodal_rt.definitions.writes_file import WritesField
 from amodal_rt.domain.automation import STEM
+from amodal_rt.domain.parked import EXPIRES, LONGEST
 from amodal_rt.domain.profile import REFERENCE
 
 SCHEMA_REFERENCE = "[a-z0-9][a-z0-9_-]{0,63}(@[1-9][0-9]{0,5})?"
@@ -202,6 +204,33 @@ class RetryShape(FileShape):
     ] = False
 
 
+def _expires(value: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= value <= LONGEST:
+        hint = 'as in "2d"; what nobody decided on in a month, nobody will'
+        raise complaint("wrong_value", "a person has from 1m to 30d", hint)
+    return value
+
+
+class ApprovalsShape(FileShape):
+    """Who decides on writes that need a person, and until when."""
+
+    expires: Annotated[
+        Duration,
+        AfterValidator(_expires),
+        described('How long a person may take, "1m" to "30d"; after that the write is not made.'),
+    ] = EXPIRES
+    approvers: Annotated[
+        list[Filled],
+        Listed,
+        Field(
+            default_factory=list[str],
+            max_length=100,
+            description="Who may decide, as the audit trail names them: `ada`, `token:ops`, "
+            "globs; default all who may manage.",
+        ),
+    ]
+
+
 class DefaultsShape(FileShape):
     """Keys that `defaults` of `amodal.json` may give to every automation that has none."""
 
@@ -231,6 +260,9 @@ class DefaultsShape(FileShape):
         FailureAlertShape | None,
         BeforeValidator(_as_targets),
         described("Whom to tell when it keeps failing."),
+    ] = None
+    approvals: Annotated[
+        ApprovalsShape | None, described("Who decides on writes that need a person.")
     ] = None
     limits: Annotated[LimitsShape, described("The bounds of its runs.")] = LimitsShape()
     catch_up: Annotated[CatchUpShape, described("Which missed slots run.")] = CatchUpShape()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import (
+    ApprovalsShape,
     AutomationShape,
     CatchUpShape,
     DeliveryShape,
@@ -22,6 +23,7 @@ from amodal_rt.definitions.words import nearest, shown
 from amodal_rt.definitions.working import Working
 from amodal_rt.definitions.writes_file import write_grants
 from amodal_rt.domain.automation import (
+    Approvals,
     Automation,
     CatchUp,
     CatchUpPolicy,
@@ -113,6 +115,7 @@ class Builder:
             run_as=run_as,
             created_by=shape.created_by,
             acknowledged=tuple(dict.fromkeys(shape.acknowledge)),
+            approvals=_approvals(shape.approvals),
             status=Lifecycle(shape.status),
         )
 
@@ -192,6 +195,7 @@ OWN_TOOLS = frozenset(
         "read_knowledge",
         "read_event",
         "emit_event",
+        "bash",
     }
 )
 """Tools of the runtime itself, which belong to no connection (specification §6.2)."""
@@ -199,6 +203,13 @@ OWN_TOOLS = frozenset(
 
 def _catch_up(shape: CatchUpShape) -> CatchUp:
     return CatchUp(policy=CatchUpPolicy(shape.policy), within=shape.within or timedelta(hours=24))
+
+
+def _approvals(shape: ApprovalsShape | None) -> Approvals:
+    if shape is None:
+        return Approvals()
+    approvers = tuple(dict.fromkeys(shape.approvers))
+    return Approvals(expires=shape.expires, approvers=approvers)
 
 
 def _limits(shape: LimitsShape) -> Limits:

@@ -38,6 +38,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,5}")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 _TAKEN = ("/", "/proc", "/dev", "/sys", "/tmp", "/etc/passwd", "/etc/group", "/etc/hosts")  # noqa: S108
+_KERNELS = (("proc",), ("sys",), ("dev",))
 _DEFINITIONS = (
     "automations", "agents", "connections", "integrations", "knowledge", "stores", "workflows",
     "scripts", "profiles", "events", "amodal.json", "identities.json", ".env", ".git",
@@ -64,6 +65,8 @@ def _source(value: str) -> str:
         raise complaint("bad_mount", f"{shown(value)} is no plain path", hint)
     if path.parts[:1] == (".amodal-rt",):
         raise complaint("bad_mount", "the state folder is not shown to programs")
+    if path.parts[:1] == ("/",) and path.parts[1:2] in _KERNELS:
+        raise complaint("bad_mount", f"{shown(value)} is the kernel's, and no folder of files")
     return value
 
 

@@ -23,6 +23,7 @@ _BEGUN: Mapping[ConditionKind, str] = {
     ConditionKind.BUDGET_NEAR: "{subject} is nearly spent",
     ConditionKind.BUDGET_SPENT: "{subject} is spent",
     ConditionKind.UNKNOWN_WRITE: "Whether a write of {subject} happened is unknown",
+    ConditionKind.WRITE_FAILED: "An approved write of {subject} was not made",
 }
 _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.FILE_INVALID: "{subject} is invalid no more",
@@ -36,6 +37,7 @@ _OVER: Mapping[ConditionKind, str] = {
     ConditionKind.BUDGET_NEAR: "{subject} is full again",
     ConditionKind.BUDGET_SPENT: "{subject} has room again",
     ConditionKind.UNKNOWN_WRITE: "The write of {subject} is known",
+    ConditionKind.WRITE_FAILED: "The write of {subject} was made",
 }
 _LONGEST = 2_000
 

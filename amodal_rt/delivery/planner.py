@@ -28,7 +28,14 @@ from amodal_rt.domain.delivery import (
     Target,
 )
 from amodal_rt.domain.filter import judge
-from amodal_rt.domain.outcome import QUIET, UNKNOWN_WRITE, UNTAINTED, Origin, Outcome
+from amodal_rt.domain.outcome import (
+    AWAITING_APPROVAL,
+    QUIET,
+    UNKNOWN_WRITE,
+    UNTAINTED,
+    Origin,
+    Outcome,
+)
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.errors import InvalidError
@@ -58,9 +65,12 @@ class DeliveryPlanner:
         """The messages of this outcome. `state` is the counter with this outcome in it."""
         rehearsed = run.rehearse or outcome.rehearsed
         if outcome.status is RunStatus.COMPLETED:
-            quiet = outcome.reason == QUIET
-            delivery = None if quiet else definition.automation.delivery
-            results = self._results(run, outcome, delivery, now)
+            delivery = definition.automation.delivery
+            if outcome.reason == AWAITING_APPROVAL:
+                results = self._asking(run, outcome, delivery, now)
+            else:
+                said = None if outcome.reason == QUIET else delivery
+                results = self._results(run, outcome, said, now)
             recovery = () if rehearsed else self._recovery(run, definition, state, now)
             return replace(results, messages=(*results.messages, *recovery))
         if outcome.status is RunStatus.FAILED and not rehearsed:
@@ -137,6 +147,22 @@ class DeliveryPlanner:
                 error=f"delivery to {message.target.label} failed: {error}",
             )
         )
+
+    def _asking(self, run: Run, outcome: Outcome, delivery: Delivery | None, now: datetime) -> Plan:
+        """What waits for a person, told to those who expect the result, in words of ours: what
+        template and filter would look at is not there yet."""
+        result = cut_result(outcome.text)
+        body: dict[str, object] = {
+            "automation": run.automation,
+            "status": AWAITING_APPROVAL,
+            "timestamp": iso(now),
+            "run_id": run.run_id,
+            "result": result.text,
+            "truncated": result.truncated,
+        }
+        targets = delivery.targets if delivery else ()
+        text = ("", result.text)
+        return Plan(self._to_each(targets, MessageKind.RESULT, body, text, now, outcome.origin))
 
     def _results(
         self, run: Run, outcome: Outcome, delivery: Delivery | None, now: datetime

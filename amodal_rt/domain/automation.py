@@ -9,6 +9,7 @@ from enum import StrEnum
 from amodal_rt.domain.delivery import Delivery, FailureAlert
 from amodal_rt.domain.filter import Filter, Path
 from amodal_rt.domain.invocation import Invocation
+from amodal_rt.domain.parked import EXPIRES
 from amodal_rt.domain.profile import ProfileName
 from amodal_rt.domain.trigger import (
     CronTrigger,
@@ -195,6 +196,15 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approvals:
+    """`approvals`: how long a person may take to decide on a write, and who may: globs of actors,
+    empty for all who may manage."""
+
+    expires: timedelta = EXPIRES
+    approvers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoalesceRule:
     """`coalesce`: `key` is Liquid over the event."""
 
@@ -273,6 +283,7 @@ class Automation:
     run_as: str | None = None
     created_by: str | None = None
     acknowledged: tuple[str, ...] = ()
+    approvals: Approvals = field(default_factory=Approvals)
     status: Lifecycle = Lifecycle.ACTIVE
 
     @property

@@ -22,6 +22,7 @@ class ConditionKind(StrEnum):
     BUDGET_SPENT = "budget_spent"
     # Told of each run by itself, and never stands: only a person can say that it is over.
     UNKNOWN_WRITE = "unknown_write"
+    WRITE_FAILED = "write_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

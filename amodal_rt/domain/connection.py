@@ -50,7 +50,8 @@ class Intent(StrEnum):
 
 
 class Confirm(StrEnum):
-    """What a write needs besides `writeEnabled`. `never` refuses for good."""
+    """What a write needs besides `writeEnabled`: a person's approval, that of somebody other than
+    who started the run (`review`), or more than there is: `never` refuses for good."""
 
     APPROVE = "approve"
     REVIEW = "review"

@@ -8,6 +8,9 @@ AHEAD = timedelta(minutes=5)
 """How far a source's clock may be ahead of ours."""
 REPLAY_OF = "ce-replayof"
 """Which event a replay is of, among the headers of the new one."""
+SENT_ID = "ce-id"
+"""What the sender of a CloudEvent called it, among its headers: with its source it is the same
+event wherever it is handed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

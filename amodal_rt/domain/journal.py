@@ -33,6 +33,7 @@ class EntryType(StrEnum):
     WRITE_STARTED = "write.started"
     WRITE_FINISHED = "write.finished"
     WRITE_FAILED = "write.failed"
+    WRITE_PARKED = "write.parked"
     EVENT_EMITTED = "event.emitted"
     STORE_WRITTEN = "store.written"
     DELIVERY_OWED = "delivery.owed"
@@ -41,6 +42,7 @@ class EntryType(StrEnum):
     NODE_FAILED = "node.failed"
     NODE_WAITING = "node.waiting"
     APPROVAL_ANSWERED = "approval.answered"
+    APPROVAL_EXPIRED = "approval.expired"
     GATE_STARTED = "gate.started"
     GATE_FINISHED = "gate.finished"
     GATE_FAILED = "gate.failed"
@@ -126,6 +128,7 @@ CALL_OUTCOMES = frozenset(
         EntryType.TOOL_DENIED,
         EntryType.WRITE_FINISHED,
         EntryType.WRITE_FAILED,
+        EntryType.WRITE_PARKED,
     }
 )
 """What ends a tool call, and is never done again."""

@@ -13,6 +13,10 @@ QUIET = "quiet"
 """The `reason` of a completed run that had nothing to send."""
 
 
+AWAITING_APPROVAL = "awaiting_approval"
+"""The `reason` of a completed run that parked a write: a person decides, outside the run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateValue:
     """What a gate saw (canonical JSON), and what tells the older of two such values.

@@ -1,5 +1,7 @@
 """Which executor does a run's work, by what its definition says that runs."""
 
+import asyncio
+
 from amodal_rt.domain.automation import CommandRun, WorkflowRun
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.executors.acting.expecting import check_result
@@ -42,6 +44,10 @@ class WorkExecutor:
                 return self._commands
             case _:
                 return self._agents
+
+    async def open(self) -> None:
+        """End what programs of a daemon that was killed left running."""
+        await asyncio.to_thread(self.services.sandboxes.tidy)
 
     async def close(self) -> None:
         """End what they keep between runs."""

@@ -45,8 +45,8 @@ Call = RestCall | ToolCall
 def endpoint_matches(match: str, method: str, path: str, *, exact: bool) -> bool:
     """Whether `METHOD /path/{id}` covers a call; `*` is any method or part, a last `**` any rest.
 
-    What restricts also holds for other capitals, percent-encoding and a trailing slash
-    (`exact` False): many servers do not tell these apart.
+    What restricts also holds for other capitals, percent-encoding, a trailing slash and
+    parameters of a part (`/reboot;a=b`) (`exact` False): many servers do not tell these apart.
     """
     wanted_method, _, wanted_path = match.strip().partition(" ")
     if wanted_method not in {method, "*"}:
@@ -63,7 +63,9 @@ def endpoint_matches(match: str, method: str, path: str, *, exact: bool) -> bool
 def _parts(path: str, exact: bool) -> list[str]:
     if exact:
         return path.split("/")
-    return unquote(path).rstrip("/").casefold().split("/")
+    # Twice, because a proxy on the way may decode once more than the server's router.
+    parts = unquote(unquote(path)).rstrip("/").casefold().split("/")
+    return [part.partition(";")[0].strip() for part in parts]
 
 
 def is_open(part: str) -> bool:

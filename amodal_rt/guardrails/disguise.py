@@ -15,6 +15,12 @@ _WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[{}()\[\]]")
 # Inside a multipart body the document is a string in a JSON object in a part: not worth
 # unpacking, because nobody sends one to read.
 _HIDDEN_CHANGE = re.compile(r"\b(?:mutation|subscription)\b")
+# A field of a multipart body: its name, and the first line of its value.
+_PART = re.compile(
+    r"form-data\b[^\r\n]*?\bname\*?=(?:utf-8'')?\"?([^\";\r\n]+)[^\r\n]*\r?\n"
+    r"(?:[^\r\n]+\r?\n)*\r?\n([^\r\n]*)",
+    re.IGNORECASE,
+)
 _CHANGING = frozenset({"mutation", "subscription"})
 
 
@@ -100,12 +106,13 @@ def _bodies(data: object, depth: int = 0) -> Iterator[Mapping[str, object] | str
 
 
 def _fields(data: object) -> list[tuple[str, object]]:
-    return [
-        (str(name), value)
-        for body in _bodies(data)
-        if not isinstance(body, str)
-        for name, value in body.items()
-    ]
+    found: list[tuple[str, object]] = []
+    for body in _bodies(data):
+        if isinstance(body, str):
+            found += _PART.findall(body)
+        else:
+            found += [(str(name), value) for name, value in body.items()]
+    return found
 
 
 def _squeeze(name: str) -> str:

@@ -6,9 +6,15 @@ from fnmatch import fnmatchcase
 
 from amodal_rt.domain.automation import Automation
 from amodal_rt.domain.connection import Agent
+from amodal_rt.domain.profile import BASH, Profile
 
 REQUEST = "request"
 """The name that tool lists use for the requests of a REST or runtime connection."""
+BUILT_IN = (
+    "read_connection", "query_store", "write_store", "read_knowledge", "read_event", "emit_event",
+    "dispatch_task", BASH,
+)  # fmt: skip
+"""Tools of the runtime itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +112,15 @@ def _any(names: Iterable[str], globs: Iterable[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 
-def grants_of(automation: Automation, agent: Agent | None) -> Grants:
-    """The automation's lists, each else its agent's, else everything."""
+def grants_of(automation: Automation, agent: Agent | None, profile: Profile | None) -> Grants:
+    """The automation's lists, each else its agent's, else everything; of the connections, those
+    that its profile binds."""
+    connections = _first(automation.connections, agent.connections if agent else None)
+    bound = profile.connections if profile else None
+    if bound is not None:
+        connections = tuple(each for each in bound if connections is None or each in connections)
     return Grants(
-        connections=_first(automation.connections, agent.connections if agent else None),
-        tools=_first(automation.tools, agent.tools if agent else None),
+        connections=connections, tools=_first(automation.tools, agent.tools if agent else None)
     )
 
 

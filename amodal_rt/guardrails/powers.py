@@ -43,6 +43,8 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
         bounds = new.limits.writes
     if new.limits.writes.per_run > bounds.per_run or new.limits.writes.per_hour > bounds.per_hour:
         found.append("limits.writes")
+    if _more_approvers(old, new):
+        found.append("approvals")
     if set(new.env) - set(old.env if old else ()):
         found.append("env")
     if old is not None:
@@ -51,6 +53,12 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
     if _receivers(after, snapshot) - seen:
         found.append("delivery")
     return sorted(set(found))
+
+
+def _more_approvers(old: Automation | None, new: Automation) -> bool:
+    """Whether somebody may decide who might not."""
+    before = old.approvals.approvers if old else ()
+    return bool(before) and not within(new.approvals.approvers or None, before)
 
 
 def _more_writes(old: Automation | None, new: Automation) -> bool:

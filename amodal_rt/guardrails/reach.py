@@ -49,10 +49,10 @@ class Reach:
 def reach_of(definition: Definition, snapshot: Snapshot) -> Reach:
     """What the definition reaches by the files of that snapshot."""
     automation = definition.automation
-    grants = grants_of(automation, snapshot.agents.get(automation.agent))
+    profile = snapshot.profile_of(automation)
+    grants = grants_of(automation, snapshot.agents.get(automation.agent), profile)
     used = [each for name, each in sorted(snapshot.connections.items()) if grants.connection(name)]
     receivers = {each.label: _receiver(each) for each in _targets(automation)}
-    profile = snapshot.profile_of(automation)
     return Reach(
         connections=tuple(each.name for each in used),
         hosts=frozenset(origin for each in used for origin in _hosts(each))
@@ -71,7 +71,16 @@ def reach_of(definition: Definition, snapshot: Snapshot) -> Reach:
 
 
 _OF_THE_FILE = frozenset(
-    {"writeEnabled", "writes", "limits.writes", "runAs", "command", "profile", "acknowledge"}
+    {
+        "writeEnabled",
+        "writes",
+        "limits.writes",
+        "runAs",
+        "command",
+        "profile",
+        "acknowledge",
+        "approvals",
+    }
 )
 
 
@@ -158,7 +167,7 @@ def _held(old: Mapping[str, float], new: Mapping[str, float] | None) -> bool:
 
 def _tools(definition: Definition, snapshot: Snapshot) -> tuple[str, ...] | None:
     automation = definition.automation
-    return grants_of(automation, snapshot.agents.get(automation.agent)).tools
+    return grants_of(automation, snapshot.agents.get(automation.agent), None).tools
 
 
 def _models(automation: Automation, snapshot: Snapshot) -> Iterable[str]:

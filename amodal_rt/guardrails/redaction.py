@@ -15,6 +15,7 @@ from amodal_rt.settings import Environment
 REPLACEMENT = "[secret]"
 SHORTEST = 4
 """Shorter values are not masked: they would take words out of ordinary text."""
+_LONG, _LONGEST_KEPT, _MOST_KEPT = 2_000, 100_000, 8
 
 
 class Redactor:
@@ -32,6 +33,7 @@ class Redactor:
         self._secrets = secrets
         self._known: tuple[str, ...] = ()
         self._forms: tuple[str, ...] = ()
+        self._clean: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     def replace(self, values: Iterable[str]) -> None:
         """Mask exactly these values from now on."""
@@ -40,9 +42,16 @@ class Redactor:
 
     def mask(self, text: str) -> str:
         """`text` with `[secret]` for each secret."""
-        for form in self._current():
+        forms = self._current()
+        if self._clean[0] is forms and text in self._clean[1]:
+            return text
+        for form in forms:
             if form in text:
                 text = text.replace(form, REPLACEMENT)
+        if _LONG <= len(text) <= _LONGEST_KEPT:
+            # It passes several masks on its way to a model and to the journal.
+            before = self._clean[1][1 - _MOST_KEPT :] if self._clean[0] is forms else ()
+            self._clean = (forms, (*before, text))
         return text
 
     def mask_document(self, document: object) -> object:

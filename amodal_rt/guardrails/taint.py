@@ -22,6 +22,7 @@ class SourceKind(StrEnum):
     SUMMARY = "summary"
     TOOL = "tool"
     STORE = "store"
+    PROGRAM = "program"
     DESCRIPTION = "description"
 
 

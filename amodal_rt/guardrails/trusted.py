@@ -17,8 +17,9 @@ _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _PATH = re.compile(r"(?:(?<=[\s\"'`(=\[>*])|^)(/[^\s\"'`,;()\[\]*]*)", re.MULTILINE)
 _HOLE = re.compile(r"\{[^{}/]*\}|<[^<>/]*>|^:[A-Za-z_]\w*$")
 # Inside a longer name, address or path the same characters name something else.
-_BEFORE = r"(?:(?<![\w.@%+~/$-])|(?<=://))"
-_AFTER = r"/?(?=[.,:;!?]*(?:[\s'\"`)\]}>*]|\Z)|[,;|'\"`)\]}>])"
+_BEFORE = re.compile(r"(?:(?<![\w.@%+~/$-])|(?<=://))")
+_AFTER = re.compile(r"/?(?=[.,:;!?]*(?:[\s'\"`)\]}>*]|\Z)|[,;|'\"`)\]}>])")
+_MOST_ANSWERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,29 @@ class Trusted:
         describing = "\n".join(_LIQUID.sub("{}", each) for each in prose)
         self._text = _plain_case(f"{granting}\n{describing}")
         self._granted = _shapes(granting)
+        self._answers: dict[str, bool] = {}
 
     def says(self, value: str) -> bool:
         """Whether a file says exactly this: as a whole word, address or phrase. Capitals of
         ASCII do not count."""
         wanted = _plain_case(value.strip()).rstrip("/")
-        if not wanted or wanted not in self._text:
+        if not wanted:
             return False
-        return re.search(_BEFORE + re.escape(wanted) + _AFTER, self._text) is not None
+        said = self._answers.get(wanted)
+        if said is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            said = self._answers[wanted] = self._stands_alone(wanted)
+        return said
+
+    def _stands_alone(self, wanted: str) -> bool:
+        # A pattern around the word would be tried at each character of all files.
+        text, place = self._text, self._text.find(wanted)
+        while place >= 0:
+            if _BEFORE.match(text, place) and _AFTER.match(text, place + len(wanted)):
+                return True
+            place = text.find(wanted, place + 1)
+        return False
 
     def hosts(self) -> frozenset[str]:
         """The hosts of the addresses that the files write down."""

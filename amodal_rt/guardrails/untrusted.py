@@ -68,6 +68,20 @@ def plain_line(text: str, limit: int | None = None) -> str:
     return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def exact_json(value: object) -> str:
+    """JSON with indents in which nothing is hidden and nothing is missing: what `plain` would take
+    away stands as `\\u….`. For who must see a value as it is."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return "".join(
+        "\\u007f"
+        if character == "\x7f"
+        else json.dumps(character)[1:-1]
+        if character not in _KEPT and unicodedata.category(character) in _HIDDEN
+        else character
+        for character in text
+    )
+
+
 def event_block(data: object, token: str) -> str:
     """The event's data as the one untrusted block of a prompt.
 

@@ -71,13 +71,15 @@ class Judgement:
 class Decision:
     """The verdict; `reason` is a sentence for model and person, naming the line that would
     allow a refused call; `rule` names what decided, `grant` the line of `writes` that covers an
-    allowed write, where there is such a list."""
+    allowed or parked write, where there is such a list. `review` says that who started the
+    run may not be the one who decides."""
 
     verdict: Verdict
     intent: Intent
     reason: str
     rule: str
     grant: Granted | None = None
+    review: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -110,8 +112,17 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
     found = find_grant(call, connection.name, powers.grants) if powers.grants is not None else None
     if isinstance(found, Refused):
         return _deny(_not_granted(call, connection.name, powers, found), "writes")
-    if confirm is not None:
+    if confirm is Confirm.NEVER:
         return _deny(_unconfirmed(call, connection.name, judged.rule, passed), "confirm")
+    if confirm is not None:
+        return Decision(
+            verdict=Verdict.PARK,
+            intent=Intent.WRITE,
+            reason=_unconfirmed(call, connection.name, judged.rule, passed),
+            rule=_rule_name(judged),
+            grant=found,
+            review=confirm is Confirm.REVIEW,
+        )
     rule = f"writes[{found.index}]" if found else _rule_name(judged)
     return Decision(
         verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=judged.why, rule=rule, grant=found
@@ -124,9 +135,8 @@ def _unconfirmed(call: Call, connection: str, rule: AccessRule | None, passed: s
     said = f'{passed}connections/{connection}/access.json says "confirm": "{confirm}"'
     if confirm is Confirm.NEVER:
         return f"{call.label} is never allowed{reason}: {said}"
-    return (
-        f"{call.label} needs a person's approval{reason}: {said}, and approvals are not built yet"
-    )
+    whose = "another person's" if confirm is Confirm.REVIEW else "a person's"
+    return f"{call.label} needs {whose} approval{reason}: {said}"
 
 
 def _confirmation(call: Call, rule: AccessRule | None) -> tuple[Confirm | None, str]:

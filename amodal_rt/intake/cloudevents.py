@@ -16,7 +16,7 @@ from typing import cast
 from urllib.parse import unquote
 
 from amodal_rt.clock import iso, parse_iso
-from amodal_rt.domain.event import DedupKey, Event
+from amodal_rt.domain.event import SENT_ID, DedupKey, Event
 from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.namespaces import type_fault
 from amodal_rt.intake import bodies
@@ -34,6 +34,7 @@ ENDPOINT = "/events"
 _LONGEST = 512
 _MOST_EXTENSIONS = 20
 _LONGEST_EXTENSION = 1024
+_JSON = "application/json"
 _NAME = re.compile(r"[a-z0-9]{1,40}")
 _TEXTS = ("id", "source", "type")
 _OPTIONAL = ("specversion", "subject", "time", "datacontenttype", "dataschema")
@@ -99,11 +100,12 @@ def parse_document(document: object) -> CloudEvent:
 
 
 def document_of(event: Event) -> dict[str, object]:
-    """The event as a CloudEvent in JSON. Its `id` is ours; what its sender called it is
-    `deliveryid`."""
+    """The event as a CloudEvent in JSON. One that came as a CloudEvent keeps its `id` and the type
+    of its content, and ours is its `eventid`; any other has our id, and what its sender called it
+    is `deliveryid`."""
     document: dict[str, object] = {
         "specversion": "1.0",
-        "id": event.id,
+        "id": event.headers.get(SENT_ID) or event.id,
         "source": event.source,
         "type": event.type,
         "time": iso(event.time),
@@ -115,20 +117,33 @@ def document_of(event: Event) -> dict[str, object]:
     if isinstance(data, dict) and cast("dict[str, object]", data).keys() == _BASE64:
         said = cast("dict[str, object]", data)
         document["data_base64"] = said["content"]
-        document["datacontenttype"] = said["content_type"] or "application/octet-stream"
+        kept = event.headers.get("content-type") or said["content_type"]
+        document["datacontenttype"] = kept or "application/octet-stream"
     elif data is not None:
         document["data"] = data
-        document["datacontenttype"] = "application/json"
+        document["datacontenttype"] = _content_type(event)
     return document
+
+
+def _content_type(event: Event) -> str:
+    """As it was said, where the data is still what that says: what was a form is an object now."""
+    said = event.headers.get("content-type", "")
+    return said if said and (isinstance(event.data, str) or _is_json(said)) else _JSON
+
+
+def _is_json(content_type: str) -> bool:
+    declared = content_type.partition(";")[0].strip().lower()
+    return declared == _JSON or declared.endswith("+json")
 
 
 def _extensions_of(event: Event) -> dict[str, object]:
     kept = {
         name.removeprefix("ce-"): value
         for name, value in event.headers.items()
-        if name.startswith("ce-")
+        if name.startswith("ce-") and name != SENT_ID
     }
     own: dict[str, object] = {
+        "eventid": event.id if SENT_ID in event.headers else None,
         "actor": event.actor,
         "cause": event.cause,
         "deliveryid": event.delivery_id,
@@ -192,7 +207,9 @@ def _event(
 
 
 def _kept(said: Mapping[str, object], content_type: str | None, where: str) -> dict[str, str]:
-    kept = {"content-type": content_type[:_LONGEST]} if content_type else dict[str, str]()
+    kept = {SENT_ID: _required(said, "id", where)}
+    if content_type:
+        kept["content-type"] = content_type[:_LONGEST]
     if schema := _text(said, "dataschema", where):
         kept["ce-dataschema"] = schema
     extensions = [name for name in said if name not in _KNOWN]
@@ -237,8 +254,7 @@ def _time(said: Mapping[str, object], where: str) -> datetime | None:
 
 
 def _data(body: bytes, content_type: str | None, where: str) -> object:
-    declared = (content_type or "").partition(";")[0].strip().lower()
-    if body and (declared.endswith("+json") or declared == "application/json"):
+    if body and _is_json(content_type or ""):
         try:
             return bodies.load_json(body)
         except ValueError:

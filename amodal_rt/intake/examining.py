@@ -13,7 +13,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.event import AHEAD, Event, Rejection, order_of
 from amodal_rt.domain.presets import recipes_for
 from amodal_rt.domain.secret import SecretRef, Text
-from amodal_rt.domain.signing import key_of
+from amodal_rt.domain.signing import find_secret_fault
 from amodal_rt.domain.trigger import WebhookAuth
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.causes import HEADER, Causes
@@ -71,7 +71,7 @@ class Examiner:
         if headers.compressed():
             message = "send the body without Content-Encoding"
             return self.refuse(place, 415, "compressed", message)
-        secrets = _usable(auth, environment)
+        secrets = usable_secrets(auth, environment)
         if auth and not secrets:
             return self.later(place, "the endpoint's secret is not set, or is no key")
         body = await request.read_body(place.limit)
@@ -165,11 +165,12 @@ class Examiner:
         )
 
 
-def _usable(auth: WebhookAuth | None, environment: Environment) -> Sequence[str]:
-    """The secrets that have a value now and spell a key; any of them may have signed."""
+def usable_secrets(auth: WebhookAuth | None, environment: Environment) -> Sequence[str]:
+    """The secrets that have a value now which is a key; any of them may have signed. One that can
+    be guessed is none, and while a secret is rotated some may be unset."""
     values = [_value(secret, environment) for secret in auth.secrets] if auth else []
     recipes = recipes_for(auth) if auth else ()
-    return [value for value in values if value and any(key_of(each, value) for each in recipes)]
+    return [value for value in values if value and find_secret_fault(recipes, value) is None]
 
 
 def _value(secret: Text, environment: Environment) -> str | None:

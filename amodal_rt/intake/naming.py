@@ -1,7 +1,7 @@
 """What a verified request is called: type, source, subject, actor and order of its event."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -15,7 +15,6 @@ from amodal_rt.intake.providers import PROVIDERS, Part, Provider, first_text, ty
 RECEIVED = "webhook.received"
 """The type of an own webhook whose sender no preset names."""
 _ANYBODY = Provider(name="webhook")
-_BY_NAME = {row.name: row for scheme, row in PROVIDERS.items() if scheme not in SHARED}
 _STAMP = re.compile(r"([0-9]{10})(?:([0-9]{3})|\.([0-9]{1,9}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,26 +68,20 @@ def integration_name(auth: WebhookAuth, name: str, headers: Headers, data: objec
     return _named(auth, first, f"/integrations/{name}", headers, data)
 
 
-def told_of(type: str, data: object) -> tuple[str | None, str | None]:
-    """Subject and actor of a provider's event of that type, as its door reads them from the
-    data; nothing of an event that is no preset's."""
-    row = _BY_NAME.get(type.partition(".")[0])
-    if row is None:
-        return None, None
-    actor = first_text(data, row.actors)
-    return first_text(data, row.subjects), f"{row.name}:{actor}" if actor else None
+def parts_of(auth: WebhookAuth) -> Sequence[Part]:
+    """What makes the types of a sender's events."""
+    if auth.custom and (asked := auth.custom.event_type):
+        body = (asked.body,) if asked.body else ()
+        return (Part(header=asked.header, paths=body, split="."),)
+    return provider_of(auth).parts
 
 
 def _named(auth: WebhookAuth, first: str, source: str, headers: Headers, data: object) -> EventName:
     row = provider_of(auth)
-    parts = row.parts
-    if auth.custom and (asked := auth.custom.event_type):
-        body = (asked.body,) if asked.body else ()
-        parts = (Part(header=asked.header, paths=body, split="."),)
     actor = first_text(data, row.actors)
     times = (_instant(first_text(data, (path,))) for path in row.orders)
     return EventName(
-        type=type_of(parts, first, headers, data),
+        type=type_of(parts_of(auth), first, headers, data),
         source=source,
         subject=first_text(data, row.subjects),
         actor=f"{first}:{actor}" if actor else None,

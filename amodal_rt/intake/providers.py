@@ -202,7 +202,7 @@ PROVIDERS: Mapping[Scheme, Provider] = {
 
 def type_of(parts: Sequence[Part], first: str, headers: Headers, data: object) -> str:
     """The type of an event behind the word `first`, for example `github.issues.opened`."""
-    words = [word for part in parts for word in _words(part, headers, data)]
+    words = [word for part in parts for word in words_of(part, headers, data)]
     # Some say their own name: `jira:issue_updated`.
     words = words[1:] if words[:1] == [first] else words
     return ".".join((first, *(words or ["event"])))
@@ -216,7 +216,8 @@ def first_text(data: object, paths: Sequence[Path]) -> str | None:
     return None
 
 
-def _words(part: Part, headers: Headers, data: object) -> Iterator[str]:
+def words_of(part: Part, headers: Headers, data: object) -> Iterator[str]:
+    """What one part says, in words of a type."""
     value = headers.first(part.header) if part.header else first_text(data, part.paths)
     if not value:
         return

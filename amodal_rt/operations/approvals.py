@@ -1,4 +1,8 @@
-"""The verbs of approvals: which runs ask a person, and what that person says."""
+"""The verbs of approvals: what a person is asked, and what that person says.
+
+Runs ask at a node of their workflow, and go on with the answer. Writes are parked, and outlive
+their run.
+"""
 
 from collections.abc import Sequence
 
@@ -8,7 +12,7 @@ from amodal_rt.domain.journal import Entry, Question, last_question, latest_try
 from amodal_rt.domain.run import OPEN, PendingReason, Run, RunStatus
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from amodal_rt.guardrails.untrusted import plain
-from amodal_rt.operations import asked
+from amodal_rt.operations import asked, parked
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import RUNS_PENDING, Caller, Ledger, RunFilter, Signals, journal_topic
 
@@ -16,9 +20,10 @@ LONGEST_NOTE = 1000
 
 
 class Approvals:
-    """Answers from the journals; what is answered there, the engine goes on with."""
+    """Answers from the journals, what the engine goes on with, and on parked writes."""
 
     def __init__(self, ledger: Ledger, *, signals: Signals, clock: Clock) -> None:
+        self._writes = parked.Writes(ledger, signals=signals, clock=clock)
         self._ledger = ledger
         self._signals = signals
         self._clock = clock
@@ -26,7 +31,7 @@ class Approvals:
     async def list_all(
         self, caller: Caller, *, automation: str | None = None, limit: int = 50
     ) -> list[Document]:
-        """The questions that wait for an answer, the newest run first."""
+        """What waits for an answer, what was asked last first."""
         wanted = RunFilter(
             automation=automation,
             status=RunStatus.PENDING,
@@ -36,7 +41,9 @@ class Approvals:
         found = [
             await self.find(caller, run.run_id) for run in await self._ledger.list_runs(wanted)
         ]
-        return [each for each in found if each is not None]
+        writes = await self._writes.waiting(automation=automation, limit=limit)
+        rows = [each for each in found if each is not None] + [*map(parked.document, writes)]
+        return sorted(rows, key=lambda row: str(row["asked_at"]), reverse=True)[:limit]
 
     async def find(self, caller: Caller, run_id: str) -> Document | None:
         """The question that waits for an answer in the run, or None. Raises NotFoundError."""
@@ -45,12 +52,18 @@ class Approvals:
         return _document(run, question) if question and asks and not question.closed else None
 
     async def show(self, caller: Caller, run_id: str) -> Document:
-        """What the run asked last, with its answer if there is one.
+        """The parked write of that id, or what the run of that id asked last, with its answer if
+        there is one; of a run that asked nothing, the last write that it parked.
 
         Raises NotFoundError (`run_not_found`, `approval_not_found`).
         """
+        if run_id.startswith(parked.PREFIX):
+            return parked.document(await self._writes.get(run_id))
         run, question = await self._last(run_id)
         if question is None:
+            writes = await self._writes.of_run(run_id)
+            if writes:
+                return parked.document(writes[-1])
             raise NotFoundError(
                 f"{run_id} asks nobody anything",
                 code="approval_not_found",
@@ -68,11 +81,13 @@ class Approvals:
         note: str | None = None,
         cause: Cause | None = None,
     ) -> Document:
-        """Say yes or no to the question of that step, or to the one that is open; returns it with
-        the answer. `cause` is the run that makes a child process of its own ask for this.
+        """Say yes or no to the parked write of that id, or to the question of that step of the run,
+        or to what is open of it; returns it with the answer. `cause` is the run that makes a child
+        process of its own ask for this.
 
         Raises NotFoundError, InvalidError (`bad_note`), DeniedError (`own_approval`) where there
-        is a `cause`, and ConflictError (`not_asked`) where no such question is open, or any more.
+        is a `cause`, and ConflictError (`not_asked`) where no such question is open, or any more;
+        of a write as `parked.Writes.decide`.
         """
         said = _note(note)
         if cause is not None:
@@ -81,8 +96,17 @@ class Approvals:
                 code="own_approval",
                 hint="answer from a terminal or the dashboard",
             )
+        write_id = await self._write_of(run_id)
+        if write_id is not None:
+            decided = await self._writes.decide(caller, write_id, approved=approved, note=said)
+            return parked.document(decided)
         question = await self.find(caller, run_id)
-        answer: Document = {"approved": approved, "by": caller.actor, "note": said}
+        answer: Document = {
+            "approved": approved,
+            "by": caller.actor,
+            "door": caller.door,
+            "note": said,
+        }
         now = self._clock.now()
         meant = step or (str(question["step"]) if question else "")
         taken = question is not None and await self._ledger.answer(
@@ -106,6 +130,13 @@ class Approvals:
         self._signals.notify(journal_topic(run_id))
         return await self.show(caller, run_id)
 
+    async def _write_of(self, id: str) -> str | None:
+        """The write that is meant, None where it is a question."""
+        if id.startswith(parked.PREFIX):
+            return id
+        found = await self._writes.only_of(id)
+        return found.write_id if found else None
+
     async def _last(self, run_id: str) -> tuple[Run, Question | None]:
         run = await self._ledger.find_run(run_id)
         if run is None:
@@ -127,6 +158,8 @@ def _note(note: str | None) -> str | None:
 def _document(run: Run, question: Question) -> Document:
     entry, answer = question.asked, question.answer
     return {
+        "kind": "question",
+        "id": run.run_id,
         "run_id": run.run_id,
         "automation": run.automation,
         "title": run.title,
@@ -138,8 +171,10 @@ def _document(run: Run, question: Question) -> Document:
         "until": entry.data.get("until"),
         "status": _status(run, question),
         "by": answer.data.get("by") if answer else None,
+        "door": answer.data.get("door") if answer else None,
         "note": answer.data.get("note") if answer else None,
         "answered_at": iso(answer.at) if answer else None,
+        "write": None,
     }
 
 

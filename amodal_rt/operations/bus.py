@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
-from amodal_rt.domain.event import REPLAY_OF, DedupKey, Event, Rejection, order_of
+from amodal_rt.domain.event import REPLAY_OF, SENT_ID, DedupKey, Event, Rejection, order_of
 from amodal_rt.domain.run import Start
 from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.guardrails.namespaces import speaker_from, speaker_of
@@ -105,6 +105,9 @@ class EventBus:
             raise InvalidError(f"an event has no {unknown[0]!r}", code="bad_event")
         said = {"source": CLI_SOURCE, "id": self._ids.event(), **_given(body)}
         event = cloudevents.parse_document({"specversion": "1.0", **said})
+        if body.get("id") is None:
+            # Nobody called it anything: it goes out under the id that it has here.
+            event = replace(event, kept=_without_id(event.kept))
         (receipt,) = await self.take(sender, [event])
         await self._audit("event.emitted", str(receipt["event_id"]), caller, {"type": event.type})
         return receipt
@@ -239,7 +242,7 @@ class EventBus:
             id=self._ids.event(),
             received_at=self._clock.now(),
             order=None,
-            headers={**event.headers, REPLAY_OF: event.id},
+            headers={**_without_id(event.headers), REPLAY_OF: event.id},
         )
 
     async def _audit(
@@ -247,6 +250,10 @@ class EventBus:
     ) -> None:
         now = self._clock.now()
         await self._ledger.audit(action, subject=subject, caller=caller, at=now, data=data)
+
+
+def _without_id(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name != SENT_ID}
 
 
 def _given(body: Mapping[str, object]) -> dict[str, object]:

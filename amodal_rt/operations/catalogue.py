@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from amodal_rt.definitions.catalogue import BUILT_IN
 from amodal_rt.definitions.words import suggestion
@@ -9,13 +10,23 @@ from amodal_rt.domain import glob
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.remote_trigger import RemoteType
-from amodal_rt.errors import AmodalError, NotFoundError
+from amodal_rt.errors import AmodalError, NotFoundError, UnavailableError
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue, TriggerConnections
+from amodal_rt.triggers.registrations import server_of
 
-RemoteTypes = Callable[[], Awaitable[Mapping[str, Sequence[RemoteType]]]]
-"""What the MCP servers of the workspace can watch for, by connection. One that does not answer
-is absent: never raises."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """What the server of one MCP connection can watch for; `failure` says why it could not be
+    asked."""
+
+    types: Sequence[RemoteType] = ()
+    failure: str | None = None
+
+
+RemoteTypes = Callable[[], Awaitable[Mapping[str, Offered]]]
+"""What the MCP servers of the workspace can watch for, by connection. Never raises."""
 
 
 class Servers:
@@ -25,23 +36,28 @@ class Servers:
         self._catalogue = catalogue
         self._connections = connections
 
-    async def types(self) -> Mapping[str, Sequence[RemoteType]]:
+    async def types(self) -> Mapping[str, Offered]:
         """As `RemoteTypes`."""
-        environment = self._catalogue.environment()
-        asked = [
+        servers = [
             each
             for each in self._catalogue.snapshot().connections.values()
-            if each.protocol is Protocol.MCP and not environment.missing(each.secrets)
+            if each.protocol is Protocol.MCP
         ]
-        found = await asyncio.gather(*(self._offered(each) for each in asked))
-        return {each.name: types for each, types in zip(asked, found, strict=True) if types}
+        found = await asyncio.gather(*(self._offered(each) for each in servers))
+        return {each.name: offered for each, offered in zip(servers, found, strict=True)}
 
-    async def _offered(self, connection: Connection) -> Sequence[RemoteType]:
+    async def _offered(self, connection: Connection) -> Offered:
+        if missing := self._catalogue.environment().missing(connection.secrets):
+            return Offered(failure=f"{', '.join(missing)} is not set")
         try:
-            return await self._connections.list_types(connection)
-        except (AmodalError, TimeoutError):
-            # Most servers know no triggers; the list is no place to complain of one.
-            return ()
+            return Offered(types=await self._connections.list_types(connection))
+        except NotFoundError:
+            # It is there, and knows no triggers, as most servers.
+            return Offered()
+        except AmodalError as error:
+            return Offered(failure=error.message)
+        except TimeoutError:
+            return Offered(failure="it did not answer in time")
 
 
 class EventTypes:
@@ -54,24 +70,59 @@ class EventTypes:
     async def list_all(
         self, caller: Caller, *, fitting: str | None = None, source: str | None = None
     ) -> list[Document]:
-        """All, or those whose name the glob `fitting` stands for and that come from `source`."""
-        return listed(await self._all(), fitting=fitting, source=source)
+        """All, or those whose name the glob `fitting` stands for and that come from `source`.
+
+        Raises UnavailableError (`source_unavailable`) where only a server could tell that cannot
+        be asked; NotFoundError (`unknown_source`) where nothing is called like `source`.
+        """
+        remote = await self._remote_types()
+        types = self._all(remote)
+        found = listed(types, fitting=fitting, source=source)
+        if not found:
+            _require_asked(remote, source or (fitting or "").partition(".")[0])
+        if source is not None and source not in {*_sources(types), *remote}:
+            known = sorted({*_sources(types), *remote})
+            raise NotFoundError(
+                f"no source of events is called {source!r}",
+                code="unknown_source",
+                hint=suggestion(source, known) or f"there are {', '.join(known)}",
+            )
+        return found
 
     async def show(self, caller: Caller, name: str) -> Document:
-        """One type, whole. Raises NotFoundError with the nearest name."""
+        """One type, whole. Raises NotFoundError with the nearest name, and as `list_all`."""
         # Servers are only asked when nobody nearer knows the name.
         found = BUILT_IN.get(name) or self._catalogue.snapshot().event_types.get(name)
-        return in_full(found) if found else whole(name, await self._all())
-
-    async def _all(self) -> Mapping[str, EventType]:
+        if found is not None:
+            return in_full(found)
         remote = await self._remote_types()
+        types = self._all(remote)
+        if name not in types and (server := server_of(name, remote)) is not None:
+            _require_asked(remote, server[0])
+        return whole(name, types)
+
+    def _all(self, remote: Mapping[str, Offered]) -> Mapping[str, EventType]:
         types = (
             _of_server(connection, each)
             for connection, offered in remote.items()
-            for each in offered
+            for each in offered.types
         )
         own = self._catalogue.snapshot().event_types
         return {**{each.name: each for each in types}, **own, **BUILT_IN}
+
+
+def _require_asked(remote: Mapping[str, Offered], name: str) -> None:
+    offered = remote.get(name)
+    if offered is not None and offered.failure is not None:
+        raise UnavailableError(
+            f"the MCP server of {name} could not be asked what it watches for: {offered.failure}",
+            code="source_unavailable",
+            hint=f"ops connections test {name} says how it stands",
+        )
+
+
+def _sources(types: Mapping[str, EventType]) -> set[str]:
+    return {name for each in types.values() for name in (each.source, each.origin.value) if name}
 
 
 def listed(

@@ -1,6 +1,7 @@
 """What an event would do to an automation: `ops automations test-event`. Starts nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -18,16 +19,18 @@ from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.filter import shown_path
 from amodal_rt.domain.glob import fits, is_glob
+from amodal_rt.domain.run import SkippedReason
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.untrusted import event_block
 from amodal_rt.ids import Ids
-from amodal_rt.intake.naming import told_of
+from amodal_rt.intake.bodies import parse_body
+from amodal_rt.operations.bodies_as_events import SOURCE, BodyReader, Reading
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_depth, runnable
-from amodal_rt.ports import Caller, Catalogue
+from amodal_rt.ports import Caller, Catalogue, RunLedger
 from amodal_rt.triggers.explaining import ANY_TYPE, Explanation, explain
 from amodal_rt.triggers.matching import conditions_of
 
@@ -44,6 +47,9 @@ _CATALOGUED = frozenset({"type", "origin", "sample"})
 _SAYS_ALL = frozenset({"specversion", "event_id"})
 """What an event that is written out whole has one of: nothing of it is taken from its data."""
 
+_FORM = "application/x-www-form-urlencoded"
+_DUPLICATE = SkippedReason.DUPLICATE
+
 
 class EventTests:
     """Asks the matcher and the templates, by the files of the moment."""
@@ -55,6 +61,7 @@ class EventTests:
         starting: Starting,
         redactor: Redactor,
         *,
+        ledger: RunLedger,
         clock: Clock,
         ids: Ids,
     ) -> None:
@@ -62,17 +69,18 @@ class EventTests:
         self._facts = facts
         self._starting = starting
         self._redactor = redactor
+        self._ledger = ledger
         self._clock = clock
         self._ids = ids
 
     async def test(self, caller: Caller, name: str, asked: Mapping[str, object]) -> Document:
         """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, an envelope of
-        CloudEvents, or what `ops events show` or `ops events types` prints. `asked["type"]` says
-        which type it is; without any, it is of whatever type the automation waits for. Of data
-        alone subject and actor are what the door of a provider's events reads from it. Without an
-        event, the sample of the type; without both, of the types that the automation waits for
-        the first whose sample matches, or the first. Nothing is read: of a gate that would be
-        asked, `gate` says what it would read.
+        CloudEvents, or what `ops events show` or `ops events types` prints; or for `asked["body"]`,
+        the text of a form. `asked["type"]` says which type it is. Data alone is read as the door
+        of its provider reads it: of headers that nobody has, anything is believed that fits.
+        Without an event, the sample of the type; without both, of the types that the automation
+        waits for the first whose sample matches, or the first. Nothing is read: of a gate that
+        would be asked, `gate` says what it would read.
 
         Raises NotFoundError, and InvalidError: no version can be read, `bad_event`, `no_sample`.
         """
@@ -80,15 +88,15 @@ class EventTests:
         definition = state.definition or runnable(state)
         snapshot = self._catalogue.snapshot()
         type, samples = _text(asked, "type"), dict[str, object]()
-        if "event" in asked:
-            event = self._event(asked["event"], type, definition)
-            found = self._explained(definition, snapshot, event)
+        if "event" in asked or "body" in asked:
+            found = self._first(definition, snapshot, self._readings(asked, definition, snapshot))
         else:
             samples = _samples(definition, snapshot, type)
             found = self._sampled(definition, snapshot, samples)
         rendered, fault = self._rendered(definition.automation, found)
         document = {
             **_document(found, rendered, fault),
+            "skipped": await self._skipped(found),
             "gate": _gate(definition.automation) if found.matches else None,
             "sample": found.event.type if samples else None,
             "samples": list(samples),
@@ -109,43 +117,77 @@ class EventTests:
         self, definition: Definition, snapshot: Snapshot, samples: Mapping[str, object]
     ) -> Explanation:
         """The first sample that matches, or else the first."""
-        tried = (
-            self._explained(definition, snapshot, self._plain(type, data))
-            for type, data in samples.items()
+        reader = self._reader(snapshot)
+        # Whose account a sample is of is nobody's.
+        readings = (
+            Reading(event=reader.of_type(type, data).event) for type, data in samples.items()
         )
-        first = next(tried)
-        if first.matches:
-            return first
-        return next((each for each in tried if each.matches), first)
+        return self._first(definition, snapshot, readings)
 
-    def _plain(self, type: str, data: object) -> Event:
-        now = self._clock.now()
-        subject, actor = told_of(type, data)
-        return Event(
-            id=self._ids.event(), type=type, source="/test", subject=subject, actor=actor,
-            data=data, time=now, received_at=now,
-        )  # fmt: skip
+    def _first(
+        self, definition: Definition, snapshot: Snapshot, readings: Iterable[Reading]
+    ) -> Explanation:
+        """The first that matches, or else the first."""
+        first: Explanation | None = None
+        for each in readings:
+            found = self._explained(definition, snapshot, each.event)
+            if each.refused is not None:
+                found = replace(found, matches=False, rule=each.refused, start=None, hold=None)
+            if found.matches:
+                return found
+            first = first or found
+        assert first is not None
+        return first
 
-    def _event(self, given: object, type: str | None, definition: Definition) -> Event:
+    def _readings(
+        self, asked: Mapping[str, object], definition: Definition, snapshot: Snapshot
+    ) -> Sequence[Reading]:
+        type, reader = _text(asked, "type"), self._reader(snapshot)
+        form = _text(asked, "body")
+        given = parse_body(form.encode(), _FORM) if form else asked.get("event")
         require_depth(given)
         envelope = _envelope(given)
+        if envelope:
+            return [Reading(event=self._written(envelope, type, reader))]
+        if type is not None:
+            return [reader.of_type(example(type), given)]
+        return reader.as_wanted(given, definition)
+
+    def _written(
+        self, envelope: Mapping[str, object], type: str | None, reader: BodyReader
+    ) -> Event:
+        """The event that is written out; of what only the catalogue shows, the rest is read."""
         type = example(type or _text(envelope, "type") or ANY_TYPE)
-        data = envelope.get("data") if envelope else given
-        subject = actor = None
         if not envelope.keys() & _SAYS_ALL:
-            subject, actor = told_of(type or _family(definition), data)
-        now = self._clock.now()
-        return Event(
-            id=_text(envelope, "id") or self._ids.event(),
-            type=type,
-            source=_text(envelope, "source") or "/test",
-            subject=_text(envelope, "subject") or subject,
-            actor=_text(envelope, "actor") or actor,
-            data=data,
-            time=_instant(envelope) or now,
-            received_at=now,
+            read = reader.of_type(type, envelope.get("data")).event
+        else:
+            read = reader.plain(type, envelope.get("data")).event
+        return replace(
+            read,
+            id=_text(envelope, "id") or read.id,
+            source=_text(envelope, "source") or SOURCE,
+            subject=_text(envelope, "subject") or read.subject,
+            actor=_text(envelope, "actor") or read.actor,
+            time=_instant(envelope) or read.received_at,
             depth=_depth(envelope),
         )
+
+    def _reader(self, snapshot: Snapshot) -> BodyReader:
+        return BodyReader(snapshot, ids=self._ids, now=self._clock.now())
+
+    async def _skipped(self, found: Explanation) -> Document | None:
+        """What would skip it although it matches, by what stands on record now."""
+        if found.hold is not None:
+            return {"reason": found.hold.reason.value, "rule": found.hold.rule}
+        start = found.start
+        if start is None or start.idempotency_key is None:
+            return None
+        run = await self._ledger.find_keyed(
+            start.automation, start.idempotency_key, now=start.created_at
+        )
+        if run is None:
+            return None
+        return {"reason": _DUPLICATE.value, "rule": f"idempotencyKey: the first is {run.run_id}"}
 
     def _rendered(
         self, automation: Automation, found: Explanation
@@ -185,7 +227,7 @@ class EventTests:
 
 
 def _document(found: Explanation, rendered: str | None, fault: str | None) -> Document:
-    start, hold = found.start, found.hold
+    start = found.start
     return {
         "matches": found.matches,
         "rule": found.rule,
@@ -199,7 +241,6 @@ def _document(found: Explanation, rendered: str | None, fault: str | None) -> Do
         "idempotency_key": start.idempotency_key if start else None,
         "coalesce_key": start.coalesce.key if start and start.coalesce else None,
         "requester": start.requester if start else None,
-        "skipped": {"reason": hold.reason.value, "rule": hold.rule} if hold else None,
     }
 
 
@@ -221,12 +262,6 @@ def _envelope(given: object) -> Mapping[str, object]:
         return {"type": fields["type"], "data": fields["sample"]}
     whole = "specversion" in fields or {"type", "data"} <= fields.keys() <= _ENVELOPE
     return fields if whole else {}
-
-
-def _family(definition: Definition) -> str:
-    """The first word of all types that it waits for; nothing where they differ in it."""
-    families = {each.event.partition(".")[0] for each in conditions_of(definition)}
-    return families.pop() if len(families) == 1 else ""
 
 
 def _samples(definition: Definition, snapshot: Snapshot, type: str | None) -> dict[str, object]:

@@ -4,11 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from amodal_rt.definitions import linking
+from amodal_rt.definitions.catalogue import PROVIDERS
+from amodal_rt.definitions.words import suggestion
 from amodal_rt.domain.identity import Member
+from amodal_rt.errors import InvalidError
 from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue
 from amodal_rt.workspace.rewrite import Witness
+
+_OTHERS = ("token",)
+"""What else the actor of an event may begin with: whoever sends it to `POST /events`."""
 
 Edit = Callable[[bytes | None], bytes]
 """From the bytes of `identities.json`, None where there is none, to its new bytes."""
@@ -40,9 +46,10 @@ class Members:
     ) -> Document:
         """Make the provider's account the member's, who with `create` need not be there yet.
 
-        Raises NotFoundError, ConflictError (`account_taken`), InvalidError, or as the file is
-        written.
+        Raises NotFoundError, ConflictError (`account_taken`), InvalidError (`unknown_provider`
+        where no event can name such an account), or as the file is written.
         """
+        self._require_known(provider)
         make = linking.link_new if create else linking.link
         name = f"{provider}:{account}"
         async with self._one_at_a_time:
@@ -71,6 +78,18 @@ class Members:
                 lambda witness: self._write(edit, witness),
             )
         return self._shown(owners[-1])
+
+    def _require_known(self, provider: str) -> None:
+        snapshot = self._catalogue.snapshot()
+        families = {each.family for each in snapshot.integrations.values()}
+        known = {*PROVIDERS, *families, *snapshot.connections, *_OTHERS}
+        if provider not in known:
+            raise InvalidError(
+                f"no events name accounts of {provider[:64]!r}",
+                code="unknown_provider",
+                hint=suggestion(provider, known)
+                or "the word before the colon in the actor that ops events show prints",
+            )
 
     def _shown(self, member: str) -> Document:
         found = self._catalogue.snapshot().identities.members.get(member)

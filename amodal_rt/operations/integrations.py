@@ -4,6 +4,7 @@ from typing import Protocol
 
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.secret import SecretRef
+from amodal_rt.intake.examining import usable_secrets
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue
@@ -29,8 +30,8 @@ class Integrations:
         self._address = address
 
     async def list_all(self, caller: Caller) -> list[Document]:
-        """By name. `unset` names the variables that lack a value, or one that is a key: without
-        them the address takes nothing."""
+        """By name. `unset` names the variables that lack a value, or one that is a key; `state`
+        says whether the address takes anything as it is."""
         return self.documents()
 
     def documents(self) -> list[Document]:
@@ -46,10 +47,11 @@ class Integrations:
         if key is None and isinstance(given, SecretRef) and given.name not in missing:
             useless.append(given.name)
         unset = (*missing, *useless)
+        takes = key is not None and usable_secrets(integration.auth, environment)
         return {
             "name": integration.name,
             "provider": integration.auth.scheme.value,
-            "state": NOT_SET if unset else READY,
+            "state": READY if takes else NOT_SET,
             "unset": list(unset),
             "url": self._address.integration(integration.name, key) if key else None,
             "local_only": self._address.local_only,

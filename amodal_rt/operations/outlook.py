@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from amodal_rt.clock import Clock
 from amodal_rt.domain import schedule
 from amodal_rt.domain.delivery import DeliveryStatus
+from amodal_rt.domain.parked import ParkedStatus
 from amodal_rt.domain.run import PendingReason, RunStatus
 from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.run_pages import Wish
-from amodal_rt.ports import Caller, Ledger, RunFilter
+from amodal_rt.ports import Caller, Ledger, ParkedFilter, RunFilter
 
 AHEAD = timedelta(hours=24)
 MOST_FIRES = 24
@@ -115,7 +116,8 @@ class Outlook:
             waiting=await self._count(RunFilter(status=RunStatus.PENDING, limit=most)),
             approvals=await self._count(
                 RunFilter(status=RunStatus.PENDING, reason=approval, limit=most)
-            ),
+            )
+            + len(await self._ledger.list_parked(ParkedFilter(statuses={ParkedStatus.OPEN}))),
             dead=len(dead),
         )
 

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.budget import day_budgets
+from amodal_rt.domain.profile import Profile
 from amodal_rt.domain.schedule import first_after
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.guardrails.grants import grants_of
@@ -20,11 +22,13 @@ FIRES = 3
 
 def powers(definition: Definition, snapshot: Snapshot) -> Document:
     """What the automation may do, by its file and those beside it: connections, writes, tools,
-    hosts, programs, secrets (their names), receivers and limits."""
+    hosts, programs, secrets (their names), receivers, the sandbox of its programs, what models
+    may cost, and limits."""
     automation = definition.automation
     reach = reach_of(definition, snapshot)
     agent = snapshot.agents.get(automation.agent)
-    tools = grants_of(automation, agent).tools
+    profile = snapshot.profile_of(automation)
+    tools = grants_of(automation, agent, profile).tools
     return {
         "name": automation.name,
         "title": automation.title,
@@ -49,9 +53,37 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "secrets": sorted(reach.secrets),
         "models": sorted(reach.models),
         "delivers_to": sorted(reach.receivers),
-        "profile": None,
+        "profile": _sandbox(profile) if profile else None,
+        "budgets": list(_budgets(definition, snapshot)),
         "limits": automation_shapes.limits(automation),
     }
+
+
+def _sandbox(profile: Profile) -> Document:
+    return {
+        "name": profile.name,
+        "version": profile.version,
+        "isolation": profile.isolation.value,
+        "network": [{"host": str(each), "intent": each.intent.value} for each in profile.network],
+        "mounts": [
+            {"source": each.source, "target": each.target, "writable": each.writable}
+            for each in profile.mounts
+        ],
+        "tools": list(profile.tools),
+    }
+
+
+def _budgets(definition: Definition, snapshot: Snapshot) -> Iterable[Document]:
+    """Those of a day, its own first; what one run may use stands in the limits."""
+    automation = definition.automation
+    found = day_budgets(snapshot.settings, automation.name, automation.limits, definition.file)
+    for each in found:
+        yield {
+            "of": "automation" if each.automation is not None else "workspace",
+            "measure": each.measure.value,
+            "limit": each.limit,
+            "rule": each.rule,
+        }
 
 
 @dataclass(frozen=True, slots=True)

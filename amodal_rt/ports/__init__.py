@@ -6,6 +6,7 @@ durable when they return: what was acknowledged survives a crash of the process.
 """
 
 from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
+from amodal_rt.ports.audit import AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
 from amodal_rt.ports.events import (
@@ -26,6 +27,7 @@ from amodal_rt.ports.execution import (
     RuntimeView,
     StepMessages,
     TriggerConnections,
+    WriteMessages,
 )
 from amodal_rt.ports.facts import (
     AutomationFacts,
@@ -38,6 +40,7 @@ from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.ledger import Ledger
 from amodal_rt.ports.nodes import LAPSED, Lease, NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.parked import ParkedFilter, ParkedLedger
 from amodal_rt.ports.runs import (
     IDEMPOTENT_FOR,
     MAXIMUM_DEPTH,
@@ -55,6 +58,7 @@ from amodal_rt.ports.signals import (
     EVENTS,
     FACTS,
     OUTBOX,
+    PARKED,
     QUEUE_FULL,
     RUNS_PENDING,
     SNAPSHOT,
@@ -66,6 +70,7 @@ from amodal_rt.ports.spending import SpendLedger
 
 __all__ = [
     "ArchivedDefinition",
+    "AuditLedger",
     "AutomationFacts",
     "BreakerLedger",
     "BusLedger",
@@ -98,6 +103,9 @@ __all__ = [
     "Outbox",
     "OutcomePlanner",
     "OwnEvents",
+    "PARKED",
+    "ParkedFilter",
+    "ParkedLedger",
     "Previous",
     "QUEUE_FULL",
     "RUNS_PENDING",
@@ -122,5 +130,6 @@ __all__ = [
     "VersionedCatalogue",
     "Versions",
     "WaitLedger",
+    "WriteMessages",
     "journal_topic",
 ]

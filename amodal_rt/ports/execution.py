@@ -17,6 +17,7 @@ from amodal_rt.domain.delivery import (
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Origin, Outcome, Waiting
+from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
@@ -80,6 +81,23 @@ class OutcomePlanner(Protocol):
     ) -> Plan:
         """What the workspace's own targets are told of a write of unknown outcome, where the
         automation tells nobody."""
+        ...
+
+
+class WriteMessages(Protocol):
+    """Who is told of an approved write that was not made, or of which nobody knows. Pure."""
+
+    def of_write(
+        self,
+        write: ParkedWrite,
+        status: ParkedStatus,
+        error: str,
+        definition: Definition | None,
+        settings: WorkspaceSettings,
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
+        """The alerts, unsent: to the targets of the automation's `failureAlert`, else to those of
+        the workspace. None where all went well."""
         ...
 
 
@@ -179,6 +197,16 @@ class TriggerConnections(Protocol):
         ...
 
     def life(self, connection: Connection) -> str | None:
-        """Which life of its server watches: another text once that was started anew, None while
-        it does not run, and always "" where nobody can tell."""
+        """Which life of its server watches: another text once that was started anew, as far as
+        it is seen, None while it does not run."""
+        ...
+
+    async def visit(self, connection: Connection) -> str | None:
+        """Find out whether a server elsewhere is there, and still the same: `life` counts from
+        then. Why it is not there, or None. A child process of ours is seen without a visit."""
+        ...
+
+    def end_is_seen(self, connection: Connection) -> bool:
+        """Whether `life` tells of every new start of its server; else one that was quick may go
+        unseen."""
         ...

@@ -2,12 +2,14 @@
 
 from typing import Protocol
 
+from amodal_rt.ports.audit import AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.events import EventLedger
 from amodal_rt.ports.facts import DefinitionArchive, FactLedger, TokenLedger
 from amodal_rt.ports.journal import JournalLedger, StoreLedger
 from amodal_rt.ports.nodes import NodeLedger
 from amodal_rt.ports.outbox import BreakerLedger, ConditionLedger, Outbox
+from amodal_rt.ports.parked import ParkedLedger
 from amodal_rt.ports.runs import RunLedger, ScheduleLedger, WaitLedger
 from amodal_rt.ports.spending import SpendLedger
 
@@ -24,11 +26,13 @@ class Ledger(
     ConditionLedger,
     FactLedger,
     TokenLedger,
+    AuditLedger,
     DefinitionArchive,
     StoreLedger,
     SpendLedger,
     NodeLedger,
     WaitLedger,
+    ParkedLedger,
     Protocol,
 ):
     """All of the above over one database."""

@@ -40,6 +40,8 @@ FACTS = "facts"
 """Topic: an automation was paused, resumed or rotated."""
 EVENTS = "events.unmatched"
 """Topic: an event may wait to be matched."""
+PARKED = "writes.parked"
+"""Topic: a parked write was made, decided on or performed."""
 QUEUE_FULL = "queue.full"
 """Topic: an event was refused because too many runs wait."""
 

@@ -23,6 +23,7 @@ from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.logs import Log
 from amodal_rt.operations import asked
 from amodal_rt.operations.approvals import Approvals
+from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
@@ -96,6 +97,7 @@ class Verbs:
     event_tests: EventTests
     tokens: Tokens
     approvals: Approvals
+    audit: Audit
     event_types: EventTypes
     members: Members
     sessions: Sessions
@@ -221,6 +223,7 @@ class _Door:
             "/v1/integrations": lambda r: self._verbs.integrations.list_all(caller_of(r)),
             "/v1/nodes": self._nodes,
             "/v1/spend": self._spend,
+            "/v1/audit": self._audit,
             "/v1/stores": lambda r: self._verbs.stores.list_all(caller_of(r)),
             "/v1/stores/{name}": lambda r: self._verbs.stores.show(
                 caller_of(r), name_of(r), limit=limit_of(r, 100)
@@ -250,6 +253,7 @@ class _Door:
             "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(
                 caller_of(r), id_of(r)
             ),
+            "/v1/audit/verify": self._verify,
             "/v1/connections/{name}/approve": self._approve_tools,
             "/v1/connections/{name}/test": lambda r: self._verbs.connections.test(
                 caller_of(r), name_of(r)
@@ -286,6 +290,20 @@ class _Door:
         nodes, caller = self._verbs.nodes, caller_of(request)
         everything = asks(request, "all")
         return await (nodes.list_all(caller) if everything else nodes.list_recent(caller))
+
+    async def _audit(self, request: web.Request) -> object:
+        query = request.query
+        return await self._verbs.audit.list_all(
+            caller_of(request),
+            since=query.get("since"),
+            run_id=query.get("run"),
+            automation=query.get("automation"),
+            limit=limit_of(request),
+        )
+
+    async def _verify(self, request: web.Request) -> object:
+        head = text_of(await body_of(request), "head")
+        return await self._verbs.audit.verify(caller_of(request), head=head)
 
     async def _spend(self, request: web.Request) -> object:
         query = request.query

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.ports import AutomationFacts, Caller, Intent
-from amodal_rt.storage import tables
-from amodal_rt.storage.dialect import upsert
+from amodal_rt.storage import sealing, tables
+from amodal_rt.storage.dialect import driver, upsert
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Columns, Row, dumped, instant, maybe_storable, storable
 from amodal_rt.storage.runs import cancel_pending
@@ -174,16 +174,7 @@ def note(
     data: Mapping[str, object],
 ) -> None:
     """Write a row of the audit trail as part of a larger work."""
-    connection.execute(
-        insert(tables.audit).values(
-            at=to_millis(at),
-            action=action,
-            subject=storable(subject),
-            actor=storable(caller.actor),
-            door=caller.door,
-            data=dumped(dict(data)),
-        )
-    )
+    sealing.note(driver(connection), action, subject, caller, at, dict(data))
 
 
 def _to_facts(row: Row) -> AutomationFacts:

@@ -27,6 +27,7 @@ from amodal_rt.storage import tables
 
 _RUNS, _EVENTS, _OUTBOX = tables.runs.c, tables.events.c, tables.outbox.c
 _JOURNAL, _SLOTS, _STATES = tables.journal.c, tables.occurrences.c, tables.schedule_states.c
+_PARKED = tables.parked_writes.c
 _VERSIONS, _LIVE = tables.definition_versions.c, tables.live_definitions.c
 
 _PAGE = 4096
@@ -136,6 +137,11 @@ def gate_values(before: int) -> Callable[[int], Delete]:
     return _some(tables.gate_values, values.at < before, not_(live))
 
 
+def seals(through: int) -> Callable[[int], Delete]:
+    """Seals before that one, which stays: what is behind it stands on its digest."""
+    return _some(tables.seals, tables.seals.c.number < through)
+
+
 def spending(before: str) -> Callable[[int], Delete]:
     """What models cost on days before that ISO date."""
     return _some(tables.spending, tables.spending.c.day < before)
@@ -144,6 +150,11 @@ def spending(before: str) -> Callable[[int], Delete]:
 def tokens(before: int) -> Callable[[int], Delete]:
     """Tokens that were revoked long ago; the audit trail names them still."""
     return _some(tables.tokens, tables.tokens.c.revoked_at < before)
+
+
+def parked_writes(before: int) -> Callable[[int], Delete]:
+    """Parked writes that ended long ago; the audit trail names them still."""
+    return _some(tables.parked_writes, tables.parked_writes.c.finished_at < before)
 
 
 def unused_versions(before: int) -> Callable[[Connection], list[Version]]:
@@ -177,14 +188,17 @@ def _some(table: Table, *conditions: ColumnElement[bool]) -> Callable[[int], Del
 
 
 def _may_go(before: int) -> tuple[ColumnElement[bool] | TextClause, ...]:
-    """A run that ended long ago, a skip whose last slot lies as far back, nothing to be sent."""
+    """A run that ended long ago, a skip whose last slot lies as far back, nothing to be sent and
+    nothing to be decided."""
     owes = exists().where(_OUTBOX.run_id == _RUNS.id, _unsettled())
+    asks = exists().where(_PARKED.run_id == _RUNS.id, _PARKED.finished_at.is_(None))
     last_slot = func.coalesce(_RUNS.scheduled_until, _RUNS.scheduled_for)
     return (
         text(f"NOT ({tables.OPEN})"),
         func.coalesce(_RUNS.finished_at, _RUNS.created_at) < before,
         or_(last_slot.is_(None), last_slot < before),
         not_(owes),
+        not_(asks),
     )
 
 

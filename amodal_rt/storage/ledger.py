@@ -4,6 +4,7 @@ from typing import Self
 
 from amodal_rt.errors import AmodalError
 from amodal_rt.storage.archive import ArchiveRows
+from amodal_rt.storage.audit import AuditRows
 from amodal_rt.storage.breakers import BreakerRows
 from amodal_rt.storage.bus import BusRows
 from amodal_rt.storage.conditions import ConditionRows
@@ -13,6 +14,7 @@ from amodal_rt.storage.journal import JournalRows
 from amodal_rt.storage.nodes import NodeRows
 from amodal_rt.storage.outbox import OutboxRows
 from amodal_rt.storage.outcomes import OutcomeRows
+from amodal_rt.storage.parked import ParkedRows
 from amodal_rt.storage.remote_triggers import RemoteTriggerRows
 from amodal_rt.storage.retention import RetentionRows
 from amodal_rt.storage.run_queries import RunQueries
@@ -38,12 +40,14 @@ class DatabaseLedger(
     ConditionRows,
     FactRows,
     TokenRows,
+    AuditRows,
     ArchiveRows,
     StoreRows,
     SpendRows,
     NodeRows,
     RetentionRows,
     WaitRows,
+    ParkedRows,
 ):
     """`ports.Ledger` but for the choice of the database."""
 

@@ -29,6 +29,7 @@ _WORDS = re.compile(
     r"|(?P<part>json_extract\((?P<of>[\w.]+), '\$\[(?P<place>\d+)\]'\))"
     r"|(?P<values>SELECT value FROM json_each\(\?(?P<values_at>\d*)\))"
     r"|(?P<rows>json_each\(\?(?P<rows_at>\d*)\))"
+    r"|(?P<linked>linked\((?P<last>COALESCE\([\w.]+, ''\)) \|\| \?(?P<linked_at>\d*)\))"
     r"|\?(?P<at>\d*)"
 )
 
@@ -68,6 +69,9 @@ def translated(sql: str) -> bytes:
             return f"SELECT value FROM jsonb_array_elements_text({number}::jsonb)"  # noqa: S608
         if found["rows"] is not None:
             return f"jsonb_array_elements({value(found['rows_at'])}::jsonb)"
+        if found["linked"] is not None:
+            number = value(found["linked_at"])
+            return f"encode(sha256(({found['last']} || {number})::bytea), 'hex')"
         assert kind == "at"
         return value(found["at"])
 

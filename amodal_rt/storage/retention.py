@@ -13,8 +13,9 @@ from sqlalchemy import Column, Connection, Delete, Executable, Table, select
 
 from amodal_rt import failpoints
 from amodal_rt.clock import Clock, from_millis, to_millis
+from amodal_rt.domain.chain import Link
 from amodal_rt.ports import DEDUP_RETENTION
-from amodal_rt.storage import forgetting, tables
+from amodal_rt.storage import cutting, forgetting, tables
 from amodal_rt.storage.database import Database
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row
@@ -53,7 +54,7 @@ class RetentionRows(Part):
         journal and messages, slots that every schedule of the automation has passed, events
         without a run that do not wait to be matched, rejections, versions of definitions that no
         run names and that are not live, what the gates of automations saw that are gone, revoked
-        tokens, and what models cost.
+        tokens, parked writes, and what models cost.
         Raises UnavailableError (`ledger`); what was deleted before stays deleted.
         """
         batches = _Batches(self._database, self._clock)
@@ -62,7 +63,9 @@ class RetentionRows(Part):
         if history is not None:
             # The answer to a duplicate names the first event and its runs.
             before = to_millis(now - max(history, DEDUP_RETENTION))
-            await self._forget_runs(batches, before)
+            cut = await self._database.write(cutting.declared(before, now))
+            await self._forget_runs(batches, before, cut, now)
+            await self._cut_seals(batches, cut, now)
             await self._forget_slots(batches, before)
             async for page in self._old_rows(tables.events, tables.events.c.received_at, before):
                 await batches.each([row["number"] for row in page], forgetting.events)
@@ -70,24 +73,45 @@ class RetentionRows(Part):
             await batches.sweep(forgetting.rejections(before))
             await batches.sweep(forgetting.gate_values(before))
             await batches.sweep(forgetting.tokens(before))
+            await batches.sweep(forgetting.parked_writes(before))
             await batches.sweep(forgetting.spending(from_millis(before).date().isoformat()))
             await self._forget_versions(batches, before)
         return batches.pruned
 
-    async def _forget_runs(self, batches: "_Batches", before: int) -> None:
+    async def _forget_runs(
+        self, batches: "_Batches", before: int, cut: Link, now: datetime
+    ) -> None:
         kept: dict[str, set[int]] = {}
         async for page in self._old_rows(tables.runs, tables.runs.c.created_at, before):
             for name in {row["automation"] for row in page} - kept.keys():
                 kept[name] = await self._database.read(forgetting.told_of(name))
             old = [row["number"] for row in page if row["number"] not in kept[row["automation"]]]
             ended = await self._database.read(forgetting.ended(old, before))
+            await self._say_forgotten([each.run_id for each in ended], cut, now)
             # One run's journal may be larger than a batch: it goes before, in pieces.
-            for run in (each for each in ended if each.weight > _HEAVY):
-                await batches.sweep(forgetting.journal_of(run.run_id))
+            heavy = [each.run_id for each in ended if each.weight > _HEAVY]
+            # Until its row goes too, it would seem to have lost a part.
+            await self._say_forgotten(heavy, Link(), now)
+            for run_id in heavy:
+                await batches.sweep(forgetting.journal_of(run_id))
             weights = {run.number: min(run.weight, _HEAVY) for run in ended}
             await batches.each(
                 list(weights), lambda some: forgetting.runs(some, before), weight=weights.get
             )
+
+    async def _say_forgotten(self, run_ids: Sequence[str], cut: Link, now: datetime) -> None:
+        for begin in range(0, len(run_ids), cutting.PAGE):
+            some = run_ids[begin : begin + cutting.PAGE]
+            # Most are said so of by the cut alone.
+            if await self._database.read(cutting.unsaid(some, cut)):
+                await self._database.write(cutting.forgotten(some, cut, now))
+
+    async def _cut_seals(self, batches: "_Batches", cut: Link, now: datetime) -> None:
+        after = 0
+        while numbers := await self._database.read(cutting.staying(after, cut)):
+            await self._database.write(cutting.renewed(numbers, now))
+            after = numbers[-1]
+        await batches.sweep(forgetting.seals(cut.place))
 
     async def _forget_slots(self, batches: "_Batches", before: int) -> None:
         slots, name = tables.occurrences.c, ""

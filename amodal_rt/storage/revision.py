@@ -23,7 +23,7 @@ class Scripts:
     head: str
 
 
-SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0006")
+SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0008")
 
 # Word for word what alembic makes, so that a new file and an upgraded one are alike.
 _VERSION_TABLE = """
@@ -72,12 +72,17 @@ def require_ours(path: Path, scripts: Scripts = SCRIPTS) -> None:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection to the file there, through which no byte of it or beside it changes."""
+    """A connection to the file there, through which nothing changes."""
+    return sqlite3.connect(read_only_address(path), uri=True, isolation_level=None)
+
+
+def read_only_address(path: Path) -> str:
+    """The URI by which SQLite reads the file at `path` and changes nothing, not beside it
+    either."""
     logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
     # Beside a file without a log even a reader would leave an empty one behind.
     how = "mode=ro" if any(each.exists() for each in logs) else "immutable=1"
-    address = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(address, uri=True, isolation_level=None)
+    return f"{path.absolute().as_uri()}?{how}"
 
 
 def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
+from amodal_rt.domain.chain import linked_text
 from amodal_rt.errors import AmodalError
 from amodal_rt.storage import backup, faults, filesystem, revision
 from amodal_rt.storage.dialect import sqlite_driver
@@ -73,6 +74,7 @@ class SqliteFile:
         try:
             for pragma in _PRAGMAS:
                 raw.execute(pragma)
+            raw.create_function("linked", 1, linked_text, deterministic=True)
         except sqlite3.Error:
             raw.close()
             raise

@@ -7,8 +7,8 @@ the older one until a later attempt succeeds; one that said no has none.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
+from math import inf
 from typing import Protocol
 
 from amodal_rt.clock import Clock, first_of
@@ -31,14 +31,20 @@ from amodal_rt.ports import (
 from amodal_rt.triggers.at_once import few_at_once
 from amodal_rt.triggers.callback_tokens import CallbackTokens, digest_of
 from amodal_rt.triggers.registrations import Place, Registration, registrations
-from amodal_rt.triggers.remote_standing import Failure, RemoteStanding, Told
+from amodal_rt.triggers.remote_standing import (
+    LOOK_SECONDS,
+    Failure,
+    RemoteStanding,
+    Told,
+    absent,
+    failed_again,
+    standing_of,
+)
 
-LOOK_SECONDS = 15.0
-"""How often a server that ended, or a failure whose time has come, is looked for."""
 RENEW_SECONDS = 3600.0
-"""How often a server is told anew of which nobody can see that it was started anew."""
-FIRST_PAUSE_SECONDS = 15.0
-LONGEST_PAUSE_SECONDS = 900.0
+"""How often a server elsewhere is told anew: it may forget without an end."""
+BLIND_SECONDS = 300.0
+"""The same of one whose quick end and new start nobody would see."""
 AT_ONCE = 8
 """Of how many triggers a server elsewhere is told at a time."""
 MOST_SPARES = 4
@@ -86,6 +92,7 @@ class RemoteTriggers:
         self._places: dict[str, list[Place]] = {}
         self._told: dict[Place, Told] = {}
         self._failures: dict[Place, Failure] = {}
+        self._away: dict[str, str] = {}
         self._known: dict[str, Connection] = {}
         self._rows: Sequence[RemoteTrigger] = ()
 
@@ -134,7 +141,16 @@ class RemoteTriggers:
         """What the files ask servers for, by automation and as it stands there, as this node
         knows it."""
         places = self._wanted if automation is None else self._places.get(automation, ())
-        return [self._standing(place, self._wanted[place]) for place in places]
+        return [
+            standing_of(
+                self._wanted[place],
+                self._of(place),
+                failure=self._failures.get(place),
+                told=self._told.get(place),
+                has_address=self._callback_url() is not None,
+            )
+            for place in places
+        ]
 
     async def _rules(self) -> bool:
         """Whether this node registers. One that does not any more knows nothing from then on:
@@ -144,21 +160,33 @@ class RemoteTriggers:
             self._ledger.node_id
         )
         if not rules:
-            self._told.clear()
-            self._failures.clear()
+            for known in (self._told, self._failures, self._away):
+                known.clear()
         return rules
 
     async def _settle(self, name: str, over: Iterable[RemoteTrigger], url: str | None) -> None:
+        connection = self._known.get(name)
         # A child of ours has one pipe, and what is said first should be heard first.
-        most = 1 if _is_child(self._known.get(name)) else AT_ONCE
+        most = 1 if _is_child(connection) else AT_ONCE
+        await self._visit(name, connection)
         await few_at_once([partial(self._disable, each) for each in over], most)
         mine = [each for each in self._wanted.values() if each.connection.name == name]
         if url is not None:
             await few_at_once([partial(self._keep, each, url) for each in mine], most)
 
+    async def _visit(self, name: str, connection: Connection | None) -> None:
+        """Note whether the server is away: nobody else would tell of one elsewhere."""
+        self._away.pop(name, None)
+        if connection and (away := await self._connections.visit(connection)):
+            self._away[name] = away
+
     async def _keep(self, registration: Registration, url: str) -> None:
         place = registration.place
         told, failure = self._told.get(place), self._failures.get(place)
+        away = self._away.get(registration.connection.name)
+        if away is not None and registration.fault is None:
+            self._note(registration, absent(registration, url, away, clock=self._clock))
+            return
         if told is not None and self._stands(told, registration, url):
             if told.row.digest in {each.digest for each in self._tokens.unsaved(*place)}:
                 await self._save(told.row)
@@ -188,9 +216,14 @@ class RemoteTriggers:
             and told.row.digest in digests
             and life is not None
             and life == told.life
-            # A child of ours is seen when it ends; a server elsewhere may have forgotten.
-            and (life != "" or self._clock.monotonic() < told.at + RENEW_SECONDS)
+            and self._clock.monotonic() < told.at + self._good_for(registration.connection)
         )
+
+    def _good_for(self, connection: Connection) -> float:
+        """Seconds for which a server that seems to be the same may be trusted to watch."""
+        if _is_child(connection):
+            return inf
+        return RENEW_SECONDS if self._connections.end_is_seen(connection) else BLIND_SECONDS
 
     async def _configure(self, registration: Registration, url: str) -> None:
         token = self._ids.token(32)
@@ -339,45 +372,20 @@ class RemoteTriggers:
 
     def _fail(self, registration: Registration, url: str, error: str, *, ambiguous: bool) -> None:
         before = self._failures.get(registration.place)
-        attempts = before.attempts + 1 if before else 1
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts - 1, 20), LONGEST_PAUSE_SECONDS)
-        for_good = registration.fault is not None
-        self._failures[registration.place] = Failure(
-            registration=registration,
-            url=url,
-            error=error,
-            attempts=attempts,
-            retry_at=None if for_good else self._clock.monotonic() + pause,
-            due_at=None if for_good else self._clock.now() + timedelta(seconds=pause),
-            ambiguous=ambiguous,
+        found = failed_again(
+            before, registration, url, error, ambiguous=ambiguous, clock=self._clock
         )
-        if before is None or before.error != error:
+        self._note(registration, found)
+
+    def _note(self, registration: Registration, found: Failure) -> None:
+        before = self._failures.get(registration.place)
+        self._failures[registration.place] = found
+        if before is None or before.error != found.error:
             _log.warning(
                 "trigger.not_registered", automations=", ".join(registration.automations),
-                connection=registration.connection.name, type=registration.type, error=error,
+                connection=registration.connection.name, type=registration.type,
+                error=found.error,
             )  # fmt: skip
-
-    def _standing(self, place: Place, registration: Registration) -> RemoteStanding:
-        rows = self._of(place)
-        kept = next((each for each in rows if not each.is_spare), None)
-        failure = self._failures.get(place)
-        if failure is not None:
-            return RemoteStanding(
-                registration=registration,
-                state=RemoteState.AMBIGUOUS if failure.ambiguous else RemoteState.FAILED,
-                error=failure.error,
-                configured_at=kept.configured_at if kept else None,
-                retry_at=failure.due_at,
-            )
-        told = self._told.get(place)
-        row = told.row if told else kept or next(iter(rows), None)
-        silent = "" if row or self._callback_url() else "the daemon has no address to be called at"
-        return RemoteStanding(
-            registration=registration,
-            state=row.state if row else None,
-            error=silent or None,
-            configured_at=row.configured_at if row else None,
-        )
 
 
 def _is_child(connection: Connection | None) -> bool:

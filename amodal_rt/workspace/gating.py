@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from amodal_rt.domain.automation import Automation, Definition, GateRead
-from amodal_rt.domain.connection import Agent, Connection, Protocol
+from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.problem import Problem
 from amodal_rt.errors import DeniedError
 from amodal_rt.guardrails.calls import Call, RestCall, ToolCall
 from amodal_rt.guardrails.endpoints import parse_endpoint
-from amodal_rt.guardrails.grants import REQUEST, grants_of
+from amodal_rt.guardrails.grants import REQUEST, Grants
 from amodal_rt.guardrails.writes import READ_ONLY, decide, judge, unknown
 
 
@@ -57,25 +57,28 @@ def expect_errors(definition: Definition, stores: Collection[str]) -> Iterable[P
 
 
 def read_errors(
-    definition: Definition, agent: Agent | None, connections: Mapping[str, Connection]
+    definition: Definition, grants: Grants, connections: Mapping[str, Connection]
 ) -> Iterable[Problem]:
-    """What keeps the gate and the probe from being asked, as far as files can tell. `agent` is the
-    file of the automation's agent, where there is one."""
+    """What keeps the gate and the probe from being asked, as far as files can tell. `grants` are
+    the automation's."""
     for own in _own_reads(definition.automation):
-        yield from _errors_of(definition, agent, connections, own)
+        yield from _errors_of(definition, grants, connections, own)
 
 
 def _errors_of(
     definition: Definition,
-    agent: Agent | None,
+    grants: Grants,
     connections: Mapping[str, Connection],
     own: _OwnRead,
 ) -> Iterable[Problem]:
     name, said = own.read.connection, own.said
     connection = connections.get(name)
-    if not grants_of(definition.automation, agent).connection(name):
-        message = f"{said} reads through {name!r}, which agents/{definition.automation.agent}.md "
-        message, hint = message + "does not grant", "name it there too"
+    if not grants.connection(name):
+        automation = definition.automation
+        lists = f"agents/{automation.agent}.md"
+        lists += f" or the profile {automation.profile}" if automation.profile else ""
+        message = f"{said} reads through {name!r}, which {lists} does not grant"
+        hint = "name it there too"
         yield _problem(definition, own, "not_granted", message, hint)
     elif connection is None:
         message = f"{said} reads through {name!r}, and there is no such connection"
@@ -88,16 +91,16 @@ def _errors_of(
         hint = 'name its "tool"' if mcp else 'name an "endpoint" of it'
         yield _problem(definition, own, own.bad, message, hint)
     else:
-        yield from _tool_errors(definition, agent, own)
+        yield from _tool_errors(definition, grants, own)
         yield from _write_errors(definition, own, connection)
 
 
-def _tool_errors(definition: Definition, agent: Agent | None, own: _OwnRead) -> Iterable[Problem]:
+def _tool_errors(definition: Definition, grants: Grants, own: _OwnRead) -> Iterable[Problem]:
     """It asks for nothing that the run itself may not."""
     read = own.read
     tool = read.tool or REQUEST
     automation = definition.automation
-    if grants_of(automation, agent).tool(read.connection, tool):
+    if grants.tool(read.connection, tool):
         return
     lists = definition.file if automation.tools is not None else f"agents/{automation.agent}.md"
     full = f"{read.connection}.{tool}"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from amodal_rt.definitions.words import WRONG_WHERE, shown
 from amodal_rt.domain.automation import Automation, Definition, WorkflowRun
-from amodal_rt.domain.connection import Agent, Connection, Protocol
+from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.glob import fits
 from amodal_rt.domain.problem import Problem, Severity
 from amodal_rt.domain.trigger import CronTrigger
@@ -24,7 +24,7 @@ from amodal_rt.domain.workflow import (
     Workflow,
     WorkflowWork,
 )
-from amodal_rt.guardrails.grants import REQUEST, grants_of
+from amodal_rt.guardrails.grants import REQUEST, Grants
 from amodal_rt.guardrails.namespaces import speaker_of, type_fault
 from amodal_rt.workspace.event_names import Sources, named_events
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
@@ -87,11 +87,9 @@ def graph_warnings(workflow: Workflow, sources: Sources) -> Iterator[Problem]:
 
 
 def grant_errors(
-    definition: Definition, agent: Agent | None, graphs: Iterable[Workflow]
+    definition: Definition, grants: Grants, graphs: Iterable[Workflow]
 ) -> Iterator[Problem]:
     """Connections and tools that the nodes use and the automation may not."""
-    automation = definition.automation
-    grants = grants_of(automation, agent)
     for workflow, node in nodes_of(graphs):
         work = _connecting(node)
         if work is None:

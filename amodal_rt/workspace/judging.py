@@ -9,10 +9,13 @@ from amodal_rt.definitions.words import WRONG_WHERE
 from amodal_rt.domain.automation import AgentWork, Automation, Definition
 from amodal_rt.domain.models import budget_models, configured_models, missing_requirements
 from amodal_rt.domain.problem import Problem, Severity
+from amodal_rt.domain.profile import find_profile
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workflow import Workflow
 from amodal_rt.domain.workspace import MODEL_KEY_MISSING, WorkspaceSettings
 from amodal_rt.errors import InvalidError
+from amodal_rt.guardrails.grants import grants_of
+from amodal_rt.guardrails.trifecta import holdings_of
 from amodal_rt.settings import Environment
 from amodal_rt.workspace.event_names import (
     Sources,
@@ -52,10 +55,10 @@ class Verdict:
 def judge(definition: Definition, world: World) -> Verdict:
     """Look at one version among everything else."""
     automation = definition.automation
-    agent = world.agents.get(automation.agent)
-    allowed = automation.connections
-    if allowed is None and agent:
-        allowed = agent.connections
+    profile = find_profile(world.profiles, automation.profile) if automation.profile else None
+    grants = grants_of(automation, world.agents.get(automation.agent), profile)
+    holdings = holdings_of(automation, grants, world.connections, profile)
+    allowed = grants.connections
     sources = sources_of(world)
     graphs = graphs_of(automation)
     # An older version that is still good runs what it began with, files or not.
@@ -65,12 +68,12 @@ def judge(definition: Definition, world: World) -> Verdict:
         *_agent_errors(definition, world),
         *_connection_errors(definition, world),
         *_tool_errors(definition, world),
-        *read_errors(definition, agent, world.connections),
+        *read_errors(definition, grants, world.connections),
         *expect_errors(definition, world.stores),
-        *write_errors(definition, agent, world.connections, world.broken_connections),
+        *write_errors(definition, grants, world.connections, world.broken_connections),
         *trigger_errors(definition, sources),
         *entry_errors(definition),
-        *grant_errors(definition, agent, graphs),
+        *grant_errors(definition, grants, graphs),
         *variable_errors(definition, graphs),
         *profile_errors(definition, world),
         *(error for graph in graphs for error in graph_errors(graph, world, named)),
@@ -94,7 +97,7 @@ def judge(definition: Definition, world: World) -> Verdict:
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
     warnings += member_warnings(definition, world.identities)
-    warnings += risk_warnings(definition, agent, world.connections)
+    warnings += risk_warnings(definition, holdings)
     return Verdict(
         errors=(*errors, *model_errors),
         blocked=tuple(dict.fromkeys((*blocked, *keys))),

@@ -1,23 +1,44 @@
 """What an automation wants of its profile, and what the profile lets run in it."""
 
 import difflib
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from amodal_rt.domain.automation import CommandRun, Definition
 from amodal_rt.domain.problem import Problem
-from amodal_rt.domain.profile import Profile, find_profile
-from amodal_rt.workspace.world import World
+from amodal_rt.domain.profile import BASH, Profile, find_profile
+from amodal_rt.workspace.world import DEFAULT_AGENT, World
+
+
+def bound(definition: Definition, world: World) -> Definition:
+    """The definition with its profile's agent, where it names no agent itself."""
+    automation = definition.automation
+    profile = find_profile(world.profiles, automation.profile) if automation.profile else None
+    if profile is None:
+        return definition
+    agent = profile.agent or DEFAULT_AGENT
+    if automation.agent == agent or "agent" in json.loads(definition.document):
+        return definition
+    return replace(definition, automation=replace(automation, agent=agent))
 
 
 def profile_errors(definition: Definition, world: World) -> Iterator[Problem]:
     """What keeps it from running in the profile that it names."""
     automation = definition.automation
     wanted = automation.profile
-    if wanted is None:
-        return
-    profile = find_profile(world.profiles, wanted)
+    profile = find_profile(world.profiles, wanted) if wanted else None
+    if BASH in (automation.tools or ()) and (profile is None or BASH not in profile.tools):
+        yield _problem(
+            definition,
+            "not_granted",
+            f"{BASH} is a tool of profiles, and {wanted or 'none'} grants it",
+            pointer=f"/tools/{(automation.tools or ()).index(BASH)}",
+            hint=f'"tools": ["{BASH}"] in the profile that it names',
+        )
     if profile is None:
-        yield _missing(definition, str(wanted), world)
+        if wanted is not None:
+            yield _missing(definition, str(wanted), world)
         return
     if profile.agent is not None and automation.agent != profile.agent:
         yield _problem(

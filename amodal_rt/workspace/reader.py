@@ -25,6 +25,7 @@ from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, graph_problems, judge, unset_in_settings
 from amodal_rt.workspace.marks import nearest_folder, secret_files
+from amodal_rt.workspace.profiling import bound
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
@@ -146,7 +147,8 @@ class Reader:
         )
         if parsed.value is None or self._world is None:
             return parsed.value, parsed.problems
-        return parsed.value, (*parsed.problems, *judge(parsed.value, self._world).errors)
+        definition = bound(parsed.value, self._world)
+        return definition, (*parsed.problems, *judge(definition, self._world).errors)
 
     def know_used(self, hashes: Mapping[str, str]) -> None:
         """Which text each version of a profile had when a run first had it, by label: from the
@@ -258,7 +260,7 @@ class Reader:
         candidate = parsed[0].value if len(parsed) == 1 else None
         problems += _twin_problems(name, files)
         if candidate is not None:
-            candidate = self._stamped(name, candidate, now)
+            candidate = self._stamped(name, bound(candidate, world), now)
             verdict = judge(candidate, world)
             if not verdict.errors:
                 self._good[name] = candidate
@@ -311,7 +313,8 @@ class Reader:
         return replace(candidate, loaded_at=now)
 
     def _last_good(self, name: str, world: World, now: datetime) -> Definition | None:
-        """The newest version that could run, by the settings of now; None if there was none."""
+        """The newest version that could run, by the settings and the profiles of now; None if
+        there was none."""
         good = self._good.get(name)
         if good is None:
             remembered = self._remembered.get(name)
@@ -321,10 +324,11 @@ class Reader:
         elif self._world and world.settings != self._world.settings:
             document, file, loaded_at = good.document, good.file, good.loaded_at
         else:
-            return good
+            return bound(good, world)
         # The document names its targets: where they lead is for the settings to say.
         parsed = reparse(document, file=file, settings=world.settings)
-        return replace(parsed.definition, loaded_at=loaded_at) if parsed.definition else good
+        found = parsed.definition or good
+        return replace(bound(found, world), loaded_at=loaded_at) if found else None
 
     def _make_snapshot(
         self, world: World, states: Mapping[str, AutomationState], found: Scan

@@ -4,20 +4,19 @@ used and speak what the line speaks."""
 from collections.abc import Collection, Iterator, Mapping
 
 from amodal_rt.domain.automation import Definition, WriteGrant
-from amodal_rt.domain.connection import Agent, Connection, Protocol
+from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.problem import Problem
-from amodal_rt.guardrails.grants import grants_of
+from amodal_rt.guardrails.grants import Grants
 
 
 def write_errors(
     definition: Definition,
-    agent: Agent | None,
+    granted: Grants,
     connections: Mapping[str, Connection],
     broken: Collection[str],
 ) -> Iterator[Problem]:
-    """What is wrong with the lines. `agent` is the file of the automation's agent, if any; a
+    """What is wrong with the lines. `granted` is what it may use at all; a
     connection of `broken` is judged again once it is mended."""
-    granted = grants_of(definition.automation, agent)
     for index, grant in enumerate(definition.automation.writes or ()):
         name = grant.connection
         connection = connections.get(name)

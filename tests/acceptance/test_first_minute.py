@@ -8,7 +8,7 @@ from outside import Daemon, Site, post_json
 from waiting import eventually
 
 EXAMPLES = {
-    "daily-digest", "daily-digest-flow", "drift-check", "echo-hook", "github-triage",
+    "daily-digest", "daily-digest-flow", "drift-check", "echo-hook", "failed-runs", "github-triage",
     "incident-responder", "ingestion-failure", "linear-triage", "morning-brief", "slack-mention",
     "stripe-payments", "weekly-review", "welcome-new-members",
 }  # fmt: skip

@@ -1,6 +1,8 @@
 """Programs in real sandboxes, as an attacker would write them."""
 
+import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -89,3 +91,27 @@ async def scene_in(folder: Path) -> AsyncIterator[Scene]:
             private=(root / ".env", root / ".amodal-rt"),
         )
         yield Scene(root, sandboxes, egress)
+
+
+def started(*argv: str) -> subprocess.Popen[bytes]:
+    """A process of this machine that has nothing to do with the sandbox."""
+    environment = {**os.environ, "BYSTANDER": "canary-process"}
+    return subprocess.Popen(argv, env=environment, start_new_session=True)
+
+
+def alive(mark: str) -> list[int]:
+    """Processes of this machine whose arguments hold `mark`."""
+    found: list[int] = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mark.encode() in each.read_bytes():
+                found.append(int(each.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def without_groups(scene: Scene) -> None:
+    """As on a machine that delegates none."""
+    scene.sandboxes._cells._looked = True
+    scene.sandboxes._cells._groups = None

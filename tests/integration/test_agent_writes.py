@@ -8,7 +8,7 @@ import pytest
 from agent_house import AgentHouse, calls_then_done, request
 
 from amodal_rt.domain.automation import Limits, Pin, WriteGrant, WriteLimits
-from amodal_rt.domain.connection import Access, AccessRule, Confirm, Intent
+from amodal_rt.domain.connection import Access, AccessRule, Intent
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.testing.model_server import Call, Turn
@@ -185,17 +185,6 @@ async def test_a_line_of_writes_covers_as_many_calls_of_a_run_as_it_says_sub_age
     assert sum("has used the 2 of writes[0]" in str(each.data["reason"]) for each in denied) == 2
     started = armed.of(EntryType.WRITE_STARTED)
     assert [each.data["rule"] for each in started] == ["writes[0]"] * 2
-
-
-async def test_what_needs_a_person_is_refused_until_there_are_approvals(armed: AgentHouse) -> None:
-    rule = AccessRule(match="POST /deals", confirm=Confirm.APPROVE)
-    armed.rest(access=Access(endpoints=(rule,)))
-    armed.model.script(*calls_then_done(request("POST", "/deals")))
-
-    await armed.run(armed.automation(write_enabled=True))
-
-    assert armed.service.requests == []
-    assert "approvals are not built" in armed.model.requests[1].results[0]
 
 
 async def test_a_write_without_an_answer_is_unknown_and_must_not_be_repeated(

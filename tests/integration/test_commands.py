@@ -111,7 +111,7 @@ async def test_a_program_that_may_change_something_is_a_write(house: AgentHouse)
     assert "automations/auto.json:7" in (refused.error or "")
     assert types == ["tool.denied"]
     assert (allowed.status, allowed.wrote) == (RunStatus.COMPLETED, True)
-    assert house.types() == ["write.started", "write.finished"]
+    assert house.types() == ["write.started", "write.finished", "run.tainted"]
 
 
 async def resumed(house: AgentHouse, profile: Profile, **changes: Any) -> Outcome:

@@ -75,7 +75,8 @@ def test_an_event_that_a_program_sends_starts_what_waits_for_it(root: Path) -> N
     assert (run["trigger"], run["status"]) == ("event", "completed")
     assert (event["actor"], event["subject"], event["data"]) == ("token:ci", "web", {"ok": True})
     assert (event["delivery_id"], event["missed"]) == ("1", 1)
-    assert handed_on["type"] == "deploy.finished"
+    assert (handed_on["type"], handed_on["id"]) == ("deploy.finished", "1")
+    assert handed_on["eventid"] == receipt["event_id"]
     assert handed_on["data"] == {"ok": True}
     assert [each["event_id"] for each in listed] == [receipt["event_id"]]
     assert unlisted == []
@@ -230,6 +231,8 @@ def test_a_replay_starts_only_who_has_no_run_of_the_event(root: Path) -> None:
     assert {each["automation"] for each in again["runs"]} == {"release", "late"}
     assert all(each["status"] == "pending" for each in again["runs"])
     assert shown["replayof"] == event
+    # Under the id of the first it would be that one, wherever it is handed on to.
+    assert shown["id"] == again["event_id"]
 
 
 def test_what_is_emitted_by_hand_is_on_record_with_its_member(root: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from daemon_child import Child, automation, daemon, eventually, write
 
-from amodal_rt.errors import ConflictError, NotFoundError
+from amodal_rt.errors import ConflictError, InvalidError, NotFoundError
 from amodal_rt.storage.filesystem import LEDGER_FILE
 
 OPS = "import sys; from amodal_rt.cli.entry import ops; sys.exit(ops())"
@@ -91,6 +91,17 @@ def test_a_link_is_in_the_file_live_and_on_record(
     assert {each[1] for each in found} == {"anna"}
     assert {each[3] for each in found} == {"cli"}
     assert all("slack:U1" in each[4] for each in found)
+
+
+def test_a_provider_of_which_no_event_can_tell_is_refused(child: Child, people: Path) -> None:
+    body = {"member": "anna", "provider": "githib", "account": "octocat"}
+
+    with pytest.raises(InvalidError) as raised:
+        child.client.post("/v1/identities/link", body)
+
+    assert raised.value.code == "unknown_provider"
+    assert "github" in str(raised.value.hint)
+    assert people.read_text() == PEOPLE
 
 
 def test_a_new_member_is_made_only_when_that_is_said(child: Child, people: Path) -> None:

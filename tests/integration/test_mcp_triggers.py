@@ -13,7 +13,6 @@ from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.guardrails.causes import HEADER
 from amodal_rt.ports import Caller
-from amodal_rt.triggers.remote import RENEW_SECONDS
 
 ACTIVE, FAILED, AMBIGUOUS = RemoteState.ACTIVE, RemoteState.FAILED, RemoteState.AMBIGUOUS
 INBOX = {"list": "inbox"}
@@ -38,6 +37,16 @@ async def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     built = Scene(tmp_path, "stdio")
     await built.start_server()
     return built
+
+
+@pytest.fixture
+async def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    """A server over HTTP."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    built = Scene(tmp_path, "http")
+    await built.start_server()
+    yield built
+    await built.close()
 
 
 async def test_what_a_server_reports_becomes_a_run(scene: Scene) -> None:
@@ -222,15 +231,37 @@ async def test_a_server_that_was_started_anew_is_told_again(scene: Scene) -> Non
         await daemon.stands(ACTIVE)
         await scene.kill_server()
         if scene.transport == "http":
+            # At once, as a supervisor would: no look finds it away.
             await scene.start_server()
             assert await scene.watchers() == []
-            scene.clock.later += RENEW_SECONDS + 1
 
         async def watched() -> bool:
             daemon.look()
             return bool(await scene.watchers())
 
         await until(watched)
+        await daemon.stands(ACTIVE)
+        [answer] = await scene.ask(**{"raise": "item.created"})
+        assert answer["status"] == 202
+
+
+async def test_a_server_elsewhere_that_is_away_is_shown_so_and_told_again_when_it_is_back(
+    elsewhere: Scene,
+) -> None:
+    scene = elsewhere
+    scene.waits("sort")
+
+    async with scene.daemon() as daemon:
+        await daemon.stands(ACTIVE)
+        await scene.kill_server()
+        daemon.look()
+        await daemon.stands(FAILED)
+        [row] = await daemon.house.automations.list_all(ADA)
+        assert str(row["reason"]).startswith("notes.item.created is not watched for: ")
+        found = await daemon.house.connections.test(ADA, "notes")
+        assert found["ok"] is False
+        await scene.start_server()
+        daemon.look()
         await daemon.stands(ACTIVE)
         [answer] = await scene.ask(**{"raise": "item.created"})
         assert answer["status"] == 202

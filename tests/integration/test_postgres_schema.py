@@ -91,10 +91,12 @@ async def test_a_database_of_the_version_before_gets_the_columns_it_lacks(empty:
         ("nodes", "holds"),
         *(("events", column) for column in ("cause", "order_key", "unmatched")),
         *(("runs", column) for column in RUNS_SINCE),
+        ("journal", "digest"),
+        *(("audit", column) for column in ("place", "digest")),
     ):
         ask(empty, f"ALTER TABLE {table} DROP COLUMN {column}")
-    ask(empty, "DROP INDEX runs_rehearsals, runs_idempotent")
-    ask(empty, "DROP TABLE gate_values, remote_triggers, tokens, spending, spend_holds")
+    ask(empty, "DROP INDEX runs_rehearsals, runs_idempotent, journal_on_trail, audit_by_age")
+    ask(empty, "DROP TABLE gate_values, remote_triggers, tokens, spending, spend_holds, seals")
     ask(empty, "UPDATE alembic_version SET version_num = '0002'")
 
     async with opened(empty) as ledger:

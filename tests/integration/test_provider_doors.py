@@ -318,8 +318,11 @@ async def test_events_of_another_account_are_skipped_and_counted(root: Path) -> 
 async def test_an_unset_or_useless_secret_is_503_and_a_problem_of_its_file(root: Path) -> None:
     write(root, "integrations/jira.json", {"provider": "jira", "secret": "env:NOT_SET"})
     write(root, "integrations/discord.json", {"provider": "discord", "secret": "env:SECRET"})
+    secrets = ["env:SECRET", "env:COMING"]
+    write(root, "integrations/rotating.json", {"provider": "jira", "secret": secrets})
     async with opened(root) as doors:
         body = b"{}"
+        assert (await doors.integration("rotating", body, sent.jira(body)))[0] == 202
         for name in ("jira", "discord"):
             status, _, headers = await doors.integration(name, body, sent.jira(body))
             assert status == 503
@@ -327,6 +330,9 @@ async def test_an_unset_or_useless_secret_is_503_and_a_problem_of_its_file(root:
         client = find_client(doors.state, actor="ada")
         rows = {each["name"]: each for each in await asyncio.to_thread(client.get, INTEGRATIONS)}
     assert (rows["jira"]["unset"], rows["discord"]["unset"]) == (["NOT_SET"], ["SECRET"])
+    said = {name: rows[name]["state"] for name in ("jira", "discord", "rotating")}
+    assert said == {"jira": "not set up", "discord": "not set up", "rotating": "ready"}
+    assert rows["rotating"]["unset"] == ["COMING"]
     github = rows["github"]
     key = ids.integration(KEY.encode(), "github")
     assert (github["unset"], github["url"]) == ([], f"{PUBLIC}/integrations/github/{key}")

@@ -12,6 +12,9 @@ _Step = Annotated[
     str | None,
     typer.Option(help="Only if it is the question of this step that is open, as `show` names it."),
 ]
+_Id = Annotated[
+    str, typer.Argument(metavar="ID", help="A parked write (write_…), or a run that asks (run_…).")
+]
 _Note = Annotated[
     str | None, typer.Option(help="Why; kept in the run's journal, and its workflow sees it.")
 ]
@@ -32,7 +35,7 @@ def list_(
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,
 ) -> int:
-    """List the questions that wait for an answer, the newest run first."""
+    """List what waits for an answer, the newest first: questions of workflows, parked writes."""
     return use(
         lambda door: approvals.list_all(door, automation=automation, limit=limit),
         as_json=as_json,
@@ -40,21 +43,19 @@ def list_(
     )
 
 
-def show(
-    run: options.RunId, as_json: options.AsJson = False, workspace: options.Workspace = None
-) -> int:
-    """Show what a run asks, or asked last, with the answer and who gave it."""
+def show(run: _Id, as_json: options.AsJson = False, workspace: options.Workspace = None) -> int:
+    """Show a parked write as it would be made, or what a run asks, and who answered what."""
     return use(lambda door: approvals.show(door, run), as_json=as_json, workspace=workspace)
 
 
 def approve(
-    run: options.RunId,
+    run: _Id,
     note: _Note = None,
     step: _Step = None,
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,
 ) -> int:
-    """Answer yes; the run goes on."""
+    """Answer yes; the run goes on, the write is made."""
     return use(
         lambda door: approvals.approve(door, run, step=step, note=note),
         as_json=as_json,
@@ -63,13 +64,13 @@ def approve(
 
 
 def deny(
-    run: options.RunId,
+    run: _Id,
     note: _Note = None,
     step: _Step = None,
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,
 ) -> int:
-    """Answer no; the run goes on without it."""
+    """Answer no; the run goes on without it, the write is not made."""
     return use(
         lambda door: approvals.deny(door, run, step=step, note=note),
         as_json=as_json,

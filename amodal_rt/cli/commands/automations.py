@@ -7,7 +7,7 @@ import typer
 from amodal_rt.cli.commands import authoring, options
 from amodal_rt.cli.commands.upcoming import next_times
 from amodal_rt.cli.connect import use
-from amodal_rt.cli.payload import parse
+from amodal_rt.cli.payload import parse, parse_body
 from amodal_rt.cli.verbs import automations, event_tests, reaching
 
 
@@ -158,13 +158,17 @@ def test_event(
         str | None,
         typer.Argument(
             metavar="FILE",
-            help="JSON: an event's data, or all of it as CloudEvents; - for standard input. "
+            help="A body as a provider sends it (JSON or a form), or all of an event as "
+            "CloudEvents; - for standard input. "
             "Default the sample of a type that it waits for.",
         ),
     ] = None,
     type: Annotated[
         str | None,
-        typer.Option(metavar="TYPE", help="Which type of event it is; default any that is wanted."),
+        typer.Option(
+            metavar="TYPE",
+            help="Which type of event it is; default what the body says, else any that is wanted.",
+        ),
     ] = None,
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,
@@ -176,7 +180,7 @@ def test_event(
     body: dict[str, object] = {} if type is None else {"type": type}
     if file is not None:
         try:
-            body["event"] = parse("-" if file == "-" else f"@{file}")
+            body |= parse_body("-" if file == "-" else f"@{file}")
         except ValueError as error:
             raise typer.BadParameter(f"not JSON: {error}", param_hint="FILE") from error
     return use(

@@ -3,8 +3,10 @@
 from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
 from amodal_rt.cli.verbs.door import Document, Door, wanted
+from amodal_rt.guardrails.untrusted import exact_json
 
-_HEADS = ("Run ID", "Automation", "Asked", "Expires", "Question")
+_HEADS = ("ID", "Automation", "Asked", "Expires", "Question")
+_UNDER_WAY = frozenset({"approved", "performing"})
 
 
 def list_all(door: Door, *, automation: str | None, limit: int) -> int:
@@ -14,18 +16,18 @@ def list_all(door: Door, *, automation: str | None, limit: int) -> int:
         rows,
         _HEADS,
         lambda row: (
-            row["run_id"],
+            row["id"],
             row["automation"],
             table.instant(row["asked_at"]),
             f"in {table.until(row['until'])}",
-            table.text(row["message"]),
+            table.text(_asked(row)),
         ),
         empty="Nobody is asked anything right now.",
     )
 
 
 def show(door: Door, run_id: str) -> int:
-    """What a run asks, or asked last, with the answer."""
+    """What a run asks, or asked last, or a parked write as it would be made, with the answer."""
     found = door.daemon.get(f"/v1/approvals/{run_id}")
     if door.output.as_json:
         door.output.document(found)
@@ -34,10 +36,34 @@ def show(door: Door, run_id: str) -> int:
     say(f'{found["run_id"]}  {found["automation"]}  "{found["title"]}"')
     for label, value in _facts(found):
         say(f"  {label:<11} {value}")
-    say(f"  question\n{table.text(found['message'])}")
+    if found["write"] is None:
+        say(f"  question\n{table.text(found['message'])}")
+    else:
+        _show_write(door, found)
     if found["status"] == "open":
-        door.output.remark(how_to_answer(run_id))
+        door.output.remark(how_to_answer(found["id"]))
     return codes.OK
+
+
+def _asked(row: Document) -> str:
+    """The question in one line: of a write, what would be made."""
+    write = row["write"]
+    return f"{write['label']} over {write['connection']}" if write else str(row["message"])
+
+
+def _show_write(door: Door, found: Document) -> None:
+    """The exact call, why a person decides, and what became of it."""
+    say, write = door.output.say, found["write"]
+    say(f"  why         {table.text(found['message'])}")
+    if write["tainted_by"]:
+        say(f"  had read    {table.text(', '.join(write['tainted_by']))}")
+    say(f"  call\n{exact_json(write['call'])}")
+    if write["original"] is not None:
+        say(f"  before it was edited\n{exact_json(write['original'])}")
+    outcome = write["outcome"]
+    if outcome:
+        said = outcome.get("result") or outcome.get("error") or ""
+        say(f"  outcome\n{table.text(str(said))}")
 
 
 def _facts(found: Document) -> list[tuple[str, str]]:
@@ -49,7 +75,7 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("asked", table.instant(found["asked_at"])),
         ("expires", table.instant(found["until"]) + left),
         ("answered", found["answered_at"] and table.instant(found["answered_at"])),
-        ("by", found["by"]),
+        ("by", found["by"] and f"{found['by']} ({found['door'] or '-'})"),
         ("note", found["note"]),
     ]
     return [(label, str(value)) for label, value in facts if value]
@@ -61,15 +87,36 @@ def how_to_answer(run_id: str) -> str:
 
 
 def approve(door: Door, run_id: str, *, step: str | None, note: str | None) -> int:
-    """Yes: the run goes on its way for that."""
+    """Yes: the run goes on its way for that, or the write is made."""
     found = _answered(door, run_id, "approve", step, note)
+    if found["write"] is not None:
+        return _made(door, found)
     return door.output.answer(found, f"Approved: {found['run_id']} goes on")
 
 
 def deny(door: Door, run_id: str, *, step: str | None, note: str | None) -> int:
-    """No: the run goes on its way for that, or ends."""
+    """No: the run goes on its way for that, or ends; the write is not made."""
     found = _answered(door, run_id, "deny", step, note)
+    if found["write"] is not None:
+        return door.output.answer(found, f"Denied: {_asked(found)} is not made")
     return door.output.answer(found, f"Denied: {found['run_id']} goes on without it")
+
+
+def _made(door: Door, found: Document) -> int:
+    """What became of an approved write, by which the command ends."""
+    what, status = _asked(found), found["status"]
+    if status == "performed":
+        said = f"Approved: {what} was made"
+    elif status in _UNDER_WAY:
+        said = f"Approved: {what} will be made; `ops approvals show {found['id']}` says when"
+    else:
+        said = f"Approved, and {status}: {what}"
+    door.output.answer(found, said)
+    outcome: Document = found["write"]["outcome"] or {}
+    error = outcome.get("error")
+    if error:
+        door.output.remark(table.text(str(error)))
+    return codes.OK if status == "performed" or status in _UNDER_WAY else codes.FAILED
 
 
 def _answered(door: Door, run_id: str, verb: str, step: str | None, note: str | None) -> Document:

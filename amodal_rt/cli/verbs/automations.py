@@ -8,7 +8,7 @@ from amodal_rt.cli.progress import waiting
 from amodal_rt.cli.verbs import journal
 from amodal_rt.cli.verbs.approvals import how_to_answer
 from amodal_rt.cli.verbs.door import Document, Door, wanted
-from amodal_rt.cli.verbs.runs import asks, exit_code, labels, show_run
+from amodal_rt.cli.verbs.runs import asks, exit_code, labels, parked, show_run
 
 _HEADS = ("Name", "Trigger", "Schedule", "Status", "Next Run or Webhook URL")
 _HISTORY = ("Run ID", "Started", "Duration", "Status", "Output")
@@ -194,6 +194,8 @@ def trigger(
         show_run(door, finished, brief=True)
     if asks(finished):
         door.output.remark(how_to_answer(run["run_id"]))
+    elif parked(finished):
+        door.output.remark("decide with `ops approvals show ID`, then `approve` or `deny`")
     return exit_code(finished)
 
 

@@ -14,6 +14,7 @@ _LIMITS = {
     "timeout_seconds": "seconds a run",
     "max_turns": "turns",
     "max_tokens": "tokens",
+    "max_cost_usd": "dollars",
 }
 
 
@@ -45,12 +46,35 @@ def _facts(found: Document) -> Iterator[tuple[str, str]]:
     yield "delivers to", ", ".join(found["delivers_to"]) or "nobody"
     if found["run_as"]:
         yield "runs as", found["run_as"]
+    if found["profile"]:
+        yield from _each("sandbox", list(_sandbox(found["profile"])))
+    yield from _each("budgets", [_budget(each) for each in found["budgets"]])
     bounds = [
         f"{found['limits'][key]:g} {word}"
         for key, word in _LIMITS.items()
         if isinstance(found["limits"].get(key), int | float)
     ]
     yield "limits", ", ".join(bounds)
+
+
+def _sandbox(profile: Document) -> Iterator[str]:
+    held = profile["isolation"]
+    said = "no isolation: it may do what the daemon may" if held == "none" else f"by {held}"
+    yield f"{profile['name']}@{profile['version']}, {said}"
+    for each in profile["mounts"]:
+        yield f"{each['source']} at {each['target']}" + (", writable" if each["writable"] else "")
+    hosts = [each["host"] for each in profile["network"]]
+    if held != "none":
+        yield f"reaches {', '.join(hosts) or 'no host'}"
+    if profile["tools"]:
+        yield f"gives agents {', '.join(profile['tools'])}"
+
+
+def _budget(budget: Document) -> str:
+    cost = budget["measure"] == "cost_usd"
+    what = "tokens" if budget["measure"] == "tokens" else "tokens of models without a price"
+    limit = f"${budget['limit']:,.2f}" if cost else f"{budget['limit']:,.0f} {what}"
+    return f"{limit} a day of {budget['of']} ({budget['rule']})"
 
 
 def _each(label: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -121,8 +121,13 @@ def replay(door: Door, run_id: str) -> int:
 
 
 def asks(run: Document) -> bool:
-    """Whether it waits for a person's answer."""
+    """Whether it waits for a person's answer, which it goes on with."""
     return run["status"] == "pending" and run["reason"] == "awaiting_approval"
+
+
+def parked(run: Document) -> bool:
+    """Whether it ended with writes that wait for a person."""
+    return run["status"] == "completed" and run["reason"] == "awaiting_approval"
 
 
 def exit_code(run: Document) -> int:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from amodal_rt.domain.connection import Connection
 from amodal_rt.executors.acting.past import Past
+from amodal_rt.executors.acting.profiles import find_profile_of
 from amodal_rt.executors.acting.session import Services, Session, agent_of
 from amodal_rt.executors.acting.tainting import note_beginning, note_descriptions, trusted_of
 from amodal_rt.guardrails.grants import grants_of
@@ -40,7 +41,7 @@ def closed_session(context: RunContext, services: Services, past: Past) -> Sessi
     if None in past.prompts:
         # What is new since the last run must mean what it meant before the interruption.
         context = replace(context, previous=past.previous())
-    grants = grants_of(context.definition.automation, agent_of(context))
+    grants = grants_of(context.definition.automation, agent_of(context), find_profile_of(context))
     usable: dict[str, Connection] = {}
     unavailable: dict[str, str] = {}
     for name, connection in context.snapshot.connections.items():

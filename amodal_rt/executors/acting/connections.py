@@ -36,6 +36,9 @@ class ConnectionProbe:
         if connection.protocol is not Protocol.MCP:
             return _endpoints(connection)
         server = await self._services.pool.open(connection, self._catalogue.environment())
+        if server.opening.command is not None:
+            # A child that lives may hang; one elsewhere was asked when it was opened.
+            await server.ask_anew()
         await server.look_again()
         offered: list[dict[str, object]] = []
         for tool in server.offered:

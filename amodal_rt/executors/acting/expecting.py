@@ -15,7 +15,7 @@ from amodal_rt.definitions.payload_schema import payload_misfit
 from amodal_rt.domain import filter as algebra
 from amodal_rt.domain.automation import Expectation, Probe
 from amodal_rt.domain.journal import Entry, EntryType, latest_try
-from amodal_rt.domain.outcome import QUIET, Outcome
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, QUIET, Outcome
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.errors import AmodalError, UnavailableError
 from amodal_rt.executors.acting.reading import found_in, perform_read, read_label
@@ -49,11 +49,14 @@ async def check_result(context: RunContext, services: Services, outcome: Outcome
     """The outcome as `expect` makes it: as it is, completed as `quiet`, or failed as
     `invalid_output` with which check and why in `error`. The result stays with it.
 
-    Nothing is asked of a rehearsal, which only quotes, nor of what did not complete.
+    Nothing is asked of a rehearsal, which only quotes, nor of what did not complete or waits for
+    a person.
     """
     expect = context.definition.automation.expect
     rehearsed = context.run.rehearse or outcome.rehearsed
     if expect is None or outcome.status is not RunStatus.COMPLETED or rehearsed:
+        return outcome
+    if outcome.reason == AWAITING_APPROVAL:
         return outcome
     seen = {"result": outcome.text or "", "data": outcome.payload}
     if expect.quiet is not None:

@@ -16,7 +16,8 @@ from amodal_rt import failpoints
 from amodal_rt.clock import AHEAD
 from amodal_rt.domain.connection import Intent
 from amodal_rt.domain.journal import Entry, EntryType
-from amodal_rt.errors import AmodalError, DeniedError
+from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
+from amodal_rt.executors.acting.parking import Parking, park_call
 from amodal_rt.executors.acting.past import gap
 from amodal_rt.executors.acting.session import Session
 from amodal_rt.executors.acting.tainting import note_answer, tell_sources
@@ -29,6 +30,7 @@ RESULT_CHARACTERS = 20_000
 """How much of a tool's answer a model is shown."""
 
 _LEASE_SECONDS = 0.05
+_COUNTED = frozenset({EntryType.WRITE_STARTED, EntryType.WRITE_PARKED})
 _UNKNOWN = "whether the write happened is unknown: do not repeat it, look first"
 
 _log = Log("executors.acting")
@@ -66,12 +68,14 @@ class CallKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a call would do, judged but not done. `perform` is called only when it may."""
+    """What a call would do, judged but not done. `perform` is called only when it may; `parking`
+    is what is kept where a person decides."""
 
     decision: Decision
     perform: Callable[[CallKey], Awaitable[Answer]]
     seconds: float | None = None
     facts: Mapping[str, object] = field(default_factory=dict[str, object])
+    parking: Parking | None = None
 
 
 def allowed(reason: str = "the runtime's own tool", rule: str = "built-in") -> Decision:
@@ -128,6 +132,8 @@ async def make_call(
         return await call.denied(error.message, error.code, error.hint)
     except (AmodalError, ValidationError) as error:
         return await call.failed(_sentence(error))
+    if wish.decision.verdict is Verdict.PARK and wish.parking is not None:
+        return await call.park(wish, wish.parking)
     if not wish.decision.allowed:
         return await call.denied(wish.decision.reason, wish.decision.rule)
     if wish.decision.intent is Intent.WRITE:
@@ -160,6 +166,8 @@ class _Call:
             if call.data.get("tool") != self._name:
                 raise gap(f"the call {self._step} was another one")
             session.effects.recall(int(call.wrote))
+            if call.parked is not None:
+                session.effects.park(call.parked, call.told)
             return Passed(told=call.told, ok=call.ok, facts=call.data, recalled=self._step)
         turn = session.past.turns.get((session.parent, self._parent or ""))
         if turn is not None and turn.data.get("altered"):
@@ -186,14 +194,42 @@ class _Call:
         kind = EntryType.TOOL_FINISHED if answer.ok else EntryType.TOOL_FAILED
         return await self._finish(kind, answer)
 
+    async def park(self, wish: Wish, parking: Parking) -> Passed:
+        """Keep the call for a person: it counts among the run's writes, and is told as done."""
+        session = self._session
+        facts = {**self._facts, **_granted(wish.decision.grant), **wish.facts}
+        async with self._lock():
+            rule, refusal = await self._over(wish)
+            if refusal is not None:
+                return await self.denied(refusal, rule)
+            place = (self._step, self._parent)
+            try:
+                write_id, told = await park_call(session, parking, wish.decision, place, facts)
+            except DeniedError as error:
+                return await self.denied(error.message, error.code, error.hint)
+            except UnavailableError as error:
+                return await self.failed(_sentence(error))
+            session.effects.write()
+        session.effects.park(write_id, told)
+        return Passed(told=told)
+
+    def _lock(self) -> asyncio.Lock:
+        """Held while writes of the automation are counted and the next one is noted."""
+        session = self._session
+        return session.services.write_locks[session.context.definition.automation.name]
+
+    async def _over(self, wish: Wish) -> tuple[str, str | None]:
+        """Which bound of the automation's writes there is no room in, and in words why."""
+        refusal = await self._over_grant(wish.decision.grant)
+        if refusal is not None:
+            return "writes", refusal
+        return "limits.writes", await self._over_limit()
+
     async def write(self, wish: Wish) -> Passed:
         self._wished = wish.facts
         session = self._session
-        automation = session.context.definition.automation
-        async with session.services.write_locks[automation.name]:
-            rule, refusal = "writes", await self._over_grant(wish.decision.grant)
-            if refusal is None:
-                rule, refusal = "limits.writes", await self._over_limit()
+        async with self._lock():
+            rule, refusal = await self._over(wish)
             if refusal is None:
                 session.effects.write()
                 facts = {
@@ -311,7 +347,7 @@ def _granted(grant: Granted | None) -> dict[str, object]:
 
 
 def _under(entry: Entry, grant: Granted) -> bool:
-    return entry.type is EntryType.WRITE_STARTED and entry.data.get("grant") == grant.index
+    return entry.type in _COUNTED and entry.data.get("grant") == grant.index
 
 
 def _sentence(error: AmodalError | ValidationError) -> str:

@@ -69,6 +69,20 @@ class McpServer(Protocol):
         this machine which run asks. Raises UnavailableError when the server is gone."""
         ...
 
+    async def ask_anew(self) -> None:
+        """List its tools again. Raises UnavailableError where it does not answer, or is not the
+        one that was opened any more: then it is of no use to whoever comes next."""
+        ...
+
+    @property
+    def end_is_seen(self) -> bool:
+        """Whether `ask_anew` would tell that it was started anew since it was opened."""
+        ...
+
+    def watch(self) -> None:
+        """Have its end seen where its protocol offers a way; more than once is once."""
+        ...
+
     async def close(self) -> None:
         """End it; nothing of it stays behind."""
         ...

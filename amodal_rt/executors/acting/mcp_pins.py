@@ -181,6 +181,20 @@ class PinnedServer:
         """All that the server listed, as they were judged."""
         return self._judged
 
+    async def ask_anew(self) -> None:
+        """As `McpServer.ask_anew`; what it lists is judged."""
+        await self.inner.ask_anew()
+        await self.look()
+
+    @property
+    def end_is_seen(self) -> bool:
+        """As `McpServer.end_is_seen`."""
+        return self.inner.end_is_seen
+
+    def watch(self) -> None:
+        """As `McpServer.watch`."""
+        self.inner.watch()
+
     async def look(self) -> None:
         """Judge what the server lists now, if it lists something else."""
         async with self._judging:

@@ -82,19 +82,20 @@ class McpPool:
     async def open(
         self, connection: Connection, environment: Environment, *, anew: bool = True, depth: int = 0
     ) -> PinnedServer:
-        """The server of one connection, its tools judged. Raises UnavailableError
-        (`mcp_unavailable`): also where it keeps ending soon after its start, unless `anew`."""
+        """The server of one connection, its tools judged; one elsewhere has just said which it
+        has. Raises UnavailableError (`mcp_unavailable`): also where it keeps ending soon after
+        its start, unless `anew`."""
         opening = self._marked(opening_of(connection, environment), depth)
         place = (connection.name, depth if opening.command is not None else 0)
         lock = self._locks.setdefault(place, asyncio.Lock())
         async with lock:
             key, server = self._servers.get(place, ("", None))
-            if server is not None and key == opening.key and server.alive:
-                await server.look()
-                return server
+            same = server if server is not None and key == opening.key and server.alive else None
+            if same is not None and await _answers(same):
+                return same
             if server is not None:
                 if key == opening.key:
-                    self._falls.note(place, key)
+                    self._fell(place, opening)
                 del self._servers[place]
                 await self._retire(server)
             if not anew:
@@ -115,10 +116,15 @@ class McpPool:
         try:
             server = await self._start(opening)
         except UnavailableError:
-            self._falls.note(place, opening.key)
+            self._fell(place, opening)
             raise
         self._falls.begin(place)
         return await self._pinned(server, opening)
+
+    def _fell(self, place: tuple[str, int], opening: Opening) -> None:
+        # What keeps ending elsewhere is not ours to start, and asking costs nothing.
+        if opening.command is not None:
+            self._falls.note(place, opening.key)
 
     async def _pinned(self, server: McpServer, opening: Opening) -> PinnedServer:
         pinned = PinnedServer(server, opening, self.pins)
@@ -143,11 +149,16 @@ class McpPool:
         return await self._pinned(await self._start(apart), apart)
 
     def life(self, name: str) -> int | None:
-        """Which child process serves runs that nothing started: another number once it was
-        started anew, None while there is none."""
+        """Which server serves runs that nothing started: another number once it was opened anew,
+        None while there is none."""
         place = (name, 0)
         _, server = self._servers.get(place, ("", None))
         return self._lives[place] if server is not None and server.alive else None
+
+    def end_is_seen(self, name: str) -> bool:
+        """Whether `life` would be another number if that server were started anew."""
+        _, server = self._servers.get((name, 0), ("", None))
+        return server is not None and server.end_is_seen
 
     def alive(self, name: str) -> bool:
         """Whether a server of that connection is up."""
@@ -217,6 +228,19 @@ class McpPool:
     def _was_silent(self, opening: Opening) -> bool:
         key, at = self._silent.get(opening.name, ("", 0.0))
         return key == opening.key and self._clock.monotonic() < at + SILENT_SECONDS
+
+
+async def _answers(server: PinnedServer) -> bool:
+    """Whether it is still there. Of a child that is seen; one elsewhere must be asked, and may be
+    another since."""
+    if server.opening.url is None:
+        await server.look()
+        return True
+    try:
+        await server.ask_anew()
+    except UnavailableError:
+        return False
+    return True
 
 
 def _unavailable(opening: Opening, reason: str) -> UnavailableError:

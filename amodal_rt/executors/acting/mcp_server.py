@@ -9,6 +9,7 @@ from typing import cast
 
 import mcp_types
 from mcp.client.client import Client
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from yarl import URL
 
@@ -27,6 +28,8 @@ from amodal_rt.guardrails.untrusted import plain_line
 
 PING_SECONDS = 10.0
 """How long a child that left a call unanswered may take to say that it lives."""
+ASK_SECONDS = 10.0
+"""How long a server elsewhere may take to list its tools again."""
 
 _PAGES = 20
 _KEY = "amodal-rt/idempotencyKey"
@@ -45,8 +48,12 @@ class LiveServer:
         self._client: Client | None = None
         self._tools: tuple[McpTool, ...] = ()
         self._stale = False
+        self._ended = False
+        self._has_session = False
+        self._listens = False
         self._stop = asyncio.Event()
         self._doubt: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live(), name=f"mcp {opening.name}")
 
@@ -107,6 +114,51 @@ class LiveServer:
             self._tools = await _listed(client)
         return McpAnswer(text=_text(result), ok=not result.is_error)
 
+    async def ask_anew(self) -> None:
+        """As `McpServer.ask_anew`."""
+        name, client = self._opening.name, self._client
+        if client is None or not self.alive or self._ended:
+            raise UnavailableError(f"the MCP server of {name} is gone")
+        try:
+            async with self._clock.deadline(ASK_SECONDS):
+                listed = await _listed(client)
+        except TimeoutError:
+            said = f"did not answer within {ASK_SECONDS:g} seconds"
+            raise UnavailableError(f"the MCP server of {name} {said}") from None
+        except (MCPError, OSError, RuntimeError) as error:
+            # Among them that a server knows nothing of the session: it was started anew.
+            message = f"the MCP server of {name} is gone: {_reason(error)}"
+            raise UnavailableError(message) from None
+        self._stale = False
+        if listed != self._tools:
+            self._tools = listed
+
+    @property
+    def end_is_seen(self) -> bool:
+        """As `McpServer.end_is_seen`: a process of ours, one that keeps sessions, or a stream."""
+        return self._opening.command is not None or self._has_session or self._listens
+
+    def watch(self) -> None:
+        """As `McpServer.watch`."""
+        client = self._client
+        if client is not None and self._opening.url is not None and self._listening is None:
+            self._listening = asyncio.create_task(self._listen(client))
+
+    async def _listen(self, client: Client) -> None:
+        """Hold a stream open that ends with its server: a protocol without sessions tells in no
+        other way that a server is another one than before."""
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                self._listens = True
+                async for _ in changes:
+                    self._stale = True
+        except SubscriptionLost:
+            pass
+        except (ListenNotSupportedError, MCPError):
+            if not self._listens:
+                return
+        self._ended = True
+
     def _question(self, client: Client) -> None:
         """A call was given up: a child that hangs, floods or spins would go on for ever."""
         if self._opening.command is not None and (self._doubt is None or self._doubt.done()):
@@ -158,6 +210,8 @@ class LiveServer:
             self._settle(_reason(error))
         finally:
             self._client = None
+            if self._listening is not None:
+                self._listening.cancel()
 
     def _settle(self, failure: str | None) -> None:
         if self._ready.done():
@@ -176,7 +230,9 @@ class LiveServer:
         if opening.command is not None:
             self._child = Child((opening.command, *opening.args), opening.env, self._clock)
             return self._watched(self._child.transport())
-        return http_transport(self._egress, opening.url or "", opening.headers)
+        return http_transport(
+            self._egress, opening.url or "", opening.headers, on_session=self._note_session
+        )
 
     @asynccontextmanager
     async def _watched(
@@ -190,6 +246,9 @@ class LiveServer:
                 yield streams
             finally:
                 watch.cancel()
+
+    def _note_session(self) -> None:
+        self._has_session = True
 
     async def _notice(self, message: object) -> None:
         if isinstance(message, mcp_types.ToolListChangedNotification):

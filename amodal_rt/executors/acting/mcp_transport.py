@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -26,6 +26,8 @@ from amodal_rt.guardrails.egress import Egress, refusal
 LINE_BYTES = 16 * 1_048_576
 """The longest message that a child may send."""
 
+_SESSION = "mcp-session-id"
+"""The header by which a server says that it keeps sessions: it forgets them when it ends."""
 _GRACE_SECONDS = 2.0
 _TAIL_BYTES = 4_096
 
@@ -154,13 +156,14 @@ def _parse(line: bytes) -> Incoming:
 
 @asynccontextmanager
 async def http_transport(
-    egress: Egress, url: str, headers: Mapping[str, str]
+    egress: Egress, url: str, headers: Mapping[str, str], *, on_session: Callable[[], None]
 ) -> AsyncGenerator[Streams]:
-    """Streamable HTTP to `url` alone; every connection is judged by the egress guard."""
+    """Streamable HTTP to `url` alone; every connection is judged by the egress guard.
+    `on_session` is called when the server names a session."""
     egress.permit(url, [url])
     async with (
         httpx2.AsyncClient(
-            transport=_EgressTransport(egress, url),
+            transport=_EgressTransport(egress, url, on_session),
             headers=dict(headers),
             timeout=None,
             follow_redirects=False,
@@ -174,9 +177,10 @@ async def http_transport(
 class _EgressTransport(httpx2.AsyncBaseTransport):
     """Carries the library's requests over the one outbound session."""
 
-    def __init__(self, egress: Egress, url: str) -> None:
+    def __init__(self, egress: Egress, url: str, on_session: Callable[[], None]) -> None:
         self._egress = egress
         self._url = url
+        self._on_session = on_session
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self._egress.permit(str(request.url), [self._url])
@@ -200,6 +204,8 @@ class _EgressTransport(httpx2.AsyncBaseTransport):
             text = denied.message if denied else type(error).__name__
             raise httpx2.ConnectError(text, request=request) from None
         hit("mcp.after_send")
+        if response.headers.get(_SESSION):
+            self._on_session()
         dropped = {"content-encoding", "content-length", "transfer-encoding"}
         return httpx2.Response(
             response.status,

@@ -15,7 +15,7 @@ from typing import cast
 from amodal_rt.clock import Clock
 from amodal_rt.domain.connection import Confirm, Connection
 from amodal_rt.domain.remote_trigger import RemoteType
-from amodal_rt.errors import ConflictError, NotFoundError, UnavailableError
+from amodal_rt.errors import AmodalError, ConflictError, NotFoundError, UnavailableError
 from amodal_rt.executors.acting.mcp_opening import McpAnswer, McpServer, McpTool
 from amodal_rt.executors.acting.mcp_pool import McpPool
 from amodal_rt.failpoints import hit
@@ -93,10 +93,24 @@ class McpTriggers:
 
     def life(self, connection: Connection) -> str | None:
         """As `TriggerConnections.life`."""
-        if connection.mcp is None or connection.mcp.command is None:
-            return _NOTHING
         born = self._pool.life(connection.name)
         return None if born is None else str(born)
+
+    async def visit(self, connection: Connection) -> str | None:
+        """As `TriggerConnections.visit`."""
+        if connection.mcp is None or connection.mcp.command is not None:
+            return None
+        environment = self._catalogue.environment()
+        try:
+            server = await self._pool.open(connection, environment, anew=False)
+        except AmodalError as error:
+            return plain_line(self._redactor.mask(error.message), 300)
+        server.watch()
+        return None
+
+    def end_is_seen(self, connection: Connection) -> bool:
+        """As `TriggerConnections.end_is_seen`."""
+        return self._pool.end_is_seen(connection.name)
 
     @asynccontextmanager
     async def _session(self, connection: Connection, watcher: str) -> AsyncGenerator[McpServer]:

@@ -72,8 +72,18 @@ class PastCall:
 
     @property
     def wrote(self) -> bool:
-        """Whether it was a write, done or failed."""
-        return self.type in {EntryType.WRITE_FINISHED, EntryType.WRITE_FAILED}
+        """Whether it was a write, done, failed or parked."""
+        return self.type in {
+            EntryType.WRITE_FINISHED,
+            EntryType.WRITE_FAILED,
+            EntryType.WRITE_PARKED,
+        }
+
+    @property
+    def parked(self) -> str | None:
+        """The id of the write that waits for a person instead, if it does."""
+        found = self.data.get("write_id")
+        return str(found) if self.type is EntryType.WRITE_PARKED else None
 
     @property
     def ok(self) -> bool:

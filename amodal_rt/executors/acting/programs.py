@@ -1,20 +1,22 @@
 """Programs as calls: whether one may run in its profile, how it is started, what it is told of."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from amodal_rt.clock import iso
-from amodal_rt.domain.connection import Intent
-from amodal_rt.domain.profile import Profile, find_profile, parse_reference, used_key
-from amodal_rt.errors import AmodalError, ConflictError, NotFoundError
+from amodal_rt.domain.connection import Connection, Intent
+from amodal_rt.domain.profile import Profile, used_key
+from amodal_rt.errors import AmodalError, ConflictError, DeniedError
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed, cut
 from amodal_rt.executors.acting.session import Session
+from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.sandbox.sandbox import Ended, Job, Ran
+from amodal_rt.guardrails.grants import BothGrants, NarrowedGrants
+from amodal_rt.guardrails.trifecta import TRIFECTA, Holdings
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import Decision, Powers, Verdict
-from amodal_rt.ports import RunContext
 from amodal_rt.settings import Environment
 
 RESPONSE = "response"
@@ -28,34 +30,51 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What is to run. `seconds` bounds it beside its profile."""
+    """What is to run. `seconds` bounds it beside its profile. `steered` says that a model decides
+    what it does, so that text which the model reads may decide it too."""
 
     argv: Sequence[str]
     stdin: bytes = b""
     seconds: float | None = None
+    steered: bool = False
 
 
-def profile_in(context: RunContext) -> Profile:
-    """The version that the run has on record, else the one that its automation names. Raises
-    NotFoundError (`unknown_profile`)."""
-    profiles = context.snapshot.profiles
-    known = context.run.profile
-    wanted = parse_reference(known.label) if known else context.definition.automation.profile
-    found = find_profile(profiles, wanted) if wanted else None
-    if found is None:
-        raise NotFoundError(
-            f"there is no profile {wanted}" if wanted else "this run has no profile",
-            code="unknown_profile",
-            hint="put its file back: a version that a run began in is needed to its end",
-        )
-    return found
+Tell = Callable[[Ran], Answer]
+"""What is told of a program that has run."""
 
 
-async def prepare_program(session: Session, profile: Profile, program: Program) -> Wish:
-    """Judge a program in its profile, and put on record that the version is in use.
+def prepare_program(
+    session: Session, profile: Profile, program: Program, tell: Tell | None = None
+) -> Wish:
+    """Judge a program in its profile; one that is performed puts the version on record as used.
+    Without `tell` its answer is what it printed, where it ended well.
 
-    Raises ConflictError (`profile_changed`) when it is not what it was when it was first used.
+    Raises DeniedError (`tainted_program`).
     """
+    decision = judge_program(profile, session.powers)
+    if decision.allowed and program.steered:
+        _check_way_out(session, profile)
+
+    async def perform(_key: CallKey) -> Answer:
+        try:
+            await _use(session, profile)
+            job = _job(session, profile, program)
+            async with session.programs:
+                ran = await session.services.sandboxes.run(job)
+        except AmodalError as error:
+            # It never began: nothing about that is unknown.
+            hint = f" ({error.hint})" if error.hint else ""
+            return Answer(text=error.message + hint, ok=False, facts={"refused": error.code})
+        return tell(ran) if tell is not None else _answer(session, profile, program, ran)
+
+    return Wish(
+        decision=decision,
+        perform=perform,
+        facts={"profile": profile.label, "isolation": profile.isolation.value},
+    )
+
+
+async def _use(session: Session, profile: Profile) -> None:
     hash = await session.services.ledger.set_fact(used_key(profile.label), profile.hash)
     if hash != profile.hash:
         raise ConflictError(
@@ -64,20 +83,33 @@ async def prepare_program(session: Session, profile: Profile, program: Program) 
             hint=f"put {profile.file} back, and write the change as a version of its own",
         )
 
-    async def perform(_key: CallKey) -> Answer:
-        try:
-            ran = await session.services.sandboxes.run(_job(session, profile, program))
-        except AmodalError as error:
-            # It never began: nothing about that is unknown.
-            hint = f" ({error.hint})" if error.hint else ""
-            return Answer(text=error.message + hint, ok=False, facts={"refused": error.code})
-        return _answer(session, profile, program, ran)
 
-    return Wish(
-        decision=judge_program(profile, session.powers),
-        perform=perform,
-        facts={"profile": profile.label, "isolation": profile.isolation.value},
+def _check_way_out(session: Session, profile: Profile) -> None:
+    """What a steered program sends, and to whom on a host that it may reach, nobody can check."""
+    automation = session.context.definition.automation
+    if not session.taint.tainted or TRIFECTA in automation.acknowledged:
+        return
+    holdings = Holdings(automation, _granted(session), profile)
+    private, way = holdings.find_private(), holdings.find_way_out()
+    if private is None or way is None:
+        return
+    place = session.context.definition.file
+    raise DeniedError(
+        f"this run is {session.taint.why()} and holds private data ({private}): a program that "
+        f"reaches {way}, could send it away",
+        code="tainted_program",
+        hint=f'a profile without "network" would allow it; so would "acknowledge": ["{TRIFECTA}"] '
+        f"in {place}, once a reviewer accepts it",
     )
+
+
+def _granted(session: Session) -> tuple[Connection, ...]:
+    """The connections of the whole run, whose answers the session may have been told."""
+    grants = session.grants
+    grants = grants.outer if isinstance(grants, NarrowedGrants) else grants
+    grants = grants.one if isinstance(grants, BothGrants) else grants
+    found = session.context.snapshot.connections.values()
+    return tuple(each for each in found if grants.connection(each.name))
 
 
 def judge_program(profile: Profile, powers: Powers) -> Decision:
@@ -137,30 +169,42 @@ def _secret_files(environment: Environment) -> tuple[str, ...]:
     return tuple(path for path in paths if Path(path).is_absolute())
 
 
-def _answer(session: Session, profile: Profile, program: Program, ran: Ran) -> Answer:
-    facts: dict[str, object] = {
-        ENDED: ran.ended.value,
-        "code": ran.code,
-        "limits": ran.limits,
-    }
+def facts_of(session: Session, ran: Ran) -> dict[str, object]:
+    """What goes on record of a program that has run, beside what it printed."""
+    facts: dict[str, object] = {ENDED: ran.ended.value, "code": ran.code, "limits": ran.limits}
     for name, counted in (("reached", ran.reached), ("refused_hosts", ran.refused)):
         if counted:
             facts[name] = dict(counted)
-    printed = session.mask(ran.stdout.decode("utf-8", "replace"))
-    said = session.mask(ran.stderr.decode("utf-8", "replace"))
+    said = printed(session, ran.stderr)
     if said.strip():
         facts["stderr"] = said[-_TAIL:]
-    if ran.ended is Ended.EXITED and ran.code == 0:
-        if len(printed) > RESULT_CHARACTERS:
-            facts[RESPONSE] = printed
-        return Answer(text=printed, facts=facts)
-    text = _failure(profile, program, ran, said)
-    if printed.strip():
-        text += "\n" + cut(printed)
-    return Answer(text=text, ok=False, facts=facts)
+    return facts
 
 
-def _failure(profile: Profile, program: Program, ran: Ran, said: str) -> str:
+def printed(session: Session, data: bytes) -> str:
+    """What it printed, without secrets."""
+    return session.mask(data.decode("utf-8", "replace"))
+
+
+def ended_well(ran: Ran) -> bool:
+    """Whether it ended by itself and says that all is well."""
+    return ran.ended is Ended.EXITED and ran.code == 0
+
+
+def _answer(session: Session, profile: Profile, program: Program, ran: Ran) -> Answer:
+    facts, text = facts_of(session, ran), printed(session, ran.stdout)
+    if ended_well(ran):
+        if len(text) > RESULT_CHARACTERS:
+            facts[RESPONSE] = keep(text)[0]
+        return Answer(text=text, facts=facts)
+    failure = failure_of(session, profile, program, ran)
+    if text.strip():
+        failure += "\n" + cut(text)
+    return Answer(text=failure, ok=False, facts=facts)
+
+
+def failure_of(session: Session, profile: Profile, program: Program, ran: Ran) -> str:
+    """How it ended, in one line, where it did not end well."""
     bounds = profile.bounds
     seconds = bounds.timeout.total_seconds()
     if program.seconds is not None:
@@ -175,7 +219,7 @@ def _failure(profile: Profile, program: Program, ran: Ran, said: str) -> str:
         Ended.STARVED: f"{name} used more than {bounds.memory // _MIB:,} MiB of memory (memoryMb, "
         f"{profile.file})",
     }[ran.ended]
-    lines = said.strip().splitlines()
+    lines = printed(session, ran.stderr).strip().splitlines()
     if ran.ended is Ended.EXITED and lines:
         text += f": {plain_line(lines[-1], 300)}"
     if ran.refused:

@@ -13,6 +13,7 @@ from amodal_rt.domain.automation import GateRead
 from amodal_rt.domain.connection import Intent
 from amodal_rt.errors import DeniedError, UnavailableError
 from amodal_rt.executors.acting.gate import Answer, CallKey, Wish
+from amodal_rt.executors.acting.profiles import find_profile_of
 from amodal_rt.executors.acting.request_tool import RequestArguments, prepare_request
 from amodal_rt.executors.acting.session import Services, Session, agent_of
 from amodal_rt.executors.acting.tools import prepare_mcp
@@ -78,7 +79,7 @@ def read_label(read: GateRead) -> str:
 def _session(context: RunContext, services: Services, read: GateRead) -> Session:
     """A session that can do nothing but this read."""
     connection = context.snapshot.connections.get(read.connection)
-    grants = grants_of(context.definition.automation, agent_of(context))
+    grants = grants_of(context.definition.automation, agent_of(context), find_profile_of(context))
     usable = connection if connection and grants.connection(read.connection) else None
     missing = context.environment.missing(usable.secrets) if usable else ()
     why = {read.connection: f"the environment variable {missing[0]} is not set"} if missing else {}

@@ -13,6 +13,7 @@ from amodal_rt.domain.connection import AuthType, Connection, Intent, Protocol
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.errors import DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.gate import Answer, CallKey, Wish, allowed
+from amodal_rt.executors.acting.parking import Parking, surface_of
 from amodal_rt.executors.acting.session import Session
 from amodal_rt.executors.acting.tainting import check_aims
 from amodal_rt.guardrails.calls import RestCall
@@ -21,7 +22,7 @@ from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
 from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint
 from amodal_rt.guardrails.grants import REQUEST
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.guardrails.writes import decide
+from amodal_rt.guardrails.writes import Verdict, decide
 from amodal_rt.settings import Environment
 
 SECONDS = 30.0
@@ -62,15 +63,19 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
     method = check_method(given.method)
     if connection.spec_url and given.endpoint == connection.spec_url and method == "GET":
         return _specification(session, connection)
-    call = _checked_call(given, method, connection)
+    call = checked_call(given, method, connection)
     decision = decide(call, connection, session.powers)
     if connection.protocol is Protocol.RUNTIME and (
         call.method not in {"GET", "HEAD"} or decision.intent is Intent.WRITE
     ):
         raise DeniedError(f"the connection {connection.name} only reads")
 
-    if decision.allowed:
+    if decision.verdict is not Verdict.DENY:
         check_aims(session, connection, call, decision.intent)
+    parking = None
+    if decision.verdict is Verdict.PARK:
+        check_reach(session.services.egress, connection, call, session.context.environment)
+        parking = parking_of(given, connection, call)
 
     async def perform(key: CallKey) -> Answer:
         if connection.protocol is Protocol.RUNTIME:
@@ -95,7 +100,25 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
             "intent": decision.intent.value,
             "rule": decision.rule,
         },
+        parking=parking,
     )
+
+
+def parking_of(given: RequestArguments, connection: Connection, call: RestCall) -> Parking:
+    """The request as it is kept for a person: as it was given, so that it is checked again."""
+    return Parking(
+        call=given.model_dump(exclude_none=True, exclude={"intent"}) | {"method": call.method},
+        label=call.label,
+        surface=surface_of(connection),
+    )
+
+
+def check_reach(
+    egress: Egress, connection: Connection, call: RestCall, environment: Environment
+) -> None:
+    """Raise DeniedError or InvalidError where the request could never leave."""
+    url, base = _url(connection, call, environment)
+    egress.permit(str(url), [base])
 
 
 def _requested(session: Session, name: str) -> Connection:
@@ -110,7 +133,7 @@ def _requested(session: Session, name: str) -> Connection:
     return connection
 
 
-def _checked_call(given: RequestArguments, method: str, connection: Connection) -> RestCall:
+def checked_call(given: RequestArguments, method: str, connection: Connection) -> RestCall:
     """The request without tricks. Raises DeniedError."""
     endpoint = parse_endpoint(given.endpoint)
     headers = given.headers or {}
@@ -176,12 +199,10 @@ async def send(
     Raises UnavailableError when there was no answer, DeniedError when the egress guard
     refused. A redirect is an answer like any other and is not followed.
     """
+    url, allowed_base = _url(connection, call, environment)
     base = _resolve(connection.base_url, environment)
-    if not base:
-        raise InvalidError(f"the connection {connection.name} has no baseUrl")
-    specification = connection.spec_url is not None and call.path == connection.spec_url
-    url = URL(call.path if specification else base.rstrip("/") + call.path)
-    egress.permit(str(url), [call.path if specification else base])
+    specification = _is_specification(connection, call)
+    egress.permit(str(url), [allowed_base])
     params = [(name, _text(value)) for name, value in call.params]
     headers = dict(call.headers)
     # A specification may lie on somebody else's server, who must not see our token.
@@ -207,6 +228,20 @@ async def send(
         raise UnavailableError(
             f"no answer from {connection.name} ({reason})", code="no_answer"
         ) from None
+
+
+def _is_specification(connection: Connection, call: RestCall) -> bool:
+    return connection.spec_url is not None and call.path == connection.spec_url
+
+
+def _url(connection: Connection, call: RestCall, environment: Environment) -> tuple[URL, str]:
+    """Where the request goes, and below what it must stay. Raises InvalidError."""
+    base = _resolve(connection.base_url, environment)
+    if not base:
+        raise InvalidError(f"the connection {connection.name} has no baseUrl")
+    if _is_specification(connection, call):
+        return URL(call.path), call.path
+    return URL(base.rstrip("/") + call.path), base
 
 
 async def _exchange(

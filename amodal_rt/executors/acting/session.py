@@ -12,6 +12,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Agent, Connection
 from amodal_rt.domain.journal import Entry
+from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.run import Usage
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.executors.acting.mcp_opening import McpServer
@@ -59,6 +60,12 @@ class SessionLedger(StoreLedger, BusLedger, PinLedger, SpendLedger, Contract):
         """As `ports.RunLedger`."""
         ...
 
+    async def park_write(
+        self, write: ParkedWrite, *, data: Mapping[str, object], attempt: int, term: int | None
+    ) -> None:
+        """As `ports.ParkedLedger`."""
+        ...
+
     async def entries(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """As `ports.JournalLedger`."""
         ...
@@ -103,12 +110,14 @@ class Tally:
 class Effects:
     """What was done to the world: by a run or, where `outer` is set, by a part of one, whose
     effects are those of the whole too. `overdue` says that the part's time is over: what it
-    leaves unfinished is given up, and the run goes on without it."""
+    leaves unfinished is given up, and the run goes on without it. `parked` are the writes that wait
+    for a person, by id, with what is said of each: the run ends, and does nothing more."""
 
     writes: int = 0
     emitted: int = 0
     overdue: bool = False
     outer: "Effects | None" = None
+    parked: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def given_up(self) -> bool:
@@ -133,6 +142,12 @@ class Effects:
         if self.outer is not None and self.outer.outer is not None:
             self.outer.recall(count)
 
+    def park(self, write_id: str, told: str) -> None:
+        """A write of it waits for a person."""
+        self.parked[write_id] = told
+        if self.outer is not None:
+            self.outer.park(write_id, told)
+
     def emit(self) -> None:
         """Count an event."""
         self.emitted += 1
@@ -156,7 +171,8 @@ class Session:
     granted ones cannot. `servers` holds the MCP servers that are up. `opening`
     is the step of the first turn while its row, and that of the prompt, are on their way.
     `past` is what earlier attempts left in the journal. `spent` is what other agents of the run
-    have used of its limits. Steps are numbered within one agent and
+    have used of its limits; `programs` lets one run at a time, so that what a profile bounds
+    bounds the run. Steps are numbered within one agent and
     named below the call that dispatched it, so that they are the same in every attempt,
     whatever runs beside it.
     """
@@ -173,6 +189,7 @@ class Session:
     spent: Usage = field(default_factory=Usage)
     parent: str | None = None
     taint: Taint = field(default_factory=Taint)
+    programs: asyncio.Lock = field(default_factory=asyncio.Lock)
     trusted: Callable[[], Trusted] = _nothing_trusted
     composed: bool = False
     opening: list[Opening] = field(default_factory=list[Opening])

@@ -1,4 +1,7 @@
-"""How much of what a model says is kept: a model in a loop, or a broken server, says no end."""
+"""What a run has to say: how much is kept of a model that says no end, what is said of writes that
+wait for a person."""
+
+from collections.abc import Mapping
 
 SAID_BYTES = 1_048_576
 """How much of one message is kept, in the journal and as a run's result (UTF-8)."""
@@ -16,3 +19,9 @@ def keep(text: str) -> tuple[str, bool]:
         return text, True
     kept = whole[:SAID_BYTES].decode("utf-8", "ignore")
     return f"{kept}\n(cut: the first {SAID_BYTES:,} of {len(whole):,} bytes are kept)", False
+
+
+def parked_text(parked: Mapping[str, str], said: str = "") -> str:
+    """The result of a run that ends because of its parked writes, after what it `said` last."""
+    lines = "\n".join(parked.values())
+    return f"{said.strip()}\n\n{lines}" if said.strip() else lines

@@ -103,6 +103,9 @@ def _source(session: Session, tool: str, facts: Mapping[str, object]) -> Source 
     if isinstance(store, str):
         reads = tool in _READS_STORE and facts.get("values") != 0
         return Source(SourceKind.STORE, f"the store {store}") if reads else None
+    profile = facts.get("profile")
+    if isinstance(profile, str):
+        return Source(SourceKind.PROGRAM, f"what a program in {profile} printed")
     if not isinstance(name, str):
         return None
     what = str(facts.get("request") or facts.get("mcp_tool") or tool)

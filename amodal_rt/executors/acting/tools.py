@@ -1,18 +1,22 @@
 """The runtime's own tools, beside `request` and what MCP servers bring."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from amodal_rt.domain.connection import Protocol
+from amodal_rt.domain.profile import BASH
 from amodal_rt.errors import DeniedError, NotFoundError
+from amodal_rt.executors.acting import bash_tool
+from amodal_rt.executors.acting.bash_tool import BashArguments, prepare_bash
 from amodal_rt.executors.acting.emit_tool import EMIT, EmitArguments, prepare_emit
 from amodal_rt.executors.acting.emit_tool import offered as emitting
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
 from amodal_rt.executors.acting.mcp_opening import McpServer, McpTool
+from amodal_rt.executors.acting.parking import Parking, surface_of
 from amodal_rt.executors.acting.request_tool import (
     RequestArguments,
     find_connection,
@@ -27,9 +31,9 @@ from amodal_rt.executors.acting.store_tools import (
 )
 from amodal_rt.executors.acting.tainting import READ_EVENT, check_aims
 from amodal_rt.guardrails.calls import ToolCall
-from amodal_rt.guardrails.grants import REQUEST
+from amodal_rt.guardrails.grants import BUILT_IN, REQUEST
 from amodal_rt.guardrails.untrusted import event_text
-from amodal_rt.guardrails.writes import decide
+from amodal_rt.guardrails.writes import Verdict, decide
 
 MCP_SECONDS = 60.0
 """How long one call of an MCP tool may take."""
@@ -108,7 +112,11 @@ def _built_in(session: Session) -> Iterator[ToolSpec]:
         "read_event": event_data(session)[0],
         EMIT: emitting(session),
     }
-    for spec in _specs():
+    specs, profile = _specs(), bash_tool.offered(session)
+    if profile is not None:
+        offered[BASH] = True
+        specs += (replace(_bash(), description=bash_tool.describe(profile)),)
+    for spec in specs:
         wanted = spec.name == REQUEST or session.grants.built_in(spec.name, BUILT_IN)
         if offered[spec.name] and wanted:
             yield spec
@@ -154,10 +162,9 @@ def _specs() -> tuple[ToolSpec, ...]:
     )
 
 
-BUILT_IN = (
-    "read_connection", "query_store", "write_store", "read_knowledge", "read_event", EMIT,
-    DISPATCH,
-)  # fmt: skip
+@lru_cache(maxsize=1)
+def _bash() -> ToolSpec:
+    return _spec(BASH, "Run a bash command line.", BashArguments, prepare_bash)
 
 
 def _spec(
@@ -275,8 +282,12 @@ def prepare_mcp(
         raise DeniedError(f"{connection_name}.{tool.name} is not among the allowed tools")
     call = ToolCall(tool=tool.name, read_only_hint=tool.read_only_hint, arguments=arguments)
     decision = decide(call, connection, session.powers)
-    if decision.allowed:
+    if decision.verdict is not Verdict.DENY:
         check_aims(session, connection, call, decision.intent, arguments)
+    parking = None
+    if decision.verdict is Verdict.PARK:
+        kept = {"connection": connection_name, "tool": tool.name, "arguments": dict(arguments)}
+        parking = Parking(call=kept, label=call.label, surface=surface_of(connection))
 
     async def perform(key: CallKey) -> Answer:
         writing = None if tool.reads(connection) else key.idempotency_key
@@ -294,6 +305,7 @@ def prepare_mcp(
             "intent": decision.intent.value,
             "rule": decision.rule,
         },
+        parking=parking,
     )
 
 

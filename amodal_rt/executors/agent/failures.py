@@ -47,6 +47,11 @@ class SparedModelError(ModelAPIError):
         super().__init__(reference, why)
 
 
+class ParkedEndError(AgentRunError):
+    """A write of the run waits for a person, so no model is asked any more; the message is what
+    the agent said last."""
+
+
 class BudgetSpentError(AgentRunError):
     """A budget has nothing left; the message names it. Nothing more may be asked for it."""
 

@@ -19,6 +19,7 @@ from amodal_rt.executors.acting.session import NAME_CHARACTERS, Session
 from amodal_rt.executors.acting.spoken import keep
 from amodal_rt.executors.agent.failures import (
     MisreadAnswerError,
+    ParkedEndError,
     RecordedEndError,
     RecordedFailureError,
     SilentModelError,
@@ -59,6 +60,8 @@ class JournaledModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
+        if self._session.effects.whole.parked:
+            raise ParkedEndError(_said_last(messages))
         past = self._session.past_turn()
         if past is not None:
             return self._recalled(past)
@@ -194,3 +197,10 @@ class JournaledModel(WrapperModel):
         await self._session.context.journal.record(
             kind, step=step, parent=self._session.parent, data=data
         )
+
+
+def _said_last(messages: list[ModelMessage]) -> str:
+    """The text beside the newest calls."""
+    answers = [each for each in messages if isinstance(each, ModelResponse)]
+    parts = answers[-1].parts if answers else ()
+    return "".join(part.content for part in parts if isinstance(part, TextPart))

@@ -28,18 +28,19 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from amodal_rt.domain.automation import ChatMessage
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.models import REHEARSAL, ModelChoice, budget_models, resolve_models
-from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, Outcome
 from amodal_rt.domain.run import FailedReason, RunStatus, Usage
 from amodal_rt.errors import AmodalError
 from amodal_rt.executors.acting.gate import Answer
 from amodal_rt.executors.acting.past import GapError
 from amodal_rt.executors.acting.payload import parse_payload
 from amodal_rt.executors.acting.session import Session, Tally, agent_of
-from amodal_rt.executors.acting.spoken import keep
+from amodal_rt.executors.acting.spoken import keep, parked_text
 from amodal_rt.executors.acting.tainting import tell_sources
 from amodal_rt.executors.acting.tools import DispatchArguments
 from amodal_rt.executors.agent.failures import (
     BudgetSpentError,
+    ParkedEndError,
     SparedModelError,
     describe,
     goes_on,
@@ -119,6 +120,8 @@ class AgentLoop:
                 await _note_missing(session)
                 prompt = build_prompt(session)
             text = await self._converse(session, prompt)
+        except ParkedEndError as error:
+            text = error.message
         except _FAILURES as error:
             return _failure(session, error)
         except Exception as error:  # noqa: BLE001  (a defect of the library or ours ends here)
@@ -126,9 +129,13 @@ class AgentLoop:
             return _failure(session, error)
         finally:
             del self._running[place]
+        parked = session.effects.whole.parked
+        if parked:
+            text = parked_text(parked, text)
         said, whole = keep(session.mask(text))
         return Outcome(
             status=RunStatus.COMPLETED,
+            reason=AWAITING_APPROVAL if parked else None,
             text=said,
             payload=parse_payload(said) if whole else None,
             usage=_usage(session.tally),
@@ -187,6 +194,8 @@ class AgentLoop:
         try:
             prompt = past_prompt(child) or build_task_prompt(child, given.task)
             return Answer(text=await self._converse(child, prompt))
+        except ParkedEndError as error:
+            return Answer(text=parked_text(session.effects.whole.parked, error.message))
         except (UsageLimitExceeded, BudgetSpentError):
             # The limits are the run's, so no part of it may go on.
             raise

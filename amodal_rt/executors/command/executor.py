@@ -12,12 +12,12 @@ from amodal_rt.executors.acting.beginning import closed_session
 from amodal_rt.executors.acting.gate import Passed, Wish, make_call
 from amodal_rt.executors.acting.past import GapError, read_past
 from amodal_rt.executors.acting.payload import parse_payload
+from amodal_rt.executors.acting.profiles import profile_of
 from amodal_rt.executors.acting.programs import (
     RESPONSE,
     Program,
     event_input,
     prepare_program,
-    profile_in,
     reason_of,
 )
 from amodal_rt.executors.acting.session import Services, Session
@@ -64,7 +64,7 @@ class CommandExecutor:
 
     async def _run(self, session: Session, work: CommandRun) -> Outcome:
         try:
-            profile = profile_in(session.context)
+            profile = profile_of(session.context)
         except AmodalError as error:
             return failed(FailedReason.ERROR, error.message)
         if session.context.run.rehearse:
@@ -75,7 +75,7 @@ class CommandExecutor:
         program = Program(argv=work.argv, stdin=event_input(session))
 
         async def prepare() -> Wish:
-            return await prepare_program(session, profile, program)
+            return prepare_program(session, profile, program)
 
         passed = await make_call(session, COMMAND, {"argv": list(work.argv)}, COMMAND, prepare)
         outcome = _outcome(passed, wrote=session.effects.writes > 0)

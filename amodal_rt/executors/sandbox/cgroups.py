@@ -44,6 +44,10 @@ class Cell:
             with suppress(OSError):
                 (self.folders[0] / "cgroup.kill").write_text("1")
                 return True
+        for each in self.folders if found else ():
+            # Between the look and the blow, a program that forks without end would get away.
+            with suppress(OSError):
+                (each / "pids.max").write_text("0")
         for pid in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, 9)
@@ -77,6 +81,7 @@ class Cgroups:
 
     def make(self, name: str, bounds: Bounds) -> Cell:
         """Groups of that name with these bounds. Raises OSError."""
+        name = f"{OWN}-{os.getpid()}-{name}"
         folders = dict.fromkeys(parent / name for parent in self._parents.values())
         cell = Cell(self.version, tuple(folders))
         try:
@@ -93,14 +98,23 @@ class Cgroups:
             raise
         return cell
 
-    def sweep(self) -> None:
-        """Take away what a daemon that was killed left behind."""
-        for parent in set(self._parents.values()):
+    def find_left(self) -> list[Cell]:
+        """The cells of daemons that are gone. Those of one that lives are its own business."""
+        found: list[Cell] = []
+        for parent in dict.fromkeys(self._parents.values()):
             with suppress(OSError):
-                for each in parent.iterdir():
-                    if each.is_dir() and each.name.startswith(f"{OWN}-"):
-                        with suppress(OSError):
-                            each.rmdir()
+                names = (each for each in parent.iterdir() if each.is_dir())
+                found += (Cell(self.version, (each,)) for each in names if _is_left(each.name))
+        return found
+
+
+def _is_left(name: str) -> bool:
+    """Whether whoever made a group of that name is gone. One with our own number was made by
+    another: we have made none yet."""
+    own, _, rest = name.removeprefix(f"{OWN}-").partition("-")
+    if not name.startswith(f"{OWN}-") or not rest or not own.isdecimal():
+        return False
+    return int(own) == os.getpid() or not Path(f"/proc/{own}").exists()
 
 
 _SWAP = {1: "memory.memsw.limit_in_bytes", 2: "memory.swap.max"}
@@ -199,7 +213,9 @@ def _memberships(text: str) -> Iterator[tuple[str, str]]:
 
 def _pids(folder: Path) -> list[int]:
     try:
-        return [int(each) for each in (folder / "cgroup.procs").read_text().split()]
+        numbers = map(int, (folder / "cgroup.procs").read_text().split())
+        # What this namespace does not see is listed as 0, which would mean ourselves.
+        return [each for each in numbers if each > 0]
     except (OSError, ValueError):
         return []
 

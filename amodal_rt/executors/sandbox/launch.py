@@ -67,8 +67,8 @@ def main() -> None:
         spec = Spec(_received(channel))
         _prepare(spec)
         listener = _isolate(spec) if spec.isolated else None
-        _give_up_user(spec.user)
-        _bound(spec.limits)
+        _give_up_user(spec.user, spec.parent)
+        _bound(spec)
         environment = spec.environment
         if listener is not None:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -95,10 +95,7 @@ def _received(channel: _socket.socket) -> bytes:
 
 
 def _prepare(spec: Spec) -> None:
-    # Not SIGTERM: whoever goes away without a word must take the program along.
-    _c.prctl(DIE_WITH_PARENT, KILL, 0, 0, 0)
-    if os.getppid() != spec.parent:
-        raise _CannotError("the daemon is gone")
+    _follow(spec.parent)
     for each in spec.groups:
         _write(each, "0")
     # The kernel makes room by ending a sandbox before it ends the daemon.
@@ -106,6 +103,13 @@ def _prepare(spec: Spec) -> None:
     number = KEYCTL.get(os.uname().machine)
     if number is not None:
         _c.syscall(number, JOIN_KEYRING, None, 0, 0, 0)
+
+
+def _follow(parent: int) -> None:
+    # Not SIGTERM: whoever goes away without a word must take the program along.
+    _c.prctl(DIE_WITH_PARENT, KILL, 0, 0, 0)
+    if os.getppid() != parent:
+        raise _CannotError("the daemon is gone")
 
 
 def _isolate(spec: Spec) -> "_socket.socket | None":
@@ -168,24 +172,41 @@ def _open_plain(path: str) -> "tuple[int, bool]":
     return held, stat.S_ISDIR(mode)
 
 
-def _give_up_user(user: "list[int] | None") -> None:
+def _give_up_user(user: "list[int] | None", parent: int) -> None:
     if user is None:
         return
     number, group = user
+    for descriptor in (0, 1, 2):
+        # Else nobody could open `/dev/stdin` and `/dev/stderr`, which are root's pipes.
+        os.fchown(descriptor, number, group)
     os.setgroups([])
     os.setresgid(group, group, group)
     os.setresuid(number, number, number)
     # Another user's process does not hear of its parent's end any more.
-    _c.prctl(DIE_WITH_PARENT, KILL, 0, 0, 0)
+    _follow(parent)
 
 
-def _bound(limits: dict[str, int]) -> None:
-    """After the namespaces: processes are then counted within them alone."""
-    for name, most in limits.items():
+def _bound(spec: Spec) -> None:
+    for name, most in spec.limits.items():
+        if name == "NPROC" and not spec.isolated:
+            # Within a namespace of users its own processes count, else all that the user has.
+            most += _threads()
         kind = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
+
+
+def _threads() -> int:
+    """How many this user has."""
+    found = 0
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{number}").st_uid == os.getuid():
+                found += len(os.listdir(f"/proc/{number}/task"))
+        except OSError:
+            continue
+    return found
 
 
 def _mount(

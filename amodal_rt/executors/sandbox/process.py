@@ -1,27 +1,30 @@
 """One sandboxed process: started, fed, read up to a bound, and ended with all that it started."""
 
 import asyncio
-import json
 import marshal
 import os
 import signal
 import socket
+import subprocess
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from amodal_rt.clock import Clock
 from amodal_rt.errors import UnavailableError
 from amodal_rt.executors.sandbox.cgroups import Cell
+from amodal_rt.executors.sandbox.reports import Reports
 from amodal_rt.failpoints import hit
 
 LAUNCHER = Path(__file__).with_name("launch.py")
+PYTHON = os.path.realpath(sys.executable)
+"""Through the link of a virtual environment it looks for that first, which takes milliseconds."""
 GRACE_SECONDS = 1.5
 """How long a program that was asked to go may take; a cancelled run has three seconds in all."""
+LAST_WORDS_SECONDS = 0.5
+"""How long its outputs are read after its end, where somebody else still holds them."""
 START_SECONDS = 20.0
 
 _CHUNK = 65_536
@@ -37,9 +40,9 @@ class Output:
     data: bytearray
     flooded: bool = False
 
-    async def read(self, stream: asyncio.StreamReader) -> None:
+    async def read(self, pipe: int) -> None:
         """Until its end or its bound."""
-        while chunk := await stream.read(_CHUNK):
+        while chunk := await _chunk(pipe):
             room = self.limit - len(self.data)
             self.data += chunk[:room]
             if len(chunk) > room:
@@ -50,44 +53,80 @@ class Output:
 class SandboxProcess:
     """`listener` is the socket of its network, once it has started, where it has one."""
 
-    def __init__(self, spec: Mapping[str, object], cell: Cell | None, clock: Clock) -> None:
+    def __init__(
+        self, spec: Mapping[str, object], cell: Cell | None, clock: Clock, reports: Reports
+    ) -> None:
+        """`spec` is the launcher's document. `reports` is closed with this."""
         self._spec = spec
         self._cell = cell
         self._clock = clock
-        self._process: Process | None = None
-        self._reports = -1
-        self._reported = b""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._open: set[int] = set()
+        self._input = self._exit = -1
+        self._outputs: tuple[int, ...] = ()
+        self._reports = reports
         self.listener: socket.socket | None = None
 
-    async def start(self, *, reports: int, passed: int) -> None:
-        """Become the program. `passed` is the descriptor that it inherits to report by, `reports`
-        where that is read; both are closed here. Raises UnavailableError
-        (`sandbox_unavailable`)."""
-        self._reports = reports
-        ours, theirs = socket.socketpair()
+    async def start(self) -> None:
+        """Become the program. Raises UnavailableError (`sandbox_unavailable`)."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise _unavailable(f"no socket can be had: {error.strerror}") from error
         with ours:
-            await self._begin(theirs, passed)
+            with theirs:
+                self._begin(theirs.fileno())
             await self._introduce(ours)
 
-    async def _begin(self, theirs: socket.socket, passed: int) -> None:
+    def _begin(self, channel: int) -> None:
+        argv = [PYTHON, "-I", "-S", "-B", str(LAUNCHER), str(channel)]
+        theirs: list[int] = []
         try:
-            argv = [sys.executable, "-I", "-S", "-B", str(LAUNCHER), str(theirs.fileno())]
+            for _ in range(3):
+                theirs += self._pipe()
+            given, self._input, said, told, complained, complaints = theirs
+            theirs = [given, told, complaints]
+            self._outputs = (said, complained)
             hit("sandbox.before_start")
-            self._process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
+            self._process = subprocess.Popen(
+                argv,
+                stdin=given,
+                stdout=told,
+                stderr=complaints,
                 env={},
-                pass_fds=(theirs.fileno(), passed),
+                pass_fds=(channel, self._reports.passed) if self._isolated else (channel,),
                 start_new_session=True,
             )
+            self._watch(self._process)
             hit("sandbox.after_start")
         except OSError as error:
             raise _unavailable(f"no process can be started: {error.strerror}") from error
         finally:
-            theirs.close()
-            os.close(passed)
+            for each in theirs:
+                self._shut(each)
+            self._reports.let_go()
+        for each in (self._input, *self._outputs):
+            os.set_blocking(each, False)
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        try:
+            self._exit = os.pidfd_open(process.pid)
+        except OSError:
+            # It knows nothing of its program yet, and nobody could tell when it ends.
+            process.kill()
+            process.wait()
+            raise
+        self._open.add(self._exit)
+
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe2(os.O_CLOEXEC)
+        self._open.update(ends)
+        return ends
+
+    def _shut(self, descriptor: int) -> None:
+        if descriptor in self._open:
+            self._open.discard(descriptor)
+            os.close(descriptor)
 
     async def _introduce(self, channel: socket.socket) -> None:
         channel.setblocking(False)
@@ -96,7 +135,7 @@ class SandboxProcess:
             async with self._clock.deadline(START_SECONDS):
                 await loop.sock_sendall(channel, marshal.dumps(dict(self._spec)))
                 channel.shutdown(socket.SHUT_WR)
-                await _readable(channel)
+                await _readable(channel.fileno())
             said, descriptors, _, _ = socket.recv_fds(channel, _CHUNK, 1)
         except (OSError, TimeoutError) as error:
             raise _unavailable("its process does not start") from error
@@ -109,64 +148,74 @@ class SandboxProcess:
 
     async def talk(self, given: bytes, outputs: Sequence[Output]) -> None:
         """Feed it and read it until it ends, or until one output is flooded."""
-        process = self._process
-        assert process is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        feeding = asyncio.ensure_future(self._feed(process, given))
+        feeding = asyncio.ensure_future(self._feed(given))
         reading = [
-            asyncio.ensure_future(output.read(stream))
-            for output, stream in zip(outputs, (process.stdout, process.stderr), strict=True)
+            asyncio.ensure_future(output.read(pipe))
+            for output, pipe in zip(outputs, self._outputs, strict=True)
         ]
-        ended = asyncio.ensure_future(process.wait())
+        ended = asyncio.ensure_future(self._wait())
         waiting = {ended, *reading}
         try:
-            while waiting and not any(each.flooded for each in outputs):
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if ended in done:
-                    # What it left behind may hold the outputs open for ever.
-                    await self._end_rest()
+            while not ended.done() and not any(each.flooded for each in outputs):
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                await self._end_rest()
+                with suppress(TimeoutError):
+                    async with self._clock.deadline(LAST_WORDS_SECONDS):
+                        await asyncio.wait(reading)
         finally:
             for task in (feeding, ended, *reading):
                 task.cancel()
             await asyncio.gather(feeding, ended, *reading, return_exceptions=True)
 
-    async def _feed(self, process: Process, given: bytes) -> None:
-        assert process.stdin is not None
+    async def _feed(self, given: bytes) -> None:
+        rest = memoryview(given)
         # A program need not read what it is given.
-        with suppress(OSError):
-            process.stdin.write(given)
-            await process.stdin.drain()
-            process.stdin.close()
+        with suppress(BrokenPipeError):
+            while rest:
+                await _writable(self._input)
+                rest = rest[os.write(self._input, rest[:_CHUNK]) :]
+        self._shut(self._input)
+
+    async def _wait(self) -> None:
+        """Until the process has ended. Who holds its outputs is no matter: what it left behind
+        may do so for ever."""
+        process = self._process
+        if process is not None and process.returncode is None:
+            await _readable(self._exit)
 
     async def end(self) -> None:
         """Ask the program to go, then end it and everything that it started."""
         process = self._process
         if process is None:
             return
-        rest = asyncio.gather(_discard(process.stdout), _discard(process.stderr))
+        rest = asyncio.gather(*map(_discard, self._outputs))
         if process.returncode is None:
             self._ask()
             with suppress(TimeoutError):
                 async with self._clock.deadline(GRACE_SECONDS):
-                    await process.wait()
+                    await self._wait()
         await self._end_rest()
         with suppress(TimeoutError):
             async with self._clock.deadline(GRACE_SECONDS):
+                # Whoever left its group without isolation may hold the other ends.
                 await rest
-        # Whoever left its group without isolation holds the other ends: nobody waits for it.
-        _drop_pipes(process)
 
     async def _end_rest(self) -> None:
         process = self._process
         assert process is not None
         if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-        if not self._isolated:
-            # Whoever has left the group is found by its control group, where there is one.
+            # Before its end is taken note of: until then no other process can have its number.
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+                if self._isolated:
+                    os.kill(process.pid, signal.SIGKILL)
+                else:
+                    # Whoever has left the group is found by its control group, where there is one.
+                    os.killpg(process.pid, signal.SIGKILL)
+            with suppress(TimeoutError):
+                async with self._clock.deadline(GRACE_SECONDS):
+                    await self._wait()
+            process.poll()
         for _ in range(_SETTLES):
             if self._cell is None or not self._cell.kill():
                 break
@@ -181,14 +230,14 @@ class SandboxProcess:
                 return
             inner = self._inner()
             if inner is None:
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)
             else:
                 os.kill(inner, signal.SIGTERM)
 
     def _inner(self) -> int | None:
         """The program itself, as the machine numbers it: the first child of the first process of
         its namespace."""
-        first = self._reported_fact("child-pid")
+        first = self._reports.find("child-pid")
         if first is None:
             return None
         try:
@@ -203,53 +252,57 @@ class SandboxProcess:
         process = self._process
         if process is None or process.returncode is None:
             return None
-        return self._reported_fact("exit-code") if self._isolated else process.returncode
+        if not self._isolated:
+            return process.returncode
+        reported = self._reports.find("exit-code")
+        # Who was killed from outside says nothing any more, and may have run for long.
+        return process.returncode if reported is None and process.returncode < 0 else reported
 
     @property
     def _isolated(self) -> bool:
         return bool(self._spec["isolated"])
 
-    def _reported_fact(self, name: str) -> int | None:
-        with suppress(OSError):
-            while self._reports >= 0 and (part := os.read(self._reports, _CHUNK)):
-                self._reported += part
-        for line in self._reported.splitlines():
-            with suppress(ValueError):
-                value = cast("dict[str, object]", json.loads(line)).get(name)
-                if isinstance(value, int):
-                    return value
-        return None
-
     def close(self) -> None:
-        """Let go of what it reports by and listens on."""
-        if self._reports >= 0:
-            os.close(self._reports)
-            self._reports = -1
+        """Let go of all that it reads, writes and listens on."""
+        self._reports.close()
+        for each in tuple(self._open):
+            self._shut(each)
         if self.listener is not None:
             self.listener.close()
 
 
-async def _discard(stream: asyncio.StreamReader | None) -> None:
+async def _chunk(pipe: int) -> bytes:
+    """What came; nothing at the end. Waits also where much is there: who prints without end
+    must not keep all others from their turn."""
+    while True:
+        await _readable(pipe)
+        with suppress(BlockingIOError):
+            return os.read(pipe, _CHUNK)
+
+
+async def _discard(pipe: int) -> None:
     """Read to the end what nobody wants: a process whose output is full never hears that it
-    should go, and its end is only seen with that of its pipes."""
-    while stream is not None and await stream.read(_CHUNK):
+    should go."""
+    while await _chunk(pipe):
         pass
 
 
-def _drop_pipes(process: Process) -> None:
-    transport: asyncio.BaseTransport | None = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
-
-
-async def _readable(channel: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    there = asyncio.Event()
-    loop.add_reader(channel, there.set)
+async def _readable(descriptor: int) -> None:
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, there.set)
     try:
         await there.wait()
     finally:
-        loop.remove_reader(channel)
+        loop.remove_reader(descriptor)
+
+
+async def _writable(descriptor: int) -> None:
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(descriptor, there.set)
+    try:
+        await there.wait()
+    finally:
+        loop.remove_writer(descriptor)
 
 
 def _unavailable(reason: str) -> UnavailableError:

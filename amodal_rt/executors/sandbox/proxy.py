@@ -10,6 +10,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from yarl import URL
 
@@ -43,10 +44,21 @@ class _RefusedError(Exception):
         self.reason = reason
 
 
+@dataclass(slots=True)
+class Room:
+    """How many connections the proxies that share it may have at once."""
+
+    most: int
+    used: int = 0
+
+
 class Proxy:
     """For one program. `reached` and `refused` count connections by `host:port`."""
 
-    def __init__(self, profile: Profile, egress: Egress, clock: Clock, marks: Marks) -> None:
+    def __init__(
+        self, profile: Profile, egress: Egress, clock: Clock, marks: Marks, room: Room
+    ) -> None:
+        self._room = room
         self._profile = profile
         self._egress = egress
         self._clock = clock
@@ -72,8 +84,9 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
+        self._room.used += 1
         try:
-            if len(self._open) > CONNECTIONS:
+            if len(self._open) > CONNECTIONS or self._room.used > self._room.most:
                 raise _RefusedError("503 Service Unavailable", "too many connections at once")
             await self._answer(reader, writer)
         except _RefusedError as error:
@@ -90,6 +103,7 @@ class Proxy:
             pass
         finally:
             self._open.discard(task)
+            self._room.used -= 1
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

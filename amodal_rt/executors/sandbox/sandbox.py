@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,9 +16,11 @@ from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.profile import Isolation, Profile
 from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.executors.sandbox import bubblewrap
-from amodal_rt.executors.sandbox.cgroups import OWN, Cell, Cgroups, find_cgroups
+from amodal_rt.executors.sandbox.cells import Cells
+from amodal_rt.executors.sandbox.cgroups import Cell
 from amodal_rt.executors.sandbox.process import Output, SandboxProcess
-from amodal_rt.executors.sandbox.proxy import Proxy
+from amodal_rt.executors.sandbox.proxy import Proxy, Room
+from amodal_rt.executors.sandbox.reports import Reports
 from amodal_rt.guardrails.causes import VARIABLE, Causes
 from amodal_rt.guardrails.egress import Egress
 from amodal_rt.ids import Ids
@@ -28,6 +30,8 @@ FIRST_USER = 1_879_048_192
 USERS = 65_536
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 OPEN_FILES = 4_096
+CONNECTIONS = 1_024
+"""Through the proxies of all sandboxes at once: each costs the daemon two of its descriptors."""
 
 
 class Ended(Enum):
@@ -87,8 +91,9 @@ class Sandboxes:
         self._ids = ids
         self._workspace = Path(os.path.realpath(workspace))
         self._private = tuple(private)
-        self._groups: Cgroups | None = None
-        self._looked = False
+        self._cells = Cells(clock, ids)
+        self._room = Room(CONNECTIONS)
+        self._ending: set[asyncio.Task[bool]] = set()
 
     async def run(self, job: Job) -> Ran:
         """Run it to its end; whoever cancels this ends the program first.
@@ -98,30 +103,20 @@ class Sandboxes:
         """
         profile = job.profile
         self._check_mounts(job)
-        cell = self._cell(profile)
-        reports, passed = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            spec = self._spec(job, cell, passed)
-        except BaseException:
-            os.close(reports)
-            os.close(passed)
-            await self._leave(cell)
-            raise
-        process = SandboxProcess(spec, cell, self._clock)
-        proxy = Proxy(profile, self._egress, self._clock, self._marks(job.cause))
+        cell = self._cells.make(profile.bounds)
+        process: SandboxProcess | None = None
+        proxy = Proxy(profile, self._egress, self._clock, self._marks(job.cause), self._room)
         outputs = [Output(profile.bounds.output, bytearray()) for _ in range(2)]
-        ended = Ended.EXITED
+        ended, starved = Ended.EXITED, False
         try:
-            await process.start(reports=reports, passed=passed)
+            process = self._process(job, cell)
+            await process.start()
             if process.listener is not None:
                 await proxy.serve(process.listener)
             ended = await self._talk(process, job, outputs)
         finally:
-            await asyncio.shield(self._end(process, proxy))
-            starved = cell is not None and cell.starved()
-            await asyncio.shield(self._leave(cell))
-            code = process.code
-            process.close()
+            starved = await self._whole(self._end(process, proxy, cell))
+        code = process.code if process is not None else None
         if ended is Ended.EXITED and any(each.flooded for each in outputs):
             ended = Ended.FLOODED
         if ended is Ended.EXITED and code != 0 and starved:
@@ -138,6 +133,10 @@ class Sandboxes:
             refused=dict(proxy.refused),
         )
 
+    def tidy(self) -> None:
+        """End what a daemon that was killed left running."""
+        self._cells.tidy()
+
     async def _talk(self, process: SandboxProcess, job: Job, outputs: Sequence[Output]) -> Ended:
         seconds = job.profile.bounds.timeout.total_seconds()
         if job.seconds is not None:
@@ -149,29 +148,36 @@ class Sandboxes:
             return Ended.OVERDUE
         return Ended.EXITED
 
-    async def _end(self, process: SandboxProcess, proxy: Proxy) -> None:
-        await process.end()
-        await proxy.close()
-
-    async def _leave(self, cell: Cell | None) -> None:
-        """Take its groups away; one whose last process is still on its way out is swept later."""
-        for _ in range(50):
-            if cell is None or cell.remove():
-                return
-            await self._clock.sleep(0.01)
-
-    def _cell(self, profile: Profile) -> Cell | None:
-        if not self._looked:
-            self._looked = True
-            self._groups = find_cgroups() if sys.platform == "linux" else None
-            if self._groups is not None:
-                self._groups.sweep()
-        if self._groups is None:
-            return None
+    async def _end(self, process: SandboxProcess | None, proxy: Proxy, cell: Cell | None) -> bool:
+        """Leave nothing of it behind; whether it was short of memory."""
         try:
-            return self._groups.make(f"{OWN}-{self._ids.token()}", profile.bounds)
+            if process is not None:
+                await process.end()
+            await proxy.close()
+            return cell is not None and cell.starved()
+        finally:
+            await self._cells.leave(cell)
+            if process is not None:
+                process.close()
+
+    async def _whole(self, ending: Coroutine[None, None, bool]) -> bool:
+        """What `ending` gives; it goes on to its end even where nobody waits for it any more."""
+        task = asyncio.ensure_future(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return await asyncio.shield(task)
+
+    def _process(self, job: Job, cell: Cell | None) -> SandboxProcess:
+        try:
+            reports = Reports()
         except OSError as error:
-            raise _unavailable(f"no control group can be made: {error.strerror}") from error
+            raise _unavailable(f"no pipe can be had: {error.strerror}") from error
+        try:
+            spec = self._spec(job, cell, reports.passed)
+        except BaseException:
+            reports.close()
+            raise
+        return SandboxProcess(spec, cell, self._clock, reports)
 
     def _spec(self, job: Job, cell: Cell | None, status: int) -> dict[str, object]:
         profile = job.profile

@@ -49,7 +49,7 @@ def _session(run: WorkflowSession, visit: Visit, work: AgentNode) -> Session:
     )
     context = replace(outer.context, definition=replace(definition, automation=automation))
     inner = grants_of(
-        replace(automation, connections=work.connections, tools=work.tools), agent_of(context)
+        replace(automation, connections=work.connections, tools=work.tools), agent_of(context), None
     )
     within = outer.grants if isinstance(outer.grants, Grants) else Grants(connections=(), tools=())
     grants = BothGrants(one=within, other=inner)
@@ -59,6 +59,7 @@ def _session(run: WorkflowSession, visit: Visit, work: AgentNode) -> Session:
         session,
         grants=grants,
         taint=outer.taint,
+        programs=outer.programs,
         trusted=outer.trusted,
         powers=outer.powers,
         connections={each: outer.connections[each] for each in names},

@@ -27,11 +27,11 @@ from amodal_rt.executors.acting.request_tool import (
 )
 from amodal_rt.executors.acting.session import Session
 from amodal_rt.executors.acting.tainting import origin_of
-from amodal_rt.executors.acting.tools import BUILT_IN, prepare_mcp
+from amodal_rt.executors.acting.tools import prepare_mcp
 from amodal_rt.executors.workflow import storing
 from amodal_rt.executors.workflow.session import WorkflowSession
 from amodal_rt.executors.workflow.walk import TOO_LARGE, VALUE_BYTES, NodeError, Visit
-from amodal_rt.guardrails.grants import REQUEST
+from amodal_rt.guardrails.grants import BUILT_IN, REQUEST
 from amodal_rt.guardrails.untrusted import plain_line
 
 DELIVER = "deliver"

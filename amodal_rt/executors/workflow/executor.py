@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from amodal_rt.domain.automation import WorkflowRun
 from amodal_rt.domain.models import REHEARSAL
-from amodal_rt.domain.outcome import Outcome, Waiting, cut_off_in, failed
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, Outcome, Waiting, cut_off_in, failed
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.workflow import Workflow
 from amodal_rt.executors.acting.beginning import closed_session
 from amodal_rt.executors.acting.past import GapError, past_of, read_journal
 from amodal_rt.executors.acting.session import Services
+from amodal_rt.executors.acting.spoken import parked_text
 from amodal_rt.executors.acting.tainting import origin_of, tell_sources
 from amodal_rt.executors.acting.when import ask_gate
 from amodal_rt.executors.workflow.entering import entry_of, payload_of, trigger_of
@@ -22,7 +23,13 @@ from amodal_rt.executors.workflow.session import (
     WorkflowSession,
 )
 from amodal_rt.executors.workflow.trail import Trail
-from amodal_rt.executors.workflow.walk import CutOffError, NodeError, ParkedError, Walk
+from amodal_rt.executors.workflow.walk import (
+    AwaitingError,
+    CutOffError,
+    NodeError,
+    ParkedError,
+    Walk,
+)
 from amodal_rt.executors.workflow.walking import Walker
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.guardrails.writes import READ_ONLY
@@ -115,6 +122,9 @@ async def _walked(run: WorkflowSession, graph: Workflow) -> Outcome | Waiting:
         outcome = Outcome(status=RunStatus.COMPLETED, text=_text(value), payload=value)
     except ParkedError as error:
         return error.waiting
+    except AwaitingError:
+        said = parked_text(run.acting.effects.whole.parked)
+        outcome = Outcome(status=RunStatus.COMPLETED, reason=AWAITING_APPROVAL, text=said)
     except NodeError as error:
         line = plain_line(run.mask(error.message), 500)
         outcome = replace(failed(error.reason, line), lasting=error.lasting)

@@ -8,7 +8,7 @@ from typing import cast
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.run import Usage
 
-_WROTE = frozenset({EntryType.WRITE_FINISHED, EntryType.WRITE_FAILED})
+_WROTE = frozenset({EntryType.WRITE_FINISHED, EntryType.WRITE_FAILED, EntryType.WRITE_PARKED})
 
 
 @dataclass(slots=True, kw_only=True)

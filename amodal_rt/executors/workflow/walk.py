@@ -45,6 +45,10 @@ class ParkedError(Exception):
         self.waiting = waiting
 
 
+class AwaitingError(Exception):
+    """The run ends here: a write of it waits for a person, who decides without the run."""
+
+
 class CutOffError(Exception):
     """An agent of the run cannot go on from the journal, and so the run cannot."""
 

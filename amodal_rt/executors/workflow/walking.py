@@ -19,6 +19,7 @@ from amodal_rt.executors.workflow.trail import PastNode
 from amodal_rt.executors.workflow.walk import (
     TOO_LARGE,
     VALUE_BYTES,
+    AwaitingError,
     Done,
     NodeError,
     Visit,
@@ -39,7 +40,7 @@ class Walker:
 
     async def walk(self, walk: Walk, start: str) -> object:
         """The value of the last node. Raises NodeError where a node failed that leads nowhere,
-        ParkedError, GapError and CutOffError for what ends the run here."""
+        ParkedError, AwaitingError, GapError and CutOffError for what ends the run here."""
         value: object = None
         current: str | None = start
         while current is not None:
@@ -101,14 +102,22 @@ class Walker:
             await self._post(EntryType.NODE_STARTED, visit, {**facts, **more})
             try:
                 done = await self._bounded(visit)
+                self._go_on()
                 self._check(done)
             except NodeError as error:
+                self._go_on()
                 again = await self._failed(visit, error)
                 if again is None:
                     return _led_on(walk, node, error, node.edges.on_error)
                 visit = again
             else:
                 return await self._finished(visit, done)
+
+    def _go_on(self) -> None:
+        """Raise AwaitingError once a write of the run waits for a person. Whatever the graph says
+        of failures: what it was to go on with is not there."""
+        if self._run.acting.effects.whole.parked:
+            raise AwaitingError
 
     def _facts(self, node: Node) -> dict[str, object]:
         facts: dict[str, object] = {"kind": node.kind.value, "node": node.id}

@@ -1,9 +1,10 @@
-"""Approvals: runs that ask a person. Looking at one answers nothing."""
+"""Approvals: runs that ask a person, and parked writes. Looking at one answers nothing."""
 
 from aiohttp import web
 
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
+from amodal_rt.operations.shapes import Document
 from amodal_rt.servers.dashboard.frames import Frames
 from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.dashboard.visits import Route, Visit, quoted, see
@@ -11,6 +12,12 @@ from amodal_rt.servers.dashboard.visits import Route, Visit, quoted, see
 ROWS = 50
 _ANSWERS = {"approve": True, "deny": False}
 _SAID = {True: "approved", False: "denied"}
+_SAID_OF_WRITES = {
+    "performed": "write_made",
+    "approved": "write_approved",
+    "performing": "write_approved",
+    "denied": "write_denied",
+}
 
 
 class ApprovalPages:
@@ -39,15 +46,21 @@ class ApprovalPages:
         )
 
     async def _answer(self, visit: Visit) -> web.StreamResponse:
-        run_id, said = visit.part("id"), visit.given("answer")
+        id, said = visit.part("id"), visit.given("answer")
         if said not in _ANSWERS:
             raise InvalidError("the answer is approve or deny", code="bad_answer")
         approved = _ANSWERS[said]
-        await self._rooms.approvals.answer(
+        found = await self._rooms.approvals.answer(
             visit.caller,
-            run_id,
+            id,
             step=visit.given("step") or "",
             approved=approved,
             note=visit.given("note"),
         )
-        see(f"/dashboard/runs/{quoted(run_id)}", said=_SAID[approved])
+        see(f"/dashboard/runs/{quoted(str(found['run_id']))}", said=_said(found))
+
+
+def _said(found: Document) -> str:
+    if found["write"] is None:
+        return _SAID[found["status"] == "approved"]
+    return _SAID_OF_WRITES.get(str(found["status"]), "write_failed")

@@ -9,7 +9,7 @@ from typing import Protocol
 from markupsafe import Markup
 
 from amodal_rt.clock import Clock
-from amodal_rt.guardrails.untrusted import plain
+from amodal_rt.guardrails.untrusted import exact_json, plain
 from amodal_rt.servers.dashboard import words
 from amodal_rt.servers.dashboard.assets import Assets
 
@@ -73,6 +73,7 @@ def _load(assets: Assets, now: Callable[[], datetime]) -> Callable[[str], Templa
         "number": words.number,
         "money": words.money,
         "pretty": words.pretty,
+        "exact": exact_json,
     }
     environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
     environment.globals.update(asset=assets.path, cut=words.cut)  # pyright: ignore[reportUnknownMemberType]

@@ -32,6 +32,10 @@ SAID: Mapping[str, str] = {
     "resumed": "Resumed.",
     "retried": "The message is due now.",
     "started": "Started. The journal grows as the run goes on.",
+    "write_approved": "Approved. The write will be made; its journal says when.",
+    "write_denied": "Denied. The write is not made.",
+    "write_failed": "Approved, and not made. The last steps of the journal say why.",
+    "write_made": "Approved, and made.",
 }
 """What a page says of the change that led to it, by the word in its address: never a text that
 came with the request."""

@@ -2,6 +2,7 @@
 
 from amodal_rt.clock import Clock
 from amodal_rt.ids import Ids, SystemIds
+from amodal_rt.testing.ledger.audit import AuditRows
 from amodal_rt.testing.ledger.bus import BusRows, RemoteTriggerRows, TokenRows
 from amodal_rt.testing.ledger.events import EventRows
 from amodal_rt.testing.ledger.facts import ArchiveRows, ConditionRows, ScheduleRows
@@ -9,6 +10,7 @@ from amodal_rt.testing.ledger.journal import JournalRows, StoreRows
 from amodal_rt.testing.ledger.nodes import NodeRows
 from amodal_rt.testing.ledger.outbox import OutboxRows
 from amodal_rt.testing.ledger.outcomes import OutcomeRows
+from amodal_rt.testing.ledger.parked import ParkedRows
 from amodal_rt.testing.ledger.queries import RunQueries
 from amodal_rt.testing.ledger.spending import SpendRows
 from amodal_rt.testing.ledger.store import MemoryStore
@@ -26,11 +28,13 @@ class MemoryLedger(
     JournalRows,
     OutboxRows,
     ConditionRows,
+    AuditRows,
     ArchiveRows,
     StoreRows,
     SpendRows,
     NodeRows,
     WaitRows,
+    ParkedRows,
 ):
     """`ports.Ledger` in memory: all of its promises but that anything outlives the process.
 

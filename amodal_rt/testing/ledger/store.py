@@ -14,7 +14,9 @@ from amodal_rt.domain.event import Event, Rejection
 from amodal_rt.domain.journal import Entry, EntryType
 from amodal_rt.domain.node import NodeRecord
 from amodal_rt.domain.outcome import GateValue
+from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.remote_trigger import RemoteTrigger
+from amodal_rt.domain.run import OPEN
 from amodal_rt.domain.token import Token
 from amodal_rt.ports import (
     ArchivedDefinition,
@@ -109,6 +111,8 @@ class MemoryStore:
         self.rejected: Table[tuple[str, str], int] = Table(undo)
         self.journals: Table[tuple[str, int], Entry] = Table(undo)
         self.lengths: Table[str, int] = Table(undo)
+        self.seals: Table[int, tuple[str, int]] = Table(undo)
+        """Runs that ended, each with the length of its journal, in that order."""
         self.outbox = OutboxTable(undo)
         self.failures: Table[str, FailureState] = Table(undo)
         self.breakers: Table[str, Breaker] = Table(undo)
@@ -129,6 +133,7 @@ class MemoryStore:
         self.tokens: Table[str, Token] = Table(undo)
         self.spending: Table[tuple[date, str, str], Spent] = Table(undo)
         self.holds: Table[tuple[str, str], Hold] = Table(undo)
+        self.parked: Table[str, ParkedWrite] = Table(undo)
 
     def append(
         self,
@@ -155,6 +160,8 @@ class MemoryStore:
         )
         self.journals.put((run_id, sequence), entry)
         self.lengths.put(run_id, sequence)
+        if self.runs.row(run_id).run.status not in OPEN:
+            self.seals.put(next(self.numbers), (run_id, sequence))
         return sequence
 
     def entries_of(self, run_id: str) -> list[Entry]:

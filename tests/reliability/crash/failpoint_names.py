@@ -15,6 +15,7 @@ _COPY = "integration/test_backup.py::test_a_backup_that_is_killed_is_there_whole
 _DELIVERY = "unit/delivery/delivery_life.py::POINTS"
 _EVENTS = "integration/test_event_failpoints.py"
 _GATE = f"{_EVENTS}::test_a_gate_is_asked_again_and_opens_once"
+_PARKED = "integration/test_parked_writes.py::KILLS"
 _PROBE = f"{_EVENTS}::test_a_probe_is_asked_again_and_the_run_completes_once"
 _MATCH = f"{_EVENTS}::test_an_event_is_matched_once"
 _TRIGGER = f"{_EVENTS}::test_a_trigger_is_registered_at_the_next_start"
@@ -47,6 +48,8 @@ ELSEWHERE: Mapping[str, str] = {
     "expect.before_probe": _PROBE,
     "gate.after_read": _GATE,
     "gate.before_read": _GATE,
+    "parked.after_perform": _PARKED,
+    "parked.before_perform": _PARKED,
     "recovery.after_return": _RECOVERY,
     "recovery.before_return": _RECOVERY,
     "restore.after_aside": _BACKUP,
@@ -63,6 +66,8 @@ ELSEWHERE: Mapping[str, str] = {
     "upgrade.after_copy_rename": _UPKEEP,
     "upgrade.before_commit": _UPKEEP,
     "upgrade.before_copy_rename": _UPKEEP,
+    "write.after_park": _PARKED,
+    "write.before_park": _PARKED,
 }
 """By name: the test that kills there, or the list that one goes through, as `file::name` under
 tests."""

@@ -182,6 +182,9 @@ class SeededIds:
     def delivery(self) -> str:
         return "msg_" + self._sortable()
 
+    def write(self) -> str:
+        return "write_" + self._sortable()
+
     def node(self) -> str:
         return "node_" + self._sortable()
 

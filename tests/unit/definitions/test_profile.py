@@ -97,6 +97,8 @@ WRITABLE = {"target": "/x", "writable": True}
         ({"isolation": "none", "base": "image"}, "conflict", "base"),
         ({"mounts": [{"source": "../x", "target": "/x"}]}, "bad_mount", "plain path"),
         ({"mounts": [{"source": ".amodal-rt", "target": "/x"}]}, "bad_mount", "state"),
+        ({"mounts": [{"source": "/proc", "target": "/x"}]}, "bad_mount", "kernel"),
+        ({"mounts": [{"source": "/sys/fs", "target": "/x"}]}, "bad_mount", "kernel"),
         ({"mounts": [{"source": "x", "target": "x"}]}, "bad_mount", "absolute"),
         ({"mounts": [{"source": "x", "target": "/a/../x"}]}, "bad_mount", "absolute"),
         ({"mounts": [{"source": "x", "target": "/proc/self"}]}, "bad_mount", "own"),

@@ -28,6 +28,9 @@ class CountingIds:
     def delivery(self) -> str:
         return f"msg_{next(self._numbers):016d}"
 
+    def write(self) -> str:
+        return f"write_{next(self._numbers):016d}"
+
     def node(self) -> str:
         return f"node_{next(self._numbers):016d}"
 

@@ -1,13 +1,16 @@
 """Where control groups can be had: the trees of systemd, of containers, of old machines."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from amodal_rt.domain.profile import Bounds
-from amodal_rt.executors.sandbox.cgroups import CONTROLLERS, Cgroups, find_cgroups
+from amodal_rt.executors.sandbox.cgroups import CONTROLLERS, Cell, Cgroups, find_cgroups
 
 BOUNDS = Bounds(memory=64, cpus=0.5, processes=7)
+CELL = f"amodal-rt-{os.getpid()}-a"
 OWN = "/user.slice/amodal.service"
 
 
@@ -52,9 +55,9 @@ def test_a_daemon_that_systemd_has_put_into_a_leaf_uses_the_group_above(tmp_path
 
     found = find_cgroups(proc)
     assert found is not None
-    cell = found.make("amodal-rt-a", BOUNDS)
+    cell = found.make("a", BOUNDS)
 
-    assert cell.folders == (top / "amodal-rt-a",)
+    assert cell.folders == (top / CELL,)
     said = {each.name: each.read_text() for each in cell.folders[0].iterdir()}
     assert said == {
         "memory.max": "64", "memory.swap.max": "0", "cpu.max": "50000 100000", "pids.max": "11",
@@ -79,13 +82,13 @@ def test_version_one_is_used_where_the_second_has_no_controllers(tmp_path: Path)
 
     found = find_cgroups(proc)
     assert found is not None
-    cell = found.make("amodal-rt-a", BOUNDS)
+    cell = found.make("a", BOUNDS)
 
     assert found.version == 1
     assert [each.parent for each in cell.folders] == [tmp_path / c / "box" for c in CONTROLLERS]
-    assert (tmp_path / "memory/box/amodal-rt-a/memory.limit_in_bytes").read_text() == "64"
-    assert (tmp_path / "cpu/box/amodal-rt-a/cpu.cfs_quota_us").read_text() == "50000"
-    assert (tmp_path / "pids/box/amodal-rt-a/pids.max").read_text() == "11"
+    assert (tmp_path / f"memory/box/{CELL}/memory.limit_in_bytes").read_text() == "64"
+    assert (tmp_path / f"cpu/box/{CELL}/cpu.cfs_quota_us").read_text() == "50000"
+    assert (tmp_path / f"pids/box/{CELL}/pids.max").read_text() == "11"
 
 
 def test_the_mount_itself_serves_where_a_containers_group_cannot_be_seen(tmp_path: Path) -> None:
@@ -102,13 +105,29 @@ def test_a_group_that_cannot_be_bounded_is_not_left_behind(tmp_path: Path) -> No
     groups = Cgroups(2, {**dict.fromkeys(CONTROLLERS, tmp_path), "pids": tmp_path / "missing"})
 
     with pytest.raises(FileNotFoundError):
-        groups.make("amodal-rt-a", BOUNDS)
+        groups.make("a", BOUNDS)
 
 
-def test_what_a_killed_daemon_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("amodal-rt-old", "somebody"):
+def test_what_a_killed_daemon_left_is_found_and_nothing_else(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    left = (f"amodal-rt-{gone.pid}-a", CELL)
+    names = (*left, "amodal-rt-1-a", "amodal-rt-x-a", "amodal-rt-1", "somebody")
+    for name in names:
         (tmp_path / name).mkdir()
 
-    Cgroups(2, dict.fromkeys(CONTROLLERS, tmp_path)).sweep()
+    cells = Cgroups(2, dict.fromkeys(CONTROLLERS, tmp_path)).find_left()
 
-    assert [each.name for each in tmp_path.iterdir()] == ["somebody"]
+    found = sorted(folder.name for each in cells for folder in each.folders)
+    assert found == sorted(left), "the first process of the machine lives"
+
+
+def test_who_is_ended_in_version_1_starts_nobody_meanwhile(tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as victim:
+        (tmp_path / "cgroup.procs").write_text(f"0\n{victim.pid}\n")
+        (tmp_path / "pids.max").write_text("24")
+
+        assert Cell(1, (tmp_path,)).kill()
+
+    assert victim.returncode == -9, "and not ourselves, whom 0 would mean"
+    assert (tmp_path / "pids.max").read_text() == "0"

@@ -52,5 +52,5 @@ def test_the_automations_list_stands_before_the_agents() -> None:
     )
     agent = Agent(name="main", hash="h", instructions="", connections=("pay",), tools=("pay.*",))
 
-    assert grants_of(automation, agent) == Grants(connections=("crm",), tools=("pay.*",))
-    assert grants_of(automation, None) == Grants(connections=("crm",))
+    assert grants_of(automation, agent, None) == Grants(connections=("crm",), tools=("pay.*",))
+    assert grants_of(automation, None, None) == Grants(connections=("crm",))

@@ -105,3 +105,14 @@ def test_the_values_of_a_workspace_are_those_its_files_name() -> None:
     )
 
     assert secret_values(snapshot, environment) == ("t-1", "k-1", "o-1")
+
+
+def test_a_long_text_that_was_clean_is_masked_once_a_secret_is_new() -> None:
+    known = ["first-secret"]
+    redactor = Redactor(lambda: known)
+    text = "second-secret " * 300
+
+    assert redactor.mask(text) == redactor.mask(text) == text
+    known.append("second-secret")
+
+    assert redactor.mask(text) == "[secret] " * 300

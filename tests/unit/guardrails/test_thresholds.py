@@ -15,7 +15,7 @@ from amodal_rt.domain.connection import (
     Threshold,
 )
 from amodal_rt.guardrails.calls import Call, RestCall, ToolCall
-from amodal_rt.guardrails.writes import READ_ONLY, Powers, decide
+from amodal_rt.guardrails.writes import READ_ONLY, Powers, Verdict, decide
 
 WRITES = Powers(write_enabled=True, place="automations/x.json:7")
 REFUND = AccessRule(
@@ -88,7 +88,10 @@ def test_above_it_or_where_nobody_can_tell_the_call_is_held(call: Call) -> None:
     decision = decide(call, SHOP, WRITES)
 
     assert not decision.allowed
-    assert decision.rule == "confirm"
+    person = decision.verdict is Verdict.PARK
+    assert (decision.rule, person) == (
+        ("access.json create_*", True) if isinstance(call, ToolCall) else ("confirm", False)
+    )
 
 
 def test_a_refusal_says_which_number_and_why() -> None:

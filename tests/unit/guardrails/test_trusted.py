@@ -66,3 +66,12 @@ def test_every_text_of_a_document_counts_by_itself() -> None:
         "a", "one\ntwo", "b", "3", "c", "d",
     ]  # fmt: skip
     assert texts_in("no json") == ["no json"]
+
+
+def test_a_word_that_stands_in_many_longer_ones_is_found_alone_and_nowhere_else() -> None:
+    trusted = Trusted(rules=["see issues-1 and /issues/2, " * 500 + "then issues."])
+
+    assert trusted.says("issues")
+    assert trusted.says("issues")
+    assert not trusted.says("issue")
+    assert not Trusted(rules=["see issues-1 and /issues/2, " * 500]).says("issues")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from amodal_rt.guardrails.untrusted import EVENT_BYTES, event_block, plain, plain_line
+from amodal_rt.guardrails.untrusted import EVENT_BYTES, event_block, exact_json, plain, plain_line
 
 BLOCK = re.compile(r'<event_data id="([^"]+)">\n(.*)\n</event_data>', re.DOTALL)
 
@@ -102,3 +102,14 @@ def test_importing_it_is_light() -> None:
     assert "pydantic" not in done.stdout
     assert "aiohttp" not in done.stdout
     assert "asyncio" not in done.stdout
+
+
+def test_exact_json_hides_nothing_and_reads_back_the_same() -> None:
+    value = {"to": "ada\u202e\u200b\U000e0041", "name": "Zoë \ud800", "line": "a\nb\x1b[2J\x7f"}
+
+    shown = exact_json(value)
+
+    assert "\\u202e\\u200b\\udb40\\udc41" in shown
+    assert "Zoë \\ud800" in shown
+    assert plain(shown) == shown
+    assert json.loads(shown) == value

@@ -92,6 +92,9 @@ def test_no_disguised_write_may_leave_a_read_only_run(call: RestCall | ToolCall)
         {"query": '""" text """ mutation @x { a }'},
         {"_method": "DELETE"},
         "_method=DELETE&a=1",
+        '--x\r\nContent-Disposition: form-data; name="_method"\r\n\r\nDELETE\r\n--x--\r\n',
+        "--x\nContent-Disposition: form-data; name=_method\nContent-Type: text/plain\n\nput\n--x--",
+        "--x\r\nContent-Disposition: form-data; name*=utf-8''_method\r\n\r\nPATCH\r\n--x--",
         '--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{"query": "mutation {a}"}',
     ],
 )
@@ -131,8 +134,11 @@ def test_reading_methods_are_reads(method: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/admin/7/reboot", "/admin/7/reboot/", "/Admin/7/REBOOT", "/admin/7/%72eboot"],
-)
+    [
+        "/admin/7/reboot", "/admin/7/reboot/", "/Admin/7/REBOOT", "/admin/7/%72eboot",
+        "/admin/7/reboot;a=b", "/admin/7;x/reboot", "/admin/7/%2572eboot", "/admin/7/reboot%20",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_get_that_access_json_calls_a_write_is_one_however_it_is_spelt(
     method: str, path: str
@@ -190,7 +196,7 @@ def test_a_write_that_says_read_is_refused_as_said() -> None:
 
 
 @pytest.mark.parametrize("confirm", list(Confirm))
-def test_what_needs_confirmation_is_refused_until_approvals_exist(confirm: Confirm) -> None:
+def test_what_needs_a_person_is_parked_and_what_is_never_allowed_refused(confirm: Confirm) -> None:
     connection = _with(
         AccessRule(match="POST /pay", confirm=confirm, reason="money"),
         AccessRule(match="GET /payroll", confirm=confirm),
@@ -203,7 +209,9 @@ def test_what_needs_confirmation_is_refused_until_approvals_exist(confirm: Confi
         ToolCall(tool="delete_all"),
     ):
         decision = decide(call, connection, WRITES)
-        assert decision.verdict is Verdict.DENY
+        assert decision.verdict is (Verdict.DENY if confirm is Confirm.NEVER else Verdict.PARK)
+        assert decision.review is (confirm is Confirm.REVIEW)
+        assert decide(call, connection, READ_ONLY).verdict is Verdict.DENY
         assert f'"confirm": "{confirm}"' in decision.reason
         assert "connections/api/access.json" in decision.reason
 

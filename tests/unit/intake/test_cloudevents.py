@@ -53,6 +53,7 @@ def test_a_structured_event_keeps_every_attribute() -> None:
     assert (event.id, event.source, event.type) == ("1", "/ci", "deploy.finished")
     assert (event.subject, event.time, event.data) == ("web/1", AT, {"ok": True})
     assert event.kept == {
+        "ce-id": "1",
         "content-type": "application/json",
         "ce-dataschema": "https://example.org/schema",
         "ce-traceparent": "00-1-2-01",
@@ -196,7 +197,7 @@ def test_a_header_that_stands_twice_is_believed_neither_time(name: str) -> None:
 def test_what_may_be_a_secret_is_not_kept() -> None:
     (event,) = read({**PLAIN, "authtoken": "t0p", "sessionkey": "s3c"})
 
-    assert event.kept == {}
+    assert event.kept == {"ce-id": "1"}
 
 
 def test_source_and_id_together_make_it_the_same_event() -> None:
@@ -243,6 +244,27 @@ def test_what_goes_out_can_come_in(data: object) -> None:
     assert document["deliveryid"] == "17"
     assert document["traceparent"] == "00-1"
     assert document["depth"] == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "goes_out"),
+    [
+        ("hello", "text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("<a/>", "application/xml", "application/xml"),
+        ({"a": 1}, "application/vnd.acme+json", "application/vnd.acme+json"),
+        # It is no form any more.
+        ({"a": "1"}, "application/x-www-form-urlencoded", "application/json"),
+    ],
+)
+def test_what_came_as_a_cloudevent_goes_out_as_the_same_one(
+    data: object, said: str, goes_out: str
+) -> None:
+    document = document_of(stored(data, **{"ce-id": "build-7", "content-type": said}))
+
+    assert (document["id"], document["eventid"]) == ("build-7", "evt_1")
+    assert (document["data"], document["datacontenttype"]) == (data, goes_out)
+    again = parse_document(document)
+    assert again.dedup == parse_document({**PLAIN, "id": "build-7"}).dedup
 
 
 def test_bytes_go_out_as_bytes() -> None:

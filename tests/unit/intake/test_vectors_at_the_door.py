@@ -12,6 +12,7 @@ from mutated_vectors import Pairs, mutations
 from signed_vectors import VECTORS, Vector
 
 from amodal_rt.clock import SystemClock
+from amodal_rt.domain import signing
 from amodal_rt.guardrails.causes import Causes
 from amodal_rt.ids import SystemIds
 from amodal_rt.intake import answers
@@ -70,7 +71,11 @@ def can_be_sent(headers: Pairs) -> bool:
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith("twilio")])
-async def test_the_vector_is_taken_and_all_that_is_near_it_gets_one_answer(name: str) -> None:
+async def test_the_vector_is_taken_and_all_that_is_near_it_gets_one_answer(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Those who publish vectors have short secrets in them, which no door would take.
+    monkeypatch.setattr(signing, "SHORTEST_SECRET", 1)
     vector = VECTORS[name]
     token = vector.header == "x-gitlab-token"
     seen: set[Seen] = set()

@@ -193,21 +193,33 @@ async def test_every_bad_signature_gets_one_answer_and_its_own_cause_on_record(
 
 async def test_rotation_is_a_list_of_secrets(house: House) -> None:
     auth = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=(SecretRef("OLD"), SecretRef("NEW")))
-    one = house(auth=auth, variables={"OLD": "the old secret", "NEW": "the new secret"})
+    one = house(auth=auth, variables={"OLD": "the older secret", "NEW": "the newer secret"})
 
-    for secret in ("the old secret", "the new secret"):
+    for secret in ("the older secret", "the newer secret"):
         assert isinstance(await one.send(b"x", _signed(b"x", secret)), Verified)
-    assert isinstance(await one.send(b"x", _signed(b"x", "another one")), Refusal)
+    assert isinstance(await one.send(b"x", _signed(b"x", "another one's secret")), Refusal)
+    # One of them is enough while the other is not there yet.
+    one.variables = {"NEW": "the newer secret"}
+    assert isinstance(await one.send(b"x", _signed(b"x", "the newer secret")), Verified)
+
+
+async def test_a_secret_that_can_be_guessed_is_none(house: House) -> None:
+    one = house(auth=GITHUB, variables={"HOOK_SECRET": "fifteen letters"})
+
+    refused = await one.send(b"x", _signed(b"x", "fifteen letters"))
+
+    assert isinstance(refused, Refusal)
+    assert refused.status == 503
 
 
 async def test_a_changed_secret_counts_for_the_next_request(house: House) -> None:
     one = house(auth=GITHUB, variables=SET)
     assert isinstance(await one.send(b"x", _signed(b"x")), Verified)
 
-    one.variables = {"HOOK_SECRET": "rotated"}
+    one.variables = {"HOOK_SECRET": "the rotated secret"}
 
     assert isinstance(await one.send(b"x", _signed(b"x")), Refusal)
-    assert isinstance(await one.send(b"x", _signed(b"x", "rotated")), Verified)
+    assert isinstance(await one.send(b"x", _signed(b"x", "the rotated secret")), Verified)
 
 
 async def test_an_id_that_was_rotated_away_is_unknown_within_the_same_snapshot(

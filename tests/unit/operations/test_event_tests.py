@@ -3,15 +3,20 @@
 import json
 import re
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import pytest
 from desk import ADA, Desk, live
 
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.definitions.catalogue import BUILT_IN
-from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.automation import Definition, OnLimit
 from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.identity import Identities, Member
+from amodal_rt.domain.integration import Integration
+from amodal_rt.domain.run import Start
+from amodal_rt.domain.signing import CustomScheme, Recipe, Where
+from amodal_rt.domain.trigger import SignatureScheme, TriggerKind, WebhookAuth
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
 from amodal_rt.errors import InvalidError, NotFoundError
 from amodal_rt.guardrails.redaction import Redactor
@@ -45,21 +50,40 @@ class Asking:
         self._desk = desk
         redactor = Redactor(lambda: ("s3cret-value",))
         self.tests = EventTests(
-            desk.files, desk.facts, desk.starting, redactor, clock=desk.clock, ids=desk.ids
+            desk.files,
+            desk.facts,
+            desk.starting,
+            redactor,
+            ledger=desk.ledger,
+            clock=desk.clock,
+            ids=desk.ids,
         )
+
+        self.integrations: dict[str, Integration] = {}
+
+    async def start(self, **changes: Any) -> str:
+        """Let a run of `a` be on record."""
+        now = self._desk.clock.now()
+        start = Start(
+            run_id=self._desk.ids.run(), automation="a", title="T", trigger=TriggerKind.EVENT,
+            definition="d", created_at=now, concurrency=3, on_limit=OnLimit.QUEUE, **changes,
+        )  # fmt: skip
+        [ref] = await self._desk.ledger.admit([start])
+        return ref.run_id
 
     def write(self, **keys: Any) -> None:
         self._desk.files.add(live(parsed("a", **keys)))
         now = self._desk.files.current
         self._desk.files.current = Snapshot(
             version=now.version, automations=now.automations, identities=TEAM,
-            event_types={DEPLOYED.name: DEPLOYED},
+            event_types={DEPLOYED.name: DEPLOYED}, integrations=self.integrations,
         )  # fmt: skip
 
     async def ask(self, asked: dict[str, Any], **keys: Any) -> Document:
         self.write(**keys)
+        before = await self._desk.ledger.list_runs(RunFilter(limit=9))
         found = await self.tests.test(ADA, "a", asked)
-        assert await self._desk.ledger.list_runs(RunFilter(limit=1)) == []
+        assert await self._desk.ledger.list_runs(RunFilter(limit=9)) == before
         assert await self._desk.ledger.list_events(limit=1) == []
         return found
 
@@ -210,6 +234,101 @@ async def test_data_of_a_provider_says_whose_it_is_and_of_what(
     )
 
     assert (found["matches"], found["conversation_key"]) == (True, "acme/widgets")
+
+
+MENTION = {
+    "type": "event_callback", "team_id": "T1", "event_id": "Ev1",
+    "event": {"type": "app_mention", "user": "U1", "channel": "C1", "event_ts": "1772366400.0"},
+}  # fmt: skip
+
+
+async def test_a_raw_body_is_of_the_type_that_stands_in_it(asking: Asking) -> None:
+    found = await asking.ask({"event": MENTION}, trigger="slack.message")
+
+    assert (found["matches"], found["type"]) == (False, "slack.app_mention")
+    assert found["rule"] == "slack.message: the type is slack.app_mention"
+    found = await asking.ask({"event": MENTION}, trigger="slack.*", actors=["slack:U1"])
+    assert (found["matches"], found["type"]) == (True, "slack.app_mention")
+
+
+async def test_of_what_a_header_would_say_anything_is_believed_that_the_body_allows(
+    asking: Asking,
+) -> None:
+    closed = {**ISSUE, "action": "closed"}
+
+    opened = [{"event": OPENED}, {"event": "github.issues.closed"}]
+    found = await asking.ask({"event": closed}, eventConditions=opened)
+    assert (found["matches"], found["type"]) == (True, "github.issues.closed")
+    found = await asking.ask({"event": closed}, trigger=OPENED)
+    assert (found["matches"], found["rule"]) == (False, f"{OPENED}: the type is github.*.closed")
+
+
+async def test_a_body_that_a_provider_wraps_into_a_form_is_unwrapped(asking: Asking) -> None:
+    """Slack sends its buttons and GitHub, if it is told to, its events like this."""
+    press = {"type": "block_actions", "user": {"id": "U1"}, "channel": {"id": "C1"}}
+    form = urlencode({"payload": json.dumps(press)})
+
+    for asked in ({"body": form}, {"event": {"payload": json.dumps(press)}}):
+        found = await asking.ask(asked, trigger="slack.block_actions", actors=["slack:U1"])
+        assert (found["matches"], found["type"]) == (True, "slack.block_actions")
+
+
+async def test_a_challenge_is_answered_at_the_door_and_starts_nothing(asking: Asking) -> None:
+    asked = {"type": "url_verification", "challenge": "x", "token": "y"}
+
+    found = await asking.ask({"event": asked}, trigger="slack.*")
+
+    assert (found["matches"], found["rendered"]) == (False, None)
+    assert "a challenge of slack" in str(found["rule"])
+
+
+@pytest.mark.parametrize(("account", "matches"), [("t1", True), ("T2", False), (None, True)])
+async def test_what_an_integration_would_not_take_does_not_match(
+    asking: Asking, account: str | None, matches: bool
+) -> None:
+    auth = WebhookAuth(scheme=SignatureScheme.SLACK, secrets=("x",))
+    asking.integrations = {"chat": Integration(name="chat", auth=auth, account=account)}
+
+    found = await asking.ask({"event": MENTION}, trigger="slack.app_mention")
+
+    assert found["matches"] is matches
+    if not matches:
+        assert "of the account T2, and it is of the account T1" in str(found["rule"])
+
+
+async def test_a_sender_without_a_preset_is_read_by_its_own_recipe(asking: Asking) -> None:
+    custom = CustomScheme(recipe=Recipe(header="x-s"), event_type=Where(body=("kind",)))
+    auth = WebhookAuth(scheme=SignatureScheme.CUSTOM, secrets=("x",), custom=custom)
+    asking.integrations = {"shop": Integration(name="shop", auth=auth)}
+
+    found = await asking.ask({"event": {"kind": "order.paid"}}, trigger="shop.order.shipped")
+    assert (found["matches"], found["type"]) == (False, "shop.order.paid")
+    found = await asking.ask({"event": {"kind": "order.paid"}}, trigger="shop.order.*")
+    assert (found["matches"], found["type"]) == (True, "shop.order.paid")
+
+
+async def test_a_body_at_the_own_url_is_of_its_senders_type(asking: Asking) -> None:
+    auth = {"type": "slack", "secret": "env:S"}
+    found = await asking.ask(
+        {"event": MENTION}, trigger="webhook", webhookAuth=auth, actors=["slack:U1"]
+    )
+
+    assert (found["matches"], found["type"]) == (True, "slack.app_mention")
+
+
+async def test_an_idempotency_key_that_a_run_has_taken_is_told(asking: Asking) -> None:
+    keys: dict[str, Any] = {"trigger": "deploy.finished", "idempotencyKey": "{{ payload.id }}"}
+    first = await asking.ask({"event": {"id": "d1"}}, **keys)
+    assert first["skipped"] is None
+    run_id = await asking.start(idempotency_key="d1")
+
+    found = await asking.ask({"event": {"id": "d1"}}, **keys)
+
+    assert found["matches"] is True
+    assert found["skipped"] == {
+        "reason": "duplicate", "rule": f"idempotencyKey: the first is {run_id}",
+    }  # fmt: skip
+    assert (await asking.ask({"event": {"id": "d2"}}, **keys))["skipped"] is None
 
 
 async def test_an_event_that_is_written_out_says_itself_whose_it_is(asking: Asking) -> None:

@@ -309,6 +309,20 @@ def test_powers_say_what_an_automation_may_do(tmp_path: Path) -> None:
         "models": [],
         "delivers_to": ["chat"],
         "profile": None,
+        "budgets": [
+            {
+                "of": "workspace",
+                "measure": "cost_usd",
+                "limit": 5.0,
+                "rule": "limits.maxCostUsdPerDay, amodal.json",
+            },
+            {
+                "of": "workspace",
+                "measure": "unpriced_tokens",
+                "limit": 10_000_000,
+                "rule": "limits.maxUnpricedTokensPerDay, amodal.json",
+            },
+        ],
         "limits": {},
     }
 

@@ -27,8 +27,8 @@ LATER = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "later"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
@@ -54,8 +54,9 @@ def later(tmp_path: Path, then: str = "pass") -> Scripts:
     """Our revisions and one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(SCRIPTS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0007_later.py").write_text(LATER.format(then=then))
-    return Scripts(folder, "0007")
+    text = LATER.format(head=SCRIPTS.head, then=then)
+    (folder / "versions" / "later.py").write_text(text)
+    return Scripts(folder, "later")
 
 
 def bring_up(path: Path, scripts: Scripts) -> None:
@@ -192,10 +193,10 @@ async def test_an_older_ledger_is_copied_and_then_brought_up_to_date(tmp_path: P
     bring_up(path, later(tmp_path))
 
     assert set(schema(path)) - set(old) == {"later"}
-    copy = tmp_path / "ledger.db.before-0006"
+    copy = tmp_path / f"ledger.db.before-{SCRIPTS.head}"
     assert schema(copy) == old
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    for each, version in ((path, "0007"), (copy, "0006")):
+    for each, version in ((path, "later"), (copy, SCRIPTS.head)):
         with closing(sqlite3.connect(each)) as raw:
             assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(version,)]
             assert raw.execute("SELECT value FROM facts").fetchall() == [("yes",)]
@@ -224,7 +225,7 @@ async def test_a_kill_within_a_revision_leaves_the_old_version_whole(tmp_path: P
         "from amodal_rt.storage import revision\n"
         "from amodal_rt.storage.sqlite_file import SqliteFile\n"
         "path = Path(sys.argv[1]); connection = SqliteFile(path)._engine.connect()\n"
-        "scripts = revision.Scripts(Path(sys.argv[2]), '0007')\n"
+        "scripts = revision.Scripts(Path(sys.argv[2]), 'later')\n"
         "revision.bring_up_to_date(connection, path, scripts)"
     )
 

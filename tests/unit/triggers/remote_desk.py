@@ -72,11 +72,14 @@ class Told:
 
 @dataclass
 class Servers:
-    """Implements `ports.TriggerConnections`; `answers` are raised, one a call, None says yes."""
+    """Implements `ports.TriggerConnections`; `answers` are raised, one a call, None says yes.
+    `away` says why a server is not there; the end of one that is `unseen` is not told of."""
 
     told: list[Told] = field(default_factory=list[Told])
     answers: list[Exception | None] = field(default_factory=list[Exception | None])
     lives: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    away: dict[str, str] = field(default_factory=dict[str, str])
+    unseen: set[str] = field(default_factory=set[str])
     closed: dict[str, asyncio.Event] = field(default_factory=dict[str, asyncio.Event])
 
     async def list_types(self, connection: Connection) -> list[RemoteType]:
@@ -100,7 +103,13 @@ class Servers:
             raise answer
 
     def life(self, connection: Connection) -> str | None:
-        return self.lives.get(connection.name, "")
+        return None if connection.name in self.away else self.lives.get(connection.name, "")
+
+    async def visit(self, connection: Connection) -> str | None:
+        return self.away.get(connection.name)
+
+    def end_is_seen(self, connection: Connection) -> bool:
+        return connection.name not in self.unseen
 
     def tokens(self) -> list[str]:
         """What was given out, oldest first."""

@@ -11,7 +11,8 @@ from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.remote_trigger import RemoteState
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.triggers.callback_tokens import digest_of
-from amodal_rt.triggers.remote import AT_ONCE, LONGEST_PAUSE_SECONDS, RENEW_SECONDS
+from amodal_rt.triggers.remote import AT_ONCE, RENEW_SECONDS
+from amodal_rt.triggers.remote_standing import LONGEST_PAUSE_SECONDS
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from remote_desk import RemoteDesk, refused, server, waiting
 
 from amodal_rt.domain.remote_trigger import RemoteState
 from amodal_rt.triggers.callback_tokens import digest_of
-from amodal_rt.triggers.remote import LONGEST_PAUSE_SECONDS, MOST_SPARES, RENEW_SECONDS
+from amodal_rt.triggers.remote import BLIND_SECONDS, MOST_SPARES, RENEW_SECONDS
+from amodal_rt.triggers.remote_standing import LONGEST_PAUSE_SECONDS, LOOK_SECONDS
 
 
 @pytest.fixture
@@ -125,6 +126,50 @@ async def test_a_server_elsewhere_is_told_anew_every_hour(desk: RemoteDesk) -> N
         old, new = desk.servers.tokens()
         assert await desk.opens(remote, old) is None
         assert await desk.opens(remote, new) == "sort/item.created"
+
+
+async def test_one_whose_new_start_nobody_would_see_is_told_anew_sooner(desk: RemoteDesk) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+    desk.servers.unseen = {"notes"}
+
+    async with desk.running():
+        await desk.clock.advance(BLIND_SECONDS + 20)
+        assert len(desk.servers.tokens()) == 2
+
+
+async def test_a_server_that_is_away_is_shown_so_and_told_anew_once_it_is_back(
+    desk: RemoteDesk,
+) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+    desk.servers.lives["notes"] = "1"
+
+    async with desk.running() as remote:
+        desk.servers.away["notes"] = "connection refused"
+        await desk.clock.advance(LOOK_SECONDS)
+        [standing] = remote.standings()
+        assert (standing.state, standing.error) == (RemoteState.FAILED, "connection refused")
+        assert standing.retry_at is not None
+        # It may be away for us alone, and still report.
+        assert await desk.opens(remote, desk.servers.tokens()[0]) == "sort/item.created"
+        await desk.clock.advance(LONGEST_PAUSE_SECONDS)
+        assert len(desk.servers.told) == 1
+        desk.servers.away.clear()
+        desk.servers.lives["notes"] = "2"
+        await desk.clock.advance(LOOK_SECONDS)
+        [standing] = remote.standings()
+        assert (standing.state, standing.error) == (RemoteState.ACTIVE, None)
+        assert await desk.opens(remote, desk.servers.tokens()[1]) == "sort/item.created"
+
+
+async def test_a_server_that_is_away_is_not_told_to_end(desk: RemoteDesk) -> None:
+    desk.put(waiting("sort", "notes.item.created"))
+
+    async with desk.running() as remote:
+        desk.servers.away["notes"] = "connection refused"
+        desk.put()
+        await desk.clock.settle()
+        assert len(desk.servers.told) == 1
+        assert await desk.opens(remote, desk.servers.tokens()[0]) is None
 
 
 async def test_a_ledger_that_fails_after_the_servers_yes_loses_no_callback(

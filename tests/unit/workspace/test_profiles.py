@@ -99,7 +99,8 @@ async def test_what_an_automation_wants_of_a_profile_is_checked(
         "version": {"profile": "box@7"},
         "broken": {"profile": "broken"},
         "write": {"profile": "box", "agent": "coder"},
-        "agent": {"profile": "box", "writeEnabled": True},
+        "agent": {"profile": "box", "writeEnabled": True, "agent": "main"},
+        "none": {"profile": "box", "writeEnabled": True},
         "bound": {"profile": "box", "agent": "coder", "writeEnabled": True, "connections": ["b"]},
         "missing": {"profile": None},
     }
@@ -116,9 +117,13 @@ async def test_what_an_automation_wants_of_a_profile_is_checked(
         "broken": ["broken_profile"],
         "write": ["write_not_enabled"],
         "agent": ["not_bound"],
+        "none": [],
         "bound": ["unknown_connection", "not_bound"],
         "missing": ["no_profile"],
     }
+    bound = snapshot.automations["none"].definition
+    assert bound is not None
+    assert bound.automation.agent == "coder"
     assert "did you mean box?" in (problems(snapshot, "near")[0].hint or "")
 
 

@@ -1,0 +1,102 @@
+"""Alerts about approved writes that were not made, or of which nobody knows whether they were."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from amodal_rt.clock import iso
+from amodal_rt.delivery import notices
+from amodal_rt.delivery.neutral import Neutral
+from amodal_rt.delivery.payload import KEPT_FOR, cut_result
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.condition import Condition, ConditionKind
+from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage
+from amodal_rt.domain.outcome import Origin
+from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
+from amodal_rt.domain.workspace import WorkspaceSettings
+from amodal_rt.guardrails.links import hosts_in
+from amodal_rt.ids import Ids
+
+_SAID: Mapping[ParkedStatus, str] = {
+    ParkedStatus.FAILED: "failed",
+    ParkedStatus.REFUSED: "is not allowed any more and was not made",
+    ParkedStatus.UNKNOWN: "may or may not have happened, look before you repeat it",
+}
+
+
+class WriteAlerts:
+    """Implements `ports.WriteMessages`. Each is told: no threshold, no cooldown."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+
+    def of_write(
+        self,
+        write: ParkedWrite,
+        status: ParkedStatus,
+        error: str,
+        definition: Definition | None,
+        settings: WorkspaceSettings,
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
+        if status not in _SAID:
+            return ()
+        alert = definition.automation.failure_alert if definition else None
+        if definition is not None and alert is not None:
+            # A call is a model's, and an error quotes what a service answered.
+            origin = Origin(tainted=True, hosts=hosts_in([definition.document]))
+            return self._to_automation(write, status, error, alert, origin, now)
+        unknown = status is ParkedStatus.UNKNOWN
+        kind = ConditionKind.UNKNOWN_WRITE if unknown else ConditionKind.WRITE_FAILED
+        condition = Condition(
+            key=f"{kind} {write.write_id}",
+            kind=kind,
+            since=now,
+            subject=write.automation,
+            automation=write.automation,
+            detail=f"{_sentence(write, status)}: {cut_result(error, 2_000).text}",
+        )
+        messages = notices.alert(
+            condition, settings.alerts.targets, workspace=settings.name, now=now, ids=self._ids
+        )
+        return tuple(replace(each, run_id=write.run_id) for each in messages)
+
+    def _to_automation(
+        self,
+        write: ParkedWrite,
+        status: ParkedStatus,
+        error: str,
+        alert: FailureAlert,
+        origin: Origin,
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
+        body: dict[str, object] = {
+            "automation": write.automation,
+            "status": "failure",
+            "timestamp": iso(now),
+            "run_id": write.run_id,
+            "reason": f"write_{status}",
+            "error": error,
+            "consecutive_failures": 0,
+            "write_id": write.write_id,
+        }
+        text = f"{write.title}: {_sentence(write, status)}: {cut_result(error, 2_000).text}"
+        return tuple(
+            OutboxMessage(
+                delivery_id=self._ids.delivery(),
+                run_id=write.run_id,
+                automation=write.automation,
+                kind=MessageKind.FAILURE_ALERT,
+                target=target,
+                body={**body, "text": Neutral(target.format, origin)(text)},
+                created_at=now,
+                expires_at=now + KEPT_FOR,
+            )
+            for target in alert.targets
+        )
+
+
+def _sentence(write: ParkedWrite, status: ParkedStatus) -> str:
+    return (
+        f"the approved write {write.label} of {write.connection} ({write.write_id}) {_SAID[status]}"
+    )

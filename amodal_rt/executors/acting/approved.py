@@ -1,0 +1,151 @@
+"""An approved write, judged again by what the files say now, and how it is made."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import ValidationError
+
+from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.connection import Connection, Protocol
+from amodal_rt.domain.parked import ParkedWrite
+from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.errors import DeniedError, NotFoundError
+from amodal_rt.executors.acting.gate import Answer, CallKey
+from amodal_rt.executors.acting.parking import surface_of
+from amodal_rt.executors.acting.request_tool import (
+    SECONDS,
+    RequestArguments,
+    check_reach,
+    checked_call,
+    send,
+)
+from amodal_rt.executors.acting.session import Services
+from amodal_rt.executors.acting.tools import MCP_SECONDS
+from amodal_rt.guardrails.calls import Call, ToolCall
+from amodal_rt.guardrails.endpoints import check_method
+from amodal_rt.guardrails.grants import REQUEST, grants_of
+from amodal_rt.guardrails.writes import Verdict, decide, powers_of
+from amodal_rt.settings import Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A call that may leave: `perform` makes it, within `seconds`."""
+
+    perform: Callable[[], Awaitable[Answer]]
+    seconds: float
+
+
+class Approved:
+    """Looks at one parked write with the files as they are."""
+
+    def __init__(
+        self, write: ParkedWrite, services: Services, snapshot: Snapshot, environment: Environment
+    ) -> None:
+        self._write = write
+        self._services = services
+        self._snapshot = snapshot
+        self._environment = environment
+
+    async def prepare(self) -> Ready:
+        """How the call is made now. Raises DeniedError, NotFoundError or InvalidError for why it
+        may not be any more, naming what changed; UnavailableError for what may pass."""
+        definition = self._snapshot.find(self._write.automation)
+        if definition is None:
+            raise NotFoundError(f"{self._write.automation} is gone, or cannot run any more")
+        connection = self._connection(definition)
+        if connection.protocol is Protocol.MCP:
+            return await self._tool(connection, definition)
+        return self._request(connection, definition)
+
+    def _connection(self, definition: Definition) -> Connection:
+        name = self._write.connection
+        connection = self._snapshot.connections.get(name)
+        if connection is None:
+            raise NotFoundError(f"the connection {name} is gone")
+        if surface_of(connection) != self._write.surface:
+            raise DeniedError(
+                f"connections/{name}/spec.json has changed since this was parked: it may lead "
+                "elsewhere, or as somebody else",
+                code="connection_changed",
+                hint=f"start {self._write.automation} again, for a write as things are now",
+            )
+        agent = self._snapshot.agents.get(definition.automation.agent)
+        tool = str(self._write.call.get("tool", REQUEST))
+        profile = self._snapshot.profile_of(definition.automation)
+        grants = grants_of(definition.automation, agent, profile)
+        if not (grants.connection(name) and grants.tool(name, tool)):
+            raise DeniedError(
+                f"{self._changed(definition)}{name}.{tool} is not among what it may use any more"
+            )
+        missing = self._environment.missing(connection.secrets)
+        if missing:
+            raise DeniedError(f"the environment variable {missing[0]} is not set")
+        return connection
+
+    def _request(self, connection: Connection, definition: Definition) -> Ready:
+        try:
+            given = RequestArguments.model_validate(self._write.call)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise DeniedError(
+                f"the call is none: {place}: {first['msg']}", code="bad_call"
+            ) from None
+        call = checked_call(given, check_method(given.method), connection)
+        self._judge(call, connection, definition)
+        services, environment = self._services, self._environment
+        check_reach(services.egress, connection, call, environment)
+
+        async def perform() -> Answer:
+            return await send(
+                services.egress,
+                connection,
+                call,
+                environment,
+                key=self._key,
+                marks=lambda url: services.causes.headers(url, self._cause),
+            )
+
+        return Ready(perform=perform, seconds=SECONDS)
+
+    async def _tool(self, connection: Connection, definition: Definition) -> Ready:
+        name = str(self._write.call.get("tool", ""))
+        arguments = cast("Mapping[str, object]", self._write.call.get("arguments") or {})
+        pool, depth = self._services.pool, self._write.depth
+        server = await pool.open(connection, self._environment, depth=depth)
+        server.require(name)
+        tool = next((each for each in server.tools if each.name == name), None)
+        if tool is None:
+            raise NotFoundError(f"the server of {connection.name} has no tool {name[:60]} any more")
+        hint = tool.read_only_hint
+        call = ToolCall(tool=name, read_only_hint=hint, arguments=arguments)
+        self._judge(call, connection, definition)
+
+        async def perform() -> Answer:
+            cause = self._services.causes.token(self._cause)
+            key = self._key.idempotency_key
+            answer = await server.call(name, arguments, key=key, cause=cause)
+            return Answer(text=answer.text, ok=answer.ok)
+
+        return Ready(perform=perform, seconds=MCP_SECONDS)
+
+    @property
+    def _key(self) -> CallKey:
+        return CallKey(step=self._write.step, idempotency_key=self._write.write_id)
+
+    @property
+    def _cause(self) -> Cause:
+        return Cause(depth=self._write.depth, run_id=self._write.run_id)
+
+    def _judge(self, call: Call, connection: Connection, definition: Definition) -> None:
+        """Raise DeniedError where the files forbid now what they left to a person then."""
+        decision = decide(call, connection, powers_of(definition))
+        if decision.verdict is Verdict.DENY:
+            raise DeniedError(f"{self._changed(definition)}{decision.reason}", code=decision.rule)
+
+    def _changed(self, definition: Definition) -> str:
+        same = definition.hash == self._write.definition
+        return "" if same else f"{definition.file} has changed since this was parked: "

@@ -1,0 +1,223 @@
+"""What a person approved is made here, once and without a model.
+
+The ledger knows that a write begins before it leaves, and what became of it after. One that was
+cut off in between is never made again: whether it happened is unknown, and somebody is told.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from amodal_rt.clock import first_of
+from amodal_rt.domain import parked
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.parked import Change, ParkedStatus, ParkedWrite
+from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
+from amodal_rt.executors.acting.approved import Approved, Ready
+from amodal_rt.executors.acting.gate import Answer, cut
+from amodal_rt.executors.acting.session import Services
+from amodal_rt.failpoints import hit
+from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.logs import Log
+from amodal_rt.ports import (
+    FACTS,
+    OUTBOX,
+    PARKED,
+    SNAPSHOT,
+    Caller,
+    Catalogue,
+    Lease,
+    NodeLedger,
+    ParkedFilter,
+    ParkedLedger,
+    Signals,
+    WriteMessages,
+    journal_topic,
+)
+
+LOOK_SECONDS = 15.0
+"""How often the ledger is looked at without being told."""
+_LEASE_SECONDS = 0.05
+_LAST_WORDS_SECONDS = 8.0
+_MOST = 100
+
+_RUNTIME = Caller(actor="runtime", door="runtime")
+_log = Log("executors.acting")
+
+
+class PerformingLedger(ParkedLedger, NodeLedger, Protocol):
+    """What performing needs of the ledger."""
+
+
+class ParkedWrites:
+    """Performs what was approved, lets expire what nobody decided on, and settles what was cut
+    off."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        ledger: PerformingLedger,
+        catalogue: Catalogue,
+        messages: WriteMessages,
+        signals: Signals,
+        lease: Lease,
+    ) -> None:
+        self._services = services
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._messages = messages
+        self._signals = signals
+        self._clock = services.clock
+        self._lease = lease
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Go on until cancelled; returns by itself after `stop`."""
+        listen = self._signals.listen
+        with listen(PARKED) as parked_, listen(SNAPSHOT) as files, listen(FACTS) as facts:
+            while not self._stopping:
+                seconds = LOOK_SECONDS
+                try:
+                    if self._lease.held():
+                        seconds = await self._look()
+                except AmodalError as error:
+                    _log.warning("writes.postponed", code=error.code, error=error.message)
+                await first_of(parked_(), files(), facts(), self._clock.sleep(seconds))
+
+    async def stop(self) -> None:
+        """Begin nothing more, and let what has left come to its end for a few seconds."""
+        self._stopping = True
+        self._signals.notify(PARKED)
+        await first_of(self._settled(), self._clock.sleep(_LAST_WORDS_SECONDS))
+        for task in self._under_way.values():
+            task.cancel()
+
+    async def _settled(self) -> None:
+        if self._under_way:
+            await asyncio.wait(set(self._under_way.values()))
+
+    async def _look(self) -> float:
+        """One round; how many seconds until the next is due."""
+        now = self._clock.now()
+        for each in await self._ledger.lost_parked(list(self._under_way)):
+            text = "the daemon ended while it was made; whether it happened is unknown"
+            await self._end(each, ParkedStatus.UNKNOWN, {"error": text})
+        late = ParkedFilter(expired_by=now, limit=_MOST)
+        for each in await self._ledger.list_parked(late):
+            await self._expire(each)
+        approved = ParkedFilter(statuses={ParkedStatus.APPROVED}, limit=_MOST)
+        for each in reversed(await self._ledger.list_parked(approved)):
+            if each.write_id not in self._under_way and not self._stopping:
+                self._begin(each)
+        next_at = await self._ledger.next_expiry()
+        left = LOOK_SECONDS if next_at is None else (next_at - now) / timedelta(seconds=1)
+        return min(max(left, 0.05), LOOK_SECONDS)
+
+    async def _expire(self, write: ParkedWrite) -> None:
+        now = self._clock.now()
+        rule = self._ledger.rule_on_parked
+        await rule(write.write_id, lambda it, _: parked.expired(it, now), caller=_RUNTIME, at=now)
+        self._told(write)
+
+    def _begin(self, write: ParkedWrite) -> None:
+        task = asyncio.create_task(self._perform(write), name=write.write_id)
+        self._under_way[write.write_id] = task
+
+        def done(ended: "asyncio.Task[None]") -> None:
+            self._under_way.pop(write.write_id, None)
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                _log.exception("write.lost", error, write=write.write_id)
+
+        task.add_done_callback(done)
+
+    async def _perform(self, write: ParkedWrite) -> None:
+        snapshot, environment = self._catalogue.snapshot(), self._catalogue.environment()
+        definition = snapshot.find(write.automation)
+        if definition is not None and definition.automation.status is Lifecycle.PAUSED:
+            return
+        try:
+            ready = await Approved(write, self._services, snapshot, environment).prepare()
+        except UnavailableError as error:
+            _log.warning("write.waits", write=write.write_id, error=error.message)
+            return
+        except AmodalError as error:
+            await self._end(write, ParkedStatus.REFUSED, {"error": self._said(error)})
+            return
+        if not await self._noted(write):
+            return
+        while not self._lease.held():
+            await self._clock.sleep(_LEASE_SECONDS)
+        status, outcome = await self._made(ready)
+        await self._end(write, status, outcome)
+
+    async def _noted(self, write: ParkedWrite) -> bool:
+        """Whether it is on record that it begins, and may."""
+        now, node = self._clock.now(), self._ledger.node_id
+
+        def rule(found: ParkedWrite, paused: bool) -> Change | None:
+            return parked.begun(found, node, now, paused=paused)
+
+        begun = await self._ledger.rule_on_parked(write.write_id, rule, caller=_RUNTIME, at=now)
+        return begun is not None
+
+    async def _made(self, ready: Ready) -> tuple[ParkedStatus, Mapping[str, object]]:
+        hit("parked.before_perform")
+        try:
+            async with self._clock.deadline(ready.seconds):
+                answer = await ready.perform()
+        except TimeoutError:
+            return ParkedStatus.UNKNOWN, {"error": f"no answer within {ready.seconds:g} seconds"}
+        except DeniedError as error:
+            # The guard stopped it before anything was sent.
+            return ParkedStatus.FAILED, {"error": self._said(error)}
+        except AmodalError as error:
+            return ParkedStatus.UNKNOWN, {"error": self._said(error)}
+        except OSError as error:
+            text = plain_line(str(error) or type(error).__name__, 300)
+            return ParkedStatus.UNKNOWN, {"error": text}
+        hit("parked.after_perform")
+        return self._answered(answer)
+
+    def _answered(self, answer: Answer) -> tuple[ParkedStatus, Mapping[str, object]]:
+        text = cut(self._services.redactor.mask(answer.text))
+        if answer.ok:
+            return ParkedStatus.PERFORMED, {**answer.facts, "result": text}
+        return ParkedStatus.FAILED, {**answer.facts, "error": text}
+
+    async def _end(
+        self, write: ParkedWrite, status: ParkedStatus, outcome: Mapping[str, object]
+    ) -> None:
+        """Put on record what became of it, with what that owes; tried until the ledger answers:
+        else it would count as unknown."""
+        now = self._clock.now()
+        snapshot = self._catalogue.snapshot()
+        state = snapshot.automations.get(write.automation)
+        definition = state.definition if state else None
+
+        def rule(found: ParkedWrite, _: bool) -> Change | None:
+            said = self._messages.of_write(
+                found, status, str(outcome.get("error", "")), definition, snapshot.settings, now
+            )
+            return parked.ended(found, status, outcome, now, said)
+
+        while True:
+            try:
+                await self._ledger.rule_on_parked(write.write_id, rule, caller=_RUNTIME, at=now)
+                break
+            except UnavailableError as error:
+                _log.error("write.ledger_waits", write=write.write_id, error=error.message)
+                await self._clock.sleep(0.5)
+        level = _log.info if status is ParkedStatus.PERFORMED else _log.warning
+        level(f"write.{status}", write=write.write_id, run=write.run_id)
+        self._told(write)
+
+    def _told(self, write: ParkedWrite) -> None:
+        for topic in (PARKED, OUTBOX, journal_topic(write.run_id)):
+            self._signals.notify(topic)
+
+    def _said(self, error: AmodalError) -> str:
+        text = error.message + (f" ({error.hint})" if error.hint else "")
+        return plain_line(self._services.redactor.mask(text), 500)
