@@ -75,7 +75,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
     deliveries = Deliveries(ledger, signals=ground.signals, clock=clock)
     executor = _executor(ground, shared, automations, runs, deliveries)
     control.engine = _engine(ground, executor, shared.redactor)
-    watchers = _watchers(ground, executor)
+    watchers, writes = _watchers(ground, executor), _writes(ground, executor)
     remote = _remote(ground, watchers, shared.address)
     house = House(
         ground=ground,
@@ -86,7 +86,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         address=shared.address,
         executor=executor,
         engine=control.engine,
-        writes=_writes(ground, executor),
+        writes=writes,
         holding=Holding(**usual),
         membership=_membership(ground, control.engine),
         readiness=Readiness(ledger=ledger, lease=ground.lease, clock=clock),
@@ -112,7 +112,7 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         own_events=RuntimeEvents(**usual, matching=shared.matching, ids=ground.ids),
         event_tests=desks.event_tests(ground, shared),
         event_types=EventTypes(workspace, Servers(workspace, watchers).types),
-        **desks.desks(ground, shared, automations),
+        **desks.desks(ground, shared, automations, writes),
     )
     _introduce(house)
     return house
@@ -141,6 +141,7 @@ def _introduce(house: House) -> None:
     def heard(name: str, failure: str | None) -> None:
         own.connection(name, ok=failure is None, detail=failure)
 
+    house.sender.fill_with(house.links.fill)
     pool = house.executor.services.pool
     pool.heard = heard
     house.watch.watch_tools_with(lambda: pool.pins.held)

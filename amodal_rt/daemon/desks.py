@@ -4,20 +4,25 @@ from typing import TypedDict
 
 from amodal_rt.daemon.ground import Ground
 from amodal_rt.daemon.shared import Shared
+from amodal_rt.executors.acting.performing import ParkedWrites
+from amodal_rt.guardrails.fetching import fetch
 from amodal_rt.intake.callback import CallbackIntake
 from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.integrations import IntegrationIntake
+from amodal_rt.intake.signatures import key_sets
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.audit import Audit
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.decision_links import DecisionLinks
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.outlook import Outlook
+from amodal_rt.operations.parked import Writes
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.sessions import Sessions
@@ -37,6 +42,7 @@ class Desks(TypedDict):
     audit: Audit
     event_bus: EventBus
     invoking: Invoking
+    links: DecisionLinks
     managing: Managing
     mcp: McpDoor
     members: Members
@@ -47,7 +53,7 @@ class Desks(TypedDict):
     tokens: Tokens
 
 
-def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
+def desks(ground: Ground, shared: Shared, automations: Automations, writes: ParkedWrites) -> Desks:
     clock, signals, ids = ground.clock, ground.signals, ground.ids
     ledger, workspace = ground.ledger, ground.workspace
     tokens = Tokens(ledger, signals=signals, clock=clock, ids=ids)
@@ -59,15 +65,17 @@ def desks(ground: Ground, shared: Shared, automations: Automations) -> Desks:
     pages = RunPages(ledger, signals=signals, clock=clock)
     event_bus = _event_bus(ground, shared)
     triggers = Triggers(managing, names)
+    writes_verbs = Writes(ledger, check=writes.checked, signals=signals, clock=clock)
     tools = all_tools(
         AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
         RunTools(automations, invoking, names, pages, event_bus),
     )
     return Desks(
-        approvals=Approvals(ledger, signals=signals, clock=clock),
+        approvals=Approvals(ledger, writes_verbs, signals=signals, clock=clock),
         audit=Audit(ledger, clock=clock),
         event_bus=event_bus,
         invoking=invoking,
+        links=DecisionLinks(ledger, writes_verbs, shared.address, clock=clock, ids=ids),
         managing=managing,
         mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
         members=Members(workspace, write=ground.write_identities, changes=changes),
@@ -94,7 +102,12 @@ def automations(ground: Ground, shared: Shared) -> Automations:
 
 def events(ground: Ground, shared: Shared, remote: RemoteTriggers) -> Events:
     clock, ids, workspace = ground.clock, ground.ids, ground.workspace
-    examiner = Examiner(shared.causes, clock=clock, ids=ids)
+
+    async def key_set(url: str) -> bytes:
+        return await fetch(shared.egress, clock, url, limit=key_sets.BYTES)
+
+    known = key_sets.KeySets(key_set, clock)
+    examiner = Examiner(shared.causes, known, clock=clock, ids=ids)
     return Events(
         WebhookIntake(workspace, shared.endpoints, examiner),
         IntegrationIntake(workspace, shared.keys, examiner),

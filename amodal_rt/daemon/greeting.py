@@ -17,6 +17,7 @@ from amodal_rt.operations.automation_shapes import (
     status_of,
     zone,
 )
+from amodal_rt.operations.integrations import READY
 from amodal_rt.operations.shapes import Document
 from amodal_rt.settings import Environment
 
@@ -45,7 +46,7 @@ def greeting(
     if remark := _rehearsal(snapshot, environment, settings_file):
         yield remark
     rows = [_row(each, now=now, local_only=local_only) for each in standings]
-    rows += [_integration(each) for each in integrations if not each["unset"] and each["url"]]
+    rows += [_integration(each) for each in integrations if each["state"] == READY and each["url"]]
     # Beside one address, the powers of all others would stand beyond the edge of a terminal.
     counted = [row if "://" not in row[2] else (*row[:2], "") for row in rows]
     widths = [max((len(row[column]) for row in counted), default=0) for column in range(3)]
@@ -87,13 +88,19 @@ def _row(standing: Standing, *, now: datetime, local_only: bool) -> tuple[str, s
     if definition.automation.webhook is not None:
         remarks += ["local only"] if local_only else []
         remarks += ["unsigned"] if definition.automation.webhook.auth is None else []
-    remarks.append("may write" if definition.automation.write_enabled else "read-only")
+    remarks.append(_powers(definition.automation))
     return (
         plain_line(state.name),
         _trigger(definition.automation),
         _comes(standing, definition, now),
         ", ".join(remarks),
     )
+
+
+def _powers(automation: Automation) -> str:
+    if automation.proposes:
+        return "proposes writes"
+    return "may write" if automation.write_enabled else "read-only"
 
 
 def _integration(document: Document) -> tuple[str, str, str, str]:

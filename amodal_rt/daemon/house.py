@@ -26,6 +26,7 @@ from amodal_rt.operations.bus import EventBus
 from amodal_rt.operations.catalogue import EventTypes
 from amodal_rt.operations.changes import Changes
 from amodal_rt.operations.connections import Connections, Stores
+from amodal_rt.operations.decision_links import DecisionLinks
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.events import Events
@@ -50,6 +51,7 @@ from amodal_rt.servers.api.public import PublicApi
 from amodal_rt.servers.api.runs import RunDoor
 from amodal_rt.servers.control import Verbs
 from amodal_rt.servers.control_tcp import control_guarded
+from amodal_rt.servers.dashboard.door import Dashboard
 from amodal_rt.servers.dashboard.opening import dashboard
 from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.events import EventsDoor
@@ -114,6 +116,7 @@ class House:
     pages: RunPages
     outlook: Outlook
     approvals: Approvals
+    links: DecisionLinks
     sessions: Sessions
 
     def heartbeat(self) -> Heartbeat:
@@ -163,8 +166,8 @@ class House:
         # Of what MCP has to say its clients ask itself.
         return [*routes, openapi_route(routes), *self.mcp.guarded()]
 
-    def dashboard_routes(self, streams: Streams) -> Routes:
-        """The pages for people, who prove themselves with a session."""
+    def dashboard(self, streams: Streams) -> Dashboard:
+        """The pages for people, who prove themselves with a session, or with a link."""
         rooms = Rooms(
             sessions=self.sessions,
             outlook=self.outlook,
@@ -177,6 +180,7 @@ class House:
             deliveries=self.deliveries,
             spending=self.spending,
             approvals=self.approvals,
+            links=self.links,
             streams=streams,
             clock=self.ground.clock,
         )
@@ -185,7 +189,7 @@ class House:
             settings = self.ground.workspace.snapshot().settings
             return settings.name or self.ground.root.name or "amodal-rt"
 
-        return dashboard(rooms, self.address, name=name, ids=self.ground.ids).routes()
+        return dashboard(rooms, self.address, name=name, ids=self.ground.ids)
 
     def guard(self) -> Guard:
         """Who lets in all else."""

@@ -35,7 +35,7 @@ from amodal_rt.ids import Ids, SystemIds
 from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT
 from amodal_rt.servers.control import ControlSocket
-from amodal_rt.servers.serve import TcpDoor
+from amodal_rt.servers.serve import Routes, TcpDoor
 from amodal_rt.servers.sse import Streams
 from amodal_rt.settings import ProcessSettings, process_environment, state_folder
 
@@ -213,13 +213,14 @@ class Daemon:
         streams = Streams(self._plan.clock)
         guarded = house.guarded(streams, house.verbs(lambda: self.status(house)))
         guard, events = house.guard(), house.events_door().routes()
-        pages = house.dashboard_routes(streams)
-
+        pages, open_pages = _pages(house, streams)
         proven = house.proven_routes(house.readiness.why_not)
         if settings.admin_listen is None:
-            self._tcp = TcpDoor([*proven, *events, *pages], guard=guard, guarded=guarded)
+            self._tcp = TcpDoor(
+                [*proven, *events, *open_pages, *pages], guard=guard, guarded=guarded
+            )
         else:
-            self._tcp = TcpDoor(proven, guard=None)
+            self._tcp = TcpDoor([*proven, *open_pages], guard=None)
             inner = [*house.health_routes(house.readiness.why_not), *events, *pages]
             self._admin = TcpDoor(inner, guard=guard, guarded=guarded)
             await self._open_door(stack, self._admin, settings.admin_listen)
@@ -255,6 +256,12 @@ class Daemon:
         self._stopping.urge("the ledger is broken", seconds=BROKEN_SECONDS)
         self.services.fail("the ledger is broken")
         await asyncio.Event().wait()
+
+
+def _pages(house: House, streams: Streams) -> tuple[Routes, Routes]:
+    """Those for who has a session, and those for who has a link in a message."""
+    dashboard = house.dashboard(streams)
+    return dashboard.routes(), dashboard.open_routes()
 
 
 async def _follow_settings(house: House) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from amodal_rt.domain.delivery import OutboxMessage
 from amodal_rt.domain.event import DedupKey, Event
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
-from amodal_rt.ports import AutomationFacts, Caller, Receipt, RunFilter, RunRef
+from amodal_rt.ports import Act, AutomationFacts, Caller, Receipt, RunFilter, RunRef
 from amodal_rt.storage.ledger import DatabaseLedger
 
 _MOST = 1000
@@ -71,16 +71,17 @@ class Telling(DatabaseLedger):
         starts: Sequence[Start],
         missed: int = 0,
         queue_limit: int,
+        act: Act | None = None,
     ) -> Receipt:
         receipt = await super().accept(
-            event, dedup=dedup, starts=starts, missed=missed, queue_limit=queue_limit
+            event, dedup=dedup, starts=starts, missed=missed, queue_limit=queue_limit, act=act
         )
         if not receipt.duplicate:
             self._told(receipt.runs)
         return receipt
 
-    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
-        return self._told(await super().admit(starts))
+    async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
+        return self._told(await super().admit(starts, act=act))
 
     async def match(
         self, event_id: str, *, starts: Sequence[Start], missed: int
@@ -89,8 +90,10 @@ class Telling(DatabaseLedger):
         self._told(refs or ())
         return refs
 
-    async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
-        return self._told(await super().replay(event_id, starts=starts))
+    async def replay(
+        self, event_id: str, *, starts: Sequence[Start], act: Act | None = None
+    ) -> list[RunRef]:
+        return self._told(await super().replay(event_id, starts=starts, act=act))
 
     async def expire(self, run_ids: Sequence[str], *, at: datetime) -> list[RunRef]:
         return self._told(await super().expire(run_ids, at=at))

@@ -43,6 +43,8 @@ from amodal_rt.domain.profile import REFERENCE
 SCHEMA_REFERENCE = "[a-z0-9][a-z0-9_-]{0,63}(@[1-9][0-9]{0,5})?"
 # A key that no file can hold: the name of a target, told apart from its written-out form.
 BY_NAME = "\0ref"
+PROPOSE = "propose"
+"""The word of `writeEnabled` for writes of which a person decides on each."""
 
 
 def _as_target(value: object) -> object:
@@ -107,14 +109,10 @@ ProfileField = Annotated[
 
 
 def _write_enabled(value: object) -> object:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or value == PROPOSE:
         return value
-    if value == "propose":
-        raise complaint(
-            "not_yet", '"propose" is not built yet', "false is read-only, true allows writes"
-        )
     hint = "without quotes" if value in ("true", "false") else None
-    raise complaint("wrong_type", f"must be true or false, not {type_name(value)}", hint)
+    raise complaint("wrong_type", f'must be true, false or "propose", not {type_name(value)}', hint)
 
 
 class MessageShape(FileShape):
@@ -227,6 +225,16 @@ class ApprovalsShape(FileShape):
             max_length=100,
             description="Who may decide, as the audit trail names them: `ada`, `token:ops`, "
             "globs; default all who may manage.",
+        ),
+    ]
+    targets: Annotated[
+        list[TargetField],
+        Listed,
+        Field(
+            default_factory=list["TargetShape"],
+            max_length=20,
+            description="Who gets a message for each parked write, with a link to a page that "
+            "decides: whoever reads the message may. Needs `publicUrl` for the link.",
         ),
     ]
 
@@ -366,12 +374,12 @@ class AutomationShape(DefaultsShape):
         described("Where programs run: `name`, the latest version, or `name@version`."),
     ] = None
     write_enabled: Annotated[
-        StrictBool,
+        StrictBool | Literal["propose"],
         BeforeValidator(_write_enabled),
         WithJsonSchema({"enum": [False, True, "propose"]}),
         described(
             "`false`: read-only. `true`: writes, within `writes` and `limits.writes`. "
-            "`propose` is not built yet."
+            "`propose`: the same, and a person decides on each."
         ),
     ] = False
     writes: Annotated[

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from amodal_rt.definitions.automation_file import (
+    PROPOSE,
     ApprovalsShape,
     AutomationShape,
     CatchUpShape,
@@ -79,6 +80,7 @@ class Builder:
         triggers = self._triggering.triggers(shape)
         title, run_as = self._title(shape), self._run_as(shape)
         delivery, alert = self._delivery(shape.delivery), self._alert(shape.failure_alert)
+        approvals = self._approvals(shape.approvals)
         self._granted_by(shape)
         self._input_schema(shape)
         if self._problems or work is None:
@@ -97,7 +99,8 @@ class Builder:
             temperature=shape.temperature,
             connections=None if shape.connections is None else tuple(shape.connections),
             tools=None if shape.tools is None else tuple(shape.tools),
-            write_enabled=shape.write_enabled,
+            write_enabled=shape.write_enabled is True,
+            proposes=shape.write_enabled == PROPOSE,
             profile=parse_reference(shape.profile or ""),
             writes=write_grants(shape.writes),
             env=tuple(dict.fromkeys(shape.env or ())),
@@ -115,7 +118,7 @@ class Builder:
             run_as=run_as,
             created_by=shape.created_by,
             acknowledged=tuple(dict.fromkeys(shape.acknowledge)),
-            approvals=_approvals(shape.approvals),
+            approvals=approvals,
             status=Lifecycle(shape.status),
         )
 
@@ -170,6 +173,15 @@ class Builder:
             cooldown=timedelta(minutes=shape.cooldown_minutes),
         )
 
+    def _approvals(self, shape: ApprovalsShape | None) -> Approvals:
+        if shape is None:
+            return Approvals()
+        return Approvals(
+            expires=shape.expires,
+            approvers=tuple(dict.fromkeys(shape.approvers)),
+            targets=self._receivers(shape.targets, ("approvals", "targets")),
+        )
+
     def _receivers(self, shapes: Sequence[TargetShape], loc: Loc) -> tuple[Target, ...]:
         return self._targets.receivers(shapes, loc)
 
@@ -195,6 +207,7 @@ OWN_TOOLS = frozenset(
         "read_knowledge",
         "read_event",
         "emit_event",
+        "propose_write",
         "bash",
     }
 )
@@ -203,13 +216,6 @@ OWN_TOOLS = frozenset(
 
 def _catch_up(shape: CatchUpShape) -> CatchUp:
     return CatchUp(policy=CatchUpPolicy(shape.policy), within=shape.within or timedelta(hours=24))
-
-
-def _approvals(shape: ApprovalsShape | None) -> Approvals:
-    if shape is None:
-        return Approvals()
-    approvers = tuple(dict.fromkeys(shape.approvers))
-    return Approvals(expires=shape.expires, approvers=approvers)
 
 
 def _limits(shape: LimitsShape) -> Limits:

@@ -2,9 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from amodal_rt.definitions.shapes import EnvText, FileShape, Filled, HeaderName, Listed, described
+from amodal_rt.definitions.shapes import (
+    EnvText,
+    FileShape,
+    Filled,
+    HeaderName,
+    Listed,
+    PlainUrl,
+    described,
+)
+
+SHARED_KEY = ("HS256", "HS384", "HS512")
+PUBLIC_KEY = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+Algorithm = Literal[
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+    "ES256", "ES384", "EdDSA",
+]  # fmt: skip
 
 
 class SignedTimeShape(FileShape):
@@ -38,12 +53,55 @@ class DedupShape(WhereShape):
     digest: Annotated[Literal[True] | None, described("`true`: the body alone, as it is.")] = None
 
 
+class JwtShape(FileShape):
+    """Of a `custom` scheme `jwt`: what a token must be and say."""
+
+    algorithms: Annotated[
+        Annotated[list[Algorithm], Field(min_length=1)],
+        described("The only algorithms that may have signed; all of them with one kind of key."),
+    ]
+    issuer: Annotated[Filled | None, described("What `iss` must be.")] = None
+    audience: Annotated[
+        Filled | None, described("What `aud` must be, or hold; required with `jwksUrl`.")
+    ] = None
+    jwks_url: Annotated[
+        PlainUrl | None,
+        described(
+            "Where the senders' public keys stand, as a JSON Web Key Set; instead of `secret`."
+        ),
+    ] = None
+    body_claim: Annotated[
+        Filled | None,
+        described(
+            "The claim that holds the SHA-256 of the body; without one a token vouches for its "
+            "sender, and not for what it sends."
+        ),
+    ] = None
+
+
+class ChallengeShape(FileShape):
+    """Of a `custom` scheme: a GET by which the sender asks whether the address is yours."""
+
+    echo: Annotated[Filled, described("The parameter that is answered, as `hub.challenge`.")]
+    token: Annotated[EnvText, described("`env:NAME`: what you told the sender.")]
+    token_in: Annotated[
+        Filled, described("The parameter that must hold the token, as `hub.verify_token`.")
+    ]
+
+
+def _nothing(value: object) -> object:
+    return None if value == "none" else value
+
+
 class CustomShape(FileShape):
     """The keys that say how a sender signs that no preset knows."""
 
     scheme: Annotated[
-        Literal["hmac", "ed25519", "token"] | None,
-        described("Of `custom`: `hmac` (default), `ed25519`, or `token`: the secret itself."),
+        Literal["hmac", "ed25519", "ecdsa-p256", "token", "basic", "jwt"] | None,
+        described(
+            "Of `custom`: `hmac` (default), `ed25519`, `ecdsa-p256`, `token`: the secret itself, "
+            "`basic`: user and password, or `jwt`: a token that is signed."
+        ),
     ] = None
     algorithm: Annotated[
         Literal["sha256", "sha512"] | None, described("Of `custom`: the hash; default `sha256`.")
@@ -57,7 +115,10 @@ class CustomShape(FileShape):
     ] = None
     separator: Annotated[
         Annotated[str, Field(min_length=1, max_length=4)] | None,
-        described("Of `custom` with `key`: what stands between the fields; default `,`."),
+        described(
+            "Of `custom`: what stands between several signatures, as a space; with `key` between "
+            "the fields, default `,`."
+        ),
     ] = None
     encoding: Annotated[
         Literal["hex", "base64"] | None,
@@ -90,23 +151,31 @@ class CustomShape(FileShape):
         WhereShape | None, described("Of `custom`: what names the event's type.")
     ] = None
     challenge: Annotated[
-        Literal["none"] | None, described("Of `custom`: `none`; only presets answer challenges.")
+        ChallengeShape | None,
+        BeforeValidator(_nothing),
+        described(
+            "Of `custom`: how a GET that asks whether the address is yours is answered; default "
+            "not at all, which `none` says too."
+        ),
     ] = None
+    jwt: Annotated[JwtShape | None, described("Of `custom` with the scheme `jwt`.")] = None
 
 
 class ProofShape(CustomShape):
     """What every proof has, whoever sends."""
 
     secret: Annotated[
-        list[EnvText],
-        Listed,
-        Field(min_length=1, description="`env:NAME`, or a list of them while a secret rotates."),
-    ]
+        Annotated[list[EnvText], Listed, Field(min_length=1)] | None,
+        described(
+            "`env:NAME`, or a list of them while a secret rotates; only a `jwt` with `jwksUrl` "
+            "has none."
+        ),
+    ] = None
     header: Annotated[
         HeaderName | None,
         described(
             "Of `hmac-sha256` and `custom`: the header that carries the signature; "
-            "default `X-Signature-256`."
+            "default `X-Signature-256`, of `basic` and `jwt` `Authorization`."
         ),
     ] = None
     dedupe_header: Annotated[

@@ -1,11 +1,14 @@
 """From `webhookAuth`, or an integration's file, to how its senders prove themselves."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+from urllib.parse import urlsplit
 
-from amodal_rt.definitions.document import Loc
+from amodal_rt.definitions.document import Loc, name_of
 from amodal_rt.definitions.proof_file import (
+    PUBLIC_KEY,
+    SHARED_KEY,
     CustomShape,
     ProofShape,
     SignedTimeShape,
@@ -17,12 +20,16 @@ from amodal_rt.definitions.targets import Complain
 from amodal_rt.definitions.words import camel, nearest, shown, suggestion
 from amodal_rt.domain.secret import SecretRef, Text
 from amodal_rt.domain.signing import (
+    SIGNS_NOTHING,
     CustomScheme,
     Fields,
     Kind,
     Plain,
+    QueryChallenge,
     Recipe,
     SignedTime,
+    Spelling,
+    TokenClaims,
     Where,
 )
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
@@ -37,7 +44,13 @@ _PLACES = {
 }
 _PIECES = re.compile(r"(\{[^{}]*\})")
 _OF_SIGNATURES = ("algorithm", "encoding", "signed", "secret_encoding", "timestamp", "id_header")
-"""Keys that mean nothing where the secret itself is sent."""
+"""Keys that mean nothing where the secret itself is sent, or a token that says for itself."""
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_OF_LISTS = ("prefix", "key", "separator")
+_OF_ALGORITHMS = ("algorithm", "secret_encoding")
+_HAS_HEADER = frozenset({Kind.HMAC, Kind.BASIC, Kind.JWT})
+"""Kinds whose header needs no saying."""
+_SPELLED: Mapping[Kind, Spelling] = {Kind.ED25519: "hex", Kind.ECDSA_P256: "spki", Kind.JWT: "pem"}
 
 
 class Proofs:
@@ -67,25 +80,31 @@ class Proofs:
             self._only_custom(shape, scheme, loc)
         return WebhookAuth(
             scheme=scheme,
-            secrets=self._secrets(shape.secret, loc),
+            secrets=() if _has_key_set(shape) else self._secrets(shape.secret, loc),
             header=None if custom else shape.header,
             dedupe_header=shape.dedupe_header,
             custom=custom,
         )
 
-    def _secrets(self, given: Sequence[str], loc: Loc) -> tuple[Text, ...]:
-        secrets = tuple(text_or_secret(each) for each in given)
-        for place, secret in enumerate(secrets):
-            if isinstance(secret, SecretRef):
-                self.secrets.add(secret.name)
-            else:
-                self._complain(
-                    "secret_in_file",
-                    "a secret does not belong into a file",
-                    (*loc, "secret", place),
-                    hint='put it into .env and write "env:NAME"',
-                )
-        return secrets
+    def _secrets(self, given: Sequence[str] | None, loc: Loc) -> tuple[Text, ...]:
+        if given is None:
+            written = (camel(each) if isinstance(each, str) else each for each in loc)
+            message = f"{name_of((*written, 'secret'))} is missing"
+            self._complain("missing_key", message, loc, hint='for example "secret": "env:NAME"')
+        return tuple(
+            self._secret(each, (*loc, "secret", place)) for place, each in enumerate(given or ())
+        )
+
+    def _secret(self, given: str, loc: Loc) -> Text:
+        secret = text_or_secret(given)
+        if isinstance(secret, SecretRef):
+            self.secrets.add(secret.name)
+        else:
+            self._complain(
+                "secret_in_file", "a secret does not belong into a file", loc,
+                hint='put it into .env and write "env:NAME"',
+            )  # fmt: skip
+        return secret
 
     def _only_custom(self, shape: ProofShape, scheme: SignatureScheme, loc: Loc) -> None:
         """Complain of what only a scheme without preset has to say."""
@@ -101,38 +120,96 @@ class Proofs:
 
     def _custom(self, shape: ProofShape, loc: Loc) -> CustomScheme:
         kind = Kind(shape.scheme or "hmac")
-        for name in _OF_SIGNATURES if kind is Kind.TOKEN else ():
-            if getattr(shape, name) is not None:
-                message = f"{camel(name)} belongs to signatures, and a token signs nothing"
-                self._complain("conflict", message, (*loc, camel(name)), hint="take it away")
-        if kind is Kind.ED25519 and shape.algorithm is not None:
-            message = "algorithm belongs to hmac: ed25519 has its own"
-            self._complain("conflict", message, (*loc, "algorithm"), hint="take it away")
-        if kind is not Kind.HMAC and shape.header is None:
+        self._check_keys(shape, kind, loc)
+        if kind not in _HAS_HEADER and shape.header is None:
             message = f"the scheme {kind} needs the header that carries its proof"
             self._complain("missing_key", message, loc, hint='for example "header": "X-Token"')
         time = self._time(shape, loc)
+        default = "base64" if kind in (Kind.BASIC, Kind.ECDSA_P256) else "hex"
+        claims = self._claims(shape, kind, loc)
+        shared = claims is not None and claims.algorithms[0] in SHARED_KEY
         recipe = Recipe(
-            header=(shape.header or _HEADER).lower(),
+            header=(shape.header or (_HEADER if kind is Kind.HMAC else "Authorization")).lower(),
             kind=kind,
             algorithm=shape.algorithm or "sha256",
             spelled=self._spelled(shape, loc),
-            encodings=(shape.encoding or "hex",),
-            signed=self._signed(shape, time, loc) if kind is not Kind.TOKEN else ("{body}",),
-            spelling=shape.secret_encoding or ("hex" if kind is Kind.ED25519 else "utf8"),
+            encodings=(shape.encoding or default,),
+            signed=self._signed(shape, time, loc) if kind not in SIGNS_NOTHING else ("{body}",),
+            spelling=shape.secret_encoding or ("utf8" if shared else _SPELLED.get(kind, "utf8")),
             time=time,
             id_header=shape.id_header.lower() if shape.id_header else None,
+            claims=claims,
         )
         return CustomScheme(
-            recipe=recipe, dedup=self._dedup(shape, loc), event_type=self._type(shape, loc)
+            recipe=recipe,
+            dedup=self._dedup(shape, loc),
+            event_type=self._type(shape, loc),
+            challenge=self._challenge(shape, loc),
         )
+
+    def _check_keys(self, shape: ProofShape, kind: Kind, loc: Loc) -> None:
+        """Complain of what means nothing to a kind of proof."""
+        useless: Sequence[str] = ()
+        message = ""
+        if kind in SIGNS_NOTHING:
+            useless = _OF_SIGNATURES + (() if kind is Kind.TOKEN else _OF_LISTS)
+            message = "belongs to signatures, and a token signs nothing"
+        elif kind is Kind.ED25519:
+            useless, message = ("algorithm",), "belongs to hmac: ed25519 has its own"
+        elif kind is Kind.ECDSA_P256:
+            useless, message = _OF_ALGORITHMS, f"belongs to hmac: {kind} has its own"
+        if kind is not Kind.JWT:
+            useless = (*useless, "jwt")
+        for name in useless:
+            if getattr(shape, name) is not None:
+                said = "belongs to the scheme jwt" if name == "jwt" else message
+                if kind is Kind.JWT and name == "secret_encoding" and _is_shared(shape):
+                    continue
+                where = (*loc, camel(name))
+                self._complain("conflict", f"{camel(name)} {said}", where, hint="take it away")
+
+    def _claims(self, shape: ProofShape, kind: Kind, loc: Loc) -> TokenClaims | None:
+        if kind is not Kind.JWT:
+            return None
+        said, here = shape.jwt, (*loc, "jwt")
+        if said is None:
+            hint = 'for example "jwt": {"algorithms": ["RS256"], "audience": "…", "jwksUrl": "…"}'
+            self._complain("missing_key", "the scheme jwt needs jwt", loc, hint=hint)
+            return TokenClaims(algorithms=PUBLIC_KEY)
+        shared = [each for each in said.algorithms if each in SHARED_KEY]
+        wrong: tuple[str, str] | None = None
+        if shared and len(shared) < len(said.algorithms):
+            # A public key must never pass for a shared secret.
+            wrong = f"{shared[0]} has another kind of key than the others", "keep one kind of them"
+        elif shared and said.jwks_url:
+            wrong = f"{shared[0]} has a shared secret, and a key set is public", "take one away"
+        elif said.jwks_url and not _is_safe(said.jwks_url):
+            wrong = "jwksUrl is not https: anybody on the way could say who signs", "use https://"
+        elif said.jwks_url and shape.secret is not None:
+            wrong = "secret and jwksUrl are two ways to have the key", "keep one of them"
+        elif said.jwks_url and said.audience is None:
+            hint = "add audience: what the sender was told that the token is for"
+            wrong = "whoever has such a key set signs for others too", hint
+        if wrong is not None:
+            self._complain("conflict", wrong[0], here, hint=wrong[1])
+        return TokenClaims(
+            algorithms=tuple(said.algorithms),
+            issuer=said.issuer,
+            audience=said.audience,
+            key_set=said.jwks_url,
+            body_claim=said.body_claim,
+        )
+
+    def _challenge(self, shape: ProofShape, loc: Loc) -> QueryChallenge | None:
+        said = shape.challenge
+        if said is None:
+            return None
+        token = self._secret(said.token, (*loc, "challenge", "token"))
+        return QueryChallenge(echo=said.echo, token_in=said.token_in, token=token)
 
     def _spelled(self, shape: ProofShape, loc: Loc) -> Plain | Fields:
         if shape.key is None:
-            if shape.separator is not None:
-                message = "separator stands between the fields that key names"
-                self._complain("conflict", message, (*loc, "separator"), hint='add "key": "v1"')
-            return Plain(prefix=shape.prefix or "")
+            return Plain(prefix=shape.prefix or "", separator=shape.separator)
         if shape.prefix is not None:
             message = "prefix and key are two ways to find the signature"
             self._complain("conflict", message, (*loc, "prefix"), hint="keep one of them")
@@ -213,3 +290,16 @@ class Proofs:
             hint = 'keys joined by dots, as in "event.id"'
             self._complain("bad_path", f"{shown(text)} is no path", loc, hint=hint)
         return keys
+
+
+def _has_key_set(shape: ProofShape) -> bool:
+    return shape.scheme == "jwt" and shape.jwt is not None and shape.jwt.jwks_url is not None
+
+
+def _is_shared(shape: ProofShape) -> bool:
+    return shape.jwt is not None and shape.jwt.algorithms[0] in SHARED_KEY
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme.lower() == "https" or parts.hostname in _THIS_MACHINE

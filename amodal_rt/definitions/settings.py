@@ -285,6 +285,8 @@ def _check_defaults(shape: DefaultsShape, targets: dict[str, Target], complain: 
         reader.receivers(shape.delivery.targets, ("defaults", "delivery", "targets"))
     if shape.failure_alert is not None:
         reader.receivers(shape.failure_alert.targets, ("defaults", "failureAlert", "targets"))
+    if shape.approvals is not None:
+        reader.receivers(shape.approvals.targets, ("defaults", "approvals", "targets"))
 
 
 def _literal_keys(document: Document, shape: SettingsShape) -> Iterator[Problem]:

@@ -40,6 +40,9 @@ Mask = Callable[[str], str]
 Marks = Callable[[str, OutboxMessage], Awaitable[Mapping[str, str]]]
 """Headers of ours for a message to that URL, by which this runtime knows a run of its own."""
 
+Fill = Callable[[OutboxMessage], Awaitable[OutboxMessage]]
+"""Adds to a message what may not be kept. Raises AmodalError for what may pass."""
+
 _log = Log("delivery")
 
 
@@ -63,6 +66,11 @@ async def unmarked(url: str, message: OutboxMessage) -> Mapping[str, str]:
     return {}
 
 
+async def as_it_is(message: OutboxMessage) -> OutboxMessage:
+    """The message: where nothing is added to it when it leaves."""
+    return message
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
     """Tries messages. URL and secret are resolved at each attempt, never before.
@@ -77,13 +85,14 @@ class Attempts:
     ids: Ids
     mask: Mask
     marks: Marks = unmarked
+    fill: Fill = as_it_is
 
     async def make(self, record: DeliveryRecord) -> Attempt:
         """Try once and say what follows. Raises nothing but cancellation."""
         message = record.message
         try:
             failpoints.hit("delivery.before_send")
-            answer = await self._send(message)
+            answer = await self._send(await self.fill(message))
             failpoints.hit("delivery.after_send")
         except (AmodalError, ClientError, OSError, TimeoutError) as error:
             answer = _Answer(Verdict.PASSING, _describe(error))

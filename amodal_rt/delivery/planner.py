@@ -159,10 +159,11 @@ class DeliveryPlanner:
             "run_id": run.run_id,
             "result": result.text,
             "truncated": result.truncated,
+            **_marked(outcome.origin),
         }
-        targets = delivery.targets if delivery else ()
-        text = ("", result.text)
-        return Plan(self._to_each(targets, MessageKind.RESULT, body, text, now, outcome.origin))
+        targets, said = delivery.targets if delivery else (), ("", result.text)
+        kind, origin = MessageKind.RESULT, outcome.origin
+        return Plan(self._to_each(targets, kind, body, said, now, origin))
 
     def _results(
         self, run: Run, outcome: Outcome, delivery: Delivery | None, now: datetime

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from amodal_rt import failpoints
 from amodal_rt.clock import Clock, iso
-from amodal_rt.delivery.attempts import Attempts, Marks, Mask
+from amodal_rt.delivery.attempts import Attempts, Fill, Marks, Mask
 from amodal_rt.delivery.callbacks import Callbacks
 from amodal_rt.delivery.conditions import Conditions
 from amodal_rt.delivery.following import Following
@@ -108,6 +108,10 @@ class Sender:
     def mark_with(self, marks: Marks) -> None:
         """Give requests that lead back to this runtime the headers that it knows its own by."""
         self._attempts = replace(self._attempts, marks=marks)
+
+    def fill_with(self, fill: Fill) -> None:
+        """From now on, complete each message right before it leaves."""
+        self._attempts = replace(self._attempts, fill=fill)
 
     def speak_with(self, own: OwnEvents) -> None:
         """From now on, say on the bus which messages were given up."""

@@ -232,6 +232,9 @@ class Watch:
         snapshot = self._catalogue.snapshot()
         found = list(snapshot.settings.alerts.targets)
         for state in snapshot.automations.values():
-            alert = state.definition.automation.failure_alert if state.definition else None
-            found += alert.targets if alert else ()
+            if state.definition is None:
+                continue
+            automation = state.definition.automation
+            found += automation.failure_alert.targets if automation.failure_alert else ()
+            found += automation.approvals.targets
         return found

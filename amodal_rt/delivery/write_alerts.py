@@ -1,4 +1,4 @@
-"""Alerts about approved writes that were not made, or of which nobody knows whether they were."""
+"""Messages about parked writes: who is asked, and alerts about approved ones that were not made."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,8 +10,8 @@ from amodal_rt.delivery.neutral import Neutral
 from amodal_rt.delivery.payload import KEPT_FOR, cut_result
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.condition import Condition, ConditionKind
-from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage
-from amodal_rt.domain.outcome import Origin
+from amodal_rt.domain.delivery import FailureAlert, MessageKind, OutboxMessage, Target
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, Origin
 from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.guardrails.links import hosts_in
@@ -30,6 +30,44 @@ class WriteAlerts:
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
 
+    def asking(
+        self, write: ParkedWrite, definition: Definition | None, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        if definition is None:
+            return ()
+        targets = definition.automation.approvals.targets
+        origin = _strange(definition)
+        until = iso(write.expires_at)
+        body: dict[str, object] = {
+            "automation": write.automation,
+            "status": AWAITING_APPROVAL,
+            "timestamp": iso(now),
+            "run_id": write.run_id,
+            "write_id": write.write_id,
+            "connection": write.connection,
+            "call": write.label,
+            "why": write.why,
+            "until": until,
+            "url": None,
+        }
+        own = f"{write.title} wants to write over {write.connection} until {until} ("
+        own += f"ops approvals show {write.write_id}): "
+        told = write.why if write.why.startswith(write.label) else f"{write.label}: {write.why}"
+        said = cut_result(told, 2_000).text
+        return tuple(
+            OutboxMessage(
+                delivery_id=self._ids.delivery(),
+                run_id=write.run_id,
+                automation=write.automation,
+                kind=MessageKind.APPROVAL,
+                target=target,
+                body={**body, "text": _text(target, own, said, origin)},
+                created_at=now,
+                expires_at=min(write.expires_at, now + KEPT_FOR),
+            )
+            for target in targets
+        )
+
     def of_write(
         self,
         write: ParkedWrite,
@@ -44,7 +82,7 @@ class WriteAlerts:
         alert = definition.automation.failure_alert if definition else None
         if definition is not None and alert is not None:
             # A call is a model's, and an error quotes what a service answered.
-            origin = Origin(tainted=True, hosts=hosts_in([definition.document]))
+            origin = _strange(definition)
             return self._to_automation(write, status, error, alert, origin, now)
         unknown = status is ParkedStatus.UNKNOWN
         kind = ConditionKind.UNKNOWN_WRITE if unknown else ConditionKind.WRITE_FAILED
@@ -80,7 +118,10 @@ class WriteAlerts:
             "consecutive_failures": 0,
             "write_id": write.write_id,
         }
-        text = f"{write.title}: {_sentence(write, status)}: {cut_result(error, 2_000).text}"
+        own, said = (
+            f"{write.title}: ",
+            f"{_sentence(write, status)}: {cut_result(error, 2_000).text}",
+        )
         return tuple(
             OutboxMessage(
                 delivery_id=self._ids.delivery(),
@@ -88,12 +129,22 @@ class WriteAlerts:
                 automation=write.automation,
                 kind=MessageKind.FAILURE_ALERT,
                 target=target,
-                body={**body, "text": Neutral(target.format, origin)(text)},
+                body={**body, "text": _text(target, own, said, origin)},
                 created_at=now,
                 expires_at=now + KEPT_FOR,
             )
             for target in alert.targets
         )
+
+
+def _text(target: Target, own: str, said: str, origin: Origin) -> str:
+    """Our words, and what a model or a service has said."""
+    return Neutral(target.format)(own) + Neutral(target.format, origin)(said)
+
+
+def _strange(definition: Definition) -> Origin:
+    """What models and services say is a stranger's, and links to what the file names alone."""
+    return Origin(tainted=True, hosts=hosts_in([definition.document]))
 
 
 def _sentence(write: ParkedWrite, status: ParkedStatus) -> str:

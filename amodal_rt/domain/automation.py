@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from amodal_rt.domain.delivery import Delivery, FailureAlert
+from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
 from amodal_rt.domain.filter import Filter, Path
 from amodal_rt.domain.invocation import Invocation
 from amodal_rt.domain.parked import EXPIRES
@@ -198,10 +198,11 @@ class Expectation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approvals:
     """`approvals`: how long a person may take to decide on a write, and who may: globs of actors,
-    empty for all who may manage."""
+    empty for all who may manage. `targets` get a message with a link that decides, too."""
 
     expires: timedelta = EXPIRES
     approvers: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,9 +244,10 @@ class Automation:
 
     `agent` names a file in `agents/`, `models` the models to try in order (`provider:name`
     or a tier; empty: the agent's, else the workspace's). `connections` and `tools` are
-    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only; `writes`
-    is the part of what it opens that is allowed, None meaning all. `env` names the variables that
-    a workflow sees. `profile` is where programs run.
+    allow-lists, None meaning all that the agent may. `write_enabled` False is read-only,
+    unless it `proposes`: then a person decides on each write. `writes`
+    is the part of what either opens that is allowed, None meaning all. `env` names the variables
+    that a workflow sees. `profile` is where programs run.
     `invocation` is None where no key speaks of programs that invoke it.
     `acknowledged` are risks that a reviewer has accepted.
     `conversation_key` and `idempotency_key` are Liquid over the event. `run_as` and
@@ -266,6 +268,7 @@ class Automation:
     connections: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     write_enabled: bool = False
+    proposes: bool = False
     profile: ProfileName | None = None
     writes: tuple[WriteGrant, ...] | None = None
     env: tuple[str, ...] = ()

@@ -104,6 +104,7 @@ class Verdict:
     trail: int
     trail_before: int
     sealed: int
+    deliveries: int
     entries: int
     open_runs: int
     runs_before: int

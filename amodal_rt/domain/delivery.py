@@ -95,6 +95,7 @@ class MessageKind(StrEnum):
     RESULT = "result"
     FAILURE_ALERT = "failure_alert"
     RECOVERY = "recovery"
+    APPROVAL = "approval"
     WORKSPACE_ALERT = "workspace_alert"
     WORKSPACE_RECOVERY = "workspace_recovery"
 

@@ -16,6 +16,8 @@ from amodal_rt.errors import ConflictError
 EXPIRES = timedelta(days=7)
 """How long a person may take, unless the automation says otherwise."""
 
+MOST_LINKS = 100
+"""So many links are kept, the newest: a message that is sent again has another one."""
 LONGEST = timedelta(days=30)
 """What an automation may say at most."""
 
@@ -54,6 +56,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link that decides: the digest of its secret, and the label of the target that it went
+    to."""
+
+    digest: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedWrite:
     """One row of the ledger.
 
@@ -66,7 +77,8 @@ class ParkedWrite:
     `why` says in a sentence why a person must decide, `rule` which line. Who started the run may
     not decide where `review` is set; `approvers` are globs of who may, empty for all who manage.
     `sources` are what strangers may have written that the run had read. `outcome` is what the
-    other side answered (`{status, result}` or `{error}`); `node` performs it, or did.
+    other side answered (`{status, result}` or `{error}`); `node` performs it, or did. `told` says
+    that those whom the automation names have been asked; `links` are what their messages decide by.
     """
 
     write_id: str
@@ -96,6 +108,8 @@ class ParkedWrite:
     finished_at: datetime | None = None
     outcome: Mapping[str, object] = field(default_factory=dict[str, object])
     node: str | None = None
+    told: bool = False
+    links: tuple[Link, ...] = ()
 
     @property
     def connection(self) -> str:
@@ -111,12 +125,13 @@ class ParkedWrite:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What a parked write becomes, the entry that its run's journal gets, the action and the data
-    of a row in the audit trail, and the messages that this owes."""
+    of a row in the audit trail, and the messages that this owes; without `entry` and `action`
+    nothing of it that anybody looks for."""
 
     write: ParkedWrite
-    entry: EntryType
-    data: Mapping[str, object]
-    action: str
+    entry: EntryType | None = None
+    data: Mapping[str, object] = field(default_factory=dict[str, object])
+    action: str | None = None
     messages: tuple[OutboxMessage, ...] = ()
 
 
@@ -125,9 +140,19 @@ Ruling = Callable[[ParkedWrite, bool], Change | None]
 Pure, and may be asked more than once."""
 
 
-def decided(write: ParkedWrite, verdict: Verdict, *, paused: bool) -> Change:
-    """A person has said yes or no. Raises ConflictError: `already_decided`, `approval_expired`,
-    `paused`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Another call than the one that was parked, and it in a few words."""
+
+    call: Mapping[str, object]
+    label: str
+
+
+def decided(
+    write: ParkedWrite, verdict: Verdict, *, paused: bool, edit: Edit | None = None
+) -> Change:
+    """A person has said yes or no, perhaps to an edited call. Raises ConflictError:
+    `already_decided`, `approval_expired`, `paused`."""
     if write.status is not ParkedStatus.OPEN:
         raise _too_late(write)
     if verdict.at >= write.expires_at:
@@ -148,12 +173,29 @@ def decided(write: ParkedWrite, verdict: Verdict, *, paused: bool) -> Change:
         "note": verdict.note,
         "edited": verdict.edited,
     }
+    if edit is not None:
+        write = replace(write, call=edit.call, label=edit.label, original=write.call)
+        data |= {**write.facts, "arguments": dict(write.call)}
     return Change(
         write=replace(write, status=status, verdict=verdict, finished_at=finished),
         entry=EntryType.APPROVAL_ANSWERED,
         data=data,
         action="write.approved" if verdict.approved else "write.denied",
     )
+
+
+def asked(write: ParkedWrite, messages: tuple[OutboxMessage, ...]) -> Change | None:
+    """Those whom the automation names are asked, once; None where they were, or need not be."""
+    if write.told or write.status is not ParkedStatus.OPEN:
+        return None
+    return Change(write=replace(write, told=True), messages=messages)
+
+
+def linked(write: ParkedWrite, link: Link, now: datetime) -> Change | None:
+    """One more link decides on it; None where nothing is left to decide."""
+    if write.status is not ParkedStatus.OPEN or now >= write.expires_at:
+        return None
+    return Change(write=replace(write, links=(*write.links, link)[-MOST_LINKS:]))
 
 
 def expired(write: ParkedWrite, now: datetime) -> Change | None:
@@ -209,6 +251,15 @@ def ended(
         data={**write.facts, **outcome, **unknown},
         action=f"write.{status}",
         messages=messages,
+    )
+
+
+def doubted(write: ParkedWrite, error: str, now: datetime) -> Change | None:
+    """An approved write of which nobody can tell any more whether it was made; None for others."""
+    if write.status not in (ParkedStatus.APPROVED, ParkedStatus.PERFORMING):
+        return None
+    return ended(
+        replace(write, status=ParkedStatus.PERFORMING), ParkedStatus.UNKNOWN, {"error": error}, now
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import cast
 
 SPARE = "~"
 """Between the key of a trigger and the number of a token that its server may have."""
@@ -25,6 +26,25 @@ class RemoteType:
     type: str
     description: str
     params: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def find_fault(self, params: Mapping[str, str]) -> str | None:
+        """Why it never happens with those params, or None: a value that is none of its `enum`."""
+        for key, value in params.items():
+            allowed = _choices(self.params.get(key))
+            if allowed and value not in allowed:
+                return f"{key} is one of {', '.join(allowed)}, and not {value}"
+        return None
+
+    def unknown(self, params: Mapping[str, str]) -> list[str]:
+        """The names among the params that the server has no word for."""
+        return [key for key in params if key not in self.params]
+
+
+def _choices(said: object) -> list[str]:
+    found = cast("Mapping[str, object]", said).get("enum") if isinstance(said, Mapping) else None
+    if not isinstance(found, list):
+        return []
+    return [str(each) for each in cast("list[object]", found)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

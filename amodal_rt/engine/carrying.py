@@ -11,7 +11,7 @@ from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.outcome import UNKNOWN_WRITE, Outcome, Waiting, failed
+from amodal_rt.domain.outcome import AWAITING_APPROVAL, UNKNOWN_WRITE, Outcome, Waiting, failed
 from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.run import FailedReason, Run, RunStatus
 from amodal_rt.domain.workspace import Snapshot
@@ -26,6 +26,7 @@ from amodal_rt.logs import Log
 from amodal_rt.ports import (
     EVENTS,
     OUTBOX,
+    PARKED,
     EventLedger,
     EventRecord,
     Executor,
@@ -158,7 +159,9 @@ class Carrier:
         )
         if found is None or current.automation.write_enabled:
             return found
-        return replace(found, automation=replace(found.automation, write_enabled=False))
+        asks = current.automation.proposes and _may_write(found)
+        lesser = replace(found.automation, write_enabled=False, proposes=asks)
+        return replace(found, automation=lesser)
 
     def definition_of(self, run: Run) -> Definition | None:
         """The version of the run's automation that stands, even where it cannot run now."""
@@ -302,6 +305,8 @@ class Carrier:
     def _announce(self, run: Run, outcome: Outcome, again: datetime | None) -> None:
         self._signals.notify(journal_topic(run.run_id))
         self._signals.notify(OUTBOX)
+        if outcome.reason == AWAITING_APPROVAL:
+            self._signals.notify(PARKED)
         name = "run.retried" if again else "run.finished"
         level = _log.info if outcome.status is not RunStatus.FAILED else _log.warning
         level(
@@ -312,6 +317,10 @@ class Carrier:
             reason=outcome.reason,
             error=outcome.error,
         )
+
+
+def _may_write(definition: Definition) -> bool:
+    return definition.automation.write_enabled or definition.automation.proposes
 
 
 def _profile(definition: Definition, snapshot: Snapshot) -> RunProfile | None:

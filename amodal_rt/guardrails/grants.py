@@ -12,7 +12,7 @@ REQUEST = "request"
 """The name that tool lists use for the requests of a REST or runtime connection."""
 BUILT_IN = (
     "read_connection", "query_store", "write_store", "read_knowledge", "read_event", "emit_event",
-    "dispatch_task", BASH,
+    "dispatch_task", BASH, "propose_write",
 )  # fmt: skip
 """Tools of the runtime itself."""
 

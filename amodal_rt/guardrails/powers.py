@@ -56,7 +56,10 @@ def widened(before: Definition | None, after: Definition, snapshot: Snapshot) ->
 
 
 def _more_approvers(old: Automation | None, new: Automation) -> bool:
-    """Whether somebody may decide who might not."""
+    """Whether somebody may decide who might not: by name, or by a link in a message."""
+    known = {each.key for each in old.approvals.targets} if old else set[str]()
+    if {each.key for each in new.approvals.targets} - known:
+        return True
     before = old.approvals.approvers if old else ()
     return bool(before) and not within(new.approvals.approvers or None, before)
 
@@ -65,9 +68,9 @@ def _more_writes(old: Automation | None, new: Automation) -> bool:
     """Whether the list covers a write that it did not: a list narrows what `writeEnabled` opens,
     so that one that is taken away widens, and a first one where nothing was open is a grant."""
     if new.writes is None:
-        return new.write_enabled and old is not None and old.writes is not None
+        return _open(new) and old is not None and old.writes is not None
     if old is None or old.writes is None:
-        return bool(new.writes) and not (old and old.write_enabled)
+        return bool(new.writes) and not (old and _open(old))
     left = {place: each.per_run for place, each in enumerate(old.writes) if each.per_run}
     for each in new.writes:
         places = [place for place, one in enumerate(old.writes) if _no_more(each, one)]
@@ -79,6 +82,11 @@ def _more_writes(old: Automation | None, new: Automation) -> bool:
         if not free:
             left[room[0]] = (left[room[0]] or 0) - (each.per_run or 0)
     return False
+
+
+def _open(automation: Automation) -> bool:
+    """Whether it may make writes at all, be it with a person's leave."""
+    return automation.write_enabled or automation.proposes
 
 
 def _no_more(new: WriteGrant, old: WriteGrant) -> bool:
@@ -149,6 +157,8 @@ def _receivers(found: Definition, snapshot: Snapshot) -> frozenset[str]:
     targets: list[Target] = []
     if automation.delivery and not _by_default(found, "delivery", snapshot):
         targets += automation.delivery.targets
+    if not _by_default(found, "approvals", snapshot):
+        targets += automation.approvals.targets
     if automation.failure_alert and not _by_default(found, "failureAlert", snapshot):
         targets += automation.failure_alert.targets
     return frozenset(_receiver(each) for each in targets)

@@ -211,6 +211,7 @@ def _sandbox(profile: Profile) -> Iterable[str]:
 def _targets(automation: Automation) -> Iterable[Target]:
     if automation.delivery is not None:
         yield from automation.delivery.targets
+    yield from automation.approvals.targets
     if automation.failure_alert is not None:
         yield from automation.failure_alert.targets
 

@@ -30,11 +30,13 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Powers:
     """What the automation grants. `place` is where its `writeEnabled` stands or would stand;
-    None where nothing that it says would open a write. `grants` None allows every write that
+    None where nothing that it says would open a write. With `proposes` writes are open, and a
+    person decides on each. `grants` None allows every write that
     `write_enabled` opens; `grants_place` is where the list stands, `grant_places` its lines."""
 
     write_enabled: bool
     place: str | None
+    proposes: bool = False
     grants: tuple[WriteGrant, ...] | None = None
     grants_place: str = ""
     grant_places: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ def powers_of(definition: Definition) -> Powers:
     return Powers(
         write_enabled=automation.write_enabled,
         place=definition.place("/writeEnabled"),
+        proposes=automation.proposes,
         grants=automation.writes,
         grants_place=definition.place("/writes"),
         grant_places=tuple(
@@ -97,7 +100,7 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
         )
     if isinstance(call, RestCall) and call.stated == "read":
         return _deny(f"{call.label} is a write, and the call says `intent: read`", "intent")
-    if not powers.write_enabled:
+    if not (powers.write_enabled or powers.proposes):
         opening = (
             f' and this automation is read-only: "writeEnabled": true in {powers.place} would '
             "allow it"
@@ -115,14 +118,11 @@ def decide(call: Call, connection: Connection, powers: Powers) -> Decision:
     if confirm is Confirm.NEVER:
         return _deny(_unconfirmed(call, connection.name, judged.rule, passed), "confirm")
     if confirm is not None:
-        return Decision(
-            verdict=Verdict.PARK,
-            intent=Intent.WRITE,
-            reason=_unconfirmed(call, connection.name, judged.rule, passed),
-            rule=_rule_name(judged),
-            grant=found,
-            review=confirm is Confirm.REVIEW,
-        )
+        reason = _unconfirmed(call, connection.name, judged.rule, passed)
+        return _park(reason, _rule_name(judged), found, review=confirm is Confirm.REVIEW)
+    if powers.proposes:
+        said = f'"writeEnabled": "propose" in {powers.place} leaves each write to a person'
+        return _park(f"{call.label} is a write ({judged.why}), and {said}", "writeEnabled", found)
     rule = f"writes[{found.index}]" if found else _rule_name(judged)
     return Decision(
         verdict=Verdict.ALLOW, intent=Intent.WRITE, reason=judged.why, rule=rule, grant=found
@@ -261,6 +261,17 @@ def _rule_name(judged: Judgement) -> str:
 
 def _deny(reason: str, rule: str) -> Decision:
     return Decision(verdict=Verdict.DENY, intent=Intent.WRITE, reason=reason, rule=rule)
+
+
+def _park(reason: str, rule: str, grant: Granted | None, *, review: bool = False) -> Decision:
+    return Decision(
+        verdict=Verdict.PARK,
+        intent=Intent.WRITE,
+        reason=reason,
+        rule=rule,
+        grant=grant,
+        review=review,
+    )
 
 
 def _not_granted(call: Call, connection: str, powers: Powers, refused: Refused) -> str:

@@ -4,16 +4,19 @@ All of them have been verified before: an endpoint that answers strangers can be
 them, and Zoom's challenge would sign for them whatever they like.
 """
 
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
 from typing import cast
+from urllib.parse import parse_qs, urlsplit
 
-from amodal_rt.domain.signing import wire_bytes
+from amodal_rt.domain.signing import QueryChallenge, wire_bytes
 from amodal_rt.domain.trigger import SignatureScheme as Scheme
 from amodal_rt.intake.requests import Answer
 
 _LONGEST = 1024
+_MOST_PARAMETERS = 32
 # What Zoom signs with the same secret holds colons: such a text can never come out of this.
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
@@ -27,6 +30,27 @@ def answer_to(scheme: Scheme, data: object, secret: str) -> Answer | None:
     if asked is None or not isinstance(data, Mapping):
         return None
     return asked(cast("Data", data), secret)
+
+
+def echo_of(challenge: QueryChallenge, token: str, target: str) -> Answer | str:
+    """The answer to a GET of that target, or the cause why there is none; as Meta and others do it:
+    https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
+    try:
+        query = parse_qs(
+            urlsplit(target).query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS
+        )
+    except ValueError:
+        return "malformed query"
+    given, asked = query.get(challenge.token_in, []), query.get(challenge.echo, [])
+    # Of one length whatever was sent, so that the time tells nothing of the token's.
+    mine, theirs = (
+        hashlib.sha256(wire_bytes(each)).digest() for each in (token, given[0] if given else "")
+    )
+    if not hmac.compare_digest(mine, theirs) or len(given) != 1:
+        return f"the parameter {challenge.token_in} is not the token"
+    if len(asked) != 1 or not asked[0] or len(asked[0]) > _LONGEST or not asked[0].isprintable():
+        return f"the parameter {challenge.echo} holds no text that is answered"
+    return Answer(status=200, text=asked[0], headers=_PLAIN)
 
 
 def _slack(data: Data, secret: str) -> Answer | None:

@@ -13,13 +13,14 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain.event import AHEAD, Event, Rejection, order_of
 from amodal_rt.domain.presets import recipes_for
 from amodal_rt.domain.secret import SecretRef, Text
-from amodal_rt.domain.signing import find_secret_fault
+from amodal_rt.domain.signing import SHORTEST_SECRET, QueryChallenge, find_secret_fault
 from amodal_rt.domain.trigger import WebhookAuth
 from amodal_rt.domain.workspace import Snapshot
+from amodal_rt.errors import UnavailableError
 from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.ids import Ids
 from amodal_rt.intake import bodies, dedup, naming
-from amodal_rt.intake.challenges import answer_to
+from amodal_rt.intake.challenges import answer_to, echo_of
 from amodal_rt.intake.headers import Headers
 from amodal_rt.intake.naming import EventName
 from amodal_rt.intake.requests import (
@@ -29,8 +30,9 @@ from amodal_rt.intake.requests import (
     Refusal,
     Verified,
 )
+from amodal_rt.intake.signatures.key_sets import KeySets
 from amodal_rt.intake.signatures.request import Request
-from amodal_rt.intake.signatures.verifier import find_signer
+from amodal_rt.intake.signatures.verifier import Signed, find_signer
 from amodal_rt.settings import Environment
 
 _LONGEST_HOST = 255
@@ -55,8 +57,9 @@ class Place:
 class Examiner:
     """Judges one request at a time, by the environment of the moment."""
 
-    def __init__(self, causes: Causes, *, clock: Clock, ids: Ids) -> None:
+    def __init__(self, causes: Causes, key_sets: KeySets, *, clock: Clock, ids: Ids) -> None:
         self._causes = causes
+        self._key_sets = key_sets
         self._clock = clock
         self._ids = ids
 
@@ -67,11 +70,13 @@ class Examiner:
         raise."""
         if refusal := self.wrong_method(request, place):
             return refusal
+        if request.method == "GET":
+            return self._greet(request, place, environment)
         auth, headers = place.auth, Headers(request.headers)
         if headers.compressed():
             message = "send the body without Content-Encoding"
             return self.refuse(place, 415, "compressed", message)
-        secrets = usable_secrets(auth, environment)
+        secrets = await self._keys(auth, environment)
         if auth and not secrets:
             return self.later(place, "the endpoint's secret is not set, or is no key")
         body = await request.read_body(place.limit)
@@ -81,13 +86,9 @@ class Examiner:
         secret = ""
         if auth:
             signed = Request(headers=headers, body=body, urls=_urls(request, headers, snapshot))
-            found = find_signer(recipes_for(auth), signed, secrets, now=self._clock.now())
+            found = await self._signer(auth, signed, secrets)
             if isinstance(found, str):
-                # One body for all causes: a stranger learns nothing from guessing.
-                return self.refuse(
-                    place, 401, "bad_signature", "the signature is not valid",
-                    cause=f"bad_signature: {found}",
-                )  # fmt: skip
+                return self._unsigned(place, found)
             secret = found.secret
         data = naming.unwrapped(auth, bodies.parse_body(body, headers.first("content-type")))
         if auth and (answer := answer_to(auth.scheme, data, secret)):
@@ -95,12 +96,13 @@ class Examiner:
         return self._named(place, headers, body, data, snapshot)
 
     def wrong_method(self, request: RawRequest, place: Place) -> Refusal | None:
-        """The refusal of anything but POST."""
-        if request.method == "POST":
+        """The refusal of anything but POST, and of a GET where no sender asks by one."""
+        allowed = ("GET", "POST") if _challenge(place.auth) else ("POST",)
+        if request.method in allowed:
             return None
         return self.refuse(
-            place, 405, "method_not_allowed", "POST only",
-            cause=f"method {request.method[:16]}", headers={"Allow": "POST"},
+            place, 405, "method_not_allowed", f"{' and '.join(allowed)} only",
+            cause=f"method {request.method[:16]}", headers={"Allow": ", ".join(allowed)},
         )  # fmt: skip
 
     def later(self, place: Place, cause: str) -> Refusal:
@@ -122,6 +124,46 @@ class Examiner:
         return Refusal(
             status=status, code=code, message=message, headers=headers or {}, rejection=rejection
         )
+
+    async def _keys(self, auth: WebhookAuth | None, environment: Environment) -> Sequence[str]:
+        """What may have signed; nothing where that cannot be had now."""
+        url = _key_set(auth)
+        if url is None:
+            return usable_secrets(auth, environment)
+        try:
+            return await self._key_sets.keys(url)
+        except UnavailableError:
+            return ()
+
+    async def _signer(
+        self, auth: WebhookAuth, request: Request, secrets: Sequence[str]
+    ) -> Signed | str:
+        recipes, url = recipes_for(auth), _key_set(auth)
+        found = find_signer(recipes, request, secrets, now=self._clock.now())
+        if isinstance(found, str) and url is not None and await self._key_sets.renewed(url):
+            secrets = await self._key_sets.keys(url)
+            found = find_signer(recipes, request, secrets, now=self._clock.now())
+        return found
+
+    def _unsigned(self, place: Place, cause: str) -> Refusal:
+        # One body for all causes: a stranger learns nothing from guessing.
+        return self.refuse(
+            place, 401, "bad_signature", "the signature is not valid",
+            cause=f"bad_signature: {cause}",
+        )  # fmt: skip
+
+    def _greet(
+        self, request: RawRequest, place: Place, environment: Environment
+    ) -> Answer | Refusal:
+        """The answer to a sender that asks whether this endpoint is ours."""
+        challenge = _challenge(place.auth)
+        token = _value(challenge.token, environment) if challenge else None
+        if challenge is None or not token or len(token) < SHORTEST_SECRET:
+            return self.later(
+                place, "the challenge's token is not set, or is shorter than 16 bytes"
+            )
+        found = echo_of(challenge, token, request.target)
+        return self._unsigned(place, found) if isinstance(found, str) else found
 
     def _named(
         self, place: Place, headers: Headers, body: bytes, data: object, snapshot: Snapshot
@@ -171,6 +213,20 @@ def usable_secrets(auth: WebhookAuth | None, environment: Environment) -> Sequen
     values = [_value(secret, environment) for secret in auth.secrets] if auth else []
     recipes = recipes_for(auth) if auth else ()
     return [value for value in values if value and find_secret_fault(recipes, value) is None]
+
+
+def has_key(auth: WebhookAuth, environment: Environment) -> bool:
+    """Whether there is anything to hold a proof against, or a place to have it from."""
+    return _key_set(auth) is not None or bool(usable_secrets(auth, environment))
+
+
+def _challenge(auth: WebhookAuth | None) -> QueryChallenge | None:
+    return auth.custom.challenge if auth and auth.custom else None
+
+
+def _key_set(auth: WebhookAuth | None) -> str | None:
+    claims = auth.custom.recipe.claims if auth and auth.custom else None
+    return claims.key_set if claims else None
 
 
 def _value(secret: Text, environment: Environment) -> str | None:

@@ -4,7 +4,7 @@ Runs ask at a node of their workflow, and go on with the answer. Writes are park
 their run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from amodal_rt.clock import Clock, iso
 from amodal_rt.domain.cause import Cause
@@ -22,8 +22,10 @@ LONGEST_NOTE = 1000
 class Approvals:
     """Answers from the journals, what the engine goes on with, and on parked writes."""
 
-    def __init__(self, ledger: Ledger, *, signals: Signals, clock: Clock) -> None:
-        self._writes = parked.Writes(ledger, signals=signals, clock=clock)
+    def __init__(
+        self, ledger: Ledger, writes: parked.Writes, *, signals: Signals, clock: Clock
+    ) -> None:
+        self._writes = writes
         self._ledger = ledger
         self._signals = signals
         self._clock = clock
@@ -79,11 +81,12 @@ class Approvals:
         step: str | None = None,
         approved: bool,
         note: str | None = None,
+        call: Mapping[str, object] | None = None,
         cause: Cause | None = None,
     ) -> Document:
         """Say yes or no to the parked write of that id, or to the question of that step of the run,
-        or to what is open of it; returns it with the answer. `cause` is the run that makes a child
-        process of its own ask for this.
+        or to what is open of it; returns it with the answer. With `call`, yes to a write as edited.
+        `cause` is the run that makes a child process of its own ask for this.
 
         Raises NotFoundError, InvalidError (`bad_note`), DeniedError (`own_approval`) where there
         is a `cause`, and ConflictError (`not_asked`) where no such question is open, or any more;
@@ -98,19 +101,28 @@ class Approvals:
             )
         write_id = await self._write_of(run_id)
         if write_id is not None:
-            decided = await self._writes.decide(caller, write_id, approved=approved, note=said)
+            decided = await self._writes.decide(
+                caller, write_id, approved=approved, note=said, call=call
+            )
             return parked.document(decided)
+        if call is not None:
+            raise InvalidError(f"{run_id} asks, and parks no call", code="bad_call")
+        return await self._answer(caller, run_id, step=step, approved=approved, note=said)
+
+    async def _answer(
+        self, caller: Caller, run_id: str, *, step: str | None, approved: bool, note: str | None
+    ) -> Document:
+        """The same of a question."""
         question = await self.find(caller, run_id)
         answer: Document = {
             "approved": approved,
             "by": caller.actor,
             "door": caller.door,
-            "note": said,
+            "note": note,
         }
-        now = self._clock.now()
         meant = step or (str(question["step"]) if question else "")
         taken = question is not None and await self._ledger.answer(
-            run_id, step=meant, data=answer, at=now
+            run_id, step=meant, data=answer, at=self._clock.now(), caller=caller
         )
         if not taken:
             raise ConflictError(
@@ -119,13 +131,6 @@ class Approvals:
                 hint=f"`ops approvals show {run_id}` says whether somebody else has answered, "
                 "or the time is over",
             )
-        await self._ledger.audit(
-            "approval.answered",
-            subject=run_id,
-            caller=caller,
-            at=now,
-            data={"step": meant, "approved": approved},
-        )
         self._signals.notify(RUNS_PENDING)
         self._signals.notify(journal_topic(run_id))
         return await self.show(caller, run_id)

@@ -69,6 +69,7 @@ def _verdict(verdict: Verdict, *, compared: bool) -> Document:
             "forgotten": verdict.forgotten,
             "before_the_chain": verdict.runs_before,
         },
+        "deliveries": {"sealed": verdict.deliveries},
         "journal": {"entries": verdict.entries},
         "wrong": verdict.wrong,
         "misfits": [

@@ -198,8 +198,13 @@ def limits(parsed: Automation) -> Mapping[str, object]:
 
 def writes(parsed: Automation) -> str:
     """Its power to write, in words."""
-    if not parsed.write_enabled:
+    if not (parsed.write_enabled or parsed.proposes):
         return "read-only"
+    said = _opened(parsed)
+    return f"{said}; a person decides on each" if parsed.proposes else said
+
+
+def _opened(parsed: Automation) -> str:
     bounds = parsed.limits.writes
     if parsed.writes is not None:
         count = len(parsed.writes)

@@ -15,6 +15,7 @@ from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.given import given_by_hand
+from amodal_rt.operations.parked import counts_of
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_startable, runnable
 from amodal_rt.operations.upcoming import Upcoming
@@ -82,13 +83,15 @@ class Automations:
         document = automation_shapes.automation_in_full(
             standing, local_only=self._address.local_only
         )
-        return noted_in_full(document, self._watched(name), file=state.file)
+        document["approvals"] = await counts_of(self._ledger, name)
+        return noted_in_full(document, self._watched(name), state)
 
     async def powers(self, caller: Caller, name: str) -> Document:
         """What it may do, by its file and those beside it, as `planning.powers`. Raises
         NotFoundError, InvalidError where there is no version of it."""
         state = self._starting.state(name)
-        return planning.powers(state.definition or runnable(state), self._catalogue.snapshot())
+        found = planning.powers(state.definition or runnable(state), self._catalogue.snapshot())
+        return {**found, "approvals": await counts_of(self._ledger, name)}
 
     async def pause(self, caller: Caller, name: str, *, reason: str | None = None) -> Document:
         """Nothing of it starts until resumed; its pending runs are cancelled."""

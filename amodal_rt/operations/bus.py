@@ -21,6 +21,7 @@ from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
     QUEUE_FULL,
     RUNS_PENDING,
+    Act,
     Caller,
     Catalogue,
     Ledger,
@@ -108,9 +109,8 @@ class EventBus:
         if body.get("id") is None:
             # Nobody called it anything: it goes out under the id that it has here.
             event = replace(event, kept=_without_id(event.kept))
-        (receipt,) = await self.take(sender, [event])
-        await self._audit("event.emitted", str(receipt["event_id"]), caller, {"type": event.type})
-        return receipt
+        self._require_own_word(sender, event, "")
+        return _receipt(await self._take(sender, event, by=caller))
 
     async def replay(
         self, caller: Caller, event_id: str, *, again: bool, cause: Cause | None = None
@@ -127,15 +127,18 @@ class EventBus:
             raise asked.missing("event", event_id)
         depth = max(found.event.depth, cause.depth + 1 if cause else 0)
         event = replace(found.event, depth=depth)
+        told: Document = {"again": again}
+        event = self._afresh(event) if again else event
         if again:
-            event = self._afresh(event)
-            refs = (await self._accept(event, None)).runs
+            told["event_id"] = event.id
+        act = self._act("event.replayed", event_id, caller, told)
+        if again:
+            refs = (await self._accept(event, None, act)).runs
         else:
             starts, _ = self._starts(event)
-            refs = tuple(await self._ledger.replay(event_id, starts=starts))
+            refs = tuple(await self._ledger.replay(event_id, starts=starts, act=act))
             if refs:
                 self._signals.notify(RUNS_PENDING)
-        await self._audit("event.replayed", event_id, caller, {"again": again})
         return {
             "event_id": event.id,
             "replay_of": event_id if again else None,
@@ -190,7 +193,7 @@ class EventBus:
                 hint="name it otherwise, or use a token with the scope manage",
             )
 
-    async def _take(self, sender: Sender, sent: CloudEvent) -> Receipt:
+    async def _take(self, sender: Sender, sent: CloudEvent, *, by: Caller | None = None) -> Receipt:
         now, cause = self._clock.now(), sender.cause
         of_run = f"run:{cause.run_id}" if cause and cause.run_id else None
         event = Event(
@@ -208,9 +211,11 @@ class EventBus:
             order=order_of(sent.time, now=now),
             headers={**(sender.headers or {}), **sent.kept},
         )
-        return await self._accept(event, sent.dedup)
+        told = {"type": event.type}
+        act = self._act("event.emitted", event.id, by, told) if by else None
+        return await self._accept(event, sent.dedup, act)
 
-    async def _accept(self, event: Event, dedup: DedupKey | None) -> Receipt:
+    async def _accept(self, event: Event, dedup: DedupKey | None, act: Act | None) -> Receipt:
         starts, missed = self._starts(event)
         try:
             receipt = await self._ledger.accept(
@@ -219,6 +224,7 @@ class EventBus:
                 starts=starts,
                 missed=missed,
                 queue_limit=self._catalogue.snapshot().settings.limits.queue,
+                act=act,
             )
         except UnavailableError as error:
             if error.code == "queue_full":
@@ -245,11 +251,8 @@ class EventBus:
             headers={**_without_id(event.headers), REPLAY_OF: event.id},
         )
 
-    async def _audit(
-        self, action: str, subject: str, caller: Caller, data: Mapping[str, object]
-    ) -> None:
-        now = self._clock.now()
-        await self._ledger.audit(action, subject=subject, caller=caller, at=now, data=data)
+    def _act(self, action: str, subject: str, caller: Caller, data: Mapping[str, object]) -> Act:
+        return Act(action=action, subject=subject, caller=caller, at=self._clock.now(), data=data)
 
 
 def _without_id(headers: Mapping[str, str]) -> dict[str, str]:

@@ -50,21 +50,20 @@ class Deliveries:
                 "say since when", code="bad_instant", hint='for example "24h", for a day ago'
             )
         found = await self._ledger.retry_messages(
-            since=begin, at=now, expires_at=now + RETRY_WINDOW, label=target or None
+            since=begin,
+            at=now,
+            expires_at=now + RETRY_WINDOW,
+            label=target or None,
+            caller=caller,
         )
-        for delivery_id in found:
-            await self._ledger.audit(
-                "delivery.retried", subject=delivery_id, caller=caller, at=now, data={}
-            )
         self._signals.notify(OUTBOX)
         return [await self.show(caller, delivery_id) for delivery_id in found]
 
     async def retry(self, caller: Caller, delivery_id: str) -> Document:
         """Make a message that was given up due now. Raises NotFoundError, ConflictError."""
         now = self._clock.now()
-        await self._ledger.retry_message(delivery_id, at=now, expires_at=now + RETRY_WINDOW)
-        await self._ledger.audit(
-            "delivery.retried", subject=delivery_id, caller=caller, at=now, data={}
+        await self._ledger.retry_message(
+            delivery_id, at=now, expires_at=now + RETRY_WINDOW, caller=caller
         )
         self._signals.notify(OUTBOX)
         return await self.show(caller, delivery_id)

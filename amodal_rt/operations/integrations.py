@@ -4,7 +4,7 @@ from typing import Protocol
 
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.secret import SecretRef
-from amodal_rt.intake.examining import usable_secrets
+from amodal_rt.intake.examining import has_key
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import Caller, Catalogue
@@ -47,7 +47,7 @@ class Integrations:
         if key is None and isinstance(given, SecretRef) and given.name not in missing:
             useless.append(given.name)
         unset = (*missing, *useless)
-        takes = key is not None and usable_secrets(integration.auth, environment)
+        takes = key is not None and has_key(integration.auth, environment)
         return {
             "name": integration.name,
             "provider": integration.auth.scheme.value,

@@ -1,10 +1,11 @@
 """The verbs of parked writes: what waits for a person, and what that person says."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 
 from amodal_rt.clock import Clock, first_of, iso
 from amodal_rt.domain import parked
-from amodal_rt.domain.parked import ParkedStatus, ParkedWrite, Verdict
+from amodal_rt.domain.parked import Edit, ParkedStatus, ParkedWrite, Verdict
 from amodal_rt.errors import ConflictError, DeniedError, NotFoundError
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
@@ -20,14 +21,24 @@ PREFIX = "write_"
 """What the id of a parked write begins with."""
 SETTLED_SECONDS = 5.0
 """How long whoever approves is kept waiting for what became of it."""
+Check = Callable[[ParkedWrite, Mapping[str, object]], Awaitable[Edit | None]]
+"""Judges another call instead of the one that was parked. Raises AmodalError."""
 _UNDER_WAY = frozenset({ParkedStatus.APPROVED, ParkedStatus.PERFORMING})
+_APPROVED = tuple(
+    each
+    for each in ParkedStatus
+    if each not in (ParkedStatus.OPEN, ParkedStatus.DENIED, ParkedStatus.EXPIRED)
+)
 
 
 class Writes:
     """Answers from the ledger; what is approved, somebody else performs."""
 
-    def __init__(self, ledger: ParkedLedger, *, signals: Signals, clock: Clock) -> None:
+    def __init__(
+        self, ledger: ParkedLedger, *, check: Check, signals: Signals, clock: Clock
+    ) -> None:
         self._ledger = ledger
+        self._check = check
         self._signals = signals
         self._clock = clock
 
@@ -61,20 +72,49 @@ class Writes:
         return found[0] if found else None
 
     async def decide(
-        self, caller: Caller, write_id: str, *, approved: bool, note: str | None
+        self,
+        caller: Caller,
+        write_id: str,
+        *,
+        approved: bool,
+        note: str | None,
+        call: Mapping[str, object] | None = None,
     ) -> ParkedWrite:
         """Say yes or no, once; returns it with what became of it, as far as that is known soon.
+        With `call`, yes to that call instead, which is checked as every other.
 
         Raises NotFoundError, DeniedError (`not_an_approver`, `own_run`) and ConflictError
-        (`already_decided`, `approval_expired`, `paused`).
+        (`already_decided`, `approval_expired`, `paused`); for an edited call also why it may not
+        be made.
         """
         found = await self.get(write_id)
         require_approver(found, caller)
+        return await self.settle(caller, found, approved=approved, note=note, call=call)
+
+    async def settle(
+        self,
+        caller: Caller,
+        found: ParkedWrite,
+        *,
+        approved: bool,
+        note: str | None,
+        call: Mapping[str, object] | None = None,
+    ) -> ParkedWrite:
+        """The same for a caller who may decide. Raises ConflictError."""
+        write_id = found.write_id
         now = self._clock.now()
-        verdict = Verdict(approved=approved, by=caller.actor, door=caller.door, at=now, note=note)
+        edit = await self._check(found, call) if call is not None and approved else None
+        verdict = Verdict(
+            approved=approved,
+            by=caller.actor,
+            door=caller.door,
+            at=now,
+            note=note,
+            edited=edit is not None,
+        )
         decided = await self._ledger.rule_on_parked(
             write_id,
-            lambda write, paused: parked.decided(write, verdict, paused=paused),
+            lambda write, paused: parked.decided(write, verdict, paused=paused, edit=edit),
             caller=caller,
             at=now,
         )
@@ -89,6 +129,26 @@ class Writes:
                 await first_of(changed(), self._clock.sleep(left))
                 decided = await self._ledger.find_parked(write_id)
         return decided or await self.get(write_id)
+
+
+async def counts_of(ledger: ParkedLedger, automation: str) -> Document:
+    """How its parked writes fared, of those that are kept: `edited` are among the `approved`."""
+    rows = (await ledger.count_parked(automation)).get(automation, ())
+
+    def count(*statuses: ParkedStatus, edited: bool | None = None) -> int:
+        return sum(
+            number
+            for status, changed, number in rows
+            if status in statuses and edited in (None, changed)
+        )
+
+    return {
+        "open": count(ParkedStatus.OPEN),
+        "approved": count(*_APPROVED),
+        "edited": count(*_APPROVED, edited=True),
+        "denied": count(ParkedStatus.DENIED),
+        "expired": count(ParkedStatus.EXPIRED),
+    }
 
 
 def require_approver(write: ParkedWrite, caller: Caller) -> None:

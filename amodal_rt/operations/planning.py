@@ -36,7 +36,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "definition": definition.hash,
         "agent": automation.agent,
         "run_as": automation.run_as,
-        "write_enabled": automation.write_enabled,
+        "write_enabled": "propose" if automation.proposes else automation.write_enabled,
         "writes": automation_shapes.writes(automation),
         "write_grants": None
         if automation.writes is None
@@ -55,6 +55,7 @@ def powers(definition: Definition, snapshot: Snapshot) -> Document:
         "delivers_to": sorted(reach.receivers),
         "profile": _sandbox(profile) if profile else None,
         "budgets": list(_budgets(definition, snapshot)),
+        "approvers": list(automation.approvals.approvers),
         "limits": automation_shapes.limits(automation),
     }
 

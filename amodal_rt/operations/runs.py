@@ -73,14 +73,9 @@ class Runs:
         Returns when it has ended; TimedOutError when it still runs after ten seconds.
         """
         with self._signals.listen(journal_topic(run_id)) as wait:
-            now = self._clock.now()
-            before = await self._ledger.cancel(run_id, caller=caller, at=now)
+            before = await self._ledger.cancel(run_id, caller=caller, at=self._clock.now())
             if before not in OPEN:
                 raise ConflictError(f"{run_id} has already {_ended(before)}", code="run_ended")
-            told = {"status": before.value}
-            await self._ledger.audit(
-                "run.cancelled", subject=run_id, caller=caller, at=now, data=told
-            )
             if before is RunStatus.RUNNING:
                 self._control.cancel_running(run_id)
             else:
@@ -110,6 +105,7 @@ class Runs:
             event_id=before.event_id,
             rehearse=before.rehearse,
             cause=cause,
+            replay_of=run_id,
         )
 
     async def journal(

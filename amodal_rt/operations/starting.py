@@ -5,13 +5,14 @@ from typing import cast
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import InvalidError
 from amodal_rt.ids import Ids
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import RUNS_PENDING, Caller, Catalogue, Ledger, Signals
+from amodal_rt.ports import RUNS_PENDING, Act, Caller, Catalogue, Ledger, Signals
 from amodal_rt.triggers.starts import caused_by, start_for
 
 DEEPEST = 64
@@ -39,10 +40,12 @@ class Starting:
         event_id: str | None = None,
         rehearse: bool = False,
         cause: Cause | None = None,
+        replay_of: str | None = None,
     ) -> Document:
         """The new run's document, at once; paused and draft automations start too.
 
-        `cause` is the run that asks for it: too deep in a chain, the new one is skipped.
+        `cause` is the run that asks for it: too deep in a chain, the new one is skipped. Of a
+        replay the audit trail names the run that is replayed.
 
         Raises NotFoundError, InvalidError (nothing of the file can run; `bad_payload`),
         UnavailableError.
@@ -60,7 +63,7 @@ class Starting:
             rehearse=rehearse,
         )
         wish = start if cause is None else caused_by(cause, start)
-        (ref,) = await self._ledger.admit([wish])
+        (ref,) = await self._ledger.admit([wish], act=_act(wish, caller, replay_of))
         self._signals.notify(RUNS_PENDING)
         found = await self._ledger.find_run(ref.run_id)
         assert found is not None, "a row that was just committed"
@@ -77,6 +80,16 @@ class Starting:
         if name not in automations:
             raise asked.unknown("automation", name, automations)
         return automations[name]
+
+
+def _act(start: Start, caller: Caller, replay_of: str | None) -> Act:
+    told: Document = {"automation": start.automation}
+    if start.rehearse:
+        told["rehearse"] = True
+    if replay_of is not None:
+        told["replay_of"] = replay_of
+    action = "run.triggered" if replay_of is None else "run.replayed"
+    return Act(action=action, subject=start.run_id, caller=caller, at=start.created_at, data=told)
 
 
 def require_sound(state: AutomationState) -> None:

@@ -6,7 +6,7 @@ durable when they return: what was acknowledged survives a crash of the process.
 """
 
 from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
-from amodal_rt.ports.audit import AuditLedger
+from amodal_rt.ports.audit import Act, AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
 from amodal_rt.ports.events import (
@@ -69,6 +69,7 @@ from amodal_rt.ports.signals import (
 from amodal_rt.ports.spending import SpendLedger
 
 __all__ = [
+    "Act",
     "ArchivedDefinition",
     "AuditLedger",
     "AutomationFacts",

@@ -1,9 +1,25 @@
 """The record of what was done, and the proof that nobody touched it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from amodal_rt.domain.chain import Head, Verdict
 from amodal_rt.domain.trail import TrailFilter, TrailRow
+from amodal_rt.ports.signals import Caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What the audit trail is to say of a change, in one transaction with it: after a crash there
+    is either both or neither."""
+
+    action: str
+    subject: str
+    caller: Caller
+    at: datetime
+    data: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class AuditLedger(Protocol):

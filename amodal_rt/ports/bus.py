@@ -6,6 +6,7 @@ from typing import Protocol
 from amodal_rt.domain.event import Event
 from amodal_rt.domain.remote_trigger import RemoteTrigger
 from amodal_rt.domain.run import Start
+from amodal_rt.ports.audit import Act
 from amodal_rt.ports.runs import RunRef
 
 
@@ -45,8 +46,11 @@ class BusLedger(Protocol):
         two nodes only one matches it."""
         ...
 
-    async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
-        """Rule on starts of an event once more; one ref each. A start whose automation has a run
+    async def replay(
+        self, event_id: str, *, starts: Sequence[Start], act: Act | None = None
+    ) -> list[RunRef]:
+        """Rule on starts of an event once more, in one transaction with `act`; one ref each.
+        A start whose automation has a run
         of it that was not skipped becomes `skipped/duplicate`. One that still waited to be
         matched waits no longer: these are its starts. Raises NotFoundError."""
         ...

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.run import Start
+from amodal_rt.ports.audit import Act
 from amodal_rt.ports.runs import RunRef
 
 DEDUP_PROMISED = timedelta(days=7)
@@ -45,6 +46,7 @@ class EventLedger(Protocol):
         starts: Sequence[Start],
         missed: int = 0,
         queue_limit: int,
+        act: Act | None = None,
     ) -> Receipt:
         """Store the event and rule on its starts, in one transaction.
 
@@ -52,7 +54,8 @@ class EventLedger(Protocol):
         is written and the receipt names the first event and its runs. Two concurrent
         deliveries of one key yield one event. Of an event that is new, a start of an automation
         whose key in `dedup.apiece` was seen becomes `skipped/duplicate`; its rule names the event
-        that was the first. Raises UnavailableError: `queue_full` when
+        that was the first. An event that is new has `act` in the audit trail.
+        Raises UnavailableError: `queue_full` when
         `queue_limit` runs are pending, `ledger` when nothing can be made durable.
         """
         ...

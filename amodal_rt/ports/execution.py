@@ -85,7 +85,14 @@ class OutcomePlanner(Protocol):
 
 
 class WriteMessages(Protocol):
-    """Who is told of an approved write that was not made, or of which nobody knows. Pure."""
+    """Who is asked about a parked write, and told of an approved one that was not made, or of
+    which nobody knows. Pure."""
+
+    def asking(
+        self, write: ParkedWrite, definition: Definition | None, now: datetime
+    ) -> tuple[OutboxMessage, ...]:
+        """One message for each target that the automation names, unsent and without its link."""
+        ...
 
     def of_write(
         self,
@@ -185,12 +192,14 @@ class TriggerConnections(Protocol):
         type: str,
         params: Mapping[str, str],
         callback: tuple[str, str] | None,
-    ) -> None:
+    ) -> str | None:
         """Begin to watch, calling back at the URL with the token of `callback`; None ends it.
+        What of it the server does not know, in words, or None: it watches all the same.
 
         `watcher` tells this trigger apart from its siblings, to servers that keep one callback
         for each of those who ask. Raises NotFoundError (`no_triggers`), ConflictError
-        (`trigger_refused`) when the server said no, UnavailableError when it cannot be reached,
+        (`trigger_unknown`) for what is not on its list, (`trigger_refused`) when it said no,
+        UnavailableError when it cannot be reached,
         TimeoutError when no answer came within five seconds, or the server went away over it:
         then it may or may not watch.
         """

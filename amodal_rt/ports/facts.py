@@ -7,6 +7,7 @@ from typing import Protocol
 
 from amodal_rt.domain.records import ArchivedDefinition
 from amodal_rt.domain.token import Token
+from amodal_rt.ports.audit import Act
 from amodal_rt.ports.signals import Caller
 
 
@@ -65,6 +66,10 @@ class FactLedger(Protocol):
 
     async def set_fact(self, key: str, value: str) -> str:
         """Keep `value` unless one is there; returns the one that stands."""
+        ...
+
+    async def set_facts(self, values: Mapping[str, str], *, act: Act) -> None:
+        """Keep each value unless one is there, all in one transaction with `act`."""
         ...
 
     async def audit(

@@ -15,6 +15,7 @@ from amodal_rt.domain.delivery import (
     OutboxMessage,
     Plan,
 )
+from amodal_rt.ports.signals import Caller
 
 
 class Outbox(Protocol):
@@ -56,16 +57,29 @@ class Outbox(Protocol):
         lost. Returns how many."""
         ...
 
-    async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
+    async def retry_message(
+        self,
+        delivery_id: str,
+        *,
+        at: datetime,
+        expires_at: datetime,
+        caller: Caller | None = None,
+    ) -> None:
         """Make a dead, expired or suppressed message due now, and forget its target's breaker.
-        Its `tries` count anew.
+        Its `tries` count anew. Of a `caller` the audit trail has a row.
 
         Raises NotFoundError, or ConflictError (`delivered`) for one that arrived.
         """
         ...
 
     async def retry_messages(
-        self, *, since: datetime, at: datetime, expires_at: datetime, label: str | None = None
+        self,
+        *,
+        since: datetime,
+        at: datetime,
+        expires_at: datetime,
+        label: str | None = None,
+        caller: Caller | None = None,
     ) -> list[str]:
         """`retry_message` for all that became dead or expired at `since` or later, oldest first,
         of targets with that label only. Returns their ids."""

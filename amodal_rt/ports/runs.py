@@ -11,6 +11,7 @@ from amodal_rt.domain.profile import RunProfile
 from amodal_rt.domain.records import ScheduleState
 from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.wait import Wait
+from amodal_rt.ports.audit import Act
 from amodal_rt.ports.signals import Caller
 
 MINIMUM_INTERVAL = timedelta(seconds=60)
@@ -77,8 +78,8 @@ Called in the ledger's thread, perhaps more than once for one name."""
 class RunLedger(Protocol):
     """Runs from acceptance to outcome."""
 
-    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
-        """Rule on each start, in order, in one transaction; one ref per new row.
+    async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
+        """Rule on each start, in order, in one transaction with `act`; one ref per new row.
 
         A start with `skip` becomes a skipped row. A start with `on_limit` SKIP whose automation
         has `concurrency` runs that run or wait for a slot alone becomes
@@ -194,18 +195,25 @@ class RunLedger(Protocol):
         ...
 
     async def answer(
-        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+        self,
+        run_id: str,
+        *,
+        step: str,
+        data: Mapping[str, object],
+        at: datetime,
+        caller: Caller | None = None,
     ) -> bool:
         """Give a run that is `awaiting_approval` at that step its answer, `{approved, by, note}`:
-        an `approval.answered` entry in its journal, and it is due. False, and nothing written,
+        an `approval.answered` entry in its journal, and of its `caller` a row in the audit trail,
+        and it is due. False, and nothing written,
         where no such question is open, or any more. Raises NotFoundError."""
         ...
 
     async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
-        """End a pending run as cancelled. Returns the status found before.
+        """End a pending run as cancelled, with an audit row. Returns the status found before.
 
         A running run is only asked to end (`cancels_asked`): the supervisor of the node
-        that carries it ends it. Raises NotFoundError.
+        that carries it ends it; that is in the audit trail too. Raises NotFoundError.
         """
         ...
 

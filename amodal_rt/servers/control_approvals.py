@@ -1,9 +1,11 @@
 """The verbs of approvals over the control socket."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from aiohttp import web
 
+from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.operations.approvals import Approvals
 from amodal_rt.servers.control_requests import (
@@ -15,6 +17,13 @@ from amodal_rt.servers.control_requests import (
 )
 
 Answering = Callable[[web.Request], Awaitable[object]]
+
+
+def _call_of(body: Mapping[str, object]) -> Mapping[str, object] | None:
+    call = body.get("call")
+    if call is None or isinstance(call, dict):
+        return cast("dict[str, object] | None", call)
+    raise InvalidError("call is a JSON object, as `show` prints it", code="bad_call")
 
 
 class ApprovalDoor:
@@ -52,5 +61,6 @@ class ApprovalDoor:
             step=text_of(body, "step"),
             approved=approved,
             note=text_of(body, "note"),
+            call=_call_of(body),
             cause=self._causes.read(request.headers.getall(HEADER, [])),
         )

@@ -10,8 +10,8 @@ from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.event import DedupKey, Event
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.errors import AmodalError, UnavailableError
-from amodal_rt.ports import DEDUP_RETENTION, Receipt, RunRef
-from amodal_rt.storage import tables
+from amodal_rt.ports import DEDUP_RETENTION, Act, Receipt, RunRef
+from amodal_rt.storage import sealing, tables
 from amodal_rt.storage.admission import Admission, Wish, wishes
 from amodal_rt.storage.bulk import Insert, Values
 from amodal_rt.storage.dialect import Listed, Raw, driver
@@ -50,10 +50,17 @@ class Offer(NamedTuple):
     wishes: Sequence[Wish]
     queues: bool
     queue_limit: int
+    act: Act | None = None
 
 
 def offer(
-    event: Event, dedup: DedupKey | None, starts: Sequence[Start], *, missed: int, queue_limit: int
+    event: Event,
+    dedup: DedupKey | None,
+    starts: Sequence[Start],
+    *,
+    missed: int,
+    queue_limit: int,
+    act: Act | None = None,
 ) -> Offer:
     """The event, ready for `Acceptance.accept_all`."""
     row = event_row(event, missed)
@@ -66,6 +73,7 @@ def offer(
         wishes(starts),
         any(start.skip is None for start in starts),
         queue_limit,
+        act,
     )
 
 
@@ -97,6 +105,8 @@ class Acceptance:
                 answers.append(_full(each.queue_limit))
                 continue
             events.append(each.row)
+            if each.act is not None:
+                sealing.note_act(raw, each.act)
             for key in each.keys:
                 memory[key] = each.event_id, each.seen_at
                 keys[key] = (*key, each.event_id, each.seen_at)

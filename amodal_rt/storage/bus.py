@@ -9,8 +9,8 @@ from amodal_rt.domain.event import Event
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.errors import NotFoundError
-from amodal_rt.ports import RunRef
-from amodal_rt.storage import emission, journal, tables
+from amodal_rt.ports import Act, RunRef
+from amodal_rt.storage import emission, journal, sealing, tables
 from amodal_rt.storage.admission import Wish, wishes
 from amodal_rt.storage.dialect import Raw, driver
 from amodal_rt.storage.part import Part
@@ -84,7 +84,9 @@ class BusRows(Part):
 
         return await self._database.write(work)
 
-    async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
+    async def replay(
+        self, event_id: str, *, starts: Sequence[Start], act: Act | None = None
+    ) -> list[RunRef]:
         wanted = wishes(starts)
 
         def work(connection: Connection) -> list[RunRef]:
@@ -93,6 +95,7 @@ class BusRows(Part):
                 raise NotFoundError(f"no event {event_id}", code="event_not_found")
             # Matched later too, it would start all of this once more.
             raw.execute(_MATCH, (0, event_id))
+            sealing.note_act(raw, act)
             return self._admission.rule(raw, [_once(raw, event_id, each) for each in wanted])
 
         return await self._database.write(work)

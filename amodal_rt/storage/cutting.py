@@ -23,18 +23,19 @@ PAGE = 100
 _FIRST_LATER = "SELECT number FROM seals WHERE at >= ? ORDER BY number LIMIT 1"
 _BEFORE = "SELECT number, digest FROM seals WHERE number < ? ORDER BY number DESC LIMIT 1"
 _LAST = "SELECT MAX(number) FROM seals"
-_STAYING = (
-    "SELECT number FROM seals WHERE number > ? AND number <= ?"
-    " AND EXISTS (SELECT 1 FROM runs WHERE runs.id = seals.subject)"
+_STAYS = (
+    "(EXISTS (SELECT 1 FROM runs WHERE runs.id = seals.subject)"
+    " OR EXISTS (SELECT 1 FROM outbox WHERE outbox.id = seals.subject))"
     " AND NOT EXISTS (SELECT 1 FROM seals AS later"
     " WHERE later.subject = seals.subject AND later.number > seals.number)"
-    " ORDER BY number LIMIT ?"
+)
+_STAYING = (
+    "SELECT number FROM seals WHERE number > ? AND number <= ?"  # noqa: S608  constants
+    f" AND {_STAYS} ORDER BY number LIMIT ?"
 )
 _OLD = (
-    "SELECT kind, subject, entries, head, facts FROM seals"
-    " WHERE number = ? AND EXISTS (SELECT 1 FROM runs WHERE runs.id = seals.subject)"
-    " AND NOT EXISTS (SELECT 1 FROM seals AS later"
-    " WHERE later.subject = seals.subject AND later.number > seals.number)"
+    "SELECT kind, subject, entries, head, facts FROM seals"  # noqa: S608  constants
+    f" WHERE number = ? AND {_STAYS}"
 )
 _NEWEST = (
     "SELECT seals.subject, seals.number, seals.kind FROM seals"

@@ -10,7 +10,7 @@ from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.glob import is_glob
 from amodal_rt.domain.run import Start
-from amodal_rt.ports import EventRecord, Receipt
+from amodal_rt.ports import Act, EventRecord, Receipt
 from amodal_rt.storage import tables
 from amodal_rt.storage.acceptance import offer, refs_of
 from amodal_rt.storage.dialect import driver
@@ -55,8 +55,9 @@ class EventRows(Part):
         starts: Sequence[Start],
         missed: int = 0,
         queue_limit: int,
+        act: Act | None = None,
     ) -> Receipt:
-        item = offer(event, dedup, starts, missed=missed, queue_limit=queue_limit)
+        item = offer(event, dedup, starts, missed=missed, queue_limit=queue_limit, act=act)
         return await self._database.write_together(self._acceptance.accept_all, item)
 
     async def reject(

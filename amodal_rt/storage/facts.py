@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from amodal_rt.clock import from_millis, to_millis
-from amodal_rt.ports import AutomationFacts, Caller, Intent
+from amodal_rt.ports import Act, AutomationFacts, Caller, Intent
 from amodal_rt.storage import sealing, tables
 from amodal_rt.storage.dialect import driver, upsert
 from amodal_rt.storage.part import Part
@@ -75,6 +75,17 @@ class FactRows(Part):
             return connection.execute(query).scalar_one()
 
         return await self._database.write(work)
+
+    async def set_facts(self, values: Mapping[str, str], *, act: Act) -> None:
+        rows = [{"key": key, "value": value} for key, value in values.items()]
+        statement = upsert(tables.facts).on_conflict_do_nothing()
+
+        def work(connection: Connection) -> None:
+            if rows:
+                connection.execute(statement, rows)
+            sealing.note_act(driver(connection), act)
+
+        await self._database.write(work)
 
     async def audit(
         self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]

@@ -18,6 +18,7 @@ class Tally:
 
     entries: int = 0
     sealed: int = 0
+    deliveries: int = 0
     forgotten: int = 0
     open_runs: int = 0
     trail_before: int = 0

@@ -6,7 +6,8 @@ from sqlalchemy import ColumnElement, Connection, select, text, update
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.delivery import REHEARSAL, DeliveryStatus, MessageKind
-from amodal_rt.storage import failures, tables
+from amodal_rt.storage import failures, sealing, tables
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.rows import Columns, Row, loaded, maybe_storable
 
 _OUTBOX = tables.outbox.c
@@ -56,5 +57,7 @@ def _give_up(
             connection.execute(
                 update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**changed)
             )
+            at = to_millis(now)
+            sealing.seal_message(driver(connection), row["id"], row["run_id"], at)
             if not rehearsed:
                 count(connection, row)

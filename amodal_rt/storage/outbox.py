@@ -19,7 +19,9 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import ConflictError, NotFoundError
-from amodal_rt.storage import breakers, failures, giving_up, journal, tables
+from amodal_rt.ports import Caller
+from amodal_rt.storage import breakers, failures, giving_up, journal, sealing, tables
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part, is_orphaned
 from amodal_rt.storage.rows import Columns, Row, instant, maybe_storable, millis, to_delivery
 
@@ -83,6 +85,9 @@ class OutboxRows(Part):
             connection.execute(
                 update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**changed)
             )
+            if attempt.result in _FINAL:
+                at = to_millis(attempt.at)
+                sealing.seal_message(driver(connection), row["id"], row["run_id"], at)
             _follow(connection, row, attempt)
             tried = attempt.tried(to_delivery(row).message.target)
             if tried is not None:
@@ -111,19 +116,32 @@ class OutboxRows(Part):
             return 0
         return await self._database.write(work)
 
-    async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
+    async def retry_message(
+        self,
+        delivery_id: str,
+        *,
+        at: datetime,
+        expires_at: datetime,
+        caller: Caller | None = None,
+    ) -> None:
         def work(connection: Connection) -> None:
             row = _get(connection, delivery_id)
             if row["status"] == DeliveryStatus.DELIVERED.value:
                 raise ConflictError(f"{delivery_id} was delivered", code="delivered")
             if row["status"] == DeliveryStatus.SENDING.value:
                 raise ConflictError(f"{delivery_id} is being sent", code="sending")
-            _make_due(connection, row, at, expires_at)
+            _make_due(connection, row, at, expires_at, caller)
 
         await self._database.write(work)
 
     async def retry_messages(
-        self, *, since: datetime, at: datetime, expires_at: datetime, label: str | None = None
+        self,
+        *,
+        since: datetime,
+        at: datetime,
+        expires_at: datetime,
+        label: str | None = None,
+        caller: Caller | None = None,
     ) -> list[str]:
         query = (
             select(tables.outbox)
@@ -135,7 +153,7 @@ class OutboxRows(Part):
             found: list[str] = []
             for row in connection.execute(query).mappings().all():
                 if label is None or to_delivery(row).message.target.label == label:
-                    _make_due(connection, row, at, expires_at)
+                    _make_due(connection, row, at, expires_at, caller)
                     found.append(row["id"])
             return found
 
@@ -304,7 +322,9 @@ def _hold_back(connection: Connection, now: datetime) -> dict[int, Breaker]:
     return trials
 
 
-def _make_due(connection: Connection, row: Row, at: datetime, expires_at: datetime) -> None:
+def _make_due(
+    connection: Connection, row: Row, at: datetime, expires_at: datetime, caller: Caller | None
+) -> None:
     due: Columns = {
         "status": DeliveryStatus.PENDING.value,
         "next_attempt_at": to_millis(at),
@@ -315,6 +335,8 @@ def _make_due(connection: Connection, row: Row, at: datetime, expires_at: dateti
     }
     connection.execute(update(tables.outbox).where(_OUTBOX.number == row["number"]).values(**due))
     breakers.forget(connection, [to_delivery(row).message.target.key], to_millis(at))
+    if caller is not None:
+        sealing.note(driver(connection), "delivery.retried", row["id"], caller, at, {})
 
 
 def _get(connection: Connection, delivery_id: str) -> Row:

@@ -12,8 +12,9 @@ from amodal_rt.domain.journal import EntryType, open_approval
 from amodal_rt.domain.outcome import GateValue, Outcome, Waiting
 from amodal_rt.domain.run import PendingReason, Run, RunStatus, Usage, require_next
 from amodal_rt.errors import NotFoundError
-from amodal_rt.storage import failures, journal, tables
-from amodal_rt.storage.dialect import upsert
+from amodal_rt.ports import Caller
+from amodal_rt.storage import failures, journal, sealing, tables
+from amodal_rt.storage.dialect import driver, upsert
 from amodal_rt.storage.part import Part, is_orphaned
 from amodal_rt.storage.rows import (
     Columns,
@@ -93,7 +94,13 @@ class OutcomeRows(Part):
         return await self._database.write(work)
 
     async def answer(
-        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+        self,
+        run_id: str,
+        *,
+        step: str,
+        data: Mapping[str, object],
+        at: datetime,
+        caller: Caller | None = None,
     ) -> bool:
         def work(connection: Connection) -> bool:
             query = select(_RUNS.status, _RUNS.reason, _RUNS.attempt).where(_RUNS.id == run_id)
@@ -117,6 +124,9 @@ class OutcomeRows(Part):
                 step=step,
                 data=data,
             )
+            if caller is not None:
+                told = {"step": step, "approved": data.get("approved")}
+                sealing.note(driver(connection), "approval.answered", run_id, caller, at, told)
             self._admission.grew()
             return True
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.parked import Change, ParkedStatus, ParkedWrite, Ruling, Verdict
+from amodal_rt.domain.parked import Change, Link, ParkedStatus, ParkedWrite, Ruling, Verdict
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, ParkedFilter
 from amodal_rt.storage import failures, journal, tables
@@ -138,8 +138,8 @@ def _apply(connection: Connection, change: Change, caller: Caller, at: datetime)
     connection.execute(
         update(tables.parked_writes).where(_WRITES.id == write.write_id).values(**_columns(write))
     )
-    attempt = _attempt(connection, write.run_id)
-    if attempt is not None:
+    attempt = _attempt(connection, write.run_id) if change.entry else None
+    if change.entry is not None and attempt is not None:
         journal.append(
             connection,
             write.run_id,
@@ -151,6 +151,8 @@ def _apply(connection: Connection, change: Change, caller: Caller, at: datetime)
             data=change.data,
         )
     failures.owe(connection, change.messages)
+    if change.action is None:
+        return
     told = {**change.data, "run_id": write.run_id, "automation": write.automation}
     note(connection, change.action, write.write_id, caller, at, told)
 
@@ -189,6 +191,8 @@ def _columns(write: ParkedWrite) -> Columns:
                 "sources": list(write.sources),
                 "depth": write.depth,
                 "verdict": _from_verdict(write.verdict),
+                "told": write.told,
+                "links": [[each.digest, storable(each.label)] for each in write.links],
             }
         ),
     }
@@ -228,6 +232,8 @@ def _to_write(row: Row) -> ParkedWrite:
         sources=tuple(data["sources"]),
         depth=data["depth"],
         verdict=_to_verdict(data["verdict"]),
+        told=data.get("told", False),
+        links=tuple(Link(digest=one, label=other) for one, other in data.get("links", ())),
     )
 
 

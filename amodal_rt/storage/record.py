@@ -70,12 +70,9 @@ def file_record(path: Path) -> Generator[Record]:
             code="ledger_missing",
             hint="name the workspace with --workspace, its state folder with AMODAL_RT_STATE_DIR",
         )
-    address = revision.read_only_address(path)
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(
-            address, uri=True, isolation_level=None, check_same_thread=False, timeout=5
-        )
+        return revision.open_to_read(path)
 
     engine = create_engine(
         "sqlite+pysqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT"

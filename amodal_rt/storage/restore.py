@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from amodal_rt import __version__
 from amodal_rt.clock import Clock
+from amodal_rt.domain import parked
 from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.outcome import failed
+from amodal_rt.domain.parked import Change, ParkedStatus, ParkedWrite
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.ids import Ids
-from amodal_rt.ports import Caller, RunFilter
+from amodal_rt.ports import Caller, ParkedFilter, RunFilter
 from amodal_rt.storage import backup, revision
 from amodal_rt.storage.sqlite import SqliteLedger
 
 _RULE = "restored from a backup: whether it ran since is unknown"
+_MADE = "restored from a backup: whether it was made since is unknown"
 _PAGE = 1000
 _LEASE = timedelta(seconds=6)
 
@@ -62,7 +65,11 @@ async def restore(
             # Retires the daemon that ran when the backup was taken: its runs are orphans now.
             await copy.join(host="restore", pid=0, version=__version__, lease=_LEASE)
             interrupted = await _interrupt(copy, clock)
+            await _doubt(copy, caller, clock)
             cancelled = await _cancel(copy, caller, clock) if cancel_pending else []
+            told = {"file": source.name, "interrupted": interrupted, "cancelled": cancelled}
+            now = clock.now()
+            await copy.audit("ledger.restored", subject="ledger", caller=caller, at=now, data=told)
             await copy.leave()
         backup.promise(draft, ledger, f"{clock.now():%Y%m%dT%H%M%S.%fZ}")
     finally:
@@ -85,6 +92,19 @@ async def _interrupt(copy: SqliteLedger, clock: Clock) -> list[str]:
         # The person who restores is told; no alert may go out of a file that is no ledger yet.
         await copy.finish(run, outcome, at=clock.now(), plan=lambda _: Plan())
     return [run.run_id for run in found]
+
+
+async def _doubt(copy: SqliteLedger, caller: Caller, clock: Clock) -> None:
+    """Approved writes may have been made since: nobody makes them again."""
+    under_way = {ParkedStatus.APPROVED, ParkedStatus.PERFORMING}
+    while page := await copy.list_parked(ParkedFilter(statuses=under_way, limit=_PAGE)):
+        for each in page:
+            now = clock.now()
+
+            def rule(found: ParkedWrite, _: bool, now: datetime = now) -> Change | None:
+                return parked.doubted(found, _MADE, now)
+
+            await copy.rule_on_parked(each.write_id, rule, caller=caller, at=now)
 
 
 async def _cancel(copy: SqliteLedger, caller: Caller, clock: Clock) -> list[str]:

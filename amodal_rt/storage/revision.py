@@ -72,17 +72,12 @@ def require_ours(path: Path, scripts: Scripts = SCRIPTS) -> None:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection to the file there, through which nothing changes."""
-    return sqlite3.connect(read_only_address(path), uri=True, isolation_level=None)
-
-
-def read_only_address(path: Path) -> str:
-    """The URI by which SQLite reads the file at `path` and changes nothing, not beside it
-    either."""
+    """A connection to the file there, through which no byte of it or beside it changes."""
     logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
     # Beside a file without a log even a reader would leave an empty one behind.
     how = "mode=ro" if any(each.exists() for each in logs) else "immutable=1"
-    return f"{path.absolute().as_uri()}?{how}"
+    address = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(address, uri=True, isolation_level=None)
 
 
 def bring_copy_up_to_date(path: Path, scripts: Scripts = SCRIPTS) -> None:

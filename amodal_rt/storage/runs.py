@@ -9,11 +9,11 @@ from sqlalchemy import Connection, func, select, text, update
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.profile import RunProfile
-from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.domain.run import OPEN, Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.wait import Wait
 from amodal_rt.errors import NotFoundError
-from amodal_rt.ports import Caller, CanRun, RunRef
-from amodal_rt.storage import journal, tables
+from amodal_rt.ports import Act, Caller, CanRun, RunRef
+from amodal_rt.storage import journal, sealing, tables
 from amodal_rt.storage.admission import wishes
 from amodal_rt.storage.claiming import Occupancy, Turns, claimable, held_back
 from amodal_rt.storage.dialect import driver
@@ -36,13 +36,17 @@ class RunRows(Part):
     def _turns(self) -> Turns:
         return Turns()
 
-    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
+    async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
         wanted = wishes(starts)
         if not wanted:
             return []
-        return await self._database.write(
-            lambda connection: self._admission.rule(driver(connection), wanted)
-        )
+
+        def work(connection: Connection) -> list[RunRef]:
+            refs = self._admission.rule(driver(connection), wanted)
+            sealing.note_act(driver(connection), act)
+            return refs
+
+        return await self._database.write(work)
 
     async def claim(
         self, *, limit: int, overall: int, now: datetime, can_run: CanRun | None = None
@@ -179,6 +183,9 @@ class RunRows(Part):
                 end_pending(connection, run_id, RunStatus.CANCELLED, None, rule, at)
             else:
                 connection.execute(ask)
+            if RunStatus(found) in OPEN:
+                told = {"status": found}
+                sealing.note(driver(connection), "run.cancelled", run_id, caller, at, told)
             return RunStatus(found)
 
         return await self._database.write(work)

@@ -11,12 +11,13 @@ from datetime import datetime
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.chain import Head, Link, digest_of
-from amodal_rt.ports import Caller
+from amodal_rt.ports import Act, Caller
 from amodal_rt.storage.dialect import Raw, Scalar
 from amodal_rt.storage.rows import dumped, storable
 
-RUN, FORGOTTEN = "run", "forgotten"
-"""Kinds of seals: a run ended; one that ended is kept no longer."""
+RUN, DELIVERY, FORGOTTEN = "run", "delivery", "forgotten"
+"""Kinds of seals: a run ended; a message arrived or was given up; a run that ended is kept no
+longer."""
 BEGAN, CUT = "chain.began", "history.forgotten"
 """Actions of the trail that say how far back the chain reaches: up to which numbers rows are older
 than it, and up to which seal retention has let go of."""
@@ -32,6 +33,12 @@ FACTS = (
 )  # fmt: skip
 """What a seal vouches for of a run's row: what no longer changes once it has ended."""
 
+MESSAGE = (
+    "id", "run_id", "automation", "kind", "target", "body", "owed_as", "created_at", "status",
+    "attempts", "finished_at", "last_error",
+)  # fmt: skip
+"""The same of a message: what does not change until somebody has it sent again."""
+
 _LAST = "SELECT number, digest FROM seals ORDER BY number DESC LIMIT 1"
 _SEAL = (
     "INSERT INTO seals (number, kind, subject, entries, head, facts, at, digest)"  # noqa: S608  constants
@@ -40,6 +47,7 @@ _SEAL = (
     f" FROM (SELECT 1 AS one) AS here LEFT JOIN ({_LAST}) AS last ON 1 = 1"
 )
 _FACTS = f"SELECT {', '.join(FACTS)} FROM runs WHERE id = ?"  # noqa: S608  constants
+_MESSAGE = f"SELECT {', '.join(MESSAGE)} FROM outbox WHERE id = ?"  # noqa: S608  constants
 _LAST_NOTE = "SELECT place, digest FROM audit WHERE place IS NOT NULL ORDER BY place DESC LIMIT 1"
 _NOTE = (
     "INSERT INTO audit (at, action, subject, actor, door, data, place, digest)"  # noqa: S608  constants
@@ -58,7 +66,7 @@ NoteRow = tuple[int, str, str, str, str, str]
 
 
 def facts_digest(row: Sequence[Scalar]) -> str:
-    """The digest of the columns `FACTS`."""
+    """The digest of the columns `FACTS`, or `MESSAGE`."""
     return digest_of(*row)
 
 
@@ -101,6 +109,12 @@ def seal(raw: Raw, run_id: str, entries: int, head: str | None, at: int) -> None
     _append(raw, RUN, run_id, entries, head, facts_digest(found), at)
 
 
+def seal_message(raw: Raw, delivery_id: str, run_id: str | None, at: int) -> None:
+    """Seal a message that arrived, or that is not tried again by itself."""
+    found = raw.execute(_MESSAGE, (delivery_id,)).fetchone()
+    _append(raw, DELIVERY, delivery_id, None, run_id, facts_digest(found), at)
+
+
 def repeat(raw: Raw, old: tuple[str, str, int | None, str | None, str | None], at: int) -> None:
     """Say again what an older seal says, which is about to go while its run stays: its kind,
     subject, entries, head and facts."""
@@ -123,6 +137,12 @@ def note(raw: Raw, action: str, subject: str, caller: Caller, at: datetime, data
         dumped(data),
     )
     raw.execute(_NOTE, (*row, note_content(row)))
+
+
+def note_act(raw: Raw, act: Act | None) -> None:
+    """Append an act to the audit trail, where there is one."""
+    if act is not None:
+        note(raw, act.action, act.subject, act.caller, act.at, dict(act.data))
 
 
 def _append(

@@ -17,6 +17,12 @@ _OF_RUN = "(subject = ? OR data LIKE ?)"
 _OF_AUTOMATION = (
     "(subject = ? OR data LIKE ? OR subject IN (SELECT id FROM runs WHERE automation = ?))"
 )
+_SETTLED = (
+    "SELECT seals.at, outbox.id, outbox.status, outbox.run_id, outbox.automation, outbox.kind,"
+    " outbox.target, outbox.attempts, outbox.last_error FROM seals JOIN outbox"
+    " ON outbox.id = seals.subject AND outbox.finished_at = seals.at"
+    " WHERE seals.kind = 'delivery'"
+)
 _ENTRIES = (
     "SELECT at, type, run_id, automation, step, data, sequence FROM journal{hint}"
     " JOIN runs ON runs.id = journal.run_id"
@@ -25,7 +31,7 @@ _ENTRIES = (
 
 def trail_rows(raw: Raw, wanted: TrailFilter) -> list[TrailRow]:
     """The rows that are meant, newest first."""
-    found = [*_notes(raw, wanted), *_entries(raw, wanted)]
+    found = [*_notes(raw, wanted), *_entries(raw, wanted), *_deliveries(raw, wanted)]
     # Each list is in its own order already: of one instant that order stays.
     found.sort(key=lambda row: row.at, reverse=True)
     return found[: wanted.limit]
@@ -88,6 +94,32 @@ def _entries(raw: Raw, wanted: TrailFilter) -> Iterator[TrailRow]:
             automation=automation,
             step=step,
             data={name: value for name, value in told.items() if name not in UNSHOWN},
+        )
+
+
+def _deliveries(raw: Raw, wanted: TrailFilter) -> Iterator[TrailRow]:
+    conditions, values = list[str](), list[Scalar]()
+    for condition, value in (
+        ("seals.at >= ?", wanted.since and to_millis(wanted.since)),
+        ("outbox.run_id = ?", wanted.run_id),
+        ("outbox.automation = ?", wanted.automation),
+    ):
+        if value is not None:
+            conditions.append(f" AND {condition}")
+            values.append(value)
+    query = f"{_SETTLED}{''.join(conditions)} ORDER BY seals.number DESC LIMIT ?"
+    for row in raw.execute(query, (*values, wanted.limit)):
+        at, delivery_id, status, run_id, automation, kind, target, attempts, error = row
+        told = {"target": loaded(target)["label"], "kind": kind, "attempts": attempts}
+        yield TrailRow(
+            at=from_millis(at),
+            action=f"delivery.{status}",
+            subject=delivery_id,
+            actor=automation or "amodal-rt",
+            door=RUN_DOOR if run_id else "alert",
+            run_id=run_id,
+            automation=automation,
+            data=told | ({"error": error} if error else {}),
         )
 
 

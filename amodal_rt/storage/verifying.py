@@ -56,6 +56,7 @@ class Verification:
             trail=self._trail.last.place,
             trail_before=tally.trail_before,
             sealed=tally.sealed,
+            deliveries=tally.deliveries,
             entries=tally.entries,
             open_runs=tally.open_runs,
             runs_before=tally.runs_before,

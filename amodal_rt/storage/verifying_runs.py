@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from amodal_rt.domain.chain import NOTHING, linked
+from amodal_rt.domain.delivery import DeliveryStatus
 from amodal_rt.domain.run import OPEN, RunStatus
 from amodal_rt.storage import entries, sealing
 from amodal_rt.storage.dialect import Listed, Raw, Scalar
@@ -18,6 +19,10 @@ _RUNS = (
     f"SELECT number, {', '.join(sealing.FACTS)} FROM runs"  # noqa: S608  constants
     " WHERE id IN (SELECT value FROM json_each(?))"
 )
+_MESSAGES = (
+    f"SELECT {', '.join(sealing.MESSAGE)} FROM outbox"  # noqa: S608  constants
+    " WHERE id IN (SELECT value FROM json_each(?))"
+)
 _ENTRIES = (
     "SELECT sequence, digest, type, step, parent, attempt, at, data FROM journal"
     " WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"
@@ -28,6 +33,8 @@ _UNSEALED = (
     " CASE WHEN EXISTS (SELECT 1 FROM journal WHERE run_id = runs.id) THEN 1 ELSE 0 END"
     " FROM runs WHERE number > ? ORDER BY number LIMIT ?"
 )
+_STATUS = sealing.MESSAGE.index("status")
+_UNSETTLED = (DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value)
 _OPEN = frozenset(each.value for each in OPEN)
 _SKIPPED = RunStatus.SKIPPED.value
 
@@ -55,11 +62,19 @@ class RunLook:
     def look_at(self, raw: Raw, seals: Sequence[SealRow], cut: int) -> None:
         """The runs of some seals, each against the newest of its seals. Runs of which that has no
         higher number than `cut` may be gone."""
-        subjects = Listed(sorted({each.subject for each in seals}))
+        names = {each.subject for each in seals}
+        subjects = Listed(sorted(names))
         newest = dict[str, int](raw.execute(_NEWEST, (subjects,)).fetchall())
-        runs = {row[1]: row for row in raw.execute(_RUNS, (subjects,)).fetchall()}
+        # The head of a message's seal names its run.
+        named = Listed(sorted(names | {each.head or "" for each in seals}))
+        runs = {row[1]: row for row in raw.execute(_RUNS, (named,)).fetchall()}
+        messages = {row[0]: row for row in raw.execute(_MESSAGES, (subjects,)).fetchall()}
         for seal in seals:
             if newest.get(seal.subject) != seal.number:
+                continue
+            if seal.kind == sealing.DELIVERY:
+                may_be_gone = seal.number <= cut or seal.head not in runs
+                self._look_at_message(seal, messages.get(seal.subject), may_be_gone)
                 continue
             run = runs.get(seal.subject)
             if seal.kind == sealing.FORGOTTEN or (run is None and seal.number <= cut):
@@ -85,6 +100,22 @@ class RunLook:
             else:
                 self._tally.miss("runs", run_id, "it has ended, and no seal names it", run_id)
         return len(rows) == _PAGE
+
+    def _look_at_message(
+        self, seal: SealRow, message: Sequence[Scalar] | None, may_be_gone: bool
+    ) -> None:
+        """A message goes with its run; one that is sent again is sealed again afterwards."""
+        if message is None:
+            if not may_be_gone:
+                what = f"it is missing: seal {seal.number} names it"
+                self._tally.miss("outbox", seal.subject, what, seal.head)
+            return
+        self._tally.deliveries += 1
+        if message[_STATUS] in _UNSETTLED:
+            return
+        if sealing.facts_digest(message) != seal.facts:
+            what = "it was changed after it had arrived or was given up"
+            self._tally.miss("outbox", seal.subject, what, seal.head)
 
     def _look_at_run(self, raw: Raw, seal: SealRow, number: int, facts: Sequence[Scalar]) -> None:
         run_id = seal.subject

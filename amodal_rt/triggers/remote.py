@@ -34,6 +34,7 @@ from amodal_rt.triggers.registrations import Place, Registration, registrations
 from amodal_rt.triggers.remote_standing import (
     LOOK_SECONDS,
     Failure,
+    Refused,
     RemoteStanding,
     Told,
     absent,
@@ -239,8 +240,8 @@ class RemoteTriggers:
         )
         # It may call back before it has answered.
         self._tokens.expect(row)
-        error = await self._ask(registration, (url, token))
-        if error is None:
+        answer = await self._ask(registration, (url, token))
+        if not isinstance(answer, Refused):
             await self._save(row)
             self._failures.pop(registration.place, None)
             self._told[registration.place] = Told(
@@ -249,26 +250,26 @@ class RemoteTriggers:
                 row=row,
                 life=self._connections.life(registration.connection),
                 at=self._clock.monotonic(),
+                remark=answer,
             )
             _log.info(
                 "trigger.registered", automations=", ".join(registration.automations),
                 connection=row.connection, type=row.type,
             )  # fmt: skip
             return
-        text, ambiguous = error
-        if ambiguous:
-            await self._save_spare(row, text)
+        if answer.ambiguous:
+            await self._save_spare(row, answer.error)
         else:
             self._tokens.forget(row.digest)
-        self._fail(registration, url, text, ambiguous=ambiguous)
+        self._fail(registration, url, answer.error, ambiguous=answer.ambiguous)
 
     async def _ask(
         self, registration: Registration, callback: tuple[str, str] | None
-    ) -> tuple[str, bool] | None:
-        """Tell the server. None when it said yes, else why not and whether it may have heard."""
+    ) -> str | Refused | None:
+        """Tell the server. Where it said yes, what of it it does not know."""
         connection = registration.connection
         try:
-            await self._connections.configure(
+            return await self._connections.configure(
                 connection,
                 watcher=registration.watcher,
                 type=registration.type,
@@ -276,13 +277,13 @@ class RemoteTriggers:
                 callback=callback,
             )
         except TimeoutError:
-            return f"the MCP server of {connection.name} did not answer; it may watch or not", True
+            said = f"the MCP server of {connection.name} did not answer; it may watch or not"
+            return Refused(error=said, ambiguous=True)
         except AmodalError as error:
-            return error.message, False
+            return Refused(error=error.message)
         except Exception as error:  # noqa: BLE001 - whatever a foreign server provokes ends here
             _log.exception("trigger.configure_broke", error, connection=connection.name)
-            return f"the MCP server of {connection.name} broke the call", True
-        return None
+            return Refused(error=f"the MCP server of {connection.name} broke it", ambiguous=True)
 
     async def _save(self, row: RemoteTrigger) -> None:
         """Let its token count from now on, and no older one of the trigger."""
@@ -360,8 +361,8 @@ class RemoteTriggers:
             type=row.type,
             params=row.params,
         )
-        if (error := await self._ask(over, None)) is not None:
-            _log.warning("trigger.not_ended", connection=row.connection, error=error[0])
+        if isinstance(no := await self._ask(over, None), Refused):
+            _log.warning("trigger.not_ended", connection=row.connection, error=no.error)
         # A server that knows types only, and not who asked, has now ended its siblings too.
         for sibling, each in list(self._told.items()):
             if (each.row.connection, each.row.type) == (row.connection, row.type):

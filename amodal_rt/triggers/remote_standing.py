@@ -17,13 +17,15 @@ LONGEST_PAUSE_SECONDS = 900.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteStanding:
     """One trigger as a person sees it: `state` None while no attempt was made. `error` says why
-    the newest attempt failed, `retry_at` when the next one is due."""
+    the newest attempt failed, `retry_at` when the next one is due. `remark` is what of it the
+    server does not know although it watches."""
 
     registration: Registration
     state: RemoteState | None
     error: str | None = None
     configured_at: datetime | None = None
     retry_at: datetime | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,15 @@ class Told:
     row: RemoteTrigger
     life: str | None
     at: float
+    remark: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What an attempt came to: `error` in words, and whether the server may have heard of it."""
+
+    error: str
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,4 +124,5 @@ def standing_of(
         state=row.state if row else None,
         error=silent or None,
         configured_at=row.configured_at if row else None,
+        remark=told.remark if told else None,
     )

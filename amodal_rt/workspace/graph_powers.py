@@ -42,7 +42,8 @@ def write_warnings(
     judged when it is called, as every call is.
     """
     powers = replace(powers_of(definition), place=None)
-    if powers.write_enabled and powers.grants is None:
+    opened = powers.write_enabled or powers.proposes
+    if opened and powers.grants is None:
         return
     for workflow, node in nodes_of(graphs):
         call, name = _call(node)
@@ -52,12 +53,12 @@ def write_warnings(
         judged = judge(call, connection)
         if connection.trust_annotations and isinstance(call, ToolCall) and unknown(judged):
             continue
-        if decide(call, connection, replace(powers, write_enabled=False)).allowed:
+        if decide(call, connection, replace(powers, write_enabled=False, proposes=False)).allowed:
             continue
         label = _shown(node)
         message = f"{label} of {name} is a write ({judged.why}), and {definition.file} is read-only"
         hint = f'it will be refused: "writeEnabled": true in {definition.file} would allow it'
-        if powers.write_enabled:
+        if opened:
             if _TEMPLATE.search(label) or _covered(call, name, powers):
                 continue
             message = f"{label} of {name} is not among the writes of {definition.file}"

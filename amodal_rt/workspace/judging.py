@@ -293,7 +293,8 @@ def _pointer(definition: Definition, variable: str) -> str:
     if webhook and webhook.auth:
         named["/webhookAuth/secret"] = webhook.auth.secrets[0]
         named |= {f"/webhookAuth/secret/{n}": each for n, each in enumerate(webhook.auth.secrets)}
-    for place, sends in (("/delivery", delivery), ("/failureAlert", alert)):
+    asked = automation.approvals
+    for place, sends in (("/delivery", delivery), ("/failureAlert", alert), ("/approvals", asked)):
         for n, target in enumerate(sends.targets if sends else ()):
             named[f"{place}/targets/{n}/url"] = target.url
             named[f"{place}/targets/{n}/secret"] = target.secret

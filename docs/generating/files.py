@@ -126,8 +126,7 @@ def _page(title: str, head: str, schema: Schema) -> str:
         if field.get("x-not-yet") and not _is_spelling(field)
     ]
     if later:
-        more = _LATER_VALUES if "automation" in schema["title"] else []
-        parts += ["## Not built yet", _LATER, table(("key", "meaning"), [*later, *more])]
+        parts += ["## Not built yet", _LATER, table(("key", "meaning"), later)]
     return markdown.page(title, *parts)
 
 
@@ -136,12 +135,6 @@ These keys have their place and their meaning, and no behaviour in this release.
 one is invalid with the code `not_yet`, so that nobody believes in a limit that does not hold. The
 value `null` is accepted.
 """
-
-
-_LATER_VALUES = [
-    ('`"writeEnabled": "propose"`', "Writes that wait for a person."),
-]
-"""Values of built keys that are refused in the same way."""
 
 
 def _sections(schema: Schema, level: str) -> Iterator[str]:

@@ -97,7 +97,7 @@ _CONTROL: Mapping[str, str] = {
     "POST /v1/runs/{id}/cancel": "`ops runs cancel`",
     "POST /v1/runs/{id}/replay": "`ops runs replay`",
     "POST /v1/approvals/{id}/approve": (
-        "`ops approvals approve`; `{step?, note?}`. Refused where a run asks for it."
+        "`ops approvals approve`; `{step?, note?, call?}`. Refused where a run asks for it."
     ),
     "POST /v1/approvals/{id}/deny": "`ops approvals deny`; `{step?, note?}`",
     "POST /v1/deliveries/retry": "`ops deliveries retry --since`; `{since, target?}`",

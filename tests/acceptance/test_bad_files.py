@@ -47,7 +47,7 @@ BAD: dict[str, tuple[Make, str]] = {
     "zone.json": (_json(schedule="0 9 * * *", timezone="Europe/Berln"), "Europe/Berlin"),
     "trigger.json": (_json(trigger="webhok"), "webhook"),
     "address.json": (_json(delivery={"targets": [{"type": "webhook", "url": "ftp://x"}]}), "http"),
-    "later.json": (_json(writeEnabled="propose"), "not built yet"),
+    "later.json": (_json(prefills={"participants": {}}), "not built yet"),
     "number.json": (_json(limits={"concurrency": "three"}), "concurrency"),
     "Upper Case.json": (_json(), "upper-case"),
     "anchors.md": (_text("---\ntitle: &a A\nmetadata: {x: *a}\n---\nWork.\n"), ""),

@@ -7,10 +7,12 @@ import pytest
 from ledger_values import CALLER, MINUTE, NOW
 
 from amodal_rt.domain.chain import Head, Link
+from amodal_rt.domain.delivery import Attempt, AttemptResult
+from amodal_rt.domain.event import DedupKey
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.trail import TrailFilter, TrailRow
-from amodal_rt.ports import Ledger
+from amodal_rt.ports import Act, Ledger
 
 
 async def test_the_trail_has_acts_and_writes_newest_first(ledger: Ledger) -> None:
@@ -120,7 +122,7 @@ async def test_a_record_that_nobody_touched_fits(ledger: Ledger) -> None:
 
     assert list(verdict.misfits) == []
     assert (verdict.wrong, verdict.head_forgotten) == (0, False)
-    assert (verdict.trail, verdict.sealed, verdict.open_runs) == (4, 4, 2)
+    assert (verdict.trail, verdict.sealed, verdict.open_runs) == (5, 4, 2)
     assert verdict.head == await ledger.head()
     assert verdict.head != kept
 
@@ -141,3 +143,76 @@ async def test_a_head_of_another_record_does_not_fit(ledger: Ledger) -> None:
 
     assert (await ledger.verify(Head(trail=other))).wrong == 1
     assert (await ledger.verify(Head(seals=other))).wrong == 1
+
+
+async def test_each_change_stands_in_the_trail_with_who_made_it(ledger: Ledger) -> None:
+    def act(action: str, subject: str) -> Act:
+        return Act(action=action, subject=subject, caller=CALLER, at=NOW, data={"n": 1})
+
+    run = await given.running(ledger)
+    owed = given.message(run.run_id)
+    await ledger.finish(run, given.outcome(), at=NOW, plan=given.owing(owed))
+    await ledger.claim_messages(limit=1, now=NOW)
+    dead = Attempt(delivery_id=owed.delivery_id, result=AttemptResult.DEAD, at=NOW, error="no")
+    await ledger.record_attempt(dead)
+    event, start = given.event(), given.start()
+    key = DedupKey(endpoint="e", keys=("1",))
+    facts = {"a": "1", "b": "2"}
+
+    await ledger.admit([start], act=act("run.triggered", start.run_id))
+    await ledger.cancel(start.run_id, caller=CALLER, at=NOW)
+    await ledger.cancel(start.run_id, caller=CALLER, at=NOW)
+    for _ in range(2):
+        emitted = act("event.emitted", event.id)
+        await ledger.accept(event, dedup=key, starts=[], queue_limit=9, act=emitted)
+    await ledger.replay(event.id, starts=[], act=act("event.replayed", event.id))
+    retried = NOW + MINUTE
+    await ledger.retry_message(owed.delivery_id, at=NOW, expires_at=retried, caller=CALLER)
+    await ledger.set_facts(facts, act=act("connection.tools_approved", "mail"))
+
+    rows = await ledger.trail(TrailFilter())
+    assert [(row.action, row.subject, row.actor, row.data) for row in reversed(rows)] == [
+        ("run.triggered", start.run_id, "ada", {"n": 1}),
+        ("run.cancelled", start.run_id, "ada", {"status": "pending"}),
+        ("event.emitted", event.id, "ada", {"n": 1}),
+        ("event.replayed", event.id, "ada", {"n": 1}),
+        ("delivery.retried", owed.delivery_id, "ada", {}),
+        ("connection.tools_approved", "mail", "ada", {"n": 1}),
+    ]
+    assert [await ledger.fact(key) for key in facts] == ["1", "2"]
+    assert (await ledger.verify()).wrong == 0
+
+
+async def test_a_message_that_was_settled_is_on_the_trail_until_it_is_sent_again(
+    ledger: Ledger,
+) -> None:
+    run = await given.running(ledger)
+    arrives, dies = given.message(run.run_id), given.message(run.run_id)
+    await ledger.finish(run, given.outcome(), at=NOW, plan=given.owing(arrives, dies))
+    await ledger.claim_messages(limit=2, now=NOW)
+    for number, (message, result) in enumerate(
+        ((arrives, AttemptResult.DELIVERED), (dies, AttemptResult.DEAD)), start=1
+    ):
+        at, error = NOW + number * MINUTE, "no" if message is dies else None
+        attempt = Attempt(delivery_id=message.delivery_id, result=result, at=at, error=error)
+        await ledger.record_attempt(attempt)
+
+    dead, delivered = await ledger.trail(TrailFilter(automation="digest"))
+    later = NOW + 9 * MINUTE
+    await ledger.retry_message(dies.delivery_id, at=later, expires_at=later)
+    left = await ledger.trail(TrailFilter(run_id=run.run_id))
+
+    assert dead == TrailRow(
+        at=NOW + 2 * MINUTE,
+        action="delivery.dead",
+        subject=dies.delivery_id,
+        actor="digest",
+        door="run",
+        run_id=run.run_id,
+        automation="digest",
+        data={"target": "#reports", "kind": "result", "attempts": 1, "error": "no"},
+    )
+    assert (delivered.action, delivered.at) == ("delivery.delivered", NOW + MINUTE)
+    assert left == [delivered]
+    verdict = await ledger.verify()
+    assert (verdict.wrong, verdict.head.seals.place) == (0, 3)

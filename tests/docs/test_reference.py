@@ -75,11 +75,11 @@ def test_a_setting_that_is_listed_as_not_built_is_refused_as_such(key: str) -> N
 
 def test_each_row_of_what_is_not_built_in_an_automation_is_refused_as_such() -> None:
     later = doc_pages.read(REFERENCE / "automation-file.md").partition("## Not built yet")[2]
-    rows = re.findall(r"^\| (limits: )?`(.+?)` \|", later, re.MULTILINE)
+    rows = re.findall(r"^\| (?:(\w+): )?`(.+?)` \|", later, re.MULTILINE)
 
     refused = {row: _codes({"title": "x", "prompt": "x", **_written(*row)}) for row in rows}
 
-    assert ("", '"writeEnabled": "propose"') in refused
+    assert ("prefills", "participants") in refused
     assert {row: found for row, found in refused.items() if found != {"not_yet"}} == {}
 
 
@@ -87,7 +87,7 @@ def _written(place: str, named: str) -> dict[str, object]:
     """What a file says that uses a row: a value as it stands there, else any of a key."""
     if named.startswith('"'):
         return json.loads(f"{{{named}}}")
-    return {"limits": {named: 1}} if place else {named: "x"}
+    return {place: {named: {}}} if place else {named: "x"}
 
 
 def _codes(document: dict[str, object]) -> set[str]:

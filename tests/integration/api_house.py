@@ -73,7 +73,7 @@ async def api_house(root: Path) -> AsyncGenerator[ApiHouse, None]:
             [
                 *house.proven_routes(lambda: None),
                 *house.events_door().routes(),
-                *house.dashboard_routes(streams),
+                *house.dashboard(streams).routes(),
             ],
             guard=house.guard(),
             guarded=house.guarded(streams, house.verbs(dict)),

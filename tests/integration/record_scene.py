@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.domain.chain import Head, Verdict, linked, linked_text
-from amodal_rt.domain.delivery import Plan
+from amodal_rt.domain.delivery import Attempt, AttemptResult, Plan
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
@@ -29,7 +29,7 @@ from amodal_rt.storage.verifying import Verification
 STEPS = 4
 """Entries of each run before its end."""
 RUNS = ("run_1", "run_2", "run_3")
-OPEN = "run_open"
+OPEN, MESSAGE = "run_open", "msg_run_2"
 
 
 async def fill(ledger: DatabaseLedger) -> None:
@@ -44,8 +44,18 @@ async def fill(ledger: DatabaseLedger) -> None:
             )
         if name != "open":
             done = Outcome(status=RunStatus.COMPLETED, text=f"sold {name}", model="m:m")
-            await ledger.finish(run, done, at=NOW, plan=lambda _: Plan())
+            owed = Plan((older.message(run.run_id),) if name == "2" else ())
+            await ledger.finish(run, done, at=NOW, plan=lambda _, owed=owed: owed)
             await ledger.audit("run.looked_at", subject=run.run_id, caller=CALLER, at=NOW, data={})
+
+
+async def deliver(ledger: DatabaseLedger) -> None:
+    """The message that the second run owes arrives."""
+    (claimed,) = await ledger.claim_messages(limit=1, now=NOW)
+    arrived = AttemptResult.DELIVERED
+    await ledger.record_attempt(
+        Attempt(delivery_id=claimed.message.delivery_id, result=arrived, at=NOW)
+    )
 
 
 @asynccontextmanager
@@ -56,6 +66,7 @@ async def record(folder: Path, url: str | None) -> AsyncIterator[Raw]:
     async with ledger:
         if not await ledger.list_runs(RunFilter()):
             await fill(ledger)
+            await deliver(ledger)
     if url is None:
         raw = sqlite3.connect(path, isolation_level=None)
         raw.create_function("linked", 1, linked_text, deterministic=True)
@@ -111,6 +122,7 @@ def write_anew(raw: Raw) -> None:
     for run_id, *_ in ended(raw):
         place, digest = heads[run_id]
         sealing.seal(raw, run_id, place, digest, 0)
+    sealing.seal_message(raw, MESSAGE, "run_2", 0)
 
 
 def ended(raw: Raw) -> Iterator[tuple[str, ...]]:

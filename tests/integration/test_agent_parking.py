@@ -1,6 +1,7 @@
 """An agent whose write is parked is told so, and its run ends there without another word."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,15 +13,23 @@ from agent_house import AgentHouse, Held, HouseCatalogue, calls_then_done, reque
 
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.delivery.write_alerts import WriteAlerts
-from amodal_rt.domain.automation import Approvals, Automation, Definition, Limits, WriteLimits
+from amodal_rt.domain.automation import (
+    Approvals,
+    Automation,
+    Definition,
+    Limits,
+    Pin,
+    WriteGrant,
+    WriteLimits,
+)
 from amodal_rt.domain.connection import Access, AccessRule, Confirm
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.workspace import AutomationState, Snapshot
-from amodal_rt.errors import DeniedError
+from amodal_rt.errors import AmodalError, DeniedError
 from amodal_rt.executors.acting.performing import ParkedWrites
-from amodal_rt.operations.parked import Writes
+from amodal_rt.operations.parked import Writes, counts_of
 from amodal_rt.ports import Caller, ParkedFilter
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -170,7 +179,8 @@ async def performing(house: AgentHouse, automation: Automation) -> AsyncIterator
     )
     task = asyncio.create_task(performer.run())
     try:
-        yield Writes(house.ledger, signals=signals, clock=house.clock)
+        check = performer.checked
+        yield Writes(house.ledger, check=check, signals=signals, clock=house.clock)
     finally:
         await performer.stop()
         await task
@@ -225,6 +235,88 @@ async def test_what_nobody_decided_on_expires_and_stays_undone(asking: AgentHous
 
     entries = await asking.ledger.entries(write.run_id)
     assert entries[-1].type is EntryType.APPROVAL_EXPIRED
+    assert asking.service.requests == []
+
+
+async def test_whoever_proposes_parks_each_write_of_the_turn_and_makes_none(
+    asking: AgentHouse,
+) -> None:
+    calls = [
+        request("POST", "/notes", data={"n": 1}),
+        Call("tools__set_item", {"name": "a", "value": "b"}),
+        request("GET", "/notes"),
+    ]
+    asking.model.script(*calls_then_done(*calls))
+
+    outcome = await asking.run(writer(asking, write_enabled=False, proposes=True))
+
+    assert outcome.reason == "awaiting_approval"
+    assert [each.label for each in await kept(asking)] == ["POST /notes", "set_item"]
+    assert [each.method for each in asking.service.requests] == ["GET"]
+    assert "A person decides on each write" in asking.model.requests[0].system
+
+
+async def test_an_agent_may_ask_for_a_person_of_its_own_accord(asking: AgentHouse) -> None:
+    wish = {"connection": "crm", "endpoint": "/notes", "data": {"n": 1}, "why": "it is\nunusual"}
+    tool = {"connection": "tools", "tool": "set_item", "arguments": {"name": "a"}, "why": "so"}
+    read = {"connection": "crm", "method": "GET", "endpoint": "/notes", "why": "so"}
+    calls = [Call("propose_write", each) for each in (wish, tool, read)]
+    asking.model.script(*calls_then_done(*calls))
+    await asking.run(writer(asking))
+    asking.model.script(*calls_then_done(calls[0]))
+    await asking.run(writer(asking, write_enabled=False))
+
+    note, item = await kept(asking)
+    assert note.call == {
+        "connection": "crm", "method": "POST", "endpoint": "/notes", "data": {"n": 1},
+    }  # fmt: skip
+    assert note.why == "the agent asks, and says: it is unusual"
+    assert item.call == {"connection": "tools", "tool": "set_item", "arguments": {"name": "a"}}
+    assert "the agent asks, and says: so" in item.why
+    assert "propose_write" in asking.model.requests[0].tools
+    assert "propose_write" not in asking.model.requests[-1].tools
+    assert asking.service.requests == []
+
+
+PINNED = WriteGrant(
+    connection="crm", endpoint="POST /deals", pins=(Pin(("data", "to"), ("ada", "bob")),)
+)
+EDITS: dict[str, tuple[dict[str, object], str | None]] = {
+    "another value": ({"data": {"to": "bob"}}, None),
+    "what a pin forbids": ({"data": {"to": "eve"}}, "writes"),
+    "another path": ({"endpoint": "/deals/../x"}, "bad_endpoint"),
+    "an own key": ({"headers": {"Authorization": "x"}}, "bad_header"),
+    "another connection": ({"connection": "tools"}, "bad_call"),
+    "a tool": ({"tool": "set_item"}, "bad_call"),
+    "a secret": ({"data": {"to": "ada", "n": "s3cr3t-canary"}}, "secret_in_call"),
+    "a strange key": ({"url": "http://x"}, "bad_call"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+async def test_an_edited_call_is_checked_against_everything(asking: AgentHouse, name: str) -> None:
+    automation = writer(asking, writes=(PINNED,))
+    change, code = EDITS[name]
+    asking.model.script(*calls_then_done(request("POST", "/deals", data={"to": "ada"})))
+    await asking.run(automation)
+    [write] = await kept(asking)
+    call = {**write.call, **change}
+
+    async with performing(asking, automation) as writes:
+        if code is None:
+            done = await writes.decide(BOSS, write.write_id, approved=True, note=None, call=call)
+            assert (done.status, done.original) == ("performed", write.call)
+            assert done.verdict is not None
+            assert done.verdict.edited
+            assert [json.loads(each.body) for each in asking.service.requests] == [{"to": "bob"}]
+            counts = await counts_of(asking.ledger, "auto")
+            assert (counts["approved"], counts["edited"]) == (1, 1)
+            return
+        with pytest.raises(AmodalError) as refused:
+            await writes.decide(BOSS, write.write_id, approved=True, note=None, call=call)
+
+    assert refused.value.code == code
+    assert replace((await kept(asking))[0], told=False) == write
     assert asking.service.requests == []
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from daemon_child import automation
@@ -267,24 +268,30 @@ async def test_a_server_elsewhere_that_is_away_is_shown_so_and_told_again_when_i
         assert answer["status"] == 202
 
 
-async def test_a_type_that_the_server_does_not_know_is_shown_as_refused(child: Scene) -> None:
-    child.waits("sort", event="notes.item.burnt")
+async def test_what_is_not_on_the_servers_list_is_told_with_its_line_and_not_asked_for(
+    child: Scene,
+) -> None:
+    """Many servers say yes to anything, and then it never happens."""
+    child.waits("sort", event="notes.item.creatd")
+    child.waits("list", params={"list": "outbox"})
+    child.waits("more", params={**INBOX, "colour": "red"})
 
     async with child.daemon() as daemon:
-        await daemon.stands(FAILED)
-        [standing] = daemon.house.remote.standings("sort")
+        await daemon.stands(FAILED, ACTIVE, FAILED)
+        show = daemon.house.automations.show
+        shown: list[Any] = [await show(ADA, name) for name in ("sort", "list", "more")]
         [call] = await child.ask(calls=True)
-        assert standing.error
-        assert "refused TRIGGER_CONFIGURE for item.burnt" in standing.error
-        # The server repeats what it was told, which is a secret.
-        assert call["token"] not in standing.error
-        assert await daemon.house.ground.ledger.remote_triggers() == []
-        shown = await daemon.house.automations.show(ADA, "sort")
-        [row] = await daemon.house.automations.list_all(ADA)
-        assert row["reason"] == f"notes.item.burnt is not watched for: {standing.error}"
-        [trigger] = shown["remote_triggers"]  # pyright: ignore[reportGeneralTypeIssues]
-        assert trigger["state"] == "failed"
-        assert (await daemon.call(call["token"], {"type": "item.burnt"}))[0] == 401
+        assert call["params"] == {"list": "inbox", "colour": "red"}
+
+    [sort], [other], [remark] = (each["problems"] for each in shown)
+    assert sort["code"] == other["code"] == "trigger_not_registered"
+    assert "has no trigger item.creatd: it lists item.created, item.done" in sort["message"]
+    assert "list is one of inbox, later, and not outbox" in other["message"]
+    text = (child.root / "automations/sort.json").read_text().splitlines()
+    assert "notes.item.creatd" in text[sort["line"] - 1]
+    assert (remark["code"], remark["severity"]) == ("trigger_params", "warning")
+    assert "knows no params colour of item.created (it knows list)" in remark["message"]
+    assert shown[2]["reason"] is None
 
 
 async def test_a_server_that_hangs_is_ambiguous_and_what_it_reports_is_taken(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from daemon_child import Child, daemon, eventually, write
-from parked_scene import ACCESS, LARGE, SECRET, Bank, bank, furnish, parked
+from parked_scene import ACCESS, GRAPH, LARGE, SECRET, Bank, bank, furnish, parked
 
 from amodal_rt.cli.entry import main
 from amodal_rt.errors import AmodalError
@@ -145,6 +145,27 @@ def test_a_service_that_says_no_is_told_of_and_not_asked_again(child: Child, ser
     assert (service.told[0]["condition"], len(service.reached)) == ("write_failed", 1)
 
 
+def test_branches_that_walk_side_by_side_end_together(
+    child: Child, root: Path, service: Bank
+) -> None:
+    pay = {key: value for key, value in GRAPH["nodes"][0].items() if not key.startswith("on_")}
+    nodes = [
+        {"id": "both", "kind": "parallel", "branches": ["one", "two"], "on_error": "said"},
+        {**pay, "id": "one", "on_error": "late"},
+        {**pay, "id": "two", "data": {"amount": 1}, "on_success": "late"},
+        {**pay, "id": "late", "data": {"amount": 2}},
+        {"id": "said", "kind": "transform", "value": "went on"},
+    ]
+    graph = {"kind": "WorkflowGraph", "start_node": "both", "nodes": nodes}
+    _saved(child, root, "workflows/pay.json", graph)
+
+    write_id = parked(child)
+
+    assert show(child, write_id)["write"]["call"]["data"] == LARGE
+    # What had begun beside it is made, and nothing after it.
+    assert [each["body"] for each in service.reached] in ([], [{"amount": 1}])
+
+
 def test_what_the_files_forbid_by_then_is_refused_with_what_changed(
     child: Child, root: Path, service: Bank
 ) -> None:
@@ -207,6 +228,41 @@ def test_who_may_decide_stands_in_files(child: Child, root: Path) -> None:
     _saved(child, root, "connections/crm/access.json", ACCESS)
 
     assert (outsider, own) == ("not_an_approver", "own_run")
+
+
+def test_whoever_proposes_earns_trust_by_numbers(
+    child: Child, root: Path, service: Bank, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def ops(*words: str) -> tuple[int, str]:
+        code = main(["ops", *words, "--workspace", str(child.root)], program="ops")
+        return code, capsys.readouterr().out
+
+    _saved(child, root, "automations/pay.json", {
+        "title": "Pay", "workflow": "pay", "writeEnabled": "propose", "connections": ["crm"],
+    })  # fmt: skip
+    first, second, third, _ = (parked(child, {"amount": each}) for each in (1, 2, 3, 4))
+    editor = tmp_path / "editor.sh"
+    write(tmp_path, "editor.sh", '#!/bin/sh\nsed -i \'s/"amount": 2/"amount": 20/\' "$1"\n')
+    editor.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("EDITOR", str(editor))
+        patched.delenv("VISUAL", raising=False)
+        edited = ops("approvals", "approve", second, "--edit")
+        untouched = ops("approvals", "approve", first, "--edit")
+    call = json.dumps({**show(child, first)["write"]["call"], "method": "DELETE"})
+    replaced = ops("approvals", "approve", first, "--call", call)
+    ops("approvals", "approve", first)
+    ops("approvals", "deny", third)
+    shown, powers = ops("automations", "show", "pay")[1], ops("automations", "powers", "pay")[1]
+
+    assert edited == (0, "Approved: POST /deals over crm was made\n")
+    assert (untouched[0], replaced[0]) == (1, 1)
+    assert [each["body"] for each in service.reached] == [{"amount": 20}]
+    assert show(child, second)["write"]["original"]["data"] == {"amount": 2}
+    assert show(child, first)["status"] == "failed"
+    for text in (shown, powers):
+        assert "2 approved (2 edited), 1 denied, 0 expired, 1 open" in text
+        assert "; a person decides on each" in text
 
 
 KILLS = {

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +13,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import jwt
 import pytest
 import sent_by_providers as sent
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives.asymmetric import ec
 from daemon_child import automation, write
+from jwt.algorithms import ECAlgorithm
 
 from amodal_rt import Runtime, ids
 from amodal_rt.client import find_client
@@ -313,6 +319,53 @@ async def test_events_of_another_account_are_skipped_and_counted(root: Path) -> 
         (row,) = await doors.events(rejected="1")
     assert row["endpoint"] == "/integrations/slack"
     assert row["reason"] == "other_account: of the account T2"
+
+
+async def test_a_token_is_held_against_the_keys_at_the_url_that_the_file_names(
+    root: Path,
+) -> None:
+    keys = {"old": ec.generate_private_key(ec.SECP256R1())}
+    asked: list[str] = []
+
+    def published(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        made = (
+            {**ECAlgorithm.to_jwk(each.public_key(), as_dict=True), "kid": kid}
+            for kid, each in keys.items()
+        )
+        return web.json_response({"keys": list(made)})
+
+    async def handler(request: web.Request) -> web.Response:
+        return published(request)
+
+    app = web.Application()
+    app.router.add_get("/keys", handler)
+    server = TestServer(app)
+    await server.start_server()
+    loopback = {"publicUrl": PUBLIC, "egress": {"allowPrivate": ["127.0.0.0/8"]}}
+    write(root, "amodal.json", loopback)
+    said = {"algorithms": ["ES256"], "issuer": "acme", "audience": "us",
+            "jwksUrl": str(server.make_url("/keys"))}  # fmt: skip
+    write(root, "integrations/pub.json", {"provider": "custom", "scheme": "jwt", "jwt": said})
+
+    def bearer(kid: str, aud: str = "us") -> dict[str, str]:
+        claims = {"iss": "acme", "aud": aud, "exp": int(time.time()) + 60}
+        token = jwt.encode(claims, keys[kid], algorithm="ES256", headers={"kid": kid})
+        return {"Authorization": f"Bearer {token}"}
+
+    async with opened(root) as doors:
+        body = b'{"n": 1}'
+        good = await doors.integration("pub", body, bearer("old"))
+        for wrong in ({}, bearer("old", aud="others"), {"Authorization": "Bearer x.y.z"}):
+            assert (await doors.integration("pub", body, wrong))[0] == 401
+        client = find_client(doors.state, actor="ada")
+        rows = {each["name"]: each for each in await asyncio.to_thread(client.get, INTEGRATIONS)}
+    await server.close()
+
+    assert good[0] == 202
+    # Whatever strangers send, they make nobody ask again within a minute.
+    assert asked == ["/keys"]
+    assert (rows["pub"]["state"], rows["pub"]["unset"]) == ("ready", [])
 
 
 async def test_an_unset_or_useless_secret_is_503_and_a_problem_of_its_file(root: Path) -> None:

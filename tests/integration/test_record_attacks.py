@@ -93,9 +93,21 @@ SEEN: dict[str, tuple[tuple[str, ...], tuple[str, str]]] = {
         ("seals", "3"),
     ),
     "a run is put in": ((_RUN,), ("runs", "run_new")),
+    "a message is changed": (
+        ("UPDATE outbox SET body = '{}' WHERE id = 'msg_run_2'",),
+        ("outbox", "msg_run_2"),
+    ),
+    "a message is said to have failed": (
+        ("UPDATE outbox SET status = 'dead' WHERE id = 'msg_run_2'",),
+        ("outbox", "msg_run_2"),
+    ),
+    "a message is deleted": (
+        ("DELETE FROM outbox WHERE id = 'msg_run_2'",),
+        ("outbox", "msg_run_2"),
+    ),
     "a seal is changed": (("UPDATE seals SET entries = 4 WHERE number = 2",), ("seals", "2")),
     "the first seal is deleted": (("DELETE FROM seals WHERE number = 1",), ("seals", "2")),
-    "the last seal is deleted": (("DELETE FROM seals WHERE number = 3",), ("runs", "run_3")),
+    "the last seals are deleted": (("DELETE FROM seals WHERE number > 2",), ("runs", "run_3")),
     "two seals change places": (_swap("seals", "number"), ("seals", "2")),
     "an act is changed": (("UPDATE audit SET actor = 'bob' WHERE number = 2",), ("audit", "2")),
     "an act is deleted": (("DELETE FROM audit WHERE number = 2",), ("audit", "3")),
@@ -154,7 +166,7 @@ SEEN: dict[str, tuple[tuple[str, ...], tuple[str, str]]] = {
 BY_HEAD: dict[str, tuple[tuple[str, ...], tuple[str, str]]] = {
     "the last act is cut off": (("DELETE FROM audit WHERE number = 3",), ("audit", "2")),
     "the last run is cut off with its seal": (
-        ("DELETE FROM runs WHERE id = 'run_3'", "DELETE FROM seals WHERE number = 3"),
+        ("DELETE FROM runs WHERE id = 'run_3'", "DELETE FROM seals WHERE number > 2"),
         ("seals", "2"),
     ),
     "the trail is emptied": (("DELETE FROM audit",), ("audit", "0")),
@@ -166,8 +178,8 @@ BY_HEAD: dict[str, tuple[tuple[str, ...], tuple[str, str]]] = {
 """What only a head shows that somebody kept."""
 
 ANEW: dict[str, tuple[str, str]] = {
-    "UPDATE journal SET data = '{}' WHERE run_id = 'run_2' AND sequence = 3": ("seals", "3"),
-    "UPDATE runs SET result_text = 'sold nothing' WHERE id = 'run_1'": ("seals", "3"),
+    "UPDATE journal SET data = '{}' WHERE run_id = 'run_2' AND sequence = 3": ("seals", "4"),
+    "UPDATE runs SET result_text = 'sold nothing' WHERE id = 'run_1'": ("seals", "4"),
     "UPDATE audit SET actor = 'bob' WHERE number = 1": ("audit", "3"),
 }
 """Changes after which every digest is computed anew, and where a head then does not fit."""

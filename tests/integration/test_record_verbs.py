@@ -69,6 +69,7 @@ def test_without_a_daemon_the_record_is_checked_and_nothing_of_it_changed(
         "head_compared": False,
         "trail": {"rows": 3, "before_the_chain": 0},
         "runs": {"sealed": 3, "open": 1, "forgotten": 0, "before_the_chain": 0},
+        "deliveries": {"sealed": 0},
         "journal": {"entries": 19},
         "wrong": 0,
         "misfits": [],
@@ -159,7 +160,7 @@ def test_what_is_older_than_the_chain_is_said_to_be_unproven_and_cannot_grow(
 
     found = asked.document
     assert (asked.code, found["wrong"]) == (0, 0)
-    assert found["trail"] == {"rows": 2, "before_the_chain": 2}
+    assert found["trail"] == {"rows": 3, "before_the_chain": 2}
     # One of them began before, and ended with a seal.
     assert found["runs"] == {"sealed": 1, "open": 1, "forgotten": 0, "before_the_chain": 2}
     assert "from before the chain began, unproven: 2 acts, 2 runs" in told.said.out

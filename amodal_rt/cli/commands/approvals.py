@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from amodal_rt.cli import payload
 from amodal_rt.cli.commands import options
 from amodal_rt.cli.connect import use
 from amodal_rt.cli.verbs import approvals
@@ -52,12 +53,31 @@ def approve(
     run: _Id,
     note: _Note = None,
     step: _Step = None,
+    edit: Annotated[
+        bool, typer.Option("--edit", help="Change the call in $EDITOR first; it is checked again.")
+    ] = False,
+    call: Annotated[
+        str | None,
+        typer.Option(
+            help="Make this call instead: JSON as `show` prints it, @FILE, or - for stdin."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
     workspace: options.Workspace = None,
 ) -> int:
     """Answer yes; the run goes on, the write is made."""
+    if edit:
+        return use(
+            lambda door: approvals.approve_edited(door, run, note=note),
+            as_json=as_json,
+            workspace=workspace,
+        )
+    try:
+        meant = payload.parse(call) if call is not None else None
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint="--call") from error
     return use(
-        lambda door: approvals.approve(door, run, step=step, note=note),
+        lambda door: approvals.approve(door, run, step=step, note=note, call=meant),
         as_json=as_json,
         workspace=workspace,
     )

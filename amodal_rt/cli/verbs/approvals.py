@@ -1,8 +1,12 @@
 """`ops approvals …`."""
 
+import json
+
 from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
+from amodal_rt.cli.editor import edited
 from amodal_rt.cli.verbs.door import Document, Door, wanted
+from amodal_rt.errors import ConflictError, InvalidError
 from amodal_rt.guardrails.untrusted import exact_json
 
 _HEADS = ("ID", "Automation", "Asked", "Expires", "Question")
@@ -33,7 +37,7 @@ def show(door: Door, run_id: str) -> int:
         door.output.document(found)
         return codes.OK
     say = door.output.say
-    say(f'{found["run_id"]}  {found["automation"]}  "{found["title"]}"')
+    say(f'{found["id"]}  {found["automation"]}  "{found["title"]}"')
     for label, value in _facts(found):
         say(f"  {label:<11} {value}")
     if found["write"] is None:
@@ -71,6 +75,7 @@ def _facts(found: Document) -> list[tuple[str, str]]:
     facts = [
         ("status", found["status"]),
         ("node", found["node"]),
+        ("run", found["write"] and found["run_id"]),
         ("requester", found["requester"]),
         ("asked", table.instant(found["asked_at"])),
         ("expires", table.instant(found["until"]) + left),
@@ -86,9 +91,11 @@ def how_to_answer(run_id: str) -> str:
     return f"answer with `ops approvals approve {run_id}`, or `deny`"
 
 
-def approve(door: Door, run_id: str, *, step: str | None, note: str | None) -> int:
-    """Yes: the run goes on its way for that, or the write is made."""
-    found = _answered(door, run_id, "approve", step, note)
+def approve(
+    door: Door, run_id: str, *, step: str | None, note: str | None, call: object = None
+) -> int:
+    """Yes: the run goes on its way for that, or the write is made; with `call` that one instead."""
+    found = _answered(door, run_id, "approve", step, note, call)
     if found["write"] is not None:
         return _made(door, found)
     return door.output.answer(found, f"Approved: {found['run_id']} goes on")
@@ -119,5 +126,37 @@ def _made(door: Door, found: Document) -> int:
     return codes.OK if status == "performed" or status in _UNDER_WAY else codes.FAILED
 
 
-def _answered(door: Door, run_id: str, verb: str, step: str | None, note: str | None) -> Document:
-    return door.daemon.post(f"/v1/approvals/{run_id}/{verb}", {"step": step, "note": note})
+def approve_edited(door: Door, id: str, *, note: str | None) -> int:
+    """Yes to the call as somebody makes it in an editor."""
+    found = door.daemon.get(f"/v1/approvals/{id}")
+    if found["write"] is None:
+        raise InvalidError(f"{id} asks, and parks no call", code="bad_call")
+    before = exact_json(found["write"]["call"])
+    after = edited(before + "\n").strip()
+    if after == before.strip():
+        raise ConflictError("nothing was edited, and so nothing approved", code="not_edited")
+    try:
+        call: object = json.loads(after)
+    except ValueError as error:
+        raise InvalidError(f"the edited call is no JSON: {error}", code="bad_call") from None
+    return approve(door, found["id"], step=None, note=note, call=call)
+
+
+def _answered(
+    door: Door, run_id: str, verb: str, step: str | None, note: str | None, call: object = None
+) -> Document:
+    said: dict[str, object] = {"step": step, "note": note}
+    if call is not None:
+        said["call"] = call
+    return door.daemon.post(f"/v1/approvals/{run_id}/{verb}", said)
+
+
+def decided(counts: Document | None) -> str | None:
+    """How an automation's parked writes fared: `12 approved (2 edited), 1 denied, 0 expired`; None
+    where there were none."""
+    if not counts or not any(counts.values()):
+        return None
+    edited = f" ({counts['edited']} edited)" if counts["edited"] else ""
+    said = f"{counts['approved']} approved{edited}, {counts['denied']} denied"
+    waits = f", {counts['open']} open" if counts["open"] else ""
+    return f"{said}, {counts['expired']} expired{waits}"

@@ -49,7 +49,8 @@ def show_verdict(output: Output, found: Document) -> int:
     trail, runs = found["trail"], found["runs"]
     output.say(
         f"{trail['rows']} acts, {runs['sealed']} runs that ended, {runs['open']} that have not, "
-        f"{found['journal']['entries']} entries of journals"
+        f"{found['journal']['entries']} entries of journals, "
+        f"{found['deliveries']['sealed']} messages sent or given up"
     )
     if runs["forgotten"]:
         output.say(f"{runs['forgotten']} sealed runs were forgotten by limits.history")

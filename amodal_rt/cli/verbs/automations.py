@@ -6,7 +6,7 @@ from amodal_rt.cli import output as codes
 from amodal_rt.cli import table
 from amodal_rt.cli.progress import waiting
 from amodal_rt.cli.verbs import journal
-from amodal_rt.cli.verbs.approvals import how_to_answer
+from amodal_rt.cli.verbs.approvals import decided, how_to_answer
 from amodal_rt.cli.verbs.door import Document, Door, wanted
 from amodal_rt.cli.verbs.runs import asks, exit_code, labels, parked, show_run
 
@@ -96,6 +96,7 @@ def _facts(found: Document) -> list[tuple[str, str]]:
         ("agent", found.get("agent")),
         ("model", found.get("model")),
         ("writes", found.get("writes")),
+        ("approvals", decided(found.get("approvals"))),
         ("delivers to", ", ".join(found.get("delivery") or ())),
         (
             "last run",

@@ -57,6 +57,8 @@ def sentence(entry: Document) -> str:
 def _words(data: Document) -> Iterator[str]:
     if data.get("tool"):
         yield from _call(data)
+    elif data.get("write_id"):
+        yield from _parked(data)
     elif data.get("node"):
         yield from _node(data)
     elif data.get("model"):
@@ -73,6 +75,13 @@ def _words(data: Document) -> Iterator[str]:
         value = data.get(key)
         if isinstance(value, str) and value:
             yield value
+
+
+def _parked(data: Document) -> Iterator[str]:
+    """`POST /deals over crm approved by ada`: what became of a parked write."""
+    yield f"{data['call']} over {data['connection']}"
+    if data.get("by"):
+        yield f"{'approved' if data.get('approved') else 'denied'} by {data['by']}"
 
 
 def _node(data: Document) -> Iterator[str]:

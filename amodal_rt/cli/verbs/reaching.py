@@ -5,6 +5,7 @@ from typing import Any
 
 from amodal_rt.cli import output as codes
 from amodal_rt.cli.output import Output
+from amodal_rt.cli.verbs.approvals import decided
 from amodal_rt.cli.verbs.door import Document, Door
 
 _LIMITS = {
@@ -34,6 +35,10 @@ def _facts(found: Document) -> Iterator[tuple[str, str]]:
     yield "writes", found["writes"]
     for line in found["write_grants"] or ():
         yield "", line
+    if said := decided(found["approvals"]):
+        yield "approvals", said
+    if found["approvers"]:
+        yield "decided by", ", ".join(found["approvers"])
     connections = [f"{each['name']} ({each['protocol']})" for each in found["connections"]]
     yield "connections", ", ".join(connections) or "none"
     yield from _each("reads", [f"{line}, by access.json" for line in found["reads"]])

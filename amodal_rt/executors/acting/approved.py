@@ -32,10 +32,11 @@ from amodal_rt.settings import Environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A call that may leave: `perform` makes it, within `seconds`."""
+    """A call that may leave: `perform` makes it, within `seconds`; `label` is it in a few words."""
 
     perform: Callable[[], Awaitable[Answer]]
     seconds: float
+    label: str
 
 
 class Approved:
@@ -109,7 +110,7 @@ class Approved:
                 marks=lambda url: services.causes.headers(url, self._cause),
             )
 
-        return Ready(perform=perform, seconds=SECONDS)
+        return Ready(perform=perform, seconds=SECONDS, label=call.label)
 
     async def _tool(self, connection: Connection, definition: Definition) -> Ready:
         name = str(self._write.call.get("tool", ""))
@@ -130,7 +131,7 @@ class Approved:
             answer = await server.call(name, arguments, key=key, cause=cause)
             return Answer(text=answer.text, ok=answer.ok)
 
-        return Ready(perform=perform, seconds=MCP_SECONDS)
+        return Ready(perform=perform, seconds=MCP_SECONDS, label=call.label)
 
     @property
     def _key(self) -> CallKey:

@@ -18,7 +18,7 @@ from amodal_rt.clock import Clock, iso
 from amodal_rt.errors import DeniedError, NotFoundError
 from amodal_rt.executors.acting.mcp_opening import McpAnswer, McpServer, McpTool, Opening
 from amodal_rt.logs import Log
-from amodal_rt.ports import Caller
+from amodal_rt.ports import Act, Caller
 
 _log = Log("executors.acting")
 _RUNTIME = Caller(actor="runtime", door="runtime")
@@ -46,6 +46,10 @@ class PinLedger(Protocol):
         ...
 
     async def set_fact(self, key: str, value: str) -> str:
+        """As `ports.FactLedger`."""
+        ...
+
+    async def set_facts(self, values: Mapping[str, str], *, act: Act) -> None:
         """As `ports.FactLedger`."""
         ...
 
@@ -124,16 +128,17 @@ class ToolPins:
         digests = {each.name: digest_of(each) for each in tools if each.name in chosen}
         at = self._clock.now()
         said = json.dumps({"by": caller.actor, "door": caller.door, "at": iso(at)})
-        for name, digest in digests.items():
-            await self._ledger.set_fact(f"{_place(opening)} {name} {digest}", said)
         if digests:
-            await self._ledger.audit(
-                "connection.tools_approved",
+            place = _place(opening)
+            facts = {f"{place} {name} {digest}": said for name, digest in digests.items()}
+            act = Act(
+                action="connection.tools_approved",
                 subject=opening.name,
                 caller=caller,
                 at=at,
                 data={"tools": digests},
             )
+            await self._ledger.set_facts(facts, act=act)
         await self.judge(opening, tools)
         return chosen
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from amodal_rt.clock import Clock
+from amodal_rt.definitions.words import suggestion
 from amodal_rt.domain.connection import Confirm, Connection
 from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.errors import AmodalError, ConflictError, NotFoundError, UnavailableError
@@ -67,7 +68,7 @@ class McpTriggers:
         type: str,
         params: Mapping[str, str],
         callback: tuple[str, str] | None,
-    ) -> None:
+    ) -> str | None:
         """As `TriggerConnections.configure`."""
         arguments: dict[str, object] = {
             "type": type,
@@ -79,6 +80,7 @@ class McpTriggers:
         async with self._session(connection, watcher) as server:
             tool = _require(server, connection, CONFIGURE)
             _permit(tool, connection)
+            remark = await self._checked(server, connection, type, params) if callback else None
             hit("trigger.before_configure")
             answer = await self._ask(server, CONFIGURE, arguments)
             hit("trigger.after_configure")
@@ -90,6 +92,50 @@ class McpTriggers:
                 code="trigger_refused",
                 hint=f"ops events types --source {connection.name} lists what it watches for",
             )
+        return remark
+
+    async def _checked(
+        self, server: McpServer, connection: Connection, type: str, params: Mapping[str, str]
+    ) -> str | None:
+        """What of it the server's own list does not know. Raises ConflictError
+        (`trigger_unknown`): many servers say yes to anything, and then it never happens."""
+        offered = await self._offered(server, connection)
+        if offered is None:
+            return None
+        found = offered.get(type)
+        if found is None:
+            known = ", ".join(sorted(offered)) or "nothing"
+            raise ConflictError(
+                f"the MCP server of {connection.name} has no trigger {type}: it lists {known}",
+                code="trigger_unknown",
+                hint=suggestion(type, offered),
+            )
+        if fault := found.find_fault(params):
+            raise ConflictError(
+                f"the MCP server of {connection.name} never reports this {type}: {fault}",
+                code="trigger_unknown",
+            )
+        unknown = found.unknown(params)
+        if not unknown:
+            return None
+        known = ", ".join(sorted(found.params)) or "none"
+        return (
+            f"the MCP server of {connection.name} knows no params {', '.join(unknown)} of {type} "
+            f"(it knows {known}): only what it reports is compared with them"
+        )
+
+    async def _offered(
+        self, server: McpServer, connection: Connection
+    ) -> Mapping[str, RemoteType] | None:
+        """What the server lists, by name; None where that cannot be had."""
+        if all(each.name != LIST for each in server.tools):
+            return None
+        try:
+            answer = await self._ask(server, LIST, {})
+            types = _types(answer.text, connection) if answer.ok else None
+        except (TimeoutError, UnavailableError):
+            return None
+        return None if types is None else {each.type: each for each in types}
 
     def life(self, connection: Connection) -> str | None:
         """As `TriggerConnections.life`."""

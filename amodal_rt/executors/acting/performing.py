@@ -6,14 +6,15 @@ cut off in between is never made again: whether it happened is unknown, and some
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
 from amodal_rt.clock import first_of
 from amodal_rt.domain import parked
 from amodal_rt.domain.automation import Lifecycle
-from amodal_rt.domain.parked import Change, ParkedStatus, ParkedWrite
-from amodal_rt.errors import AmodalError, DeniedError, UnavailableError
+from amodal_rt.domain.parked import Change, Edit, ParkedStatus, ParkedWrite
+from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.approved import Approved, Ready
 from amodal_rt.executors.acting.gate import Answer, cut
 from amodal_rt.executors.acting.session import Services
@@ -99,6 +100,25 @@ class ParkedWrites:
         if self._under_way:
             await asyncio.wait(set(self._under_way.values()))
 
+    async def checked(self, write: ParkedWrite, call: Mapping[str, object]) -> Edit | None:
+        """The edited call of a parked write, judged as any other by the files as they are; None
+        where it is what was parked. Raises AmodalError for why it may not be made."""
+        if call == write.call:
+            return None
+        if call.get("connection") != write.connection or ("tool" in call) != ("tool" in write.call):
+            raise InvalidError(
+                f"an edited call goes over {write.connection} as before", code="bad_call"
+            )
+        if self._services.redactor.mask_document(dict(call)) != call:
+            raise InvalidError(
+                "the call holds a secret, and what waits for a person is kept without any",
+                code="secret_in_call",
+            )
+        snapshot, environment = self._catalogue.snapshot(), self._catalogue.environment()
+        edited = replace(write, call=call)
+        ready = await Approved(edited, self._services, snapshot, environment).prepare()
+        return Edit(call=call, label=ready.label)
+
     async def _look(self) -> float:
         """One round; how many seconds until the next is due."""
         now = self._clock.now()
@@ -108,6 +128,10 @@ class ParkedWrites:
         late = ParkedFilter(expired_by=now, limit=_MOST)
         for each in await self._ledger.list_parked(late):
             await self._expire(each)
+        waiting = ParkedFilter(statuses={ParkedStatus.OPEN}, limit=_MOST)
+        for each in reversed(await self._ledger.list_parked(waiting)):
+            if not each.told:
+                await self._ask(each)
         approved = ParkedFilter(statuses={ParkedStatus.APPROVED}, limit=_MOST)
         for each in reversed(await self._ledger.list_parked(approved)):
             if each.write_id not in self._under_way and not self._stopping:
@@ -115,6 +139,19 @@ class ParkedWrites:
         next_at = await self._ledger.next_expiry()
         left = LOOK_SECONDS if next_at is None else (next_at - now) / timedelta(seconds=1)
         return min(max(left, 0.05), LOOK_SECONDS)
+
+    async def _ask(self, write: ParkedWrite) -> None:
+        """Tell those whom the automation names that it waits, as its file has it now."""
+        now, state = self._clock.now(), self._catalogue.snapshot().automations.get(write.automation)
+        definition = state.definition if state else None
+
+        def rule(found: ParkedWrite, _: bool) -> Change | None:
+            return parked.asked(found, self._messages.asking(found, definition, now))
+
+        rule_on = self._ledger.rule_on_parked
+        asked = await rule_on(write.write_id, rule, caller=_RUNTIME, at=now)
+        if asked is not None:
+            self._signals.notify(OUTBOX)
 
     async def _expire(self, write: ParkedWrite) -> None:
         now = self._clock.now()

@@ -119,11 +119,13 @@ def judge_program(profile: Profile, powers: Powers) -> Decision:
         return allowed(f"in {profile.label} it can change nothing", rule=profile.file)
     if not powers.write_enabled:
         line = f': "writeEnabled": true in {powers.place} would allow it' if powers.place else ""
+        kind = "leaves its writes to a person, who sees calls of connections alone"
+        kind = kind if powers.proposes else "is read-only"
         return Decision(
             verdict=Verdict.DENY,
             intent=Intent.WRITE,
-            reason=f"a program in {profile.label} is a write ({harm}), and this automation is "
-            f"read-only{line}",
+            reason=f"a program in {profile.label} is a write ({harm}), and this automation {kind}"
+            f"{line}",
             rule="writeEnabled",
         )
     if powers.grants is not None:

@@ -73,7 +73,7 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
     if decision.verdict is not Verdict.DENY:
         check_aims(session, connection, call, decision.intent)
     parking = None
-    if decision.verdict is Verdict.PARK:
+    if decision.intent is Intent.WRITE and decision.verdict is not Verdict.DENY:
         check_reach(session.services.egress, connection, call, session.context.environment)
         parking = parking_of(given, connection, call)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amodal_rt.domain.connection import Protocol
+from amodal_rt.domain.connection import Intent, Protocol
 from amodal_rt.domain.profile import BASH
 from amodal_rt.errors import DeniedError, NotFoundError
 from amodal_rt.executors.acting import bash_tool
@@ -17,6 +17,8 @@ from amodal_rt.executors.acting.emit_tool import offered as emitting
 from amodal_rt.executors.acting.gate import RESULT_CHARACTERS, Answer, CallKey, Wish, allowed
 from amodal_rt.executors.acting.mcp_opening import McpServer, McpTool
 from amodal_rt.executors.acting.parking import Parking, surface_of
+from amodal_rt.executors.acting.propose_tool import PROPOSE, ProposeArguments, prepare_proposal
+from amodal_rt.executors.acting.propose_tool import offered as proposing
 from amodal_rt.executors.acting.request_tool import (
     RequestArguments,
     find_connection,
@@ -111,6 +113,7 @@ def _built_in(session: Session) -> Iterator[ToolSpec]:
         "read_knowledge": bool(snapshot.knowledge),
         "read_event": event_data(session)[0],
         EMIT: emitting(session),
+        PROPOSE: proposing(session),
     }
     specs, profile = _specs(), bash_tool.offered(session)
     if profile is not None:
@@ -159,6 +162,13 @@ def _specs() -> tuple[ToolSpec, ...]:
             EmitArguments,
             prepare_emit,
         ),
+        _spec(
+            PROPOSE,
+            "Have a person decide on a write: say the whole call and why. The call is kept, and "
+            "your run ends when this turn is done.",
+            ProposeArguments,
+            _propose,
+        ),
     )
 
 
@@ -206,6 +216,10 @@ def _compact(schema: Any) -> Any:
     if len(choices) == 1:
         fields |= fields.pop("anyOf")[0]
     return {name: _compact(each) for name, each in fields.items()}
+
+
+def _propose(session: Session, given: ProposeArguments) -> Wish:
+    return prepare_proposal(session, given, prepare_mcp)
 
 
 def _read_connection(session: Session, given: NamedArguments) -> Wish:
@@ -285,7 +299,7 @@ def prepare_mcp(
     if decision.verdict is not Verdict.DENY:
         check_aims(session, connection, call, decision.intent, arguments)
     parking = None
-    if decision.verdict is Verdict.PARK:
+    if decision.intent is Intent.WRITE and decision.verdict is not Verdict.DENY:
         kept = {"connection": connection_name, "tool": tool.name, "arguments": dict(arguments)}
         parking = Parking(call=kept, label=call.label, surface=surface_of(connection))
 

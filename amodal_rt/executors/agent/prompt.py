@@ -206,9 +206,19 @@ def _surroundings(session: Session) -> str:
     return "\n\n".join(parts)
 
 
+_PROPOSING = (
+    "\nA person decides on each write: make the call in full, all that belongs together in one "
+    "turn; your run ends there."
+)
+
+
 def _writing(powers: Powers) -> str:
-    if not powers.write_enabled:
+    if not (powers.write_enabled or powers.proposes):
         return "This automation is read-only: calls that change anything are refused."
+    return _granted(powers) + (_PROPOSING if powers.proposes else "")
+
+
+def _granted(powers: Powers) -> str:
     if powers.grants is None:
         return "This automation may write, within its limits; say `intent: write` when you do."
     lines = [f"- {grant_text(each)}" for each in powers.grants]

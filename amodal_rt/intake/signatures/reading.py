@@ -11,7 +11,12 @@ MOST_SIGNATURES = 8
 """While a secret rotates there are two; more than this is no rotation."""
 LONGEST_ID = 256
 _LONGEST = 4096
+_LONGEST_TOKEN = 8192
 _ED25519_BYTES = 64
+_DER_BYTES = range(8, 73)
+"""How long two numbers of a P-256 signature are as DER."""
+_SCHEMES = {Kind.BASIC: "basic ", Kind.JWT: "bearer "}
+"""What stands before credentials, whatever its case (RFC 9110 §11.1)."""
 
 
 def read_proof(recipe: Recipe, headers: Headers) -> Proof | str:
@@ -24,7 +29,7 @@ def read_proof(recipe: Recipe, headers: Headers) -> Proof | str:
         if len(values) > 1:
             # Which of the two a proxy or a parser believes is not ours to guess.
             return f"more than one {name} header"
-        if len(values[0]) > _LONGEST:
+        if len(values[0]) > (_LONGEST_TOKEN if recipe.kind is Kind.JWT else _LONGEST):
             return f"{name} header too long"
         found[name] = values[0]
     texts, stamp = _spelled(recipe, found[recipe.header])
@@ -53,20 +58,14 @@ def is_id(text: str) -> bool:
 
 def _spelled(recipe: Recipe, value: str) -> tuple[list[str], str]:
     """The signatures' texts, and the time that stands among them."""
+    scheme = _SCHEMES.get(recipe.kind)
+    if scheme is not None and value[: len(scheme)].lower() == scheme:
+        return [value[len(scheme) :]], ""
     match recipe.spelled:
-        case Plain(prefix=prefix, required=required):
-            if value.startswith(prefix):
-                return [value[len(prefix) :]], ""
-            return ([] if required else [value]), ""
-        case Fields(key=key, time=time, separator=separator):
-            pairs = [each.partition("=") for each in value.split(separator)]
-            # Fields of other names are other schemes; what is no field is no header of ours.
-            if not all(name and equals and text for name, equals, text in pairs):
-                return [], ""
-            stamps = [text for name, _, text in pairs if name == time]
-            if time is not None and len(stamps) != 1:
-                return [], ""
-            return [text for name, _, text in pairs if name == key], stamps[0] if stamps else ""
+        case Plain():
+            return _plain(recipe.spelled, value), ""
+        case Fields():
+            return _fields(recipe.spelled, value)
         case Versioned(version=version):
             parts = [each.partition(",") for each in value.split(" ")]
             if not all(comma for _, comma, _ in parts):
@@ -74,10 +73,37 @@ def _spelled(recipe: Recipe, value: str) -> tuple[list[str], str]:
             return [text for name, _, text in parts if name == version], ""
 
 
+def _plain(spelled: Plain, value: str) -> list[str]:
+    prefix = spelled.prefix
+    if spelled.separator is not None:
+        parts = value.split(spelled.separator)
+        # Nobody who signs writes an empty one.
+        return [each[len(prefix) :] for each in parts if each.startswith(prefix)] * all(parts)
+    if value.startswith(prefix):
+        return [value[len(prefix) :]]
+    return [] if spelled.required else [value]
+
+
+def _fields(spelled: Fields, value: str) -> tuple[list[str], str]:
+    pairs = [each.partition("=") for each in value.split(spelled.separator)]
+    # Fields of other names are other schemes; what is no field is no header of ours.
+    if not all(name and equals and text for name, equals, text in pairs):
+        return [], ""
+    stamps = [text for name, _, text in pairs if name == spelled.time]
+    if spelled.time is not None and len(stamps) != 1:
+        return [], ""
+    texts = [text for name, _, text in pairs if name == spelled.key]
+    return texts, stamps[0] if stamps else ""
+
+
 def _bytes(recipe: Recipe, text: str) -> bytes | None:
     """The signature that `text` spells, if it has the right length; a token as it stands."""
-    if recipe.kind is Kind.TOKEN:
+    if recipe.kind in (Kind.TOKEN, Kind.JWT):
         return wire_bytes(text)
+    if recipe.kind in (Kind.BASIC, Kind.ECDSA_P256):
+        found = decoded(text, recipe.encodings[0])
+        is_der = recipe.kind is Kind.BASIC or (found is not None and len(found) in _DER_BYTES)
+        return found if is_der else None
     size = _ED25519_BYTES if recipe.kind is Kind.ED25519 else _digest_size(recipe.algorithm)
     for encoding in recipe.encodings:
         found = decoded(text, encoding)

@@ -22,3 +22,10 @@ class Proof:
     signatures: tuple[bytes, ...]
     timestamp: str = ""
     id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """A token that one of the keys signed: the text that spells that key."""
+
+    secret: str

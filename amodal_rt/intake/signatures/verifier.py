@@ -9,12 +9,16 @@ from datetime import datetime
 from typing import cast
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from amodal_rt.domain.signing import Kind, Recipe, SignedTime, key_of, wire_bytes
+from amodal_rt.domain.signing import Kind, Recipe, SignedTime, TokenClaims, key_of, wire_bytes
+from amodal_rt.intake.signatures.json_web_tokens import find_bearer
 from amodal_rt.intake.signatures.reading import read_proof
-from amodal_rt.intake.signatures.request import Proof, Request
+from amodal_rt.intake.signatures.request import Bearer, Proof, Request
 
 _MOST_DIGITS = 13
 _MOST_FIELDS = 1000
@@ -37,6 +41,9 @@ def find_signer(
     proof = read_proof(recipe, request.headers)
     if isinstance(proof, str):
         return proof
+    if recipe.claims is not None:
+        found = _bearer(recipe, recipe.claims, proof, request, secrets, now)
+        return Signed(recipe=recipe, secret=found.secret) if isinstance(found, Bearer) else found
     signer = _signer(recipe, proof, request, secrets)
     if signer is None:
         return "no secret gives this signature"
@@ -52,6 +59,18 @@ def find_fault(
     return found if isinstance(found, str) else None
 
 
+def _bearer(
+    recipe: Recipe,
+    claims: TokenClaims,
+    proof: Proof,
+    request: Request,
+    secrets: Sequence[str],
+    now: datetime,
+) -> Bearer | str:
+    keys = [(secret, key) for secret in secrets if (key := key_of(recipe, secret))]
+    return find_bearer(claims, proof.signatures[0], request.body, keys, now=now)
+
+
 def _signer(recipe: Recipe, proof: Proof, request: Request, secrets: Sequence[str]) -> str | None:
     keys = [(secret, key) for secret in secrets if (key := key_of(recipe, secret))]
     signer: str | None = None
@@ -65,7 +84,7 @@ def _signer(recipe: Recipe, proof: Proof, request: Request, secrets: Sequence[st
 
 def _agrees(recipe: Recipe, key: bytes, content: bytes, given: bytes) -> bool:
     match recipe.kind:
-        case Kind.TOKEN:
+        case Kind.TOKEN | Kind.BASIC:
             # Of one length whatever was sent, so that the time tells nothing of the secret's.
             mine, theirs = hashlib.sha256(key).digest(), hashlib.sha256(given).digest()
             return hmac.compare_digest(mine, theirs)
@@ -77,6 +96,21 @@ def _agrees(recipe: Recipe, key: bytes, content: bytes, given: bytes) -> bool:
             except (InvalidSignature, ValueError):
                 return False
             return True
+        case Kind.ECDSA_P256:
+            return _is_on_p256(key, content, given)
+        case Kind.JWT:
+            return False
+
+
+def _is_on_p256(key: bytes, content: bytes, given: bytes) -> bool:
+    try:
+        public = load_der_public_key(key)
+        if not isinstance(public, EllipticCurvePublicKey):
+            return False
+        public.verify(given, content, ECDSA(SHA256()))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
 
 
 def _contents(recipe: Recipe, proof: Proof, request: Request) -> Iterator[bytes]:

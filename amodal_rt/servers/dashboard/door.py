@@ -10,7 +10,6 @@ from typing import NoReturn
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from amodal_rt.clock import Clock
 from amodal_rt.errors import (
     AmodalError,
     DeniedError,
@@ -23,9 +22,11 @@ from amodal_rt.ids import Ids
 from amodal_rt.intake.headers import Headers
 from amodal_rt.logs import Log
 from amodal_rt.operations.address import Address
-from amodal_rt.operations.sessions import Session, Sessions
+from amodal_rt.operations.sessions import Session
 from amodal_rt.servers.dashboard.assets import PREFIX, Assets
+from amodal_rt.servers.dashboard.deciding import DECIDE, Deciding
 from amodal_rt.servers.dashboard.frames import Frames
+from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.dashboard.signing import LINK, SIGN_IN, SIGN_OUT, Signing
 from amodal_rt.servers.dashboard.visits import (
     LARGEST_FORM,
@@ -62,12 +63,11 @@ class Dashboard:
     def __init__(
         self,
         routes: Sequence[Route],
-        sessions: Sessions,
+        rooms: Rooms,
         address: Address,
         frames: Frames,
         assets: Assets,
         *,
-        clock: Clock,
         ids: Ids,
         deadlines: Deadlines | None = None,
     ) -> None:
@@ -75,9 +75,10 @@ class Dashboard:
         self._address = address
         self._frames = frames
         self._assets = assets
-        self._clock = clock
+        self._clock = clock = rooms.clock
         self._deadlines = deadlines or Deadlines()
-        self._signing = Signing(sessions, address, frames, clock=clock, ids=ids)
+        self._signing = Signing(rooms.sessions, address, frames, clock=clock, ids=ids)
+        self._deciding = Deciding(rooms.links, self._signing, clock=clock)
         self._noted_at = float("-inf")
         self._unnoted = 0
 
@@ -96,6 +97,14 @@ class Dashboard:
             *((path, self._door(methods)) for path, methods in by_path.items()),
             ("/dashboard", self._door({})),
             ("/dashboard/{rest:.*}", self._door({})),
+        ]
+        return [web.route("*", path, each, expect_handler=expect_nothing) for path, each in rows]
+
+    def open_routes(self) -> list[web.RouteDef]:
+        """What somebody with a link in a message needs, who may come by `publicUrl` alone."""
+        rows = [
+            (DECIDE, self._open(self._deciding.look, self._deciding.answer)),
+            (PREFIX + "{name}", self._guarded(self._asset)),
         ]
         return [web.route("*", path, each, expect_handler=expect_nothing) for path, each in rows]
 
@@ -179,7 +188,8 @@ class Dashboard:
             except ConnectionError:
                 raise  # a browser that went away is no defect
             except Exception as error:  # noqa: BLE001 - a person gets a page, the log the defect
-                _log.exception("dashboard.defect", error, path=request.path)
+                # Not the path as it came: that of a link holds its secret.
+                _log.exception("dashboard.defect", error, path=_place(request))
                 defect = InternalError("a defect of this program; the daemon's log has it")
                 response = await self._told(request, defect)
             if not response.prepared:
@@ -239,6 +249,11 @@ def _require_method(request: web.Request, methods: Iterable[str]) -> None:
     known = {*methods, *(["HEAD"] if "GET" in methods else [])}
     if request.method not in known:
         raise _MethodError(request.method, known)
+
+
+def _place(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "-"
 
 
 def _closing(response: web.Response) -> web.Response:

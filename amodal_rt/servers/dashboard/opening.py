@@ -27,4 +27,4 @@ def dashboard(rooms: Rooms, address: Address, *, name: Callable[[], str], ids: I
         *DeliveryPages(rooms, frames).routes(),
         *ApprovalPages(rooms, frames).routes(),
     ]
-    return Dashboard(routes, rooms.sessions, address, frames, assets, clock=rooms.clock, ids=ids)
+    return Dashboard(routes, rooms, address, frames, assets, ids=ids)

@@ -6,6 +6,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.operations.approvals import Approvals
 from amodal_rt.operations.automations import Automations
 from amodal_rt.operations.bus import EventBus
+from amodal_rt.operations.decision_links import DecisionLinks
 from amodal_rt.operations.deliveries import Deliveries
 from amodal_rt.operations.events import Events
 from amodal_rt.operations.outlook import Outlook
@@ -32,5 +33,6 @@ class Rooms:
     deliveries: Deliveries
     spending: Spending
     approvals: Approvals
+    links: DecisionLinks
     streams: Streams
     clock: Clock

@@ -49,7 +49,7 @@ class Signing:
         if self.session(request) is not None:
             return _moved(_inside(request.query.get("next")))
         values = {"next": _inside(request.query.get("next"))}
-        return await self._page(request, "sign_in.html", values, title="Sign in")
+        return await self.page(request, "sign_in.html", values, title="Sign in")
 
     async def take(self, request: web.Request, form: Form) -> web.StreamResponse:
         """Begin a session with the token of the form."""
@@ -59,7 +59,7 @@ class Signing:
     async def show_link(self, request: web.Request) -> web.StreamResponse:
         """The button that uses a link. Looking does not: whoever previews links uses none up."""
         values = {"code": request.match_info["code"]}
-        return await self._page(request, "link.html", values, title="Open the dashboard")
+        return await self.page(request, "link.html", values, title="Open the dashboard")
 
     async def follow_link(self, request: web.Request, form: Form) -> web.StreamResponse:
         """Begin a session with a link."""
@@ -87,9 +87,10 @@ class Signing:
             self._tries.failed(address)
             raise
 
-    async def _page(
+    async def page(
         self, request: web.Request, template: str, values: Mapping[str, object], *, title: str
     ) -> web.Response:
+        """A page without a session, whose forms hold the token of a cookie of their own."""
         token = self.form_token(request) or self._ids.token(20)
         response = await self._frames.open(template, values, title=title, form_token=token)
         self._set(request, response, "form", token, seconds=3600)

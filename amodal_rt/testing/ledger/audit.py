@@ -6,10 +6,12 @@ from typing import Any, cast
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.chain import Head, Link, Misfit, Verdict, digest_of, linked
+from amodal_rt.domain.delivery import DeliveryRecord
 from amodal_rt.domain.journal import UNSHOWN, Entry, EntryType
 from amodal_rt.domain.run import OPEN
 from amodal_rt.domain.trail import TrailFilter, TrailRow
 from amodal_rt.testing.ledger.part import Part
+from amodal_rt.testing.ledger.store import UNSETTLED
 from amodal_rt.testing.ledger.tables import AuditRow
 
 _ON_TRAIL = frozenset(
@@ -18,6 +20,7 @@ _ON_TRAIL = frozenset(
         EntryType.WRITE_FINISHED,
         EntryType.WRITE_FAILED,
         EntryType.TOOL_DENIED,
+        EntryType.WRITE_PARKED,
         EntryType.APPROVAL_ANSWERED,
         EntryType.EVENT_EMITTED,
         EntryType.STORE_WRITTEN,
@@ -34,7 +37,7 @@ class AuditRows(Part):
         self._check_reach()
         rows = [
             each
-            for each in chain(self._notes(), self._writes())
+            for each in chain(self._notes(), self._writes(), self._deliveries())
             if (wanted.since is None or each.at >= wanted.since)
             and wanted.run_id in (None, each.run_id)
             and wanted.automation in (None, each.automation, self._automation_of(each.run_id))
@@ -64,6 +67,7 @@ class AuditRows(Part):
             trail=len(trail) - 1,
             trail_before=0,
             sealed=sum((self.store.lengths.get(run_id) or 0) > 0 for run_id in ended),
+            deliveries=len(self._settled()),
             entries=len(self.store.journals),
             open_runs=len(runs) - len(ended),
             runs_before=0,
@@ -104,6 +108,33 @@ class AuditRows(Part):
                 step=each.step,
                 data={name: value for name, value in each.data.items() if name not in UNSHOWN},
             )
+
+    def _deliveries(self) -> Iterator[TrailRow]:
+        for record in self._settled():
+            message, error = record.message, record.last_error
+            told = {
+                "target": message.target.label,
+                "kind": message.kind.value,
+                "attempts": record.attempts,
+            }
+            assert record.finished_at is not None
+            yield TrailRow(
+                at=record.finished_at,
+                action=f"delivery.{record.status.value}",
+                subject=message.delivery_id,
+                actor=message.automation or "amodal-rt",
+                door="run" if message.run_id else "alert",
+                run_id=message.run_id,
+                automation=message.automation,
+                data=told | ({"error": error} if error else {}),
+            )
+
+    def _settled(self) -> list[DeliveryRecord]:
+        """Messages that arrived or were given up, the latest first, and were not sent again."""
+        ids = dict.fromkeys(each for each, _ in reversed(list(self.store.seals.values())))
+        found = [self.store.outbox.get(each) for each in ids]
+        records = [row.record for row in found if row is not None]
+        return [each for each in records if each.status not in UNSETTLED]
 
     def _automation_of(self, run_id: str | None) -> str | None:
         row = self.store.runs.get(run_id) if run_id else None

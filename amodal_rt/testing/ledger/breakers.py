@@ -10,7 +10,7 @@ from amodal_rt.domain.delivery import DeliveryStatus, MessageKind
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
-from amodal_rt.testing.ledger.store import MessageRow
+from amodal_rt.testing.ledger.store import UNSETTLED, MessageRow
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _UNSENT = "it expired before it could be sent"
@@ -127,6 +127,8 @@ class BreakerRows(FailureRows):
         record = replace(row.record, **changed)
         made = MessageRow(row.number, record, node, unanswered)
         self.store.outbox.put(record.message.delivery_id, made)
+        if row.record.status in UNSETTLED and record.status not in UNSETTLED:
+            self.store.seals.put(next(self.store.numbers), (record.message.delivery_id, 0))
         return made
 
 

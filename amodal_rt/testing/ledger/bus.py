@@ -11,7 +11,7 @@ from amodal_rt.domain.remote_trigger import RemoteTrigger
 from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.domain.token import Token
 from amodal_rt.errors import ConflictError, NotFoundError
-from amodal_rt.ports import Caller, RunRef
+from amodal_rt.ports import Act, Caller, RunRef
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.admission import admit
 from amodal_rt.testing.ledger.facts import FactRows
@@ -73,12 +73,15 @@ class BusRows(FailureRows):
 
         return await self._write("match", work)
 
-    async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
+    async def replay(
+        self, event_id: str, *, starts: Sequence[Start], act: Act | None = None
+    ) -> list[RunRef]:
         def work() -> list[RunRef]:
             row = self.store.events.get(event_id)
             if row is None:
                 raise NotFoundError(f"no event {event_id}", code="event_not_found")
             self.store.events.put(event_id, replace(row, unmatched=False))
+            self.store.note_act(act)
             return admit(self.store, [self._once(event_id, start) for start in starts])
 
         return await self._write("replay", work)
@@ -146,7 +149,7 @@ class TokenRows(FactRows):
                 )
             self.store.tokens.put(stored.id, stored)
             told = {"name": stored.name, "scopes": scopes}
-            self._note_audit("token.created", stored.id, caller, token.created_at, told)
+            self.store.note("token.created", stored.id, caller, token.created_at, told)
 
         await self._write("add_token", work)
 
@@ -166,7 +169,7 @@ class TokenRows(FactRows):
                 return found
             ended = replace(found, revoked_at=values.instant(at))
             self.store.tokens.put(ended.id, ended)
-            self._note_audit("token.revoked", ended.id, caller, at, {"name": ended.name})
+            self.store.note("token.revoked", ended.id, caller, at, {"name": ended.name})
             return ended
 
         return await self._write("revoke_token", work)

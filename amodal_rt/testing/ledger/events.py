@@ -7,7 +7,7 @@ from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.glob import fits
 from amodal_rt.domain.run import SkippedReason, Start
 from amodal_rt.errors import UnavailableError
-from amodal_rt.ports import DEDUP_RETENTION, EventRecord, Receipt
+from amodal_rt.ports import DEDUP_RETENTION, Act, EventRecord, Receipt
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.admission import admit
 from amodal_rt.testing.ledger.part import Part
@@ -27,6 +27,7 @@ class EventRows(Part):
         starts: Sequence[Start],
         missed: int = 0,
         queue_limit: int,
+        act: Act | None = None,
     ) -> Receipt:
         def work() -> Receipt:
             first = self._first(event, dedup)
@@ -41,6 +42,7 @@ class EventRows(Part):
             for key in _taken(dedup, wanted):
                 if self._holder(key, event) is None:
                     self.store.keys.put(key, (event.id, values.instant(event.received_at)))
+            self.store.note_act(act)
             refs = admit(self.store, wanted)
             return Receipt(event_id=event.id, duplicate=False, runs=tuple(refs))
 

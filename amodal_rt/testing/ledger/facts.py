@@ -6,12 +6,11 @@ from datetime import datetime
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.condition import Condition, Ruling
-from amodal_rt.ports import ArchivedDefinition, AutomationFacts, Caller, Intent, ScheduleState
+from amodal_rt.ports import Act, ArchivedDefinition, AutomationFacts, Caller, Intent, ScheduleState
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.part import Part
 from amodal_rt.testing.ledger.runs import RunRows
-from amodal_rt.testing.ledger.tables import AuditRow
 
 
 class ScheduleRows(Part):
@@ -82,7 +81,7 @@ class FactRows(RunRows):
                 facts = replace(
                     known, paused=False, paused_reason=None, paused_at=None, resumed_at=when
                 )
-            self._note_audit(action, name, caller, at, {"reason": why, "cancelled": cancelled})
+            self.store.note(action, name, caller, at, {"reason": why, "cancelled": cancelled})
             self.store.automations.put(name, facts)
             return facts
 
@@ -93,7 +92,7 @@ class FactRows(RunRows):
             known = self.store.automations.get(name) or AutomationFacts(name=name)
             facts = replace(known, rotation=known.rotation + 1)
             self.store.automations.put(name, facts)
-            self._note_audit("automation.url_rotated", name, caller, at, {})
+            self.store.note("automation.url_rotated", name, caller, at, {})
             return facts
 
         return await self._write("rotate", work)
@@ -112,10 +111,19 @@ class FactRows(RunRows):
 
         return await self._write("set_fact", work)
 
+    async def set_facts(self, values: Mapping[str, str], *, act: Act) -> None:
+        def work() -> None:
+            for key, value in values.items():
+                if key not in self.store.facts:
+                    self.store.facts.put(key, value)
+            self.store.note_act(act)
+
+        await self._write("set_facts", work)
+
     async def audit(
         self, action: str, *, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
     ) -> None:
-        await self._write("audit", lambda: self._note_audit(action, subject, caller, at, data))
+        await self._write("audit", lambda: self.store.note(action, subject, caller, at, data))
 
     async def intend(self, intent: Intent) -> None:
         kept = replace(intent, at=values.instant(intent.at), data=values.mapping(intent.data))
@@ -132,23 +140,10 @@ class FactRows(RunRows):
                 return False
             self.store.intents.remove(id)
             if data is not None:
-                self._note_audit(made.action, made.subject, made.caller, made.at, data)
+                self.store.note(made.action, made.subject, made.caller, made.at, data)
             return True
 
         return await self._write("settle", work)
-
-    def _note_audit(
-        self, action: str, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
-    ) -> None:
-        row = AuditRow(
-            at=values.instant(at),
-            action=action,
-            subject=values.text(subject),
-            actor=values.text(caller.actor),
-            door=caller.door,
-            data=values.document(dict(data)),
-        )
-        self.store.audit.put(next(self.store.numbers), row)
 
 
 class ConditionRows(FailureRows):

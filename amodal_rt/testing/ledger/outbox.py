@@ -18,6 +18,7 @@ from amodal_rt.domain.delivery import (
 )
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import ConflictError, NotFoundError
+from amodal_rt.ports import Caller
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.breakers import BreakerRows, order
 from amodal_rt.testing.ledger.store import UNSETTLED, MessageRow
@@ -93,19 +94,32 @@ class OutboxRows(BreakerRows):
         self._check_reach()
         return await self._write("release_claims", work) if orphaned() else 0
 
-    async def retry_message(self, delivery_id: str, *, at: datetime, expires_at: datetime) -> None:
+    async def retry_message(
+        self,
+        delivery_id: str,
+        *,
+        at: datetime,
+        expires_at: datetime,
+        caller: Caller | None = None,
+    ) -> None:
         def work() -> None:
             row = self._message(delivery_id)
             if row.record.status is DeliveryStatus.DELIVERED:
                 raise ConflictError(f"{delivery_id} was delivered", code="delivered")
             if row.record.status is DeliveryStatus.SENDING:
                 raise ConflictError(f"{delivery_id} is being sent", code="sending")
-            self._make_due(row, at, expires_at)
+            self._make_due(row, at, expires_at, caller)
 
         await self._write("retry_message", work)
 
     async def retry_messages(
-        self, *, since: datetime, at: datetime, expires_at: datetime, label: str | None = None
+        self,
+        *,
+        since: datetime,
+        at: datetime,
+        expires_at: datetime,
+        label: str | None = None,
+        caller: Caller | None = None,
     ) -> list[str]:
         def work() -> list[str]:
             found = [
@@ -117,7 +131,7 @@ class OutboxRows(BreakerRows):
                 and label in (None, row.record.message.target.label)
             ]
             for row in found:
-                self._make_due(row, at, expires_at)
+                self._make_due(row, at, expires_at, caller)
             return [row.record.message.delivery_id for row in found]
 
         return await self._write("retry_messages", work)
@@ -236,7 +250,9 @@ class OutboxRows(BreakerRows):
         elif attempt.result is AttemptResult.DELIVERED and automation is not None:
             self._note_arrival(automation, row, attempt.at)
 
-    def _make_due(self, row: MessageRow, at: datetime, expires_at: datetime) -> None:
+    def _make_due(
+        self, row: MessageRow, at: datetime, expires_at: datetime, caller: Caller | None
+    ) -> None:
         message = replace(row.record.message, expires_at=values.instant(expires_at))
         self._set_message(
             row,
@@ -248,6 +264,8 @@ class OutboxRows(BreakerRows):
             retried_at_attempt=row.record.attempts,
         )
         self._forget(message.target.key, values.instant(at))
+        if caller is not None:
+            self.store.note("delivery.retried", message.delivery_id, caller, at, {})
 
     async def owe_from_run(
         self,

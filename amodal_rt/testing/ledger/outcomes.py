@@ -9,6 +9,7 @@ from amodal_rt.domain.delivery import FailureState, Plan
 from amodal_rt.domain.journal import EntryType, open_approval
 from amodal_rt.domain.outcome import GateValue, Outcome, Waiting
 from amodal_rt.domain.run import PendingReason, Run, RunStatus, require_next
+from amodal_rt.ports import Caller
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.runs import RunRows
@@ -75,7 +76,13 @@ class OutcomeRows(RunRows, FailureRows):
         return await self._write("park", work)
 
     async def answer(
-        self, run_id: str, *, step: str, data: Mapping[str, object], at: datetime
+        self,
+        run_id: str,
+        *,
+        step: str,
+        data: Mapping[str, object],
+        at: datetime,
+        caller: Caller | None = None,
     ) -> bool:
         def work() -> bool:
             row = self._require_run(run_id)
@@ -89,6 +96,9 @@ class OutcomeRows(RunRows, FailureRows):
             attempt = row.run.attempt
             kind = EntryType.APPROVAL_ANSWERED
             self.store.append(run_id, kind, at=at, attempt=attempt, step=step, data=data)
+            if caller is not None:
+                told = {"step": step, "approved": data.get("approved")}
+                self.store.note("approval.answered", run_id, caller, at, told)
             return True
 
         return await self._write("answer", work)

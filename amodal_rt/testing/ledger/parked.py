@@ -98,7 +98,7 @@ class ParkedRows(FailureRows):
         write = change.write
         self.store.parked.put(write.write_id, _stored(write))
         row = self.store.runs.get(write.run_id)
-        if row is not None:
+        if row is not None and change.entry is not None:
             self.store.append(
                 write.run_id,
                 change.entry,
@@ -109,6 +109,8 @@ class ParkedRows(FailureRows):
                 data=change.data,
             )
         self._owe(change.messages)
+        if change.action is None:
+            return
         told = {**change.data, "run_id": write.run_id, "automation": write.automation}
         self._note_parked(change.action, write, caller, at, told)
 

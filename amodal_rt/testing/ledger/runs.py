@@ -11,9 +11,9 @@ from itertools import count, islice
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.profile import RunProfile
-from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.domain.run import OPEN, Run, RunStatus, SkippedReason, Start
 from amodal_rt.domain.wait import Wait
-from amodal_rt.ports import Caller, CanRun, RunRef
+from amodal_rt.ports import Act, Caller, CanRun, RunRef
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.admission import admit
 from amodal_rt.testing.ledger.part import Part
@@ -62,10 +62,13 @@ class RunRows(Part):
     def _next_turn(self) -> Iterator[int]:
         return count(1)
 
-    async def admit(self, starts: Sequence[Start]) -> list[RunRef]:
-        if not starts:
-            return []
-        return await self._write("admit", lambda: admit(self.store, starts))
+    async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
+        def work() -> list[RunRef]:
+            refs = admit(self.store, starts)
+            self.store.note_act(act)
+            return refs
+
+        return await self._write("admit", work) if starts else []
 
     async def claim(
         self, *, limit: int, overall: int, now: datetime, can_run: CanRun | None = None
@@ -168,6 +171,9 @@ class RunRows(Part):
                 self._end_pending(run_id, RunStatus.CANCELLED, None, rule, at)
             elif row.run.status is RunStatus.RUNNING:
                 self.store.runs.put(run_id, replace(row, cancel_asked=True))
+            if row.run.status in OPEN:
+                told = {"status": row.run.status.value}
+                self.store.note("run.cancelled", run_id, caller, at, told)
             return row.run.status
 
         return await self._write("cancel", work)

@@ -19,8 +19,10 @@ from amodal_rt.domain.remote_trigger import RemoteTrigger
 from amodal_rt.domain.run import OPEN
 from amodal_rt.domain.token import Token
 from amodal_rt.ports import (
+    Act,
     ArchivedDefinition,
     AutomationFacts,
+    Caller,
     Intent,
     RunRef,
     ScheduleState,
@@ -112,7 +114,7 @@ class MemoryStore:
         self.journals: Table[tuple[str, int], Entry] = Table(undo)
         self.lengths: Table[str, int] = Table(undo)
         self.seals: Table[int, tuple[str, int]] = Table(undo)
-        """Runs that ended, each with the length of its journal, in that order."""
+        """Runs that ended, each with the length of its journal, and settled messages, in order."""
         self.outbox = OutboxTable(undo)
         self.failures: Table[str, FailureState] = Table(undo)
         self.breakers: Table[str, Breaker] = Table(undo)
@@ -163,6 +165,25 @@ class MemoryStore:
         if self.runs.row(run_id).run.status not in OPEN:
             self.seals.put(next(self.numbers), (run_id, sequence))
         return sequence
+
+    def note(
+        self, action: str, subject: str, caller: Caller, at: datetime, data: Mapping[str, object]
+    ) -> None:
+        """Append to the audit trail as part of a transaction."""
+        row = AuditRow(
+            at=values.instant(at),
+            action=action,
+            subject=values.text(subject),
+            actor=values.text(caller.actor),
+            door=caller.door,
+            data=values.document(dict(data)),
+        )
+        self.audit.put(next(self.numbers), row)
+
+    def note_act(self, act: Act | None) -> None:
+        """The same of an act, where there is one."""
+        if act is not None:
+            self.note(act.action, act.subject, act.caller, act.at, act.data)
 
     def entries_of(self, run_id: str) -> list[Entry]:
         """The whole journal of a run, in order."""

@@ -181,9 +181,12 @@ def test_times_are_shown_on_the_schedule_s_own_clock() -> None:
 
 def test_an_integration_that_can_take_events_is_named_with_its_address() -> None:
     url = "http://127.0.0.1:3847/integrations/github/k3y"
-    row = {"name": "github", "provider": "github", "unset": [], "url": url, "local_only": True}
+    row = {
+        "name": "github", "provider": "github", "state": "ready", "unset": ["NEW"], "url": url,
+        "local_only": True,
+    }  # fmt: skip
 
-    said = lines(integrations=[row, {**row, "name": "slack", "unset": ["SLACK_SIGNING_SECRET"]}])
+    said = lines(integrations=[row, {**row, "name": "slack", "state": "not set up"}])
 
     assert said == [f" github  integration github  {url}  local only"]
 

@@ -9,7 +9,15 @@ from amodal_rt.definitions.integration import parse_integration
 from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.secret import SecretRef
-from amodal_rt.domain.signing import Fields, Kind, Plain, SignedTime, Where
+from amodal_rt.domain.signing import (
+    Fields,
+    Kind,
+    Plain,
+    QueryChallenge,
+    SignedTime,
+    TokenClaims,
+    Where,
+)
 from amodal_rt.domain.trigger import SignatureScheme
 
 
@@ -90,6 +98,55 @@ def test_a_custom_scheme_without_more_is_hexadecimal_hmac_of_the_body() -> None:
     assert (custom.recipe.signed, custom.dedup, custom.event_type) == (("{body}",), None, None)
 
 
+KEYS = "https://sender.example/keys"
+META = {"echo": "hub.challenge", "token": "env:VERIFY", "tokenIn": "hub.verify_token"}
+
+
+def jwt_of(secret: Any = "env:SECRET", **said: Any) -> dict[str, Any]:
+    """A file whose senders show tokens."""
+    keys = {"algorithms": ["RS256"], **said}
+    return {"provider": "custom", "scheme": "jwt", "secret": secret, "jwt": keys}
+
+
+def test_a_sender_may_show_a_token_whose_key_stands_elsewhere() -> None:
+    found = good("acme", **jwt_of(..., jwksUrl=KEYS, audience="us", issuer="x", bodyClaim="h"))
+
+    assert found.auth.custom is not None
+    recipe = found.auth.custom.recipe
+    assert (recipe.kind, recipe.header, found.auth.secrets) == (Kind.JWT, "authorization", ())
+    assert recipe.claims == TokenClaims(
+        algorithms=("RS256",), issuer="x", audience="us", key_set=KEYS, body_claim="h"
+    )
+
+
+def test_a_shared_secret_of_tokens_is_spelled_as_the_file_says() -> None:
+    keys = jwt_of(algorithms=["HS256"])
+
+    for more, spelling in (({}, "utf8"), ({"secretEncoding": "base64"}, "base64")):
+        custom = good("acme", **{**keys, **more}).auth.custom
+        assert custom is not None
+        assert custom.recipe.spelling == spelling
+    custom = good("acme", **jwt_of()).auth.custom
+    assert custom is not None
+    assert custom.recipe.spelling == "pem"
+
+
+def test_a_curve_a_password_and_a_challenge_are_read() -> None:
+    curve = good("acme", provider="custom", scheme="ecdsa-p256", header="X-S").auth.custom
+    basic = good("acme", provider="custom", scheme="basic").auth.custom
+    asked = good("acme", provider="custom", challenge=META)
+
+    assert curve is not None
+    assert basic is not None
+    assert asked.auth.custom is not None
+    assert (curve.recipe.spelling, curve.recipe.encodings) == ("spki", ("base64",))
+    assert (basic.recipe.header, basic.recipe.encodings) == ("authorization", ("base64",))
+    assert asked.auth.custom.challenge == QueryChallenge(
+        echo="hub.challenge", token_in="hub.verify_token", token=SecretRef("VERIFY")
+    )
+    assert set(asked.secrets) >= {"VERIFY"}
+
+
 CUSTOM: dict[str, Any] = {"provider": "custom", "header": "X-S"}
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no provider": ({"provider": ...}, "missing_key", "provider"),
@@ -130,7 +187,6 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "both words for it": (
         {**CUSTOM, "dedup": {"header": "X-I"}, "dedupeHeader": "X-I"}, "conflict", "two ways"),
     "prefix and key": ({**CUSTOM, "prefix": "a=", "key": "b"}, "conflict", "two ways to find"),
-    "a separator of nothing": ({**CUSTOM, "separator": ";"}, "conflict", "fields that key names"),
     "sha1": ({**CUSTOM, "algorithm": "sha1"}, "wrong_value", "algorithm"),
     "a token with a signature": (
         {**CUSTOM, "scheme": "token", "encoding": "hex"}, "conflict", "a token signs nothing"),
@@ -138,8 +194,31 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         {"provider": "custom", "scheme": "token"}, "missing_key", "needs the header"),
     "a hash for ed25519": (
         {**CUSTOM, "scheme": "ed25519", "algorithm": "sha512"}, "conflict", "has its own"),
-    "jwt": ({**CUSTOM, "scheme": "jwt"}, "wrong_value", "scheme"),
-    "a challenge": ({**CUSTOM, "challenge": "echo"}, "wrong_value", "challenge"),
+    "a token that says nothing": ({**CUSTOM, "scheme": "jwt"}, "missing_key", "needs jwt"),
+    "a token that nobody signs": (jwt_of(algorithms=["none"]), "wrong_value", "algorithms"),
+    "a token of no algorithm": (jwt_of(algorithms=[]), "wrong_value", "algorithms"),
+    "a shared secret that is public": (
+        jwt_of(algorithms=["HS256"], jwksUrl=KEYS), "conflict", "a key set is public"),
+    "two kinds of key": (
+        jwt_of(algorithms=["RS256", "HS256"]), "conflict", "another kind of key"),
+    "a key set for everybody": (jwt_of(secret=..., jwksUrl=KEYS), "conflict", "signs for others"),
+    "a key set and a key": (
+        jwt_of(jwksUrl=KEYS, audience="us"), "conflict", "two ways to have the key"),
+    "a key set on the open road": (
+        jwt_of(secret=..., jwksUrl="http://a.example/k", audience="us"), "conflict", "not https"),
+    "a token without a key": (jwt_of(secret=...), "missing_key", "secret is missing"),
+    "a signed part of a token": (jwt_of() | {"signed": "{body}"}, "conflict", "signs nothing"),
+    "jwt of another scheme": (
+        {**CUSTOM, "jwt": {"algorithms": ["RS256"]}}, "conflict", "belongs to the scheme jwt"),
+    "an algorithm for a curve": (
+        {**CUSTOM, "scheme": "ecdsa-p256", "algorithm": "sha512"}, "conflict", "has its own"),
+    "a prefix of a password": (
+        {**CUSTOM, "scheme": "basic", "prefix": "x"}, "conflict", "signs nothing"),
+    "a literal token": (
+        {**CUSTOM, "challenge": {**META, "token": "planted"}}, "secret_in_file", "into a file"),
+    "half a challenge": (
+        {**CUSTOM, "challenge": {"echo": "x"}}, "missing_key", "token"),
+    "a challenge": ({**CUSTOM, "challenge": "echo"}, "wrong_type", "challenge"),
 }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ LATER: list[str] = []
 NOT_YET = {
     **{f"later: {name}": key(f'"{name}": {{}}', "not_yet", f"{name} is not built yet",
                              "take the key away") for name in LATER},
-    "later: propose": key('"writeEnabled": "propose"', "not_yet", "propose", "read-only"),
+    "later: participants": key('"prefills": {"participants": {}}', "not_yet",
+                               "participants is not built yet", "take the key away", at=(4, 15)),
 }  # fmt: skip
 
 EXPECT = {

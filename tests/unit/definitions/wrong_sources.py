@@ -81,7 +81,7 @@ FRONT_MATTER = {
     "a list as key": front("[a]: x", "bad_yaml", 3, 1, "a key must be a text, not a list"),
     "a number as title": page("---\ntitle: 2026\n---\nx", "wrong_type", 2, 1, "title must be a text",
                               '"2026"'),
-    "yes is a text": front("writeEnabled: yes", "wrong_type", 3, 1, "true or false, not a text"),
+    "yes is a text": front("writeEnabled: yes", "wrong_type", 3, 1, "not a text"),
     "infinity": front("temperature: .inf", "bad_yaml", 3, 14, '".inf"', "quotes"),
     "a sign and nothing": front("temperature: -_", "bad_yaml", 3, 14, "-_", "quotes"),
     "a huge integer": front(f"metadata: {{a: {'7' * 5000}}}", "bad_yaml", 3, 15, "no value"),

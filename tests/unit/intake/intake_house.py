@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from amodal_rt.clock import SystemClock
+from amodal_rt.clock import Clock, SystemClock
 from amodal_rt.domain.automation import AgentWork, Automation, ChatMessage, Definition, Limits
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.trigger import ManualTrigger, WebhookAuth, WebhookTrigger
@@ -11,6 +11,7 @@ from amodal_rt.guardrails.causes import Causes
 from amodal_rt.ids import SystemIds
 from amodal_rt.intake.examining import Examiner
 from amodal_rt.intake.requests import Answer, RawRequest, Refusal, Verified
+from amodal_rt.intake.signatures.key_sets import KeySets
 from amodal_rt.intake.webhooks import WebhookIntake
 from amodal_rt.settings import Environment
 
@@ -31,10 +32,23 @@ class House:
     endpoint: str = ENDPOINT
     kept: Snapshot | None = None
     """The newest snapshot; without it, each request finds another one."""
+    documents: dict[str, list[bytes | Exception]] = field(default_factory=dict)
+    """What stands at a URL, one for each time that it is asked for."""
+    clock: Clock = field(default_factory=SystemClock)
+
+    async def fetch(self, url: str) -> bytes:
+        answer = self.documents[url].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def intake(self) -> WebhookIntake:
-        clock = SystemClock()
-        return WebhookIntake(self, self, Examiner(self.causes, clock=clock, ids=SystemIds(clock)))
+        clock = self.clock
+        return WebhookIntake(
+            self,
+            self,
+            Examiner(self.causes, KeySets(self.fetch, clock), clock=clock, ids=SystemIds(clock)),
+        )
 
     def snapshot(self) -> Snapshot:
         return self.kept or self.read()

@@ -5,10 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from amodal_rt.domain.presets import recipes_for
-from amodal_rt.domain.signing import CustomScheme, Fields, Plain, Recipe, SignedTime
+from amodal_rt.domain.signing import (
+    SIGNS_NOTHING,
+    CustomScheme,
+    Fields,
+    Kind,
+    Plain,
+    Recipe,
+    SignedTime,
+    Spelling,
+    TokenClaims,
+)
 from amodal_rt.domain.trigger import SignatureScheme as Scheme
 from amodal_rt.domain.trigger import WebhookAuth
 
@@ -31,6 +42,46 @@ _TWILIO_FORM = {
     "Digits": "1234",
     "To": "+18005551212",
 }
+_SENDGRID_KEY = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+"
+    "2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+)
+_SENDGRID_SIGNATURE = (
+    "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAb"
+    "PIqHh89M15TluLtEZtM="
+)
+_SENDGRID_BODY = (
+    b'[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address",'
+    b'"sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA",'
+    b'"sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0",'
+    b'"smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]\r\n'
+)
+_CLAIMS = (
+    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+)
+"""Of the examples of RFC 7515, appendix A: `iss` is joe, `exp` 1300819380."""
+_BEFORE = 1300819000
+ES256_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7
+6e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==
+-----END PUBLIC KEY-----
+"""
+"""The key of RFC 7515, A.3, as PEM."""
+RS256_JWK = (
+    '{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2'
+    "mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSH"
+    "SXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7"
+    'aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}'
+)
+
+
+def _jwt(*algorithms: str, spelling: Spelling = "pem", **keys: Any) -> CustomScheme:
+    claims = TokenClaims(algorithms=algorithms, **keys)
+    return CustomScheme(
+        recipe=Recipe(header="authorization", kind=Kind.JWT, spelling=spelling, claims=claims)
+    )
+
+
 _TWILIO_DIGEST = "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
 
 
@@ -47,6 +98,13 @@ class Vector:
     others: Mapping[str, str] = field(default_factory=dict)
     urls: tuple[str, ...] = ()
     custom: CustomScheme | None = None
+
+    @property
+    def covers_body(self) -> bool:
+        """Whether what nobody signed may not be in the body: a token says who sends, not what."""
+        recipe = next(each for each in self.recipes if each.header == self.header)
+        said = recipe.claims is not None and recipe.claims.body_claim is not None
+        return recipe.kind not in SIGNS_NOTHING or said
 
     @property
     def auth(self) -> WebhookAuth:
@@ -207,6 +265,90 @@ VECTORS: Mapping[str, Vector] = {
         custom=CustomScheme(
             recipe=Recipe(header="x-hub-signature-256", spelled=Plain(prefix="sha256="))
         ),
+    ),
+    "sendgrid, as custom": Vector(
+        Scheme.CUSTOM,
+        _SENDGRID_KEY,
+        "x-twilio-email-event-webhook-signature",
+        _SENDGRID_SIGNATURE,
+        # What SendGrid's own libraries are tested with.
+        _SENDGRID_BODY,
+        at=1600112502,
+        others={"x-twilio-email-event-webhook-timestamp": "1600112502"},
+        custom=CustomScheme(
+            recipe=Recipe(
+                header="x-twilio-email-event-webhook-signature",
+                kind=Kind.ECDSA_P256,
+                encodings=("base64",),
+                signed=("{timestamp}", "{body}"),
+                spelling="spki",
+                time=SignedTime(header="x-twilio-email-event-webhook-timestamp"),
+            )
+        ),
+    ),
+    "a list between spaces, as custom (derived)": Vector(
+        Scheme.CUSTOM,
+        "SECRET",
+        "x-signatures",
+        "v1=fcfd3dc4ebd0495b161cc08009725336b053d50a46763536e4e0dc5b30e3ff17",
+        _B,
+        custom=CustomScheme(
+            recipe=Recipe(header="x-signatures", spelled=Plain(prefix="v1=", separator=" "))
+        ),
+    ),
+    "RFC 7617, user and password": Vector(
+        Scheme.CUSTOM,
+        "Aladdin:open sesame",
+        "authorization",
+        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        _B,
+        custom=CustomScheme(
+            recipe=Recipe(header="authorization", kind=Kind.BASIC, encodings=("base64",))
+        ),
+    ),
+    "RFC 7515, HS256": Vector(
+        Scheme.CUSTOM,
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow==",
+        "authorization",
+        f"Bearer eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{_CLAIMS}"
+        ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        _B,
+        at=_BEFORE,
+        custom=_jwt("HS256", spelling="base64", issuer="joe"),
+    ),
+    "RFC 7515, RS256": Vector(
+        Scheme.CUSTOM,
+        RS256_JWK,
+        "authorization",
+        f"Bearer eyJhbGciOiJSUzI1NiJ9.{_CLAIMS}"
+        ".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5"
+        "jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1"
+        "L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEU"
+        "ipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+        _B,
+        at=_BEFORE,
+        custom=_jwt("RS256", issuer="joe"),
+    ),
+    "RFC 7515, ES256": Vector(
+        Scheme.CUSTOM,
+        ES256_KEY,
+        "authorization",
+        f"Bearer eyJhbGciOiJFUzI1NiJ9.{_CLAIMS}"
+        ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+        _B,
+        at=_BEFORE,
+        custom=_jwt("ES256", "RS256", issuer="joe"),
+    ),
+    "plaid, as custom (derived)": Vector(
+        Scheme.CUSTOM,
+        ES256_KEY,
+        "authorization",
+        "Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiSldUIn0.eyJpYXQiOjE2MTQyNjUzMzAsInJlcXV"
+        "lc3RfYm9keV9zaGEyNTYiOiI0MDk5M2M2MzlmZmI1ZjEzYTBhMmVmNWM5M2M5NjVmMTBiNDA1ZjJiODdhMzc5MjcyMzgx"
+        "ZGEyZGJjMTU4ZGZhIn0.-42avIn9zxzmO1CDmQUMwvuKh0mCZqXVujd0CpJqKZMxPNkvdKymnZihOdzJHkJiOktq8_jF0"
+        "JYZ6c77vNwDMw",
+        _B,
+        custom=_jwt("ES256", body_claim="request_body_sha256"),
     ),
     "gitlab's older token": Vector(
         Scheme.GITLAB, "a token of some length", "x-gitlab-token", "a token of some length", _B

@@ -323,6 +323,7 @@ def test_powers_say_what_an_automation_may_do(tmp_path: Path) -> None:
                 "rule": "limits.maxUnpricedTokensPerDay, amodal.json",
             },
         ],
+        "approvers": [],
         "limits": {},
     }
 

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 from amodal_rt.domain.connection import Connection, McpServer, Protocol
 from amodal_rt.domain.remote_trigger import RemoteState
+from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.operations.watched import noted, noted_in_full
 from amodal_rt.triggers.registrations import Registration
 from amodal_rt.triggers.remote_standing import RemoteStanding
 
+STATE = AutomationState(name="sort", file="automations/sort.json", definition=None)
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ROW: dict[str, object] = {"name": "sort", "status": "active", "reason": None}
 
@@ -49,7 +51,7 @@ def test_the_whole_document_has_every_trigger_and_what_is_wrong_among_its_proble
     before: dict[str, object] = {**ROW, "problems": [{"code": "other"}]}
     triggers = [standing(RemoteState.ACTIVE), standing(RemoteState.AMBIGUOUS, "no answer")]
 
-    found = noted_in_full(before, triggers, file="automations/sort.json")
+    found = noted_in_full(before, triggers, STATE)
 
     assert found["remote_triggers"] == [
         {

@@ -15,7 +15,7 @@ from amodal_rt.domain.run import RunStatus, SkippedReason, Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import UnavailableError
-from amodal_rt.ports import EVENTS, QUEUE_FULL, RUNS_PENDING, AutomationFacts, RunRef
+from amodal_rt.ports import EVENTS, QUEUE_FULL, RUNS_PENDING, Act, AutomationFacts, RunRef
 from amodal_rt.settings import Environment
 from amodal_rt.testing.clock import FakeClock
 from amodal_rt.triggers.bus import LOOK_SECONDS, TRIES, Bus
@@ -64,7 +64,9 @@ class Waiting:
             for each in starts
         ]
 
-    async def replay(self, event_id: str, *, starts: Sequence[Start]) -> list[RunRef]:
+    async def replay(
+        self, event_id: str, *, starts: Sequence[Start], act: Act | None = None
+    ) -> list[RunRef]:
         raise NotImplementedError
 
     async def automation_facts(self) -> Mapping[str, AutomationFacts]:
