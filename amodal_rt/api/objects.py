@@ -53,7 +53,8 @@ class Issue(TypedDict):
 
 
 class Automation(TypedDict):
-    """What may run. `webhook_url` is shown to tokens that may trigger."""
+    """What may run. `webhook_url` is shown to tokens that may trigger. `config` is the workflow
+    that runs; `input_schema` judges what callers give, `prefills` is what they cannot change."""
 
     id: str
     app: str
@@ -71,6 +72,8 @@ class Automation(TypedDict):
     run_as_agent: str | None
     invoke_auth: str | None
     input_schema_config: str | None
+    input_schema: dict[str, object] | None
+    prefills: dict[str, object] | None
     created_by_user: str | None
     creator: str | None
     created_at: str | None

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.cause import Cause
+from amodal_rt.domain.invocation import InvokeAuth
 from amodal_rt.domain.run import Run
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.errors import ConflictError, NotFoundError
@@ -13,9 +14,10 @@ from amodal_rt.operations.address import Address
 from amodal_rt.operations.automation_shapes import Standing
 from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.given import given_by_hand
 from amodal_rt.operations.parked import counts_of
 from amodal_rt.operations.shapes import Document
-from amodal_rt.operations.starting import Starting, require_sound, runnable
+from amodal_rt.operations.starting import Starting, require_startable, runnable
 from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.operations.watched import Watched, noted, noted_in_full
 from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
@@ -128,9 +130,11 @@ class Automations:
     async def activate(self, caller: Caller, name: str) -> Document:
         """Write `status: active` into its file.
 
-        Raises InvalidError for a file that could not run then, ConflictError, UnavailableError.
+        Raises InvalidError for what could not run then: a broken file, a workflow that is invalid
+        or has no trigger node for what starts it, an unset variable. ConflictError,
+        UnavailableError.
         """
-        require_sound(self._starting.state(name))
+        require_startable(self._starting.state(name))
         return await self._write(caller, name, Lifecycle.ACTIVE, "automation.activated")
 
     async def reset(self, caller: Caller, name: str) -> Document:
@@ -157,11 +161,18 @@ class Automations:
         *,
         payload: object = None,
         rehearse: bool = False,
+        shown: InvokeAuth | None = None,
         cause: Cause | None = None,
     ) -> Document:
-        """Start a run by hand, or for the run `cause`; returns at once with its document."""
+        """Start a run by hand, or for the run `cause`; returns at once with its document.
+
+        Where the file says what a caller may give, it holds here too: raises as `given_by_hand`,
+        for which `shown` is what the caller proved itself with, and as `Starting.start`.
+        """
+        definition = self._starting.definition(name, rehearse=rehearse)
+        given = await given_by_hand(payload, definition, shown)
         return await self._starting.start(
-            name, caller=caller, payload=payload, rehearse=rehearse, cause=cause
+            name, caller=caller, payload=given, rehearse=rehearse, cause=cause
         )
 
     def require(self, name: str) -> None:

@@ -1,30 +1,25 @@
 """Runs that programs invoke, with a payload that the automation's file judges."""
 
-import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
 from amodal_rt.clock import Clock
-from amodal_rt.definitions.document import name_of
-from amodal_rt.definitions.payload_schema import payload_misfit
 from amodal_rt.domain.automation import Automation, Definition, Lifecycle
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.invocation import (
     Invocation,
     InvokeAuth,
-    LockedError,
     same_json,
-    with_prefills,
 )
 from amodal_rt.domain.run import Run, SkippedReason
 from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.errors import ConflictError, DeniedError, InvalidError
+from amodal_rt.errors import ConflictError, InvalidError
 from amodal_rt.ids import Ids
 from amodal_rt.operations import automation_shapes, shapes
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.given import judged, require_admitted
 from amodal_rt.operations.shapes import Document
-from amodal_rt.operations.starting import Starting, require_depth, runnable
+from amodal_rt.operations.starting import Starting, runnable
 from amodal_rt.ports import RUNS_PENDING, Caller, Catalogue, Ledger, Signals
 from amodal_rt.triggers.holds import creator_rule
 from amodal_rt.triggers.starts import caused_by, start_for
@@ -80,14 +75,12 @@ class Invoking:
         definition = runnable(self._starting.state(name))
         automation = definition.automation
         rules = _rules(automation)
-        if shown is not None and rules.auth is not None and shown is not rules.auth:
-            message = f"{name} is invoked with a {_CREDENTIALS[rules.auth]}"
-            raise DeniedError(message, code="wrong_invoke_auth")
+        require_admitted(name, rules, shown)
         self._require_active(definition)
         if participants:
             message = f"{name} has no participants"
             raise InvalidError(message, code="no_participants", hint="leave participants away")
-        given = await _judged(payload, rules, automation)
+        given = await judged(payload, rules, definition)
         return await self._started(caller, definition, given, _key(idempotency_key), cause)
 
     def _require_active(self, definition: Definition) -> None:
@@ -138,9 +131,6 @@ class Invoking:
         return shapes.run_in_full(found, ())
 
 
-_CREDENTIALS = {InvokeAuth.SECRET_KEY: "secret key", InvokeAuth.USER: "user's session"}
-
-
 def _rules(automation: Automation) -> Invocation:
     """Raises ConflictError for an automation that only its triggers start."""
     if automation.invocation is not None:
@@ -149,29 +139,6 @@ def _rules(automation: Automation) -> Invocation:
         return Invocation()
     message = f"{automation.name} is started by its own triggers, not by callers"
     raise ConflictError(message, code="not_invoked", hint='give it an "inputSchema"')
-
-
-async def _judged(payload: object, rules: Invocation, automation: Automation) -> object:
-    """The payload as the run is given it."""
-    require_depth(payload)
-    given: object = {} if payload is None else payload
-    if len(json.dumps(given).encode()) > automation.limits.webhook_bytes:
-        message = f"the payload has more than {automation.limits.webhook_bytes} bytes"
-        raise InvalidError(message, code="payload_too_large")
-    try:
-        whole = with_prefills(given, rules.prefills)
-    except LockedError as error:
-        where = f"payload.{error}" if str(error) else "payload"
-        raise InvalidError(f"{where} is locked to another value", code="payload_locked") from None
-    if rules.schema is None:
-        return whole
-    # A second or two of computing at the worst, which the event loop must not spend.
-    wrong = await asyncio.to_thread(payload_misfit, whole, rules.schema)
-    if wrong is not None:
-        words, path = wrong
-        where = name_of(("payload", *path))
-        raise InvalidError(f"{where}: {words}", code="payload_misfit")
-    return whole
 
 
 def _key(text: str | None) -> str | None:

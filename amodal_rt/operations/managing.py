@@ -19,7 +19,7 @@ from amodal_rt.operations.changes import Changes, Told
 from amodal_rt.operations.cursors import bad_cursor, cursor_of, place_of
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.run_pages import Wish
-from amodal_rt.operations.starting import require_sound
+from amodal_rt.operations.starting import require_startable
 from amodal_rt.ports import Caller, Catalogue, FactLedger
 from amodal_rt.workspace.authoring import Allow, Edit
 from amodal_rt.workspace.rewrite import Witness
@@ -236,9 +236,8 @@ class Managing:
         """Let it run, whether its file or the ledger kept it from it. Raises as
         `Automations.activate`."""
         standing = await self.show(caller, name)
-        require_sound(standing.state)
-        definition = standing.state.definition
-        if definition is None or definition.automation.status is not Lifecycle.ACTIVE:
+        definition = require_startable(standing.state)
+        if definition.automation.status is not Lifecycle.ACTIVE:
             await self._automations.activate(caller, name)
         if self._facts.of(name).paused:
             await self._automations.resume(caller, name)

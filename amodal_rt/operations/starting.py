@@ -51,9 +51,7 @@ class Starting:
         UnavailableError.
         """
         require_depth(payload)
-        state = self.state(name)
-        definition = state.to_rehearse if rehearse else None
-        definition = definition or runnable(state)
+        definition = self.definition(name, rehearse=rehearse)
         start = start_for(
             definition,
             TriggerKind.MANUAL,
@@ -70,6 +68,11 @@ class Starting:
         found = await self._ledger.find_run(ref.run_id)
         assert found is not None, "a row that was just committed"
         return shapes.run_in_full(found, ())
+
+    def definition(self, name: str, *, rehearse: bool) -> Definition:
+        """The version that a run by hand is of. Raises NotFoundError, InvalidError."""
+        state = self.state(name)
+        return (state.to_rehearse if rehearse else None) or runnable(state)
 
     def state(self, name: str) -> AutomationState:
         """The automation as it stands. Raises NotFoundError with the nearest name."""
@@ -96,6 +99,13 @@ def require_sound(state: AutomationState) -> None:
         raise InvalidError(
             f"{state.name} is invalid: {wrong.finding()}", code=wrong.code, hint=wrong.hint
         )
+
+
+def require_startable(state: AutomationState) -> Definition:
+    """The version that runs once the automation is active: that of the file as it is now. Raises
+    InvalidError with what is wrong with it or stands in its way."""
+    require_sound(state)
+    return runnable(state)
 
 
 def runnable(state: AutomationState) -> Definition:

@@ -53,6 +53,7 @@ from amodal_rt.servers.control_requests import (
     limit_of,
     name_of,
     number_of,
+    shown_by,
     text_of,
     texts_of,
 )
@@ -360,6 +361,7 @@ class _Door:
             name_of(request),
             payload=body.get("payload"),
             rehearse=body.get("rehearse") is True,
+            shown=shown_by(request),
             cause=self._cause(request),
         )
 

@@ -7,6 +7,8 @@ from typing import cast
 
 from aiohttp import web
 
+from amodal_rt.domain.invocation import InvokeAuth
+from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
 from amodal_rt.operations import asked
 from amodal_rt.ports import Caller
@@ -27,6 +29,14 @@ def caller_of(request: web.Request) -> Caller:
     said = urllib.parse.unquote(request.headers.get("X-Actor", ""))
     actor = "".join(each for each in said if each.isprintable())[:64]
     return Caller(actor=actor or user_name(request[UID]), door="cli")
+
+
+def shown_by(request: web.Request) -> InvokeAuth | None:
+    """What who asks proved itself with, None for those who operate the runtime: its own user, and
+    a token that may manage."""
+    if TOKEN not in request or request[TOKEN].allows(Scope.MANAGE):
+        return None
+    return InvokeAuth.SECRET_KEY
 
 
 def name_of(request: web.Request) -> str:

@@ -12,12 +12,15 @@ from amodal_rt.domain.trigger import CronTrigger
 from amodal_rt.domain.workflow import (
     SCHEDULED,
     AgentWork,
+    ApprovalWork,
     DeliverWork,
     EmitWork,
     McpWork,
     Node,
+    ParallelWork,
     RequestWork,
     StoreWork,
+    WaitWork,
     Workflow,
     WorkflowWork,
 )
@@ -67,6 +70,8 @@ def graph_errors(
                 yield from _emit_errors(workflow, node, type, world)
             case WorkflowWork(workflow=name):
                 yield from _call_errors(workflow, node, name, named)
+            case ParallelWork(branches=branches):
+                yield from _branch_errors(workflow, node, branches, named)
             case _:
                 pass
 
@@ -208,6 +213,39 @@ def _call_errors(
         message = f"{workflow.name} runs {way}, without end"
         hint = "a graph may run others, never itself"
         yield node_problem(workflow, node, "endless_cycle", message, "workflow", hint)
+
+
+def _branch_errors(
+    workflow: Workflow, parallel: Node, branches: Iterable[str], named: Mapping[str, Workflow]
+) -> Iterator[Problem]:
+    """Workflows that a branch runs and that wait: a run with others beside it cannot."""
+    for id in sorted(_on_the_way(workflow, branches)):
+        node = workflow.nodes[id]
+        if not isinstance(node.work, WorkflowWork):
+            continue
+        ran = sorted(_reached((node.work.workflow,), named) & named.keys())
+        waiting = next(((name, each) for name in ran if (each := _wait_in(named[name]))), None)
+        if waiting:
+            message = f"{waiting[0]} waits, at its node {shown(waiting[1].id)}, "
+            message += f"within a branch of {shown(parallel.id)}"
+            hint = "run it before the branches, or after them"
+            yield node_problem(workflow, node, "waits_in_branch", message, "workflow", hint)
+
+
+def _on_the_way(workflow: Workflow, starts: Iterable[str]) -> set[str]:
+    """These nodes and all that may come after them."""
+    found, waiting = set[str](), list(starts)
+    while waiting:
+        id = waiting.pop()
+        if id not in found:
+            found.add(id)
+            waiting += workflow.nodes[id].leads_to()
+    return found
+
+
+def _wait_in(workflow: Workflow) -> Node | None:
+    nodes = workflow.nodes.values()
+    return next((each for each in nodes if isinstance(each.work, WaitWork | ApprovalWork)), None)
 
 
 def _reached(names: Iterable[str], named: Mapping[str, Workflow]) -> set[str]:

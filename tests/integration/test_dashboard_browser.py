@@ -96,6 +96,12 @@ def _furnish(root: Path, model: str) -> None:
         connections=["runtime"],
     )
     automation(root, "heartbeat", schedule={"every": "5m"}, connections=[], title="Heartbeat")
+    waiting = ["github.pull_request.opened", "github.issue_comment.created"]
+    conditions = [{"event": each} for each in waiting]
+    automation(root, "triage", title="GitHub Triage", eventConditions=conditions, connections=[])
+    # What stands in its way takes a sentence, which must not take the room of its neighbours.
+    unset = {"type": "webhook", "url": "env:NOWHERE_TO_BE_FOUND"}
+    automation(root, "unset", schedule="0 9 * * *", delivery={"targets": [unset]}, connections=[])
 
 
 async def _fill(site: DashboardHouse) -> tuple[dict[str, str], list[str]]:
@@ -171,6 +177,19 @@ async def test_every_page_fits_and_breaks_no_rule(screen: Screen, scheme: str, p
     assert screen.faults == []
     await page.context.close()
     await stranger.context.close()
+
+
+async def test_what_an_automation_waits_for_is_not_broken_up(screen: Screen) -> None:
+    page = await screen.signed_in()
+    await page.goto(screen.site.api.url)
+
+    assert await page.get_by_text("NOWHERE_TO_BE_FOUND is not set").count() == 1
+    lines = await page.locator("td[data-label=Starts] code").evaluate_all(
+        "names => names.map(each => [each.innerText, each.getClientRects().length])"
+    )
+    assert [[name, count] for name, count in lines if count != 1] == []
+    assert "github.pull_request.opened" in [name for name, _ in lines]
+    await page.context.close()
 
 
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(screen: Screen) -> None:

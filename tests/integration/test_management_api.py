@@ -117,6 +117,73 @@ async def test_a_new_automation_is_a_file_and_a_draft_until_it_is_activated(
     ]
 
 
+async def test_only_what_a_trigger_node_stands_for_is_activated(api: ApiHouse, root: Path) -> None:
+    trigger = {"kind": "WorkflowTrigger", "id": "t", "trigger": "deploy.started"}
+    write(root, "workflows/w.json", {"kind": "WorkflowGraph", "nodes": [trigger]})
+    flow = {"title": "Flow", "trigger": "deploy.finished", "workflow": "w", "status": "draft"}
+    write(root, "automations/flow.json", flow)
+    await api.house.ground.workspace.reload()
+    manager = await api.secret("manage")
+
+    answers = [
+        await api.ask(manager, "POST", f"{APP}/flow/activate"),
+        await api.ask(manager, "POST", "/v1/automations/flow/activate"),
+        await api.ask(manager, "PATCH", f"{APP}/flow", {"status": "running"}),
+    ]
+
+    assert [(status, told["error"]["code"]) for status, told in answers] == [
+        (422, "trigger_mismatch")
+    ] * 3
+    assert api.file("flow.json") == flow
+
+
+async def test_what_a_program_said_of_callers_is_what_it_reads_back(
+    api: ApiHouse, root: Path
+) -> None:
+    trigger = {"kind": "WorkflowTrigger", "id": "t"}
+    write(root, "workflows/w.json", {"kind": "WorkflowGraph", "name": "W", "nodes": [trigger]})
+    await api.house.ground.workspace.reload()
+    manager = await api.secret("manage", "read")
+    said = {
+        "config": "w",
+        "invoke_auth": "secret_key",
+        "input_schema": {"type": "object", "required": ["n"]},
+        "prefills": {"payload": {"team": "shop"}},
+    }
+
+    status, made = await api.ask(manager, "POST", APP, {"name": "Flow", **said})
+    _, found = await api.ask(manager, "GET", f"{APP}/{made['id']}")
+
+    assert status == 201
+    assert {key: found[key] for key in said} == said
+
+
+async def test_a_program_gets_around_no_rule_by_starting_a_run_by_hand(
+    api: ApiHouse, root: Path
+) -> None:
+    rules = {"prefills": {"payload": {"team": "shop"}}, "prompt": "Look."}
+    write(root, "automations/locked.json", {"title": "Locked", **rules})
+    write(root, "automations/person.json", {"title": "Person", "invokeAuth": "user", **rules})
+    await api.house.ground.workspace.reload()
+    program, operator = (
+        await api.secret("read", "trigger"),
+        await api.secret("manage", "trigger", name="boss"),
+    )
+
+    async def start(token: str, name: str, payload: object) -> tuple[int, str | None]:
+        path = f"/v1/automations/{name}/trigger"
+        status, told = await api.ask(token, "POST", path, {"payload": payload})
+        return status, told["error"]["code"] if told.get("error") else None
+
+    assert [
+        await start(program, "locked", {"team": "bank"}),
+        await start(operator, "locked", {"team": "bank"}),
+        await start(program, "person", {}),
+    ] == [(422, "payload_locked"), (422, "payload_locked"), (403, "wrong_invoke_auth")]
+    assert (await start(operator, "person", {}))[1] is None
+    assert (await start(program, "locked", {"team": "shop"}))[1] is None
+
+
 async def test_a_change_keeps_what_it_does_not_touch(api: ApiHouse, root: Path) -> None:
     text = (
         '{\n  "title": "Kept",  "prompt": "Look.",\n  "metadata": {"a" : 1}, "description": "x"\n}'

@@ -64,6 +64,33 @@ async def test_the_journal_tells_the_walk(flows: WorkflowHouse) -> None:
     }  # fmt: skip
 
 
+async def test_no_call_stands_in_the_journal_in_front_of_its_node(flows: WorkflowHouse) -> None:
+    flows.rest()
+    flows.settings["targets"] = {
+        "ops": Target(type=TargetType.WEBHOOK, label="#ops", url="https://ops.example/x")
+    }
+    flows.model.script(Turn(text="seen"))
+    work = chain(
+        dict(START),
+        node("request", "get", connection="crm", endpoint="/deals"),
+        node("request", "post", connection="crm", method="POST", endpoint="/d", on_error="think"),
+        node("agent", "think", prompt="Look."),
+        node("emit", "say", type="order.checked"),
+        node("deliver", "tell", targets=["ops"], message="hello"),
+    )
+
+    await flows.walk(work)
+
+    seen, early = set[str](), list[str]()
+    for entry in flows.entries:
+        if entry.type is EntryType.NODE_STARTED:
+            seen.add(entry.step or "")
+        elif entry.step is not None and entry.step.partition("/")[0] not in seen:
+            early.append(f"{entry.type} {entry.step}")
+    assert early == []
+    assert seen == {"start", "get", "post", "think", "say", "tell"}
+
+
 async def test_a_request_gives_status_and_body(flows: WorkflowHouse) -> None:
     flows.rest()
     flows.service.answers = [web.json_response({"deals": [1]}), web.Response(text="plain")]

@@ -16,6 +16,7 @@ from amodal_rt.guardrails.grants import BothGrants, Grants, grants_of
 
 async def run_agent(run: WorkflowSession, visit: Visit, work: AgentNode) -> Done:
     """Gives `{text, payload}`."""
+    await run.rows.sent()
     session = await with_servers(_session(run, visit, work))
     outcome = await run.agents.carry(session)
     if isinstance(outcome, Waiting):

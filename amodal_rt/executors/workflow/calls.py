@@ -142,6 +142,7 @@ class Calls:
 
             return replace(wish, perform=perform)
 
+        await self.run.rows.sent()
         passed = await make_call(self.session, name, arguments or {}, call_id or name, valued)
         if not passed.ok:
             raise NodeError(plain_line(passed.told.removeprefix("error: "), 400))

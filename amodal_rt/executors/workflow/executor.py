@@ -88,7 +88,7 @@ class WorkflowExecutor:
             trail=trail,
             spent=trail.used,
             model=trail.model,
-            rows=Rows(context.journal),
+            rows=Rows(context.journal, services.clock),
             agents=self._agents,
             messages=self._messages,
             scripts=self._scripts,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from amodal_rt.clock import Clock
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.ports import Journal
 
@@ -14,12 +15,13 @@ class Rows:
     """Writes rows without waiting for each: many share one commit.
 
     Nothing is lost by it. A node that reaches something waits for the row of its call, which
-    stands behind all that were posted before it; any other node does no harm when a crash has it
-    done again.
+    stands behind all that were posted before it (`sent`); any other node does no harm when a crash
+    has it done again.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
+        self._clock = clock
         self._under_way: list[asyncio.Task[None]] = []
 
     async def post(
@@ -33,6 +35,11 @@ class Rows:
         self._under_way.append(task)
         if len(self._under_way) >= _MOST:
             await self.settle()
+
+    async def sent(self) -> None:
+        """Return when whatever is written from now on stands behind them."""
+        # Each is on its way with the first step of its task, and those are next in the loop.
+        await self._clock.sleep(0)
 
     async def settle(self) -> None:
         """Wait until all of them are durable."""

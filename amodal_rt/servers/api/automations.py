@@ -8,7 +8,7 @@ from aiohttp import web
 from amodal_rt import ids
 from amodal_rt.clock import iso
 from amodal_rt.definitions.words import camel
-from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.automation import Lifecycle, WorkflowRun
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
@@ -192,6 +192,8 @@ def automation_object(standing: Standing, *, app: str, url: str | None = None) -
     status = lifecycle_of(standing)
     wrong = [each for each in (*state.problems, *state.blocked) if each.severity == "error"]
     loaded: datetime | None = state.definition.loaded_at if state.definition else None
+    work = parsed.work if parsed else None
+    rules = parsed.invocation if parsed else None
     return {
         "id": ids.automation(state.name),
         "app": app,
@@ -202,13 +204,15 @@ def automation_object(standing: Standing, *, app: str, url: str | None = None) -
         "trigger": next(iter(automation_shapes.event_names(parsed)), None),
         "schedule": automation_shapes.schedule_text(parsed),
         "timezone": automation_shapes.zone(parsed),
-        "config": None,
+        "config": work.workflow.name if isinstance(work, WorkflowRun) else None,
         "lookup_key": (parsed.lookup_key if parsed else None) or state.name,
         "metadata": dict(parsed.metadata) if parsed else {},
         "run_as_user": parsed.run_as if parsed else None,
         "run_as_agent": parsed.agent if parsed else None,
-        "invoke_auth": None,
+        "invoke_auth": rules.auth.value if rules and rules.auth else None,
         "input_schema_config": None,
+        "input_schema": rules.schema if rules else None,
+        "prefills": {"payload": rules.prefills} if rules and rules.prefills else None,
         "created_by_user": parsed.created_by if parsed else None,
         "creator": None,
         "created_at": None,

@@ -79,6 +79,8 @@ _AUTOMATION = object_of(
         "run_as_agent": _TEXT_OR_NULL,
         "invoke_auth": _TEXT_OR_NULL,
         "input_schema_config": _TEXT_OR_NULL,
+        "input_schema": _OBJECT_OR_NULL,
+        "prefills": _OBJECT_OR_NULL,
         "created_by_user": _TEXT_OR_NULL,
         "creator": _TEXT_OR_NULL,
         "created_at": INSTANT,
@@ -94,7 +96,8 @@ _AUTOMATION = object_of(
         },
     },
     about="What may run. `running` is the API's word for `active`; `webhook_url` is shown to "
-    "tokens that may trigger.",
+    "tokens that may trigger. `config` is the workflow that runs; `input_schema` judges what "
+    "callers give, `prefills` is what they cannot change.",
 )
 _ENTRY = object_of(
     {

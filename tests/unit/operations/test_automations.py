@@ -9,11 +9,12 @@ from desk import ADA, Desk, cron, definition, live, webhook
 from amodal_rt import ids
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.identity import Identities, Member
+from amodal_rt.domain.invocation import Invocation, InvokeAuth
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.trigger import EventCondition, EventTrigger
 from amodal_rt.domain.workspace import AutomationState, WorkspaceSettings
-from amodal_rt.errors import ConflictError, InvalidError, NotFoundError
+from amodal_rt.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from amodal_rt.ports import FACTS, RUNS_PENDING, RunFilter
 
 BROKEN = Problem(
@@ -215,6 +216,17 @@ async def test_an_invalid_file_is_not_activated(desk: Desk) -> None:
     assert caught.value.code == "unknown_key"
 
 
+async def test_what_nothing_can_run_as_it_stands_is_not_activated(desk: Desk) -> None:
+    whole = live(definition("a", cron(), status=Lifecycle.DRAFT))
+    desk.files.add(replace(whole, blocked=(UNSET,)))
+
+    with pytest.raises(InvalidError) as caught:
+        await desk.automations.activate(ADA, "a")
+
+    assert caught.value.code == "env_missing"
+    assert desk.written == []
+
+
 @pytest.mark.parametrize("status", [Lifecycle.PAUSED, Lifecycle.DRAFT])
 async def test_what_the_file_holds_back_cannot_be_resumed(desk: Desk, status: Lifecycle) -> None:
     desk.files.add(live(definition("a", cron(), status=status)))
@@ -365,3 +377,46 @@ async def test_the_next_run_is_right_again_after_the_clock_was_set_back(desk: De
     desk.clock.offset = timedelta()
 
     assert (await desk.automations.show(ADA, "a"))["next_run_at"] == "2026-03-02T09:00:00Z"
+
+
+RULES = Invocation(
+    schema={"properties": {"n": {"type": "integer"}}, "required": ["n"]},
+    prefills={"team": "ops"},
+)
+
+
+async def test_what_is_locked_for_callers_is_locked_for_a_run_by_hand(desk: Desk) -> None:
+    desk.files.add(live(definition("a", invocation=RULES)))
+
+    made = await desk.automations.trigger(ADA, "a", payload={"n": 1})
+    run = await desk.ledger.find_run(str(made["run_id"]))
+    codes = list[str]()
+    for payload in ({"n": 1, "team": "shop"}, {"n": "one"}, None):
+        with pytest.raises(InvalidError) as caught:
+            await desk.automations.trigger(ADA, "a", payload=payload)
+        codes.append(caught.value.code)
+
+    assert run is not None
+    assert run.payload == {"n": 1, "team": "ops"}
+    assert codes == ["payload_locked", "payload_misfit", "payload_misfit"]
+
+
+async def test_a_run_by_hand_of_what_starts_by_itself_needs_no_payload(desk: Desk) -> None:
+    desk.files.add(live(definition("a", cron(), invocation=RULES)))
+
+    made = await desk.automations.trigger(ADA, "a")
+    run = await desk.ledger.find_run(str(made["run_id"]))
+
+    assert run is not None
+    assert run.payload is None
+
+
+async def test_who_may_not_invoke_may_not_start_by_hand(desk: Desk) -> None:
+    desk.files.add(live(definition("a", invocation=Invocation(auth=InvokeAuth.USER))))
+
+    with pytest.raises(DeniedError) as caught:
+        await desk.automations.trigger(ADA, "a", shown=InvokeAuth.SECRET_KEY)
+    operated = await desk.automations.trigger(ADA, "a", shown=None)
+
+    assert caught.value.code == "wrong_invoke_auth"
+    assert operated["status"] == "pending"

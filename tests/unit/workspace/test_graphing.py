@@ -143,6 +143,30 @@ def test_what_a_sub_workflow_names_is_judged_with_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("through", ["waits", "between"])
+def test_a_workflow_that_waits_is_not_run_within_a_branch(through: str) -> None:
+    waits = named("waits", VALUE, {"kind": "wait", "duration": "1h"})
+    between = named("between", {"kind": "workflow", "workflow": "waits"})
+    world = replace(
+        WORLD, workflows={"waits": waits, "between": between, "quick": named("quick", VALUE)}
+    )
+    branch = {"kind": "workflow", "id": "sub", "on_success": "end"}
+    document = graph({"kind": "parallel", "branches": ["sub", "other"]})
+    beside = [{**VALUE, "id": "other"}, {**VALUE, "id": "end"}]
+
+    def problems(name: str) -> list[tuple[str, str]]:
+        nodes = [*document["nodes"], {**branch, "workflow": name}, *beside]
+        return told(judge(definition({**document, "nodes": nodes}, world), world).errors)
+
+    assert problems(through) == [
+        (
+            "waits_in_branch",
+            'node "sub": waits waits, at its node "n1", within a branch of "n0"',
+        )
+    ]
+    assert problems("quick") == []
+
+
 def test_nodes_have_no_more_powers_than_the_automation() -> None:
     assert told(judged(request(), connections=["tools"]).errors) == [
         ("not_granted", 'node "n0": automations/x.json does not grant stripe')
