@@ -83,16 +83,8 @@ def judge(definition: Definition, world: World) -> Verdict:
     ]
     blocked = _unset(definition, _variables(definition, world), world.environment)
     blocked += _bad_secrets(definition, world.environment)
-    warnings: list[Problem] = []
-    for name in world.connections if allowed is None else allowed:
-        connection = world.connections.get(name)
-        if connection is None:
-            continue
-        unset = world.environment.missing(connection.secrets)
-        if unset and allowed is None and name not in needed:
-            warnings.append(_without(definition, name, unset))
-        else:
-            blocked += _unset(definition, unset, world.environment)
+    kept_out, warnings = _unset_connections(definition, world, allowed, needed)
+    blocked += kept_out
     model_errors, keys = _models(definition, graphs, world)
     warnings += (each for graph in graphs for each in graph_warnings(graph, sources))
     warnings += write_warnings(definition, graphs, world.connections)
@@ -106,6 +98,24 @@ def judge(definition: Definition, world: World) -> Verdict:
         blocked=tuple(dict.fromkeys((*blocked, *keys))),
         warnings=tuple(warnings),
     )
+
+
+def _unset_connections(
+    definition: Definition, world: World, allowed: Sequence[str] | None, needed: Collection[str]
+) -> tuple[list[Problem], list[Problem]]:
+    """What is unset of connections that it cannot do without, and of those that it can."""
+    blocked: list[Problem] = []
+    warnings: list[Problem] = []
+    for name in world.connections if allowed is None else allowed:
+        connection = world.connections.get(name)
+        if connection is None:
+            continue
+        unset = world.environment.missing(connection.secrets)
+        if unset and allowed is None and name not in needed:
+            warnings.append(_without(definition, name, unset))
+        else:
+            blocked += _unset(definition, unset, world.environment)
+    return blocked, warnings
 
 
 def _variables(definition: Definition, world: World) -> tuple[str, ...]:
