@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from asking import Asking
 from desk import Desk, open_desk
 
 
@@ -16,3 +17,9 @@ async def desk(tmp_path: Path) -> AsyncGenerator[Desk, None]:
     """Every verb, and what stands behind it."""
     async with open_desk(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def asking(desk: Desk) -> Asking:
+    """`test-event` over the desk."""
+    return Asking(desk)

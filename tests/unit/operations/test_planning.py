@@ -1,82 +1,28 @@
 """What an automation may do by its files, and what a change of files lets it do besides."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from desk import ADA, Desk, definition, live
+from plan_files import (
+    BUILD,
+    COMMAND,
+    CRM,
+    GUARDED,
+    HOOK,
+    HOOKED,
+    NOW,
+    OPEN,
+    READER,
+    WRITER,
+    compared,
+    files,
+    refunds,
+    rows,
+)
 
-from amodal_rt.domain.workspace import Snapshot
-from amodal_rt.errors import NotFoundError
-from amodal_rt.operations import planning
 from amodal_rt.operations.planning import Plan, plan
-from amodal_rt.workspace.check import read_at
-
-NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
-READER: dict[str, object] = {
-    "title": "A", "prompt": "Look.", "schedule": "0 9 * * *", "connections": ["crm"],
-}  # fmt: skip
-WRITER = READER | {
-    "writeEnabled": True,
-    "writes": [{"connection": "crm", "endpoint": "POST /deals", "perRun": 1}],
-}
-CRM: dict[str, object] = {
-    "protocol": "rest",
-    "baseUrl": "https://crm.example/api",
-    "auth": {"type": "bearer", "token": "env:CRM_TOKEN"},
-}
-HOOKED: dict[str, object] = {"title": "A", "prompt": "Look.", "trigger": "webhook"}
-COMMAND: dict[str, object] = {
-    "title": "A", "trigger": "manual", "writeEnabled": True,
-    "command": ["make"], "profile": "build",
-}  # fmt: skip
-BUILD: dict[str, object] = {"network": ["pypi.example"]}
-OPEN = BUILD | {
-    "network": ["pypi.example", "*.npm.example"],
-    "mounts": [{"source": "cache", "target": "/cache", "writable": True}],
-    "environment": {"TOKEN": "env:NPM_TOKEN"},
-}
-GUARDED = {"endpoints": {"DELETE /deals/{id}": {"confirm": "never"}}}
-HOOK = {"type": "webhook", "url": "https://hooks.example/x/secret", "label": "chat"}
-
-
-def refunds(amount: int, **more: int) -> dict[str, object]:
-    """Rules that hold refunds above these numbers."""
-    above = {f"data.{name}": limit for name, limit in {"amount": amount, **more}.items()}
-    return {"endpoints": {"POST /refunds": {"confirm": "never", "above": above}}}
-
-
-def files(
-    folder: Path, a: object = None, *, crm: object = CRM, access: object = None, **more: object
-) -> Snapshot:
-    """A workspace of one automation and one connection; `more` are other files by path."""
-    given = {
-        "automations/a.json": READER if a is None else a,
-        "connections/crm/spec.json": crm,
-        "connections/crm/access.json": access,
-        **{path.replace("__", "/") + ".json": each for path, each in more.items()},
-    }
-    for path, content in given.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if content is None:
-            file.unlink(missing_ok=True)
-        else:
-            file.write_text(json.dumps(content), encoding="utf-8")
-    return read_at(folder)
-
-
-def compared(folder: Path, before: dict[str, Any], after: dict[str, Any]) -> Plan:
-    old = files(folder, **before)
-    return plan(old, files(folder, **after), now=NOW)
-
-
-def rows(found: Plan) -> list[dict[str, Any]]:
-    """What it says of each automation."""
-    return cast("list[dict[str, Any]]", found.document["automations"])
-
 
 WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = {
     "writes": ({}, {"a": READER | {"writeEnabled": True}}, {"writeEnabled": []}),
@@ -281,53 +227,6 @@ def test_files_that_come_go_and_break_are_told_apart(tmp_path: Path) -> None:
     assert not gone.widened
 
 
-def test_powers_say_what_an_automation_may_do(tmp_path: Path) -> None:
-    target = READER | WRITER | {"delivery": {"targets": [HOOK]}}
-    snapshot = files(tmp_path, target, access=GUARDED)
-    found = snapshot.automations["a"].definition
-    assert found is not None
-
-    said = planning.powers(found, snapshot)
-
-    assert said | {"definition": "", "limits": {}} == {
-        "name": "a",
-        "title": "A",
-        "file": "automations/a.json",
-        "definition": "",
-        "agent": "main",
-        "run_as": None,
-        "write_enabled": True,
-        "writes": "may make the 1 kind of write that it lists, up to 20 a run and 60 an hour",
-        "write_grants": ["POST /deals of crm, at most 1 a run"],
-        "connections": [{"name": "crm", "protocol": "rest"}],
-        "reads": [],
-        "guards": ["crm DELETE /deals/{id} (never)"],
-        "tools": None,
-        "hosts": ["https://crm.example", "https://hooks.example"],
-        "programs": [],
-        "secrets": ["CRM_TOKEN"],
-        "models": [],
-        "delivers_to": ["chat"],
-        "profile": None,
-        "budgets": [
-            {
-                "of": "workspace",
-                "measure": "cost_usd",
-                "limit": 5.0,
-                "rule": "limits.maxCostUsdPerDay, amodal.json",
-            },
-            {
-                "of": "workspace",
-                "measure": "unpriced_tokens",
-                "limit": 10_000_000,
-                "rule": "limits.maxUnpricedTokensPerDay, amodal.json",
-            },
-        ],
-        "approvers": [],
-        "limits": {},
-    }
-
-
 EVERYWHERE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[str]]]] = {
     "programs may give powers": (
         {},
@@ -385,27 +284,6 @@ def test_a_file_beside_the_automations_that_is_wrong_is_no_good_plan(
     assert compared(tmp_path, {path: {"nonsense": 1}}, {path: {"nonsense": 1}}).invalid == ()
 
 
-def test_powers_name_the_sandbox_of_programs_and_what_runs_in_it(tmp_path: Path) -> None:
-    snapshot = files(tmp_path, COMMAND, profiles__build__1=OPEN | {"connections": []})
-    found = snapshot.automations["a"].definition
-    assert found is not None
-
-    said = planning.powers(found, snapshot)
-
-    assert said["profile"] == {
-        "name": "build",
-        "version": 1,
-        "isolation": "bubblewrap",
-        "network": [
-            {"host": "pypi.example:443", "intent": "write"},
-            {"host": "*.npm.example:443", "intent": "write"},
-        ],
-        "mounts": [{"source": "cache", "target": "/cache", "writable": True}],
-        "tools": [],
-    }
-    assert (said["connections"], said["programs"]) == ([], ["command: make"])
-
-
 def test_an_agent_that_is_or_becomes_a_program_is_a_power(tmp_path: Path) -> None:
     coder = tmp_path / "agents/coder.md"
     coder.parent.mkdir()
@@ -422,11 +300,3 @@ def test_an_agent_that_is_or_becomes_a_program_is_a_power(tmp_path: Path) -> Non
 
     assert first["powers"] == {"command": [], "programs": ["agent coder: claude -p"]}
     assert second["powers"] == {"programs": ["agent coder: claude --yolo"]}
-
-
-async def test_powers_are_asked_by_name(desk: Desk) -> None:
-    desk.files.add(live(definition("a")))
-
-    assert (await desk.automations.powers(ADA, "a"))["writes"] == "read-only"
-    with pytest.raises(NotFoundError):
-        await desk.automations.powers(ADA, "nobody")
