@@ -10,7 +10,7 @@ from amodal_rt.client import RECORD_FILE, SOCKET_FILE
 from amodal_rt.errors import UnavailableError
 from amodal_rt.failpoints import hit
 from amodal_rt.logs import Log
-from amodal_rt.servers.control import LONGEST_PATH
+from amodal_rt.servers.control_socket import LONGEST_PATH
 from amodal_rt.settings import runtime_folder
 
 _log = Log("daemon")

@@ -26,7 +26,7 @@ from amodal_rt.daemon.recording import HeadLog
 from amodal_rt.daemon.services import Services
 from amodal_rt.daemon.stopping import GRACE_SECONDS, Stopping
 from amodal_rt.delivery.callbacks import Callback
-from amodal_rt.delivery.planner import load_templates
+from amodal_rt.delivery.writing import load_templates
 from amodal_rt.domain.models import REHEARSAL
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.runner import Engine
@@ -34,7 +34,7 @@ from amodal_rt.errors import InvalidError, UnavailableError
 from amodal_rt.ids import Ids, SystemIds
 from amodal_rt.logs import Log
 from amodal_rt.ports import SNAPSHOT
-from amodal_rt.servers.control import ControlSocket
+from amodal_rt.servers.control_socket import ControlSocket
 from amodal_rt.servers.serve import Routes, TcpDoor
 from amodal_rt.servers.sse import Streams
 from amodal_rt.settings import ProcessSettings, process_environment, state_folder

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from amodal_rt.definitions.automation_file import (
-    PROPOSE,
+from amodal_rt.definitions.automation_file import PROPOSE, AutomationShape, CatchUpShape, RetryShape
+from amodal_rt.definitions.delivery_file import (
     ApprovalsShape,
-    AutomationShape,
-    CatchUpShape,
     DeliveryShape,
     FailureAlertShape,
-    RetryShape,
     TargetShape,
 )
 from amodal_rt.definitions.document import MOST_PROBLEMS, Document, Loc, in_file_order, too_many

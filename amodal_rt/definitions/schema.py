@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from amodal_rt.definitions.automation_file import BY_NAME, AutomationShape
+from amodal_rt.definitions.automation_file import AutomationShape
+from amodal_rt.definitions.delivery_file import BY_NAME
 from amodal_rt.definitions.graph import GraphShape
 from amodal_rt.definitions.graph_nodes import SHAPES, words_for
 from amodal_rt.definitions.settings import SettingsShape

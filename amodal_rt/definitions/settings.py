@@ -9,7 +9,8 @@ from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field
 
-from amodal_rt.definitions.automation_file import DefaultsShape, TargetField, TargetShape
+from amodal_rt.definitions.automation_file import DefaultsShape
+from amodal_rt.definitions.delivery_file import TargetField, TargetShape
 from amodal_rt.definitions.document import Document, Loc, in_file_order
 from amodal_rt.definitions.judging import judge
 from amodal_rt.definitions.limits_file import PriceShape

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from amodal_rt.definitions.automation_file import TargetShape
+from amodal_rt.definitions.delivery_file import TargetShape
 from amodal_rt.definitions.document import Loc
 from amodal_rt.definitions.shapes import text_or_secret
 from amodal_rt.definitions.words import shown, suggestion

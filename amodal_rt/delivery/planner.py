@@ -5,7 +5,7 @@ and messages commit together. Nothing here is sent, and no secret is read.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -13,7 +13,8 @@ from typing import cast
 from amodal_rt.clock import iso
 from amodal_rt.delivery import notices
 from amodal_rt.delivery.neutral import Neutral
-from amodal_rt.delivery.payload import KEPT_FOR, Result, cut_result, parse_data, plain_data
+from amodal_rt.delivery.payload import KEPT_FOR, cut_result, parse_data, plain_data
+from amodal_rt.delivery.writing import Writer
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.condition import Condition, ConditionKind
 from amodal_rt.domain.delivery import (
@@ -21,7 +22,6 @@ from amodal_rt.domain.delivery import (
     Delivery,
     FailureAlert,
     FailureState,
-    Format,
     MessageKind,
     OutboxMessage,
     Plan,
@@ -38,7 +38,6 @@ from amodal_rt.domain.outcome import (
 )
 from amodal_rt.domain.run import Run, RunStatus
 from amodal_rt.domain.workspace import WorkspaceSettings
-from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.links import hosts_in
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.ids import Ids
@@ -184,7 +183,7 @@ class DeliveryPlanner:
             "result": result.text,
             **({} if data is None else {"data": data}),
         }
-        writer = _Writer(delivery.template, values, result, outcome.origin)
+        writer = Writer(delivery.template, values, result, outcome.origin)
         body: dict[str, object] = {
             "automation": run.automation,
             "status": "success",
@@ -209,7 +208,7 @@ class DeliveryPlanner:
             )
             for target in delivery.targets
         ]
-        return Plan(tuple(messages), (*writer.notes, *_shown_only(writer.strange)))
+        return Plan(tuple(messages), writer.notes)
 
     def _alert(
         self,
@@ -312,72 +311,6 @@ class DeliveryPlanner:
         )
 
 
-class _Writer:
-    """The words of one result: rendered once as they are, and once per kind of chat; `strange` are
-    the hosts whose addresses came out as text alone."""
-
-    def __init__(
-        self,
-        template: str | None,
-        values: Mapping[str, object],
-        result: Result,
-        origin: Origin,
-    ) -> None:
-        self._template = template
-        self._values = values
-        self._result = result
-        self._origin = origin
-        self._texts: dict[Format, str] = {}
-        self.strange: dict[str, None] = {}
-        self.notes: tuple[str, ...] = ()
-        self.message = self._render_noting()
-
-    def text_for(self, target: Target) -> str:
-        """`message`, else `result`, safe to show where `target` shows it."""
-        if target.format not in self._texts:
-            escape = Neutral(target.format, self._origin, self.strange)
-            self._texts[target.format] = self._render(escape)
-        return self._texts[target.format]
-
-    def _render_noting(self) -> str | None:
-        if self._template is None:
-            return None
-        try:
-            text, missing = _printed(self._template, self._values)
-        except InvalidError as error:
-            self.notes = (f"delivery.template: {error.message}; the result is sent instead",)
-            return None
-        self.notes = tuple(
-            f"delivery.template: {name} is missing and prints empty" for name in missing[:20]
-        )
-        return text
-
-    def _render(self, escape: Neutral) -> str:
-        if self._template is None or self.message is None:
-            return escape(self._result.text)
-        try:
-            return _printed(self._template, self._values, escape)[0]
-        except InvalidError:
-            # Escaping made it longer than a template may print.
-            return escape(self.message)
-
-
-def load_templates() -> None:
-    """Load the template language now, so that no transaction has to wait for it."""
-    _printed("", {})
-
-
-def _printed(
-    template: str, values: Mapping[str, object], escape: Callable[[str], str] = str
-) -> tuple[str, tuple[str, ...]]:
-    """What the template prints, and the names that it did not find. Raises InvalidError."""
-    # Importing it is a tenth of the way to readiness, and many workspaces never use it.
-    from amodal_rt.delivery.template import render
-
-    rendered = render(template, values, escape=escape)
-    return rendered.text, rendered.missing
-
-
 def _own_keys(data: object) -> dict[str, object]:
     # JSON, so its keys are text.
     return cast("dict[str, object]", data) if isinstance(data, dict) else {}
@@ -385,18 +318,6 @@ def _own_keys(data: object) -> dict[str, object]:
 
 def _marked(origin: Origin) -> dict[str, object]:
     return {"tainted": True} if origin.tainted else {}
-
-
-def _shown_only(hosts: Iterable[str]) -> tuple[str, ...]:
-    names = sorted(hosts)
-    if not names:
-        return ()
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    note = (
-        f"delivery: addresses of {', '.join(names[:5])}{more} are shown as text: no file names "
-        "these hosts. An address of theirs in the prompt or in a connection's file lets them link"
-    )
-    return (plain_line(note, 500),)
 
 
 def _is_due(alert: FailureAlert, target: Target, state: FailureState, now: datetime) -> bool:

@@ -7,7 +7,7 @@ condition, queries must repeat it word for word or SQLite will not use the index
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table
 
-from amodal_rt.storage import parked_table, spend_tables
+from amodal_rt.storage import parked_table, record_tables, spend_tables
 from amodal_rt.storage.columns import Number, Text, count, instant, metadata, where
 
 PENDING = "status = 'pending'"
@@ -26,7 +26,6 @@ BEGUN = "order_key IS NOT NULL AND started_at IS NOT NULL"
 IDEMPOTENT = "idempotency_key IS NOT NULL AND status <> 'skipped'"
 COALESCING = "status = 'pending' AND coalesce_key IS NOT NULL"
 VALID = "revoked_at IS NULL"
-CHAINED = "place IS NOT NULL"
 ON_TRAIL = (
     "type IN ('write.started', 'write.finished', 'write.failed', 'write.parked', 'tool.denied',"
     " 'approval.answered', 'event.emitted', 'store.written', 'delivery.owed')"
@@ -232,22 +231,6 @@ journal = Table(
     Index("journal_on_trail", "at", **where(ON_TRAIL)),
 )
 
-# The chain of runs that ended, and of those that were forgotten; `number` has no gap.
-seals = Table(
-    "seals",
-    metadata,
-    Column("number", Number, primary_key=True, autoincrement=False),
-    Column("kind", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("entries", Integer),
-    # Digest of the last entry, and of what the run's row says.
-    Column("head", Text),
-    Column("facts", Text),
-    instant("at", required=True),
-    Column("digest", Text, nullable=False),
-    Index("seals_by_subject", "subject", "number"),
-)
-
 outbox = Table(
     "outbox",
     metadata,
@@ -347,25 +330,6 @@ facts = Table(
     Column("value", Text, nullable=False),
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("number", Number, primary_key=True),
-    instant("at", required=True),
-    Column("action", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("door", Text, nullable=False),
-    Column("data", Text, nullable=False),
-    # Its place in the chain, without a gap, and the digest of it and all before it; NULL from
-    # before the chain began.
-    Column("place", BigInteger),
-    Column("digest", Text),
-    Index("audit_by_subject", "subject", "number"),
-    Index("audit_by_place", "place", unique=True, **where(CHAINED)),
-    Index("audit_by_age", "at"),
-)
-
 store_items = Table(
     "store_items",
     metadata,
@@ -416,5 +380,6 @@ tokens = Table(
     Index("tokens_by_name", "name", unique=True, **where(VALID)),
 )
 
+audit, seals = record_tables.audit, record_tables.seals
 parked_writes = parked_table.parked_writes
 spending, spend_holds = spend_tables.spending, spend_tables.spend_holds

@@ -29,6 +29,7 @@ from amodal_rt.workspace.profiling import bound
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
+from amodal_rt.workspace.states import state_of, twin_problems
 from amodal_rt.workspace.vanishing import Vanishing
 from amodal_rt.workspace.world import World
 
@@ -258,13 +259,13 @@ class Reader:
     ) -> AutomationState:
         problems = [problem for each in parsed for problem in each.problems]
         candidate = parsed[0].value if len(parsed) == 1 else None
-        problems += _twin_problems(name, files)
+        problems += twin_problems(name, files)
         if candidate is not None:
             candidate = self._stamped(name, bound(candidate, world), now)
             verdict = judge(candidate, world)
             if not verdict.errors:
                 self._good[name] = candidate
-                return _state(name, candidate, problems, verdict)
+                return state_of(name, candidate, problems, verdict)
             problems += verdict.errors
         else:
             verdict = Verdict()
@@ -273,7 +274,7 @@ class Reader:
             if candidate is None:
                 return AutomationState(name=name, file=files[0], problems=tuple(problems))
             problems = [each for each in problems if each not in verdict.errors]
-            return _state(name, candidate, problems, verdict)
+            return state_of(name, candidate, problems, verdict)
         self._good[name] = good
         still = judge(good, world)
         return AutomationState(
@@ -375,29 +376,3 @@ class Reader:
             path = Path(need.found.path if need.found else f"{self._real}/{need.file}")
             folders |= nearest_folder(path)
         return folders
-
-
-def _state(
-    name: str, definition: Definition, problems: list[Problem], verdict: Verdict
-) -> AutomationState:
-    return AutomationState(
-        name=name,
-        file=definition.file,
-        definition=definition,
-        problems=(*problems, *verdict.warnings),
-        blocked=(*verdict.errors, *verdict.blocked),
-    )
-
-
-def _twin_problems(name: str, files: list[str]) -> list[Problem]:
-    if len(files) == 1:
-        return []
-    return [
-        Problem(
-            file=file,
-            code="duplicate_stem",
-            message=f"{' and '.join(files)} are both called {name!r}",
-            hint="rename or delete one of them",
-        )
-        for file in files
-    ]

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from amodal_rt.clock import SystemClock
 from amodal_rt.servers.api.openapi import ABOUT
-from amodal_rt.servers.control import control_app
+from amodal_rt.servers.control_socket import control_app
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.webhooks import webhook_routes
 from generating import markdown

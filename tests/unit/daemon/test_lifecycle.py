@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from amodal_rt.delivery.planner import load_templates
+from amodal_rt.delivery.writing import load_templates
 
 
 @pytest.fixture(scope="module")
