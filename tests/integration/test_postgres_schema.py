@@ -97,6 +97,7 @@ async def test_a_database_of_the_version_before_gets_the_columns_it_lacks(empty:
         ask(empty, f"ALTER TABLE {table} DROP COLUMN {column}")
     ask(empty, "DROP INDEX runs_rehearsals, runs_idempotent, journal_on_trail, audit_by_age")
     ask(empty, "DROP TABLE gate_values, remote_triggers, tokens, spending, spend_holds, seals")
+    ask(empty, "DROP TABLE parked_writes")
     ask(empty, "UPDATE alembic_version SET version_num = '0002'")
 
     async with opened(empty) as ledger:
