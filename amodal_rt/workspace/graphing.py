@@ -61,9 +61,7 @@ def graph_errors(
             case AgentWork():
                 yield from _agent_errors(workflow, node, node.work, world)
             case StoreWork(store=store) if store not in world.stores:
-                hint = _nearest(store, world.stores) or f"add stores/{store}.json"
-                message = f"there is no store {shown(store)}"
-                yield node_problem(workflow, node, "unknown_store", message, "store", hint)
+                yield _no_store(workflow, node, store, world)
             case DeliverWork(targets=targets):
                 yield from _target_errors(workflow, node, targets, world.settings.targets)
             case EmitWork(type=type):
@@ -160,6 +158,15 @@ def _no_connection(workflow: Workflow, node: Node, name: str, key: str, world: W
     hint = _nearest(name, world.connections) or f"add connections/{name}/spec.json"
     message = f"there is no connection {shown(name)}"
     return node_problem(workflow, node, "unknown_connection", message, key, hint)
+
+
+def _no_store(workflow: Workflow, node: Node, name: str, world: World) -> Problem:
+    if name in world.broken_stores:
+        message = f"stores/{name}.json is invalid"
+        return node_problem(workflow, node, "broken_store", message, "store", WRONG_WHERE)
+    hint = _nearest(name, world.stores) or f"add stores/{name}.json"
+    message = f"there is no store {shown(name)}"
+    return node_problem(workflow, node, "unknown_store", message, "store", hint)
 
 
 def _agent_errors(

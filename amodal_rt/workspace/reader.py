@@ -213,6 +213,7 @@ class Reader:
             identities=beside.identities,
             workflows=beside.workflows.named,
             stores=frozenset(each.name for each in beside.stores.values.values()),
+            broken_stores=frozenset(parsing.stem(file) for file in beside.stores.broken),
             profiles=beside.profiles,
             broken_profiles=beside.broken_profiles,
         )

@@ -34,5 +34,6 @@ class World:
     identities: Identities = field(default_factory=Identities)
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     stores: frozenset[str] = frozenset()
+    broken_stores: frozenset[str] = frozenset()
     profiles: tuple[Profile, ...] = ()
     broken_profiles: frozenset[str] = frozenset()

@@ -39,6 +39,7 @@ WORLD = World(
     broken_agents=frozenset({"broken"}),
     broken_connections=frozenset({"bad"}),
     stores=frozenset({"seen"}),
+    broken_stores=frozenset({"bad"}),
 )
 
 
@@ -104,6 +105,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         {"kind": "mcp", "connection": "stripe", "tool": "t"},
         "wrong_connection",
         "stripe is no MCP connection",
+    ),
+    "a broken store": (
+        {"kind": "store", "store": "bad", "action": "query"},
+        "broken_store",
+        "stores/bad.json is invalid",
     ),
     "no store": ({"kind": "store", "store": "sen", "action": "query"}, "unknown_store", "sen"),
     "no target": ({"kind": "deliver", "targets": ["ops"], "message": "x"}, "unknown_target", "ops"),
