@@ -81,7 +81,8 @@ def _check_revenue(stage: Stage, name: str) -> None:
     assert run["usage"]["turns"] == 2
     assert run["usage"]["input_tokens"] > 0
     assert told["text"] == told["result"] == run["result"]["text"]
-    assert told.keys() == shapes.MESSAGE
+    # What the services answered may be a stranger's words.
+    assert told.keys() == shapes.MESSAGE | {"tainted"}
     assert (told["automation"], told["status"], told["truncated"]) == (name, "success", False)
     assert told["run_id"] == run["run_id"]
     assert re.fullmatch(shapes.INSTANT, told["timestamp"])
