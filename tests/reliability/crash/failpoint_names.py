@@ -9,9 +9,11 @@ ROOT = Path(__file__).parents[3]
 _HIT = re.compile(r"""hit\("([a-z_]+\.[a-z_]+)"\)""")
 _ARMED = re.compile(r"([a-z_]+\.[a-z_]+)(?::\d+)?(?:=.*)?")
 
-_BACKUP = "integration/test_backup.py::test_a_restore_that_is_killed_has_happened_or_has_not"
+_BACKUP = "integration/test_backup_killed.py::test_a_restore_that_is_killed_has_happened_or_has_not"
 _COMMAND = "integration/test_command_daemon.py::test_a_command_that_was_cut_off_by_a_kill"
-_COPY = "integration/test_backup.py::test_a_backup_that_is_killed_is_there_whole_or_not_at_all"
+_COPY = (
+    "integration/test_backup_killed.py::test_a_backup_that_is_killed_is_there_whole_or_not_at_all"
+)
 _DELIVERY = "unit/delivery/delivery_life.py::POINTS"
 _EVENTS = "integration/test_event_failpoints.py"
 _GATE = f"{_EVENTS}::test_a_gate_is_asked_again_and_opens_once"
