@@ -20,11 +20,25 @@ _DIGEST = "[0-9a-f]{64}"
 _HEAD = re.compile(rf"(0|[1-9]\d{{0,17}}):({_DIGEST}|)/(0|[1-9]\d{{0,17}}):({_DIGEST}|)")
 
 
+_PIECE = 65_536
+"""How much text is made bytes of at once, in characters."""
+
+
 def digest_of(*parts: str | float | None) -> str:
     """SHA-256 (hex) of a row's values. Each is written with its length, so that no two rows have
     the same bytes."""
-    text = "".join([_spelt(each) for each in parts])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    if sum(len(each) for each in parts if isinstance(each, str)) <= _PIECE:
+        return hashlib.sha256(_bytes("".join([_spelt(each) for each in parts]))).hexdigest()
+    # An answer of 16 MB would be in memory three times more.
+    digest = hashlib.sha256()
+    for each in parts:
+        if isinstance(each, str):
+            digest.update(_bytes(f"{len(each)}:"))
+            for begin in range(0, len(each), _PIECE):
+                digest.update(_bytes(each[begin : begin + _PIECE]))
+        else:
+            digest.update(_bytes(_spelt(each)))
+    return digest.hexdigest()
 
 
 def _spelt(part: str | float | None) -> str:
@@ -32,6 +46,10 @@ def _spelt(part: str | float | None) -> str:
         return "-"
     text = part if isinstance(part, str) else repr(part)
     return f"{len(text)}:{text}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def linked(previous: str, content: str) -> str:
