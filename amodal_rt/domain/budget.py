@@ -1,7 +1,7 @@
 """What models may cost: budgets of a day, and what was spent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -123,6 +123,17 @@ class Spent:
             cost_usd=self.cost_usd,
             tokens=self.input_tokens + self.output_tokens,
             unpriced_tokens=self.unpriced_tokens,
+        )
+
+    @property
+    def upwards(self) -> "Spent":
+        """The same, nothing below zero: who counts backwards gives no budget back."""
+        return replace(
+            self,
+            input_tokens=max(self.input_tokens, 0),
+            output_tokens=max(self.output_tokens, 0),
+            unpriced_tokens=max(self.unpriced_tokens, 0),
+            cost_usd=max(self.cost_usd, 0.0),
         )
 
 

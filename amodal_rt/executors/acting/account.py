@@ -63,7 +63,7 @@ class Account:
         """Give back what was held, and count what was used."""
         while True:
             try:
-                await self.session.services.ledger.charge(hold, spent)
+                await self.session.services.ledger.charge(hold, spent and spent.upwards)
             except UnavailableError as error:
                 _log.error("budget.ledger_waits", error=error.message)
                 await self.session.services.clock.sleep(_RETRY_SECONDS)
