@@ -135,8 +135,9 @@ async def test_what_outlives_a_killed_daemon_is_ended_by_the_next_one(scene: Sce
     async with asyncio.timeout(10):
         while alive(mark):
             await CLOCK.sleep(0.02)
-    await scene.run("/bin/true")
-    assert groups_of(daemon.pid) == []
+        # A process without a command line is still in its group until the kernel is done with it.
+        while groups_of(daemon.pid):
+            await scene.run("/bin/true")
 
 
 @GROUPS

@@ -38,7 +38,7 @@ class Cells:
         """A cell with these bounds; None where there are no groups. Raises UnavailableError
         (`sandbox_unavailable`) where one cannot be made."""
         self.tidy()
-        self._left = [each for each in self._left if not each.remove()]
+        self._left = [each for each in self._left if not _ended(each)]
         if self._groups is None:
             return None
         try:
@@ -58,3 +58,12 @@ class Cells:
             await self._clock.sleep(_PAUSE_SECONDS)
         if cell is not None:
             self._left.append(cell)
+
+
+def _ended(cell: Cell) -> bool:
+    """Whether nothing of it is left. What was born while its parent was being killed is killed
+    with the next look."""
+    if cell.remove():
+        return True
+    cell.kill()
+    return False
