@@ -309,7 +309,7 @@ class Reader:
     def _standing(self, name: str, candidate: Definition) -> Definition:
         """The version; the very same object if it stands."""
         good = self._good.get(name)
-        return good if good == candidate else candidate
+        return good if good is not None and good == candidate else candidate
 
     def _last_good(self, name: str, world: World) -> Definition | None:
         """The newest version that could run, by the settings and the profiles of now; None if

@@ -214,11 +214,9 @@ class ArchiveRows(Part):
     async def live_dates(self, kind: str) -> Mapping[str, LiveDates]:
         self._check_reach()
         return {
-            each.name: LiveDates(
-                created_at=self.store.live_since[kind, each.name], updated_at=each.recorded_at
-            )
-            for each in self.store.live.values()
-            if each.kind == kind
+            name: LiveDates(created_at=since, updated_at=live.recorded_at)
+            for (of, name), since in self.store.live_since.items()
+            if of == kind and (live := self.store.live.get((of, name))) is not None
         }
 
     async def forget_live(self, kind: str, name: str) -> None:
