@@ -25,8 +25,9 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Dashb
         today = day_of(ground.workspace.snapshot().settings, ground.clock.now())
         for name, cost in (("digest", 2.5), ("watch", 0.25)):
             hold = Hold(
-                run_id="run_a", term=1, step="turn:1", automation=name, day=today, wanted=Amount()
-            )
+                run_id="run_a", term=1, step="turn:1", automation=name, model="a:dear",
+                day=today, wanted=Amount(),
+            )  # fmt: skip
             spent = Spent(day=today, automation=name, model="a:dear", cost_usd=cost, requests=3)
             await ground.ledger.charge(hold, spent)
         yield house
