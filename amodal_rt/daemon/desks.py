@@ -133,6 +133,7 @@ def event_tests(ground: Ground, shared: Shared) -> EventTests:
         shared.starting,
         shared.redactor,
         ledger=ground.ledger,
+        endpoint_of=shared.endpoints.id_for,
         clock=ground.clock,
         ids=ground.ids,
     )
