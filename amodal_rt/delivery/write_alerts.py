@@ -1,7 +1,7 @@
 """Messages about parked writes: who is asked, and alerts about approved ones that were not made."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from amodal_rt.clock import iso
@@ -36,7 +36,6 @@ class WriteAlerts:
         if definition is None:
             return ()
         targets = definition.automation.approvals.targets
-        origin = _strange(definition)
         until = iso(write.expires_at)
         body: dict[str, object] = {
             "automation": write.automation,
@@ -54,18 +53,10 @@ class WriteAlerts:
         own += f"ops approvals show {write.write_id}): "
         told = write.why if write.why.startswith(write.label) else f"{write.label}: {write.why}"
         said = cut_result(told, 2_000).text
+        words = _Words(own, said, _strange(definition))
+        messages = self._to_each(targets, write, MessageKind.APPROVAL, body, words, now)
         return tuple(
-            OutboxMessage(
-                delivery_id=self._ids.delivery(),
-                run_id=write.run_id,
-                automation=write.automation,
-                kind=MessageKind.APPROVAL,
-                target=target,
-                body={**body, "text": _text(target, own, said, origin)},
-                created_at=now,
-                expires_at=min(write.expires_at, now + KEPT_FOR),
-            )
-            for target in targets
+            replace(each, expires_at=min(write.expires_at, each.expires_at)) for each in messages
         )
 
     def of_write(
@@ -118,28 +109,44 @@ class WriteAlerts:
             "consecutive_failures": 0,
             "write_id": write.write_id,
         }
-        own, said = (
-            f"{write.title}: ",
-            f"{_sentence(write, status)}: {cut_result(error, 2_000).text}",
-        )
+        said = f"{_sentence(write, status)}: {cut_result(error, 2_000).text}"
+        words = _Words(f"{write.title}: ", said, origin)
+        return self._to_each(alert.targets, write, MessageKind.FAILURE_ALERT, body, words, now)
+
+    def _to_each(
+        self,
+        targets: Sequence[Target],
+        write: ParkedWrite,
+        kind: MessageKind,
+        body: Mapping[str, object],
+        words: "_Words",
+        now: datetime,
+    ) -> tuple[OutboxMessage, ...]:
         return tuple(
             OutboxMessage(
                 delivery_id=self._ids.delivery(),
                 run_id=write.run_id,
                 automation=write.automation,
-                kind=MessageKind.FAILURE_ALERT,
+                kind=kind,
                 target=target,
-                body={**body, "text": _text(target, own, said, origin)},
+                body={**body, "text": words.to(target)},
                 created_at=now,
                 expires_at=now + KEPT_FOR,
             )
-            for target in alert.targets
+            for target in targets
         )
 
 
-def _text(target: Target, own: str, said: str, origin: Origin) -> str:
-    """Our words, and what a model or a service has said."""
-    return Neutral(target.format)(own) + Neutral(target.format, origin)(said)
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Our words, and then what a model or a service has `said`."""
+
+    own: str
+    said: str
+    origin: Origin
+
+    def to(self, target: Target) -> str:
+        return Neutral(target.format)(self.own) + Neutral(target.format, self.origin)(self.said)
 
 
 def _strange(definition: Definition) -> Origin:

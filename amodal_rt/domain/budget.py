@@ -69,14 +69,29 @@ class Budget:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """What one request of a run to a model may use, held back from the budgets of `day` until
-    it is settled. It counts as long as the run is running under `term`."""
+    it is settled. Nobody settles it any more once the run is not running under `term`: it is
+    `unanswered` then."""
 
     run_id: str
     term: int
     step: str
     automation: str
+    model: str
     day: date
     wanted: Amount
+
+    @property
+    def unanswered(self) -> "Spent":
+        """What is counted of a request that left and whose answer nobody saw: its provider may
+        bill all that was expected of it. Tokens that would come out are among those that go in."""
+        return Spent(
+            day=self.day,
+            automation=self.automation,
+            model=self.model,
+            input_tokens=self.wanted.tokens,
+            unpriced_tokens=self.wanted.unpriced_tokens,
+            cost_usd=self.wanted.cost_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,16 @@ class SpendLedger(Protocol):
         how each of them stood before, in order.
 
         Nothing is held where one that the request uses has nothing left: spent, or held by
-        others. What is held for a run that is not running under its term counts no more. Raises
-        ConflictError (`fenced`) unless `hold.run_id` runs under `hold.term`, NotFoundError for
-        a run that is not there.
+        others. What is held for a run that is not running under its term any more is counted as
+        used before: whether its request was answered, nobody can tell. Raises ConflictError
+        (`fenced`) unless `hold.run_id` runs under `hold.term`, NotFoundError for a run that is
+        not there.
         """
         ...
 
     async def charge(self, hold: Hold, spent: Spent | None) -> None:
-        """Give back what the request held and count what it used, None where nobody knows of
-        anything: in one transaction. The run may have ended since."""
+        """Give back what the request held and count what it used, None for nothing: in one
+        transaction. The run may have ended since."""
         ...
 
     async def spending(

@@ -12,10 +12,11 @@ from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, storable
 
 _SPENDING = tables.spending.c
-_FREE_DEAD = (
-    "DELETE FROM spend_holds WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.id ="
+_DEAD = (
+    " FROM spend_holds WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.id ="
     " spend_holds.run_id AND runs.status = 'running' AND runs.term = spend_holds.term)"
 )
+_FREE_DEAD = f"DELETE{_DEAD}"
 _SUMS = (
     "SELECT COALESCE(SUM(cost_usd), 0), COALESCE(SUM(input_tokens + output_tokens), 0),"
     " COALESCE(SUM(unpriced_tokens), 0) FROM spending WHERE day = ?"
@@ -26,15 +27,19 @@ _HELD = (
 )
 _OF_ONE = " AND automation = ?"
 _HOLD = (
-    "INSERT INTO spend_holds (run_id, step, term, automation, cost_usd, tokens, unpriced_tokens)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, step) DO UPDATE SET"
-    " term = excluded.term, cost_usd = excluded.cost_usd, tokens = excluded.tokens,"
+    "INSERT INTO spend_holds (run_id, step, term, automation, model, day, cost_usd, tokens,"
+    " unpriced_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (run_id, step) DO UPDATE SET"
+    " term = excluded.term, model = excluded.model, day = excluded.day,"
+    " cost_usd = excluded.cost_usd, tokens = excluded.tokens,"
     " unpriced_tokens = excluded.unpriced_tokens"
 )
 _RELEASE = "DELETE FROM spend_holds WHERE run_id = ? AND step = ?"
-_SPEND = (
+_INTO = (
     "INSERT INTO spending (day, automation, model, requests, input_tokens, output_tokens,"
-    " unpriced_tokens, cost_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " unpriced_tokens, cost_usd)"
+)
+_ADD = (
     " ON CONFLICT (day, automation, model) DO UPDATE SET"
     " requests = spending.requests + excluded.requests,"
     " input_tokens = spending.input_tokens + excluded.input_tokens,"
@@ -42,6 +47,12 @@ _SPEND = (
     " unpriced_tokens = spending.unpriced_tokens + excluded.unpriced_tokens,"
     " cost_usd = spending.cost_usd + excluded.cost_usd"
 )
+_SPEND = f"{_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?){_ADD}"
+_COUNT_DEAD = (
+    f"{_INTO} SELECT day, automation, model, COUNT(*), SUM(tokens), 0, SUM(unpriced_tokens),"
+    f" SUM(cost_usd){_DEAD} GROUP BY day, automation, model{_ADD}"
+)
+"""As `Hold.unanswered`."""
 
 
 class SpendRows(Part):
@@ -51,11 +62,13 @@ class SpendRows(Part):
         def work(connection: Connection) -> list[Standing]:
             journal.require_held(connection, hold.run_id, hold.term)
             raw = driver(connection)
+            raw.execute(_COUNT_DEAD)
             raw.execute(_FREE_DEAD)
             stand = [_standing(raw, hold, each) for each in budgets]
             room = room_for(hold.wanted, stand)
             if room is not None:
                 key = (hold.run_id, storable(hold.step), hold.term, hold.automation)
+                key = (*key, storable(hold.model), hold.day.isoformat())
                 raw.execute(_HOLD, (*key, room.cost_usd, room.tokens, room.unpriced_tokens))
             return stand
 

@@ -25,6 +25,7 @@ def hold(run: Run, cost: float = 0.4, step: str = "turn:1", **amounts: int) -> H
         term=run.term,
         step=step,
         automation=run.automation,
+        model="a:b",
         day=DAY,
         wanted=Amount(cost_usd=cost, **amounts),
     )
@@ -73,14 +74,23 @@ async def test_a_second_node_sees_what_the_first_holds_and_spent(
     assert (seen.spent, seen.held) == (pytest.approx(0.5), pytest.approx(0.3))
 
 
-async def test_a_run_that_is_not_running_holds_nothing(ledger: Ledger) -> None:
+async def test_what_a_run_held_that_is_not_running_is_counted_once_as_used(
+    ledger: Ledger,
+) -> None:
     dead, other = await given.running(ledger), await given.running(ledger)
-    await ledger.reserve(hold(dead, 1.0), [SHARED])
+    await ledger.charge(hold(dead), used(0.1, input_tokens=5))
+    await ledger.reserve(hold(dead, 0.3, tokens=40, unpriced_tokens=7), [SHARED])
+    await ledger.reserve(hold(dead, 0.2, "turn:2", tokens=10), [SHARED])
     await ledger.resume(dead, at=NOW)
 
-    [seen] = await ledger.reserve(hold(other), [SHARED])
+    [seen] = await ledger.reserve(hold(other, 0.0), [SHARED])
+    [again] = await ledger.reserve(hold(other, 0.0, "turn:2"), [SHARED])
 
-    assert seen.held == 0
+    assert (seen.spent, seen.held) == (pytest.approx(0.6), 0)
+    assert again.spent == pytest.approx(0.6)
+    [row] = await ledger.spending(since=DAY)
+    assert (row.requests, row.input_tokens, row.unpriced_tokens) == (3, 55, 7)
+    assert row.cost_usd == pytest.approx(0.6)
     with pytest.raises(ConflictError) as fenced:
         await ledger.reserve(hold(dead), [SHARED])
     assert fenced.value.code == "fenced"

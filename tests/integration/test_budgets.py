@@ -17,6 +17,7 @@ from amodal_rt.domain.price import Price
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.workspace import ProviderType, WorkspaceLimits
 from amodal_rt.engine.ending import retry_at
+from amodal_rt.executors.agent.purse import ANSWER_TOKENS
 from amodal_rt.testing.model_server import Turn
 
 MILLION = 1_000_000
@@ -142,6 +143,7 @@ async def test_a_request_waits_while_only_others_hold_what_is_left(house: AgentH
     now = datetime.now(UTC)
     held = Hold(
         run_id=other.run.run_id, term=other.run.term, step="turn:1", automation="auto",
+        model="local:small",
         day=day_of(waiting.snapshot.settings, now), wanted=Amount(cost_usd=1.0),
     )  # fmt: skip
     await house.ledger.reserve(held, workspace_budgets(house.snapshot().settings))
@@ -207,15 +209,15 @@ async def test_that_a_budget_is_nearly_spent_is_noted_once(house: AgentHouse) ->
     assert notes == ["nearly spent today: $0.85 of $1.00 (limits.maxCostUsdPerDay, amodal.json)"]
 
 
-async def test_what_a_crashed_run_paid_for_is_counted_and_what_it_held_is_free(
+async def test_what_a_crashed_run_paid_for_is_counted_and_so_is_what_it_held(
     house: AgentHouse,
 ) -> None:
-    _priced(house, max_cost_usd_per_day=1.0)
+    _priced(house, max_cost_usd_per_day=2.0)
     context = await house.context()
     run, day = context.run, day_of(context.snapshot.settings, datetime.now(UTC))
     hold = Hold(
         run_id=run.run_id, term=run.term, step="turn:1", automation="auto", day=day,
-        wanted=Amount(cost_usd=1.0),
+        model="local:small", wanted=Amount(cost_usd=1.0),
     )  # fmt: skip
     await house.ledger.reserve(hold, workspace_budgets(context.snapshot.settings))
     spent = Spent(day=day, automation="auto", model="local:small", cost_usd=0.25)
@@ -226,7 +228,69 @@ async def test_what_a_crashed_run_paid_for_is_counted_and_what_it_held_is_free(
     outcome = await house.execute(after)
 
     assert outcome.status is RunStatus.COMPLETED
-    assert (await _spent(house))[0][2] == pytest.approx(0.25, abs=0.01)
+    assert (await _spent(house))[0][2] == pytest.approx(1.25, abs=0.01)
+
+
+EXPECTED = ANSWER_TOKENS / MILLION * DEAR.output
+"""What an answer of the dear model is taken to cost before it is there, in USD."""
+
+
+async def test_a_request_whose_answer_nobody_saw_is_counted_as_it_was_expected(
+    house: AgentHouse,
+) -> None:
+    _priced(house, max_cost_usd_per_day=EXPECTED)
+    house.model.answer(lambda _: Turn(drop=True))
+
+    first = await house.run()
+    failed = house.of(EntryType.TURN_FAILED)[0].data
+    second = await house.run()
+
+    assert first.usage.cost_usd == pytest.approx(EXPECTED)
+    assert (first.reason, second.reason) == (FailedReason.ERROR, FailedReason.BUDGET_EXCEEDED)
+    assert (failed["unanswered"], failed["cost_usd"]) == (True, pytest.approx(EXPECTED))
+
+
+async def test_a_request_that_was_given_up_at_the_deadline_is_counted(house: AgentHouse) -> None:
+    _priced(house)
+    house.model.script(Turn(text="late", seconds=60))
+    task = asyncio.create_task(house.run())
+    while not house.model.requests:
+        await house.clock.sleep(0.01)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await _spent(house) == [("auto", "local:small", pytest.approx(EXPECTED))]
+
+
+async def test_a_request_that_was_refused_or_never_left_costs_nothing(house: AgentHouse) -> None:
+    _priced(house)
+    house.model.answer(lambda _: Turn(status=400))
+    away = replace(house.provider("away", ProviderType.OPENAI_COMPATIBLE))
+    away = replace(away, base_url="http://127.0.0.1:1/v1")
+    house.settings["prices"] |= {"away:small": DEAR}
+
+    await house.run()
+    house.settings |= {"providers": {"away": away}, "model": ("away:small",)}
+    lost = await house.run()
+
+    assert (lost.reason, lost.usage.cost_usd) == (FailedReason.ERROR, None)
+    assert await _spent(house) == []
+
+
+async def test_a_model_that_is_passed_over_for_a_cheaper_one_costs_nothing(
+    house: AgentHouse,
+) -> None:
+    _priced(house, max_cost_usd_per_day=1.0, budget_models=("local:tiny",))
+    house.model.script(_costing(0.85), Turn(status=400))
+    await house.run()
+    await house.run()
+
+    await house.run()
+
+    rows = {model: cost for _, model, cost in await _spent(house)}
+    assert rows["local:small"] == pytest.approx(0.85)
 
 
 @pytest.mark.parametrize(

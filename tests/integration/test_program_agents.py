@@ -21,6 +21,7 @@ from amodal_rt.domain.profile import NetworkHost, Profile, ProfileName
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import WorkspaceLimits
+from amodal_rt.executors.agent.program_loop import COST_USD
 from amodal_rt.ports import Previous
 
 pytestmark = NEEDED
@@ -276,3 +277,22 @@ async def test_whoever_cancels_the_run_ends_it(house: AgentHouse) -> None:
         await running
 
     assert alive(mark) == []
+
+
+@pytest.mark.parametrize("how", ["ended", "cancelled"])
+async def test_one_that_did_not_come_to_say_what_it_cost_is_counted_as_expected(
+    house: AgentHouse, how: str
+) -> None:
+    mark = f"1{house.clock.now().microsecond:07}"
+    line = "exit 3" if how == "ended" else f"sleep {mark}"
+    running = asyncio.ensure_future(ran(house, sh(line, CLAUDE)))
+    if how == "cancelled":
+        while not alive(mark):
+            await house.clock.sleep(0.02)
+        running.cancel()
+    await asyncio.wait([running])
+
+    [spent] = await house.ledger.spending(
+        since=day_of(house.snapshot().settings, house.clock.now())
+    )
+    assert (spent.cost_usd, spent.unpriced_tokens) == (pytest.approx(COST_USD), 0)

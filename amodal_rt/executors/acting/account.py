@@ -14,6 +14,7 @@ from amodal_rt.domain.budget import (
     day_budgets,
     day_ends,
     day_of,
+    room_for,
 )
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.errors import UnavailableError
@@ -36,8 +37,9 @@ class Account:
 
     session: Session
 
-    async def hold(self, wanted: Amount, step: str, settled: Settled) -> Hold:
-        """Hold `wanted` back, as far as there is so much; waits while `settled` says so."""
+    async def hold(self, wanted: Amount, step: str, model: str, settled: Settled) -> Hold:
+        """Hold `wanted` back for a request to `model`, as far as there is so much; waits while
+        `settled` says so."""
         session, clock = self.session, self.session.services.clock
         run, snapshot = session.context.run, session.context.snapshot
         definition = session.context.definition
@@ -50,14 +52,24 @@ class Account:
                 term=run.term,
                 step=step,
                 automation=run.automation,
+                model=model,
                 day=day_of(snapshot.settings, clock.now()),
                 wanted=wanted,
             )
             stand: Sequence[Standing] = await self._reserve(hold, budgets)
-            if settled(hold, stand):
+            if await self._may_start(hold, stand, settled):
                 await self._warn(stand)
                 return hold
             await clock.sleep(WAIT_SECONDS)
+
+    async def _may_start(self, hold: Hold, stand: Sequence[Standing], settled: Settled) -> bool:
+        try:
+            return settled(hold, stand)
+        except Exception:
+            if room_for(hold.wanted, stand) is not None:
+                # Else it would count as a request whose answer nobody saw.
+                await self.charge(hold, None)
+            raise
 
     async def charge(self, hold: Hold, spent: Spent | None) -> None:
         """Give back what was held, and count what was used."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+import httpx2
 from pydantic_ai.exceptions import (
     AgentRunError,
     ContentFilterError,
@@ -16,6 +17,7 @@ from pydantic_ai.exceptions import (
     ModelQuotaExceededError,
     ModelRequestRejectedError,
     UnexpectedModelBehavior,
+    UserError,
 )
 
 from amodal_rt.errors import AmodalError
@@ -98,10 +100,21 @@ _ITS_OWN_KINDS = (
 )  # fmt: skip
 _ITS_OWN = frozenset({401, 403, 404, 413})
 """Refusals that are about one provider: another has other keys, models and sizes."""
+_NOT_SENT = (
+    httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol,
+)  # fmt: skip
 _SAID = (
     SilentModelError, SparedModelError, PacedModelError, BudgetSpentError, RecordedFailureError,
     RecordedEndError,
 )  # fmt: skip
+
+
+def may_cost(error: BaseException) -> bool:
+    """Whether a request that ended so may stand on a bill: it was sent, and its provider did not
+    answer that it failed."""
+    if isinstance(error, (ModelHTTPError, AmodalError, UserError)):
+        return False
+    return not any(isinstance(each, _NOT_SENT) for each in _chain(error))
 
 
 def describe(error: BaseException) -> str:
@@ -153,12 +166,18 @@ def _detail(body: object) -> str:
 
 
 def _root(error: BaseException) -> str:
+    root = _chain(error)[-1]
+    name = type(root).__name__
+    text = plain_line(str(root), 200)
+    return f"{name}: {text}" if text else name
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what caused it, down to the first."""
     seen: list[BaseException] = [error]
     while (cause := _cause(seen[-1])) and cause not in seen:
         seen.append(cause)
-    name = type(seen[-1]).__name__
-    text = plain_line(str(seen[-1]), 200)
-    return f"{name}: {text}" if text else name
+    return seen
 
 
 def _cause(error: BaseException) -> BaseException | None:

@@ -25,10 +25,11 @@ from amodal_rt.executors.agent.failures import (
     SilentModelError,
     SparedModelError,
     describe,
+    may_cost,
 )
 from amodal_rt.executors.agent.provider_limits import note_limit, refuse_paced
 from amodal_rt.executors.agent.purse import Purse
-from amodal_rt.executors.agent.responses import count, kept, restored
+from amodal_rt.executors.agent.responses import count, count_lost, kept, restored
 from amodal_rt.failpoints import hit
 
 
@@ -76,21 +77,9 @@ class JournaledModel(WrapperModel):
         try:
             response = await self._ask(messages, model_settings, model_request_parameters)
         except BaseException as error:
-            await self._settle(hold, None)
-            if not isinstance(error, Exception):
-                raise
-            facts: dict[str, object] = {
-                "model": self._reference,
-                "error": self._session.mask(describe(error)),
-            }
-            if not isinstance(error, ModelAPIError):
-                facts["final"] = True
-            if note_limit(self._session, self._reference, error):
-                facts["passing"] = True
-            if isinstance(error, SilentModelError):
-                facts["silent"] = True
-                self._session.tally.silent.add(self._reference)
-            await self._record(EntryType.TURN_FAILED, step, facts)
+            lost = await self._write_off(hold, error)
+            if isinstance(error, Exception):
+                await self._record(EntryType.TURN_FAILED, step, self._note(error) | lost)
             raise
         self._session.services.pacing.answered(self._reference)
         # Before the answer is on record: one that is asked for again is paid for again.
@@ -111,10 +100,37 @@ class JournaledModel(WrapperModel):
             self._session.tally.thrifty = True
             raise
 
-    async def _settle(self, hold: Hold | None, usage: RequestUsage | None) -> float | None:
+    async def _settle(self, hold: Hold | None, usage: RequestUsage) -> float | None:
         if self._purse is None or hold is None:
             return None
         return await self._purse.settle(hold, usage)
+
+    async def _write_off(self, hold: Hold | None, error: BaseException) -> dict[str, object]:
+        """Count what the request may have cost though there is no answer; what of it is on
+        record."""
+        if self._purse is None or hold is None:
+            return {}
+        if not may_cost(error):
+            await self._purse.settle(hold, None)
+            return {}
+        lost = await self._purse.write_off(hold)
+        count_lost(self._session.tally, lost.cost_usd)
+        return {"unanswered": True, "cost_usd": lost.cost_usd}
+
+    def _note(self, error: Exception) -> dict[str, object]:
+        """What is on record of a request that failed; noted for the requests that follow too."""
+        facts: dict[str, object] = {
+            "model": self._reference,
+            "error": self._session.mask(describe(error)),
+        }
+        if not isinstance(error, ModelAPIError):
+            facts["final"] = True
+        if note_limit(self._session, self._reference, error):
+            facts["passing"] = True
+        if isinstance(error, SilentModelError):
+            facts["silent"] = True
+            self._session.tally.silent.add(self._reference)
+        return facts
 
     def _recalled(self, past: PastTurn) -> ModelResponse:
         """The answer of an earlier attempt, counted as it was then."""
@@ -133,6 +149,7 @@ class JournaledModel(WrapperModel):
         past = self._session.given_up.pop(self._reference, None)
         if past is None:
             return
+        count_lost(self._session.tally, past.cost or 0.0)
         error = str(past.data.get("error", ""))
         if past.data.get("final"):
             raise RecordedEndError(error)

@@ -114,13 +114,17 @@ class _Turn:
         wish = prepare_program(self._session, self._profile, program, tell)
         if not wish.decision.allowed:
             return wish
-        hold = await self._account.hold(self._wanted(), PROGRAM, self._settled)
+        model = _served(self._loop, {})
+        hold = await self._account.hold(self._wanted(), PROGRAM, model, self._settled)
 
         async def perform(key: CallKey) -> Answer:
             try:
                 answer = await wish.perform(key)
-            except BaseException:
-                await asyncio.shield(self._account.charge(hold, None))
+            except BaseException as error:
+                # Of one that was ended with its run, what it used is not known.
+                never_began = isinstance(error, AmodalError)
+                lost = None if never_began else hold.unanswered
+                await asyncio.shield(self._account.charge(hold, lost))
                 raise
             # Before it is on record: a program that is run again is paid for again.
             await self._account.charge(hold, self._spent(hold, answer.facts))
@@ -145,15 +149,18 @@ class _Turn:
         used = _usage_in(facts)
         if used is None:
             return None
-        tokens = used.input_tokens + used.output_tokens
+        tokens, cost = used.input_tokens + used.output_tokens, used.cost_usd
+        if cost is None and self._loop.result.cost_usd is not None:
+            # It says what it costs, and this time it did not: it was ended, or came to nothing.
+            cost = hold.wanted.cost_usd
         return Spent(
             day=hold.day,
             automation=hold.automation,
             model=_served(self._loop, facts),
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
-            unpriced_tokens=tokens if used.cost_usd is None else 0,
-            cost_usd=used.cost_usd or 0.0,
+            unpriced_tokens=tokens if cost is None else 0,
+            cost_usd=cost or 0.0,
         )
 
     def _tell(self, program: Program, ran: Ran) -> Answer:

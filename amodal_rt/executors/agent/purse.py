@@ -49,10 +49,10 @@ class Purse:
         """
         wanted = self._estimate(messages, parameters)
         self._check_run(wanted)
-        return await Account(self.session).hold(wanted, step, self._settled)
+        return await Account(self.session).hold(wanted, step, self.choice.reference, self._settled)
 
     async def settle(self, hold: Hold, usage: RequestUsage | None) -> float | None:
-        """Count what the request used, None for one without an answer; its cost, if known."""
+        """Count what the request used, None for one that cost nothing; its cost, if known."""
         cost = self.cost(usage) if usage is not None else None
         spent = None
         if usage is not None:
@@ -68,6 +68,11 @@ class Purse:
             )
         await Account(self.session).charge(hold, spent)
         return cost
+
+    async def write_off(self, hold: Hold) -> Spent:
+        """Count a request whose answer nobody saw; what is counted of it."""
+        await Account(self.session).charge(hold, hold.unanswered)
+        return hold.unanswered
 
     def _estimate(self, messages: list[ModelMessage], parameters: ModelRequestParameters) -> Amount:
         tools = (*parameters.function_tools, *parameters.output_tools)

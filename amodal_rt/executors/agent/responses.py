@@ -62,5 +62,11 @@ def count(tally: Tally, response: ModelResponse, reference: str, cost: float | N
         tally.cost_usd = (tally.cost_usd or 0.0) + cost
 
 
+def count_lost(tally: Tally, cost: float) -> None:
+    """Add what a request may have cost whose answer nobody saw, in USD."""
+    if cost > 0:
+        tally.cost_usd = (tally.cost_usd or 0.0) + cost
+
+
 def _without_null(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

@@ -20,6 +20,7 @@ class SpendRows(Part):
                 state = (row.run.status, row.run.term) if row else None
                 if state != (RunStatus.RUNNING, each.term):
                     self.store.holds.remove(key)
+                    self._add(each.unanswered)
             stand = [self._standing(hold, each) for each in budgets]
             room = room_for(hold.wanted, stand)
             if room is not None:
@@ -32,11 +33,8 @@ class SpendRows(Part):
         def work() -> None:
             if self.store.holds.get((hold.run_id, hold.step)) is not None:
                 self.store.holds.remove((hold.run_id, hold.step))
-            if spent is None:
-                return
-            key = (spent.day, spent.automation, spent.model)
-            before = self.store.spending.get(key)
-            self.store.spending.put(key, _together(before, spent) if before else spent)
+            if spent is not None:
+                self._add(spent)
 
         await self._write("charge", work)
 
@@ -50,6 +48,11 @@ class SpendRows(Part):
             if since <= each.day <= (until or date.max) and automation in (None, each.automation)
         ]
         return sorted(found, key=lambda each: (-each.day.toordinal(), each.automation, each.model))
+
+    def _add(self, spent: Spent) -> None:
+        key = (spent.day, spent.automation, spent.model)
+        before = self.store.spending.get(key)
+        self.store.spending.put(key, _together(before, spent) if before else spent)
 
     def _standing(self, hold: Hold, budget: Budget) -> Standing:
         spent = _sum(

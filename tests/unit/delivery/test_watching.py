@@ -329,8 +329,9 @@ async def test_a_budget_is_told_near_its_end_and_at_it_and_full_again_the_next_d
         day = scene.clock.now().date()
         spent = Spent(day=day, automation="digest", model="a:b", cost_usd=dollars)
         hold = Hold(
-            run_id="run_a", term=1, step="turn:1", automation="digest", day=day, wanted=Amount()
-        )
+            run_id="run_a", term=1, step="turn:1", automation="digest", model="a:b", day=day,
+            wanted=Amount(),
+        )  # fmt: skip
         await scene.ledger.charge(hold, spent)
 
     whole = "The budget of all automations > ops"

@@ -25,8 +25,8 @@ async def _spending(zone: str = "UTC", *rows: Spent) -> Spending:
     ledger = MemoryLedger(clock=clock)
     for each in rows:
         hold = Hold(
-            run_id="run_a", term=1, step="turn:1", automation=each.automation, day=each.day,
-            wanted=Amount(),
+            run_id="run_a", term=1, step="turn:1", automation=each.automation, model="a:b",
+            day=each.day, wanted=Amount(),
         )  # fmt: skip
         await ledger.charge(hold, each)
     return Spending(files, ledger, clock=clock)
