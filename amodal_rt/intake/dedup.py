@@ -21,27 +21,37 @@ _OF_WATCH = frozenset(
 def name_of(auth: WebhookAuth | None, headers: Headers, data: object) -> str | None:
     """What the sender calls this delivery, in a header or else where its provider's body says so:
     1 to 256 printable ASCII characters, or None."""
-    if found := _in_headers(auth, headers):
-        return found
-    row = PROVIDERS.get(auth.scheme) if auth else None
-    return _printable(first_text(data, row.keys)) if row else None
+    return name_in_headers(auth, headers) or name_in_body(auth, data)
 
 
-def _in_headers(auth: WebhookAuth | None, headers: Headers) -> str | None:
+def name_in_headers(auth: WebhookAuth | None, headers: Headers) -> str | None:
+    """The first half of `name_of`."""
     if auth and auth.dedupe_header:
         return _printable(headers.first(auth.dedupe_header.lower()))
     row = PROVIDERS.get(auth.scheme) if auth else None
-    for name in row.id_headers if row else ID_HEADERS:
-        if found := _printable(headers.first(name)):
+    for each in row.id_headers if row else ID_HEADERS:
+        said = headers.first(each)
+        if said is not None and (found := _printable(said)):
             return found
     return None
 
 
+def name_in_body(auth: WebhookAuth | None, data: object) -> str | None:
+    """The second half of `name_of`."""
+    row = PROVIDERS.get(auth.scheme) if auth else None
+    return _printable(first_text(data, row.keys)) if row else None
+
+
 def key_for(
-    endpoint: str, auth: WebhookAuth | None, headers: Headers, body: bytes, data: object
+    endpoint: str,
+    auth: WebhookAuth | None,
+    headers: Headers,
+    name: str | None,
+    body: bytes,
+    data: object,
 ) -> DedupKey | None:
-    """The keys of this delivery on `endpoint`; None when every such request is new."""
-    name = _in_headers(auth, headers)
+    """The keys of this delivery on `endpoint`, which its headers call `name`; None when every
+    such request is new."""
     row = PROVIDERS.get(auth.scheme) if auth else None
     if auth and auth.dedupe_header:
         keys = [f"header:{_digest(name.encode())}"] if name else []

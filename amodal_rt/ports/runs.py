@@ -78,6 +78,11 @@ Called in the ledger's thread, perhaps more than once for one name."""
 class RunLedger(Protocol):
     """Runs from acceptance to outcome."""
 
+    def expect(self, starts: Sequence[Start]) -> None:
+        """Work out ahead what can be of slots that `admit` will be given as they are here. Nothing
+        is written; what was expected of another instant is forgotten."""
+        ...
+
     async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
         """Rule on each start, in order, in one transaction with `act`; one ref per new row.
 

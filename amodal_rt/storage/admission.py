@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from amodal_rt.clock import AHEAD, to_millis
@@ -144,6 +144,34 @@ def _wish(start: Start) -> Wish:
     return Wish(start, row, *slot_of(row))
 
 
+class Expected:
+    """Rows of starts that are due at one instant, made before it: ten thousand would be made while
+    all of them are late."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+        self._made: dict[str, Wish] = {}
+
+    def add(self, starts: Sequence[Start]) -> None:
+        """Make theirs. What is left of another instant goes: nobody will ask for it."""
+        for start in starts:
+            if start.scheduled_for != self._at:
+                self._at, self._made = start.scheduled_for, {}
+            self._made[start.run_id] = _wish(start)
+
+    def take(self, starts: Sequence[Start]) -> list[Wish]:
+        """As `wishes`, with the rows that are made already."""
+        made = self._made
+        if not made:
+            return wishes(starts)
+        found: list[Wish] = []
+        for start in starts:
+            wish = made.pop(start.run_id, None)
+            # A start that was changed since has another row.
+            found.append(wish if wish is not None and wish.start is start else _wish(start))
+        return found
+
+
 def _counted(start: Start) -> bool:
     """Whether the number of open runs decides over it."""
     return start.skip is None and start.on_limit is OnLimit.SKIP
@@ -252,12 +280,14 @@ class Sitting:
 
     def _take_slot(self, wish: Wish) -> bool:
         start, until = wish.start, wish.until
-        slot = (start.automation, wish.slot, start.run_id)
-        refused = self.refused.get((start.automation, start.schedule_key), -1)
-        if wish.slot is not None and wish.slot <= refused:
-            return False
-        if not self.has_slots and _SLOTS.send(self.raw, [slot]) == 0:
-            return False
+        if self.refused and wish.slot is not None:
+            refused = self.refused.get((start.automation, start.schedule_key), -1)
+            if wish.slot <= refused:
+                return False
+        if not self.has_slots:
+            slot = (start.automation, wish.slot, start.run_id)
+            if _SLOTS.send(self.raw, [slot]) == 0:
+                return False
         if until != wish.slot:
             _SLOTS.send(self.raw, [(start.automation, until, start.run_id)])
         # A crash before the scheduler notes how far it came must not have it ask again
