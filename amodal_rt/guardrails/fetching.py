@@ -5,6 +5,7 @@ from aiohttp import ClientError, ClientTimeout
 from amodal_rt.clock import Clock
 from amodal_rt.errors import UnavailableError
 from amodal_rt.guardrails.egress import Egress, read_limited, refusal
+from amodal_rt.guardrails.unreached import words_for
 
 SECONDS = 3.0
 """Whoever asks has a sender waiting, who gives up soon after."""
@@ -29,7 +30,7 @@ async def fetch(egress: Egress, clock: Clock, url: str, *, limit: int) -> bytes:
         if isinstance(error, TimeoutError):
             raise
         denied = refusal(error)
-        message = denied.message if denied else f"it cannot be reached: {type(error).__name__}"
+        message = denied.message if denied else f"it cannot be reached: {words_for(error)}"
         raise denied or UnavailableError(message) from None
     if response.status != 200 or cut:
         said = f"it answered {response.status}" if not cut else f"it has over {limit:,} bytes"

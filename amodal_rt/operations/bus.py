@@ -209,7 +209,7 @@ class EventBus:
             cause=cause.run_id if cause else None,
             delivery_id=sent.id,
             order=order_of(sent.time, now=now),
-            headers={**(sender.headers or {}), **sent.kept},
+            headers={**_about_request(sender.headers or {}), **sent.kept},
         )
         told = {"type": event.type}
         act = self._act("event.emitted", event.id, by, told) if by else None
@@ -257,6 +257,11 @@ class EventBus:
 
 def _without_id(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name != SENT_ID}
+
+
+def _about_request(headers: Mapping[str, str]) -> dict[str, str]:
+    # What a request says of its content is true of the envelope: the data would go out as one.
+    return {name: value for name, value in headers.items() if name != "content-type"}
 
 
 def _given(body: Mapping[str, object]) -> dict[str, object]:

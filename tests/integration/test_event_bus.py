@@ -77,7 +77,7 @@ def test_an_event_that_a_program_sends_starts_what_waits_for_it(root: Path) -> N
     assert (event["delivery_id"], event["missed"]) == ("1", 1)
     assert (handed_on["type"], handed_on["id"]) == ("deploy.finished", "1")
     assert handed_on["eventid"] == receipt["event_id"]
-    assert handed_on["data"] == {"ok": True}
+    assert (handed_on["data"], handed_on["datacontenttype"]) == ({"ok": True}, "application/json")
     assert [each["event_id"] for each in listed] == [receipt["event_id"]]
     assert unlisted == []
 
@@ -120,16 +120,18 @@ def test_binary_mode_says_the_same(root: Path) -> None:
     with served(root) as (child, ci):
         status, receipt = ci.send(
             b'{"ok": 1}',
-            "application/json",
+            "application/vnd.acme+json",
             ce_specversion="1.0",
             ce_id="7",
             ce_source="/ci",
             ce_type="deploy.finished",
         )
         event = child.client.get(f"/v1/events/{receipt['event_id']}")
+        handed_on = child.client.get(f"/v1/events/{receipt['event_id']}", {"cloudevents": "1"})
 
     assert status == 202
     assert (event["type"], event["data"]) == ("deploy.finished", {"ok": 1})
+    assert handed_on["datacontenttype"] == "application/vnd.acme+json"
 
 
 def test_who_has_no_token_learns_nothing(root: Path) -> None:

@@ -164,6 +164,8 @@ def test_connection(door: Door, name: str) -> int:
     door.output.say(
         f"{name}: {'ok' if found['ok'] else 'failed'}: {table.text(found.get('detail'))}"
     )
+    if found.get("hint"):
+        door.output.remark(f"hint: {found['hint']}")
     return codes.OK if found["ok"] else codes.FAILED
 
 

@@ -85,7 +85,8 @@ class ConnectionProbe:
     async def test(self, connection: Connection) -> dict[str, object]:
         """Ask once, reading only: `testPath`, the list of tools, the list of automations.
 
-        `{ok, status, detail}`; `status` is an HTTP status where there is one.
+        `{ok, status, detail, hint}`; `status` is an HTTP status where there is one, `hint` what a
+        person can do about a failure, where that is known.
         """
         try:
             # Starting an MCP server has a bound of its own, whose passing is remembered.
@@ -93,34 +94,58 @@ class ConnectionProbe:
             async with self._services.clock.deadline(None if mcp else SECONDS):
                 return await self._test(connection)
         except TimeoutError:
-            return dict[str, object](
-                ok=False, status=None, detail=f"no answer in {SECONDS:g} seconds"
-            )
+            return _found(False, f"no answer in {SECONDS:g} seconds", _reached_by(connection))
         except AmodalError as error:
             detail = self._services.redactor.mask(error.message)
-            return dict[str, object](ok=False, status=None, detail=plain_line(detail, 300))
+            hint = error.hint or _reached_by(connection)
+            return _found(False, plain_line(detail, 300), plain_line(hint, 300))
 
     async def _test(self, connection: Connection) -> dict[str, object]:
         if connection.protocol is Protocol.MCP:
             count = len(await self.tools(connection))
-            return dict[str, object](ok=True, status=None, detail=f"{count} tools")
+            return _found(True, f"{count} tools")
         if connection.protocol is Protocol.RUNTIME:
             status, document = await self._services.runtime_view.get("/automations", {})
             size = f"{count_of(document)} automations"
-            return dict[str, object](ok=status < 400, status=status, detail=size)
+            return _found(status < 400, size, status=status)
         endpoint = parse_endpoint(connection.test_path or "/")
         call = RestCall(method="GET", path=endpoint.path, params=endpoint.params)
         if judge(call, connection).intent is not Intent.READ:
-            return dict[str, object](
-                ok=False, status=None, detail="testPath is a write by access.json"
-            )
+            hint = f"name a read as testPath in connections/{connection.name}/spec.json"
+            return _found(False, "testPath is a write by access.json", hint)
         environment = self._catalogue.environment()
         answer = await send(self._services.egress, connection, call, environment)
         raw = answer.facts.get("status")
+        status = raw if isinstance(raw, int) else None
         head = plain_line(self._services.redactor.mask(answer.text.partition("\n")[0]), 200)
-        return dict[str, object](
-            ok=answer.ok, status=raw if isinstance(raw, int) else None, detail=f"{head} {call.path}"
-        )
+        hint = None if answer.ok else _hint(connection, status)
+        return _found(answer.ok, f"{head} {call.path}", hint, status=status)
+
+
+def _found(
+    ok: bool, detail: str, hint: str | None = None, *, status: int | None = None
+) -> dict[str, object]:
+    return dict[str, object](ok=ok, status=status, detail=detail, hint=hint)
+
+
+def _reached_by(connection: Connection) -> str:
+    """Which lines say where the other end is."""
+    if connection.mcp is None:
+        key = "baseUrl"
+    else:
+        key = "url" if connection.mcp.url is not None else "command, args and env"
+    return f"{key} in connections/{connection.name}/spec.json"
+
+
+def _hint(connection: Connection, status: int | None) -> str | None:
+    """What a person can do about an answer that is no success."""
+    file = f"connections/{connection.name}/spec.json"
+    if status in (401, 403):
+        held = ", ".join(connection.secrets)
+        return f"auth in {file}" + (f", and what .env says of {held}" if held else "")
+    if status in (404, 405):
+        return f"testPath in {file}: a path that answers a GET"
+    return None
 
 
 def _endpoints(connection: Connection) -> list[dict[str, object]]:

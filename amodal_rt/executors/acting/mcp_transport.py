@@ -22,6 +22,7 @@ from mcp.shared.message import SessionMessage
 from amodal_rt.clock import Clock
 from amodal_rt.failpoints import hit
 from amodal_rt.guardrails.egress import Egress, refusal
+from amodal_rt.guardrails.unreached import words_for
 
 LINE_BYTES = 16 * 1_048_576
 """The longest message that a child may send."""
@@ -201,7 +202,7 @@ class _EgressTransport(httpx2.AsyncBaseTransport):
             )
         except (ClientError, OSError) as error:
             denied = refusal(error)
-            text = denied.message if denied else type(error).__name__
+            text = denied.message if denied else words_for(error)
             raise httpx2.ConnectError(text, request=request) from None
         hit("mcp.after_send")
         if response.headers.get(_SESSION):
@@ -228,7 +229,7 @@ class _Body(httpx2.AsyncByteStream):
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (ClientError, OSError) as error:
-            raise httpx2.ReadError(type(error).__name__) from None
+            raise httpx2.ReadError(words_for(error)) from None
 
     async def aclose(self) -> None:
         self._response.close()

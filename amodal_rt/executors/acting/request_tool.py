@@ -21,7 +21,7 @@ from amodal_rt.guardrails.causes import HEADER
 from amodal_rt.guardrails.egress import Egress, origin_of, read_limited, refusal
 from amodal_rt.guardrails.endpoints import check_headers, check_method, parse_endpoint
 from amodal_rt.guardrails.grants import REQUEST
-from amodal_rt.guardrails.untrusted import plain_line
+from amodal_rt.guardrails.unreached import words_for
 from amodal_rt.guardrails.writes import Verdict, decide
 from amodal_rt.settings import Environment
 
@@ -225,10 +225,8 @@ async def send(
         denied = refusal(error)
         if denied is not None:
             raise denied from None
-        # The client's message names the host and no more; a URL may hold a secret.
-        reason = plain_line(type(error).__name__, 80)
         raise UnavailableError(
-            f"no answer from {connection.name} ({reason})", code="no_answer"
+            f"no answer from {connection.name} ({words_for(error)})", code="no_answer"
         ) from None
 
 
