@@ -39,10 +39,11 @@ _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 _TAKEN = ("/", "/proc", "/dev", "/sys", "/tmp", "/etc/passwd", "/etc/group", "/etc/hosts")  # noqa: S108
 _KERNELS = (("proc",), ("sys",), ("dev",))
-_DEFINITIONS = (
+DEFINITIONS = (
     "automations", "agents", "connections", "integrations", "knowledge", "stores", "workflows",
     "scripts", "profiles", "events", "amodal.json", "identities.json", ".env", ".git",
 )  # fmt: skip
+"""What of a workspace says what may run, and what git would make of it: no program writes it."""
 _PROXY = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
@@ -314,4 +315,4 @@ def _holds_definitions(source: str) -> str | None:
     first = PurePosixPath(source).parts[:1]
     if not first:
         return "the workspace itself"
-    return f"{first[0]}, where definitions stand" if first[0] in _DEFINITIONS else None
+    return f"{first[0]}, where definitions stand" if first[0] in DEFINITIONS else None

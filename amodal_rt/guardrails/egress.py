@@ -44,6 +44,8 @@ _REFUSED: tuple[tuple[Network, str], ...] = tuple(
         ("10.0.0.0/8", "private"),
         ("100.64.0.0/10", "shared (carrier NAT)"),
         ("127.0.0.0/8", "loopback"),
+        # Azure's own host, which tells a virtual machine its secrets, at an address like others'.
+        ("168.63.129.16/32", "cloud host"),
         ("169.254.0.0/16", "link-local"),
         ("172.16.0.0/12", "private"),
         ("192.0.0.0/24", "reserved"),

@@ -56,11 +56,23 @@ def key_for(
     return DedupKey(endpoint=endpoint, keys=tuple(keys)) if keys else None
 
 
+def key_in_body(endpoint: str, auth: WebhookAuth | None, data: object) -> DedupKey | None:
+    """The key of a delivery of which nobody has the headers or the raw bytes; None where one of
+    these says what it is, and where every request is new."""
+    row = PROVIDERS.get(auth.scheme) if auth else None
+    if auth and auth.custom and auth.custom.dedup:
+        asked = auth.custom.dedup
+        said = None if asked == "digest" or asked.header else first_text(data, (asked.body,))
+    else:
+        said = first_text(data, row.keys) if row and auth and not auth.dedupe_header else None
+    return DedupKey(endpoint=endpoint, keys=(_event(said),)) if said else None
+
+
 def _by_row(
     row: Provider, name: str | None, headers: Headers, body: bytes, data: object
 ) -> list[str]:
     if said := first_text(data, row.keys):
-        return [f"event:{_digest(said.encode('utf-8', 'replace'))}"]
+        return [_event(said)]
     keys = [f"delivery:{_digest(name.encode())}"] if name else []
     if row.digested is None:
         return keys
@@ -77,7 +89,11 @@ def _custom(auth: WebhookAuth, headers: Headers, body: bytes, data: object) -> l
     if asked is None or asked == "digest":
         return [f"body:{_digest(body)}"]
     said = headers.first(asked.header) if asked.header else first_text(data, (asked.body,))
-    return [f"event:{_digest(said.encode('utf-8', 'replace'))}"] if said else []
+    return [_event(said)] if said else []
+
+
+def _event(said: str) -> str:
+    return f"event:{_digest(said.encode('utf-8', 'replace'))}"
 
 
 def may_repeat(event: str | None, data: object) -> bool:

@@ -263,6 +263,11 @@ class RunLedger(Protocol):
         `IDEMPOTENT_FOR` before `now`; the first of several, None where none did."""
         ...
 
+    async def foretell(self, start: Start) -> tuple[SkippedReason, str | None] | None:
+        """What `admit` would say now of a start without `scheduled_for`: the reason that it would
+        be skipped for, and the rule; None where it would be pending. Nothing is written."""
+        ...
+
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         """Newest first, with everything but the journal."""
         ...

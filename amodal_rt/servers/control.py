@@ -37,6 +37,7 @@ from amodal_rt.servers.control_requests import (
     asks,
     body_of,
     caller_of,
+    days_of,
     id_of,
     limit_of,
     name_of,
@@ -221,7 +222,7 @@ class _Door:
         query = request.query
         return await self._verbs.spending.show(
             caller_of(request),
-            days=number_of(query.get("days", "1")),
+            days=days_of(request),
             by=query.get("by", "automation"),
             automation=query.get("automation"),
         )

@@ -215,16 +215,26 @@ class Sitting:
             self.raw.executemany(_RULED_ON, self.ruled_on)
             self.ruled_on = []
 
+    def foretell(self, start: Start) -> tuple[SkippedReason, str | None] | None:
+        """What would rule out a start without a slot; None where it would be pending."""
+        if start.coalesce is None or start.skip is not None:
+            reason, rule = self._reason(start)
+        else:
+            reason, rule, *_ = self._reason_of_many(start, start.coalesce)
+        return None if reason is None else (reason, rule)
+
     def _rule(self, wish: Wish) -> RunRef | None:
         start = wish.start
         if wish.slot is not None and not self._take_slot(wish):
             self._refuse(wish)
             return None
-        others = keyed.NOBODY
+        others, newer = keyed.NOBODY, None
         if start.coalesce is None or start.skip is not None:
             reason, rule = self._reason(start)
         else:
-            reason, rule, others = self._reason_of_many(start, start.coalesce)
+            reason, rule, others, newer = self._reason_of_many(start, start.coalesce)
+        if newer is not None:
+            keyed.join(self.raw, newer)
         if reason is None:
             self.open_runs[start.automation] = self.open_runs.get(start.automation, 0) + 1
             self.rows.append((_PENDING, None, rule, *wish.row))
@@ -286,16 +296,16 @@ class Sitting:
 
     def _reason_of_many(
         self, start: Start, rule: Coalesce
-    ) -> tuple[SkippedReason | None, str | None, keyed.Superseded]:
-        """The same of a start that becomes one with those that wait, and who they are."""
+    ) -> tuple[SkippedReason | None, str | None, keyed.Superseded, str | None]:
+        """The same of a start that becomes one with those that wait, and who they are; last the
+        one of them that it joins because that is newer."""
         self.write()
         others, newer = keyed.waiting(self.raw, start, rule.key)
         reason, words = self._reason(start, others)
         known = reason in (SkippedReason.DUPLICATE, SkippedReason.STALE)
         if newer is None or known:
-            return reason, words, others
-        keyed.join(self.raw, newer)
-        return SkippedReason.COALESCED, f"coalesced into {newer}", others
+            return reason, words, others, None
+        return SkippedReason.COALESCED, f"coalesced into {newer}", others, newer
 
     def _take_place(self, start: Start, rule: Coalesce, others: keyed.Superseded) -> None:
         self.write()

@@ -25,7 +25,7 @@ from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, graph_problems, judge, unset_in_settings
 from amodal_rt.workspace.marks import nearest_folder, secret_files
-from amodal_rt.workspace.profiling import bound
+from amodal_rt.workspace.profiling import binding_warnings, bound
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
@@ -97,7 +97,7 @@ class Reader:
         self._states: dict[str, AutomationState] = {}
         self._judged: dict[str, tuple[Parsed[Definition], ...]] = {}
         self._world: World | None = None
-        self._graph_problems: tuple[Problem, ...] = ()
+        self._named_problems: tuple[Problem, ...] = ()
         self._last: Reading | None = None
         self._vanishing = Vanishing()
         self._kept: frozenset[str] = frozenset()
@@ -247,7 +247,7 @@ class Reader:
             self._good.pop(name, None)
             self._judged.pop(name, None)
         self._remembered = {}
-        self._graph_problems = graph_problems(world)
+        self._named_problems = (*graph_problems(world), *binding_warnings(world))
         self._states, self._world = states, world
 
     def _judge(
@@ -336,7 +336,7 @@ class Reader:
         problems = beside.problems
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
-        problems += self._graph_problems
+        problems += self._named_problems
         problems += unset_in_settings(world.settings, world.environment)
         problems += wrong_in_integrations(world.integrations.values(), world.environment)
         knowledge = {each.name: each for each in beside.knowledge.values.values()}

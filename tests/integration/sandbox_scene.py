@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -49,6 +49,7 @@ class Scene:
         stdin: bytes = b"",
         environment: dict[str, str] | None = None,
         seconds: float | None = None,
+        secrets: Sequence[Path] = (),
         **changes: Any,
     ) -> Ran:
         bounds = {key: changes.pop(key) for key in list(changes) if hasattr(profile.bounds, key)}
@@ -60,6 +61,7 @@ class Scene:
             environment=environment or {},
             cause=Cause(depth=1, run_id=None),
             seconds=seconds,
+            secrets=[*map(str, secrets)],
         )
         return await self.sandboxes.run(job)
 

@@ -26,6 +26,7 @@ from amodal_rt.domain.connection import Access, AccessRule, Confirm
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.run import RunStatus
+from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.errors import AmodalError, DeniedError
 from amodal_rt.executors.acting.performing import ParkedWrites
@@ -317,6 +318,40 @@ async def test_an_edited_call_is_checked_against_everything(asking: AgentHouse, 
 
     assert refused.value.code == code
     assert replace((await kept(asking))[0], told=False) == write
+    assert asking.service.requests == []
+
+
+async def test_an_edit_that_python_takes_for_the_same_is_one(asking: AgentHouse) -> None:
+    automation = writer(asking)
+    asking.model.script(*calls_then_done(request("POST", "/deals", data={"urgent": 1})))
+    await asking.run(automation)
+    [write] = await kept(asking)
+    call = {**write.call, "data": {"urgent": True}}
+
+    async with performing(asking, automation) as writes:
+        done = await writes.decide(BOSS, write.write_id, approved=True, note=None, call=call)
+
+    assert done.original == write.call
+    assert asking.service.requests[0].body == b'{"urgent": true}'
+
+
+async def test_a_url_that_the_environment_has_changed_since_is_somebody_else(
+    asking: AgentHouse,
+) -> None:
+    asking.environment["CRM_URL"] = "http://127.0.0.1:9/staging"
+    asking.rest(access=ASKING, base_url=SecretRef("CRM_URL"))
+    automation = writer(asking)
+    asking.model.script(*calls_then_done(request("POST", "/deals")))
+    await asking.run(automation)
+    [write] = await kept(asking)
+    asking.environment |= {"CRM_URL": asking.service.origin, "CRM_TOKEN": "a-newer-one"}
+
+    async with performing(asking, automation) as writes:
+        done = await writes.decide(BOSS, write.write_id, approved=True, note=None)
+
+    assert done.status == "refused"
+    assert "CRM_URL" not in str(done.outcome)
+    assert "a URL that it takes from the environment" in str(done.outcome)
     assert asking.service.requests == []
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import AsyncIterator
@@ -159,6 +160,33 @@ async def test_a_link_that_a_program_laid_leads_nowhere_inside_and_is_not_mounte
 async def test_no_mount_shows_secrets_or_state(scene: Scene, source: str) -> None:
     with pytest.raises(InvalidError, match="private"):
         await scene.run("/bin/true", mounts=(Mount(source=source, target="/data"),))
+
+
+@pytest.mark.parametrize("linked", [False, True])
+async def test_no_mount_lets_a_program_write_definitions(scene: Scene, linked: bool) -> None:
+    folder = scene.root / "automations"
+    if linked:
+        folder.rmdir()
+        folder.symlink_to(scene.root / "data")
+    written = Mount(source=str(folder.resolve()), target="/data", writable=True)
+
+    with pytest.raises(InvalidError, match="holds definitions"):
+        await scene.run("/bin/true", mounts=(written,))
+
+
+@pytest.mark.skipif(not os.access("/usr/src", os.W_OK), reason="needs a workspace below /usr")
+async def test_a_workspace_among_the_machines_programs_is_not_shown() -> None:
+    """As images of containers have it: `WORKDIR /usr/src/app`."""
+    with tempfile.TemporaryDirectory(dir="/usr/src") as folder:
+        Path(folder).chmod(0o755)
+        key = Path(folder, "key")
+        key.write_text("canary-key")
+        key.chmod(0o640)
+        async with scene_in(Path(folder)) as scene:
+            said = await scene.sh(f"grep -r canary {folder}; ls {folder}/workspace", secrets=[key])
+
+            assert "canary" not in said
+            assert "data" not in said
 
 
 async def test_what_it_writes_stays_in_writable_mounts_and_belongs_to_no_root(

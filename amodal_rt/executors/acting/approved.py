@@ -66,10 +66,13 @@ class Approved:
         connection = self._snapshot.connections.get(name)
         if connection is None:
             raise NotFoundError(f"the connection {name} is gone")
-        if surface_of(connection) != self._write.surface:
+        missing = self._environment.missing(connection.secrets)
+        if missing:
+            raise DeniedError(f"the environment variable {missing[0]} is not set")
+        if surface_of(connection, self._environment) != self._write.surface:
             raise DeniedError(
-                f"connections/{name}/spec.json has changed since this was parked: it may lead "
-                "elsewhere, or as somebody else",
+                f"connections/{name}/spec.json has changed since this was parked, or a URL that it "
+                "takes from the environment: it may lead elsewhere, or as somebody else",
                 code="connection_changed",
                 hint=f"start {self._write.automation} again, for a write as things are now",
             )
@@ -81,9 +84,6 @@ class Approved:
             raise DeniedError(
                 f"{self._changed(definition)}{name}.{tool} is not among what it may use any more"
             )
-        missing = self._environment.missing(connection.secrets)
-        if missing:
-            raise DeniedError(f"the environment variable {missing[0]} is not set")
         return connection
 
     def _request(self, connection: Connection, definition: Definition) -> Ready:

@@ -1,16 +1,19 @@
 """A call that a person decides on leaves its run here: it is kept as it would leave."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from amodal_rt.clock import from_millis, iso, to_millis
 from amodal_rt.domain.connection import Connection
 from amodal_rt.domain.parked import ParkedWrite
-from amodal_rt.errors import DeniedError
+from amodal_rt.domain.secret import SecretRef
+from amodal_rt.errors import DeniedError, InvalidError
 from amodal_rt.executors.acting.session import Session
 from amodal_rt.failpoints import hit
+from amodal_rt.guardrails.egress import origin_of
 from amodal_rt.guardrails.writes import Decision
+from amodal_rt.settings import Environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,18 +26,30 @@ class Parking:
     surface: str
 
 
-def surface_of(connection: Connection) -> str:
+def surface_of(connection: Connection, environment: Environment) -> str:
     """A digest of where and as whom the connection speaks. What its owner says about endpoints
-    does not count: that is asked again before a call is made."""
+    does not count: that is asked again before a call is made. Neither does a secret's value, so
+    that it may be renewed, but for the origin of a URL that is one."""
+    origins = tuple(_origins(connection, environment))
     what = (
         connection.protocol.value,
         connection.base_url,
         connection.auth,
         sorted(connection.headers.items(), key=lambda pair: pair[0]),
         connection.mcp,
+        *((origins,) if origins else ()),
     )
     # A secret prints as the name of its variable.
     return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def _origins(connection: Connection, environment: Environment) -> Iterator[str | None]:
+    for url in (connection.base_url, connection.mcp.url if connection.mcp else None):
+        if isinstance(url, SecretRef):
+            try:
+                yield origin_of(environment.find(url.name) or "")
+            except InvalidError:
+                yield None
 
 
 async def park_call(

@@ -5,6 +5,7 @@ cut off in between is never made again: whether it happened is unknown, and some
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -103,7 +104,7 @@ class ParkedWrites:
     async def checked(self, write: ParkedWrite, call: Mapping[str, object]) -> Edit | None:
         """The edited call of a parked write, judged as any other by the files as they are; None
         where it is what was parked. Raises AmodalError for why it may not be made."""
-        if call == write.call:
+        if _spelled(call) == _spelled(write.call):
             return None
         if call.get("connection") != write.connection or ("tool" in call) != ("tool" in write.call):
             raise InvalidError(
@@ -258,3 +259,8 @@ class ParkedWrites:
     def _said(self, error: AmodalError) -> str:
         text = error.message + (f" ({error.hint})" if error.hint else "")
         return plain_line(self._services.redactor.mask(text), 500)
+
+
+def _spelled(call: Mapping[str, object]) -> str:
+    """By which two calls are the same: to Python, 1 and true are equal."""
+    return json.dumps(call, sort_keys=True)

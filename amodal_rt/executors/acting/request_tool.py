@@ -75,7 +75,7 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
     parking = None
     if decision.intent is Intent.WRITE and decision.verdict is not Verdict.DENY:
         check_reach(session.services.egress, connection, call, session.context.environment)
-        parking = parking_of(given, connection, call)
+        parking = parking_of(given, connection, call, session.context.environment)
 
     async def perform(key: CallKey) -> Answer:
         if connection.protocol is Protocol.RUNTIME:
@@ -104,12 +104,14 @@ def prepare_request(session: Session, given: RequestArguments) -> Wish:
     )
 
 
-def parking_of(given: RequestArguments, connection: Connection, call: RestCall) -> Parking:
+def parking_of(
+    given: RequestArguments, connection: Connection, call: RestCall, environment: Environment
+) -> Parking:
     """The request as it is kept for a person: as it was given, so that it is checked again."""
     return Parking(
         call=given.model_dump(exclude_none=True, exclude={"intent"}) | {"method": call.method},
         label=call.label,
-        surface=surface_of(connection),
+        surface=surface_of(connection, environment),
     )
 
 

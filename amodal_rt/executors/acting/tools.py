@@ -301,7 +301,8 @@ def prepare_mcp(
     parking = None
     if decision.intent is Intent.WRITE and decision.verdict is not Verdict.DENY:
         kept = {"connection": connection_name, "tool": tool.name, "arguments": dict(arguments)}
-        parking = Parking(call=kept, label=call.label, surface=surface_of(connection))
+        surface = surface_of(connection, session.context.environment)
+        parking = Parking(call=kept, label=call.label, surface=surface)
 
     async def perform(key: CallKey) -> Answer:
         writing = None if tool.reads(connection) else key.idempotency_key

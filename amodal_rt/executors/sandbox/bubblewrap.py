@@ -31,9 +31,12 @@ _SETTINGS = (
 _OWN = frozenset({"proc", "dev", "sys", "tmp"})
 
 
-def arguments(profile: Profile, argv: Sequence[str], *, workspace: Path, status: int) -> list[str]:
+def arguments(
+    profile: Profile, argv: Sequence[str], *, workspace: Path, status: int, hidden: Sequence[Path]
+) -> list[str]:
     """Of `bwrap`, to run `argv`. The launcher stages what `sources` lists; `status` is the
-    descriptor for what bubblewrap reports. Raises OSError for a base that cannot be read."""
+    descriptor for what bubblewrap reports. What is `hidden` (real paths) is not shown among the
+    machine's programs. Raises OSError for a base that cannot be read."""
     return [
         PROGRAM, "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc",
         "--unshare-uts", "--unshare-cgroup-try", "--uid", str(USER), "--gid", str(USER),
@@ -41,6 +44,7 @@ def arguments(profile: Profile, argv: Sequence[str], *, workspace: Path, status:
         "--json-status-fd", str(status),
         "--size", str(SMALL), "--tmpfs", "/",
         *_root(profile, workspace),
+        *(_hiding(hidden) if profile.base is None else ()),
         "--proc", "/proc", "--dev", "/dev",
         *_empty("/dev/shm", profile.bounds.memory),  # noqa: S108
         *_empty("/tmp", profile.bounds.memory),  # noqa: S108
@@ -75,6 +79,21 @@ def _root(profile: Profile, workspace: Path) -> Iterator[str]:
         yield from ("--ro-bind-try", f"/etc/{each}", f"/etc/{each}")
     for name in FILES:
         yield from ("--ro-bind", f"{STAGE}/{name}", f"/etc/{name}")
+
+
+def _hiding(hidden: Sequence[Path]) -> Iterator[str]:
+    """Images of containers keep their workspace below `/usr` as often as not."""
+    covered: list[Path] = []
+    for path in sorted(hidden):
+        if not set(path.parts[1:2]) & set(_PROGRAMS):
+            continue
+        if any(each in path.parents for each in covered) or not path.exists():
+            continue
+        covered.append(path)
+        if path.is_dir():
+            yield from _empty(str(path), SMALL)
+        else:
+            yield from ("--ro-bind", os.devnull, str(path))
 
 
 def _entries(folder: Path, shown: str, names: Sequence[str]) -> Iterator[str]:

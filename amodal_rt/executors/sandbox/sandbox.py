@@ -4,14 +4,17 @@ import asyncio
 import math
 import os
 import shutil
+import stat
 import sys
 import zlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from amodal_rt.clock import Clock
+from amodal_rt.definitions.profile import DEFINITIONS
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.profile import Isolation, Profile
 from amodal_rt.errors import InvalidError, UnavailableError
@@ -215,7 +218,11 @@ class Sandboxes:
     def _arguments(self, job: Job, status: int) -> list[str]:
         try:
             return bubblewrap.arguments(
-                job.profile, job.argv, workspace=self._workspace, status=status
+                job.profile,
+                job.argv,
+                workspace=self._workspace,
+                status=status,
+                hidden=[self._workspace, *self._real_private(), *_closed(job.secrets)],
             )
         except OSError as error:
             raise _unavailable(f"its base {job.profile.base}: {error.strerror}") from error
@@ -251,26 +258,30 @@ class Sandboxes:
         return owners.pop()
 
     def _check_mounts(self, job: Job) -> None:
-        private = [*map(str, self._private), *job.secrets]
-        real = [Path(os.path.realpath(each)) for each in private]
+        real = [*self._real_private(), *map(_real, job.secrets)]
+        definitions = [_real(self._workspace / each) for each in DEFINITIONS]
         writable = {each.source for each in job.profile.mounts if each.writable}
         named = [each.source for each in job.profile.mounts]
         named += [job.profile.base] if job.profile.base is not None else []
         for source in named:
             path = Path(os.path.normpath(self._workspace / source))
             for each in real:
-                if path == each or path in each.parents or each in path.parents:
+                if _overlap(path, each):
                     raise InvalidError(
                         f"{job.profile.file}: {source} would show {each}, which is private",
                         code="bad_mount",
                         hint="mount a folder that holds no secrets and no state of the runtime",
                     )
-            if source in writable and path in (self._workspace, *self._workspace.parents):
+            if source in writable and any(_overlap(path, each) for each in definitions):
                 raise InvalidError(
-                    f"{job.profile.file}: {source} holds this workspace, which no program writes",
+                    f"{job.profile.file}: {source} holds definitions of this workspace, which no "
+                    "program writes",
                     code="bad_mount",
                     hint="mount a folder of data",
                 )
+
+    def _real_private(self) -> list[Path]:
+        return [_real(each) for each in self._private]
 
     def _marks(self, cause: Cause) -> "_Marks":
         return _Marks(self._causes, cause)
@@ -283,6 +294,23 @@ class _Marks:
 
     def __call__(self, url: str) -> Mapping[str, str]:
         return self.causes.headers(url, self.cause)
+
+
+def _real(path: str | Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def _closed(files: Sequence[str]) -> Iterator[Path]:
+    """Those that not everybody on this machine may read: a list of certificates, which programs
+    need, is no secret."""
+    for each in map(_real, files):
+        with suppress(OSError):
+            if not each.stat().st_mode & stat.S_IROTH:
+                yield each
 
 
 def _owner(path: str) -> tuple[int, int]:
