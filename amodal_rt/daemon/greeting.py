@@ -55,9 +55,11 @@ def greeting(
         yield " " + "  ".join(cells).rstrip()
     if not rows:
         yield " no automations yet: put a JSON file into automations/"
-    problems = [*snapshot.problems]
+    found = [*snapshot.problems]
     for each in standings:
-        problems += (*each.state.problems, *each.state.blocked)
+        found += (*each.state.problems, *each.state.blocked)
+    # What is odd about a graph is told of the graph, and of each automation that runs it.
+    problems = list(dict.fromkeys(found))
     unset = [problem for problem in problems if problem.code == "env_missing"]
     if len(unset) > MOST_UNSET:
         problems = [problem for problem in problems if problem.code != "env_missing"]

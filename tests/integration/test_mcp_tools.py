@@ -129,6 +129,7 @@ async def test_an_automation_lives_its_life_over_mcp(api: ApiHouse, mode: str) -
         {"role": "user", "parts": [{"type": "text", "text": "Report on last week."}]}
     ]
     assert (shown["virtual_mcp_id"], shown["writes"]) == ("main", "read-only")
+    assert shown["created_at"] == made["created_at"]
     assert (changed["name"], changed["active"]) == ("Weekly", False)
     (row,) = [each for each in rows if each["lookup_key"] == "weekly-report"]
     assert (row["status"], row["trigger_count"], row["nearest_next_run_at"]) == ("paused", 1, None)

@@ -7,7 +7,7 @@ from typing import cast
 
 from amodal_rt.domain.journal import UNSHOWN, Entry
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.servers.dashboard.words import instant, pretty
+from amodal_rt.servers.dashboard.words import instant, pretty, reason
 
 SHORT = 200
 """Characters of a row's sentence."""
@@ -100,7 +100,7 @@ def _words(data: Mapping[str, object]) -> Iterator[str]:
     for key in ("status", "reason", "error", "rule", "hint", "note", "message", "text", "type"):
         value = data.get(key)
         if isinstance(value, str) and value and not _is_known(key, data):
-            yield value
+            yield reason(value) if key == "reason" else value
 
 
 def _is_known(key: str, data: Mapping[str, object]) -> bool:

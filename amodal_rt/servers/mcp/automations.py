@@ -89,7 +89,11 @@ class AutomationTools:
             "limits": None if steps is None else {"maxTurns": steps},
         }
         made = await self._managing.create(visit.caller, Wanted(keys=keys, slug=asked.lookup_key))
-        return {**_told(made, asked.name), "created_at": iso(self._clock.now())}
+        dates = made.dates
+        return {
+            **_told(made, asked.name),
+            "created_at": iso(dates.created_at if dates else self._clock.now()),
+        }
 
     async def get(self, visit: Visit, asked: OneInput) -> Document:
         """The automation, or null."""

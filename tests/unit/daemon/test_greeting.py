@@ -148,6 +148,14 @@ def test_a_broken_file_is_named_with_its_line_and_its_old_version() -> None:
     assert said[1] == "error: automations/a.json:3: no key"
 
 
+def test_what_is_odd_about_a_graph_is_said_once_however_many_run_it() -> None:
+    odd = Problem(file="workflows/e.json", line=1, code="unknown_event", message="nobody hears it")
+
+    said = lines(*(standing(name, ManualTrigger(), problems=(odd,)) for name in "ab"))
+
+    assert len([each for each in said if "nobody hears it" in each]) == 1
+
+
 def test_a_flood_of_problems_is_cut() -> None:
     problems = tuple(Problem(file="a", code="x", message=str(n)) for n in range(MOST_PROBLEMS + 5))
 

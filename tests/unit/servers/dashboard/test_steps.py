@@ -42,6 +42,13 @@ def step(type: EntryType, data: dict[str, Any], **keys: Any) -> Step:
             "local:small · calls request · I look.",
         ),
         (
+            EntryType.RUN_WAITING,
+            {"reason": "awaiting_approval"},
+            "Run waiting",
+            "wait",
+            "waits for a person's answer",
+        ),
+        (
             EntryType.NODE_FINISHED,
             {"node": "check", "next": "tell"},
             "Node finished",
