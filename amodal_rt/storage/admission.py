@@ -284,10 +284,9 @@ class Sitting:
             refused = self.refused.get((start.automation, start.schedule_key), -1)
             if wish.slot <= refused:
                 return False
-        if not self.has_slots:
-            slot = (start.automation, wish.slot, start.run_id)
-            if _SLOTS.send(self.raw, [slot]) == 0:
-                return False
+        slot = (start.automation, wish.slot, start.run_id)
+        if not self.has_slots and _SLOTS.send(self.raw, [slot]) == 0:
+            return False
         if until != wish.slot:
             _SLOTS.send(self.raw, [(start.automation, until, start.run_id)])
         # A crash before the scheduler notes how far it came must not have it ask again

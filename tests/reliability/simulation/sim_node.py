@@ -1,7 +1,7 @@
 """One daemon: the real scheduler, engine and membership over its way to the shared ledger."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from random import Random
 from typing import Any, cast
@@ -12,6 +12,7 @@ from sim_time import Machine, SeededIds, VirtualLoop, WallAlarm, World
 from amodal_rt.daemon.nodes import LocalLease, Membership
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.domain.automation import Definition
+from amodal_rt.domain.run import Start
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.runner import Engine
 from amodal_rt.errors import UnavailableError
@@ -60,6 +61,10 @@ class Way:
         self._node = node
         self._inner = inner
         self._saw = saw
+
+    def expect(self, starts: Sequence[Start]) -> None:
+        """Stays on the node: nothing of it is on its way."""
+        self._inner.expect(starts)
 
     def __getattr__(self, name: str) -> Any:
         found: Any = getattr(self._inner, name)
