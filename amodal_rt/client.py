@@ -8,9 +8,10 @@ import json
 import socket
 import urllib.parse
 from collections.abc import Generator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from amodal_rt.errors import (
     AmodalError,
@@ -70,6 +71,12 @@ class Client:
         self._cause = "".join((cause or "").split())
         self._actor = "".join(each for each in actor if each.isprintable()) or "unknown"
         self._timeout = timeout
+
+    def within(self, seconds: float) -> Self:
+        """The same daemon, with another bound of each wait for bytes: for what takes long."""
+        patient = copy(self)
+        patient._timeout = seconds  # noqa: SLF001 - of its own class
+        return patient
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The JSON document at `path`."""

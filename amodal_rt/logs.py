@@ -79,11 +79,11 @@ class Spell:
         self._next = now + self._pause
         self._pause = min(self._pause * 2, _LONGEST)
 
-    def ended(self) -> None:
+    def ended(self, **fields: object) -> None:
         """What failed went well; says so where it had failed before."""
         if self._times:
             seconds = round(self._clock.monotonic() - self._since, 1)
-            self._log.info(self._over, times=self._times, seconds=seconds)
+            self._log.info(self._over, **fields, times=self._times, seconds=seconds)
             self._times = 0
 
 

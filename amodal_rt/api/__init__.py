@@ -12,6 +12,7 @@ from amodal_rt.api.objects import (
     AutomationRun,
     AutomationStatus,
     AutomationType,
+    Budget,
     EventName,
     EventReceipt,
     EventRun,
@@ -25,6 +26,10 @@ from amodal_rt.api.objects import (
     ProblemError,
     RunPage,
     RunStatus,
+    Spend,
+    SpendGroup,
+    SpendRow,
+    SpendTotal,
 )
 from amodal_rt.api.problems import ApiError
 
@@ -37,6 +42,7 @@ __all__ = [
     "AutomationRun",
     "AutomationStatus",
     "AutomationType",
+    "Budget",
     "EventName",
     "EventReceipt",
     "EventRun",
@@ -50,4 +56,8 @@ __all__ = [
     "ProblemError",
     "RunPage",
     "RunStatus",
+    "Spend",
+    "SpendGroup",
+    "SpendRow",
+    "SpendTotal",
 ]

@@ -7,9 +7,9 @@ from typing import Self, cast
 
 from amodal_rt.api.automations import AutomationsApi
 from amodal_rt.api.events import EventsApi
-from amodal_rt.api.objects import ENDED, AutomationRun
+from amodal_rt.api.objects import ENDED, AutomationRun, Spend, SpendGroup
 from amodal_rt.api.problems import ApiError
-from amodal_rt.api.routes import INVOKE, LOCAL_APP, OPENAPI, STREAM
+from amodal_rt.api.routes import INVOKE, LOCAL_APP, OPENAPI, SPEND, STREAM
 from amodal_rt.api.runs import RunsApi
 from amodal_rt.api.stream import follow
 from amodal_rt.api.transport import Transport
@@ -119,6 +119,18 @@ class ApiClient:
                 code="still_running",
                 kind="timed_out",
             ) from None
+
+    async def spend(
+        self,
+        *,
+        days: int | None = None,
+        by: SpendGroup | None = None,
+        automation: str | None = None,
+    ) -> Spend:
+        """What models cost today, or in the last `days` with today, by automation, model or day;
+        and how the budgets of today stand. Needs a token that may read."""
+        call = SPEND.call({}, query={"days": days, "by": by, "automation": automation})
+        return cast("Spend", await self._transport.ask(call))
 
     async def openapi(self) -> dict[str, object]:
         """The OpenAPI document of the daemon."""

@@ -158,6 +158,53 @@ class JournalPage(TypedDict):
     journal: Journal | None
 
 
+SpendGroup = Literal["automation", "model", "day"]
+"""What may be summed up by."""
+
+
+class SpendTotal(TypedDict):
+    """All of it together."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    unpriced_tokens: int
+    cost_usd: float
+
+
+class SpendRow(SpendTotal):
+    """What one automation, model or day used: the key that was asked for names it."""
+
+    automation: NotRequired[str]
+    model: NotRequired[str]
+    day: NotRequired[str]
+
+
+class Budget(TypedDict):
+    """How a budget of today stands; `automation` None is all of them together, `rule` the line
+    that sets it."""
+
+    automation: str | None
+    measure: Literal["cost_usd", "tokens", "unpriced_tokens"]
+    limit: float
+    spent: float
+    is_spent: bool
+    rule: str
+
+
+class Spend(TypedDict):
+    """What models cost on days of the workspace, `until` is today. Of `rows`, the dearest come
+    first; of days, the newest."""
+
+    since: str
+    until: str
+    day_ends_at: str | None
+    by: SpendGroup
+    total: SpendTotal
+    rows: list[SpendRow]
+    budgets: list[Budget]
+
+
 class ProblemError(TypedDict):
     """`code` is stable; `hint` says what to do next."""
 

@@ -44,6 +44,7 @@ INVOKE = Route("POST", f"{_PUBLIC}/automations/{{automation}}/invoke")
 RUN = Route("GET", f"{_PUBLIC}/automation_runs/{{run}}")
 JOURNAL = Route("GET", f"{_PUBLIC}/automation_runs/{{run}}/journal")
 STREAM = Route("GET", f"{_PUBLIC}/automation_runs/{{run}}/stream")
+SPEND = Route("GET", f"{_PUBLIC}/spend")
 OPENAPI = Route("GET", "/openapi.json")
 EVENTS = Route("POST", "/events")
 """CloudEvents. It has a guard of its own, and so no place in the OpenAPI document."""

@@ -148,12 +148,18 @@ def span(length: timedelta) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
+_SPANS = (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60))
+
+
 def seconds(value: object) -> str:
-    """`0.3 s`, `2 min 5 s`; `-` for null."""
+    """`0.3 s`, `2 min 5 s`, `3 h 12 min`, `6 d 0 h`; `-` for null."""
     if not isinstance(value, int | float):
         return "-"
     if value < 60:
         return f"{value:.1f} s"
+    for unit, size, part, smaller in _SPANS:
+        if value >= size:
+            return f"{int(value // size)} {unit} {int(value % size // smaller)} {part}"
     return f"{int(value // 60)} min {int(value % 60)} s"
 
 

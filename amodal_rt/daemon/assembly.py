@@ -45,7 +45,6 @@ from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.overflow import Overflow
 from amodal_rt.operations.runs import Runs
 from amodal_rt.operations.runtime_view import LedgerRuntimeView
-from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.why import Why
 from amodal_rt.ports import EVENTS, OUTBOX
 from amodal_rt.settings import runtime_folder
@@ -103,7 +102,6 @@ def build_house(ground: Ground, *, webhook_key: str) -> House:
         stores=Stores(workspace, ledger, clock=clock),
         integrations=Integrations(workspace, shared.keys, shared.address),
         nodes=Nodes(ledger, clock=clock),
-        spending=Spending(workspace, ledger, clock=clock),
         overflow=Overflow(ledger, clock=clock),
         causes=shared.causes,
         changes=shared.changes,

@@ -26,6 +26,7 @@ from amodal_rt.operations.parked import Writes
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.sessions import Sessions
+from amodal_rt.operations.spending import Spending
 from amodal_rt.operations.tokens import Tokens
 from amodal_rt.operations.triggers import Triggers
 from amodal_rt.servers.mcp.automations import AutomationTools
@@ -50,6 +51,7 @@ class Desks(TypedDict):
     outlook: Outlook
     pages: RunPages
     sessions: Sessions
+    spending: Spending
     tokens: Tokens
 
 
@@ -65,10 +67,11 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
     pages = RunPages(ledger, signals=signals, clock=clock)
     event_bus = _event_bus(ground, shared)
     triggers = Triggers(managing, names)
+    spending = Spending(workspace, ledger, clock=clock)
     writes_verbs = Writes(ledger, check=writes.checked, signals=signals, clock=clock)
     tools = all_tools(
         AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
-        RunTools(automations, invoking, names, pages, event_bus),
+        RunTools(automations, invoking, names, pages, event_bus, spending),
     )
     return Desks(
         approvals=Approvals(ledger, writes_verbs, signals=signals, clock=clock),
@@ -82,6 +85,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
         names=names,
         outlook=Outlook(managing, automations, ledger, clock=clock),
         pages=pages,
+        spending=spending,
         sessions=Sessions(tokens, ledger, shared.address, clock=clock, ids=ids),
         tokens=tokens,
     )
@@ -129,6 +133,7 @@ def event_tests(ground: Ground, shared: Shared) -> EventTests:
         shared.starting,
         shared.redactor,
         ledger=ground.ledger,
+        endpoint_of=shared.endpoints.id_for,
         clock=ground.clock,
         ids=ground.ids,
     )

@@ -159,7 +159,9 @@ class House:
         """What the guard lets in over TCP: the API, the `verbs` of the control socket, MCP."""
         runs = RunDoor(self.pages, streams)
         routes = [
-            *PublicApi(self.invoking, self.names, self.pages, runs, self.causes).routes(),
+            *PublicApi(
+                self.invoking, self.names, self.pages, runs, self.causes, self.spending
+            ).routes(),
             *ManagementApi(self.managing, self.names, self.event_types, self.pages, runs).routes(),
             *control_guarded(verbs),
         ]

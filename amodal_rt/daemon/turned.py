@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from amodal_rt.clock import AHEAD, Clock
 from amodal_rt.errors import AmodalError
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import OUTBOX, RUNS_PENDING, Signals, WaitLedger
 
 LOOK_SECONDS = 5.0
@@ -35,6 +35,7 @@ class TurnedBack:
         self._clock = clock
         self._pauses = pauses
         self._kept = kept
+        self._postponed = Spell(_log, clock, event="clock.postponed", over="clock.resumed")
 
     async def run(self) -> None:
         """Until cancelled. A ledger that is away is asked again."""
@@ -59,8 +60,9 @@ class TurnedBack:
                 now=self._clock.now(), pauses=self._pauses, kept=self._kept, seen=seen
             )
         except AmodalError as error:
-            _log.warning("clock.postponed", code=error.code, error=error.message)
+            self._postponed.failed(code=error.code, error=error.message)
             return False
+        self._postponed.ended()
         if sooner:
             _log.warning("clock.waits_shortened", sooner=sooner)
             self._signals.notify(RUNS_PENDING)

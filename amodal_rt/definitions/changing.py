@@ -11,7 +11,7 @@ from amodal_rt.definitions.editing import add, remove
 from amodal_rt.definitions.positions import Offsets
 from amodal_rt.definitions.rewrite import set_key
 from amodal_rt.definitions.source import SourceError, decode, read_json
-from amodal_rt.definitions.words import snake
+from amodal_rt.definitions.words import spellings
 from amodal_rt.errors import InvalidError
 
 _BOM = "\ufeff"
@@ -65,7 +65,7 @@ def _changed(text: bytes, file: str, key: str, value: object) -> bytes:
 
 def _spelling(content: str, key: str) -> str | None:
     values = Offsets(content).values
-    return next((each for each in (key, snake(key)) if f"/{each}" in values), None)
+    return next((each for each in spellings(key) if f"/{each}" in values), None)
 
 
 def _without(head: str, file: str, first_line: int, key: str) -> str:
@@ -76,7 +76,7 @@ def _without(head: str, file: str, first_line: int, key: str) -> str:
         return head
     found = frontmatter.members(node)
     names = [each[0].value for each in found]
-    place = next((names.index(each) for each in (key, snake(key)) if each in names), None)
+    place = next((names.index(each) for each in spellings(key) if each in names), None)
     if place is None:
         return head
     if cast("Any", node).flow_style:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, cast
 
@@ -183,8 +184,8 @@ class _Reading:
         fields = cast("dict[str, object]", value)
         word = fields.get("kind")
         kind = kind_of(word) if isinstance(word, str) else None
+        who = f"node {shown(fields['id'])}: " if isinstance(fields.get("id"), str) else ""
         if kind is None:
-            who = f"node {shown(fields['id'])}: " if isinstance(fields.get("id"), str) else ""
             if "kind" not in fields:
                 self._complain("missing_key", f"{who}kind is missing", at, hint=", ".join(KINDS))
             else:
@@ -193,7 +194,7 @@ class _Reading:
                 self._complain("unknown_kind", message, (*at, "kind"), hint=hint)
             return None
         shape, problems = judge_part(self._document, SHAPES[kind], fields, at)
-        self._problems += problems
+        self._problems += [replace(each, message=f"{who}{each.message}") for each in problems]
         return shape
 
     def _complain(self, code: str, message: str, loc: Loc = (), *, hint: str | None = None) -> None:

@@ -148,7 +148,7 @@ def _place_for(shape: type[FileShape], key: str, loc: Loc, known: dict[str, obje
         inner = next(_shapes(annotation), None)
         if inner is not None and camel(key) in _keys(inner):
             return f'it belongs inside "{owner}"'
-    few = f"known keys: {', '.join(known)}" if 0 < len(known) < 12 else None
+    few = f"known keys: {', '.join(known)}" if 0 < len(known) < 17 else None
     return suggestion(key, known) or few
 
 

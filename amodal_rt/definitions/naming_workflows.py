@@ -6,12 +6,12 @@ from typing import cast
 
 from amodal_rt.definitions.document import Document
 from amodal_rt.definitions.graph import read_workflow, reread_workflow
-from amodal_rt.definitions.words import WRONG_WHERE, shown, suggestion
+from amodal_rt.definitions.words import WRONG_WHERE, shown, spellings, suggestion
 from amodal_rt.domain.automation import STEM, WorkflowRun
 from amodal_rt.domain.problem import Problem
 from amodal_rt.domain.workflow import Script, Workflow
 
-KEYS = ("workflow", "config", "configId", "config_id")
+KEYS = spellings("workflow")
 """Spellings of the key that names it."""
 
 KEPT = "_workflow"

@@ -9,7 +9,7 @@ from ruamel.yaml.nodes import MappingNode, Node
 from amodal_rt.definitions import frontmatter
 from amodal_rt.definitions.positions import Offsets
 from amodal_rt.definitions.source import SourceError, decode, read_json
-from amodal_rt.definitions.words import snake
+from amodal_rt.definitions.words import spellings
 from amodal_rt.errors import ConflictError, InvalidError
 
 _BOM = "\ufeff"
@@ -20,7 +20,7 @@ _LINE_END = re.compile(r"\r?\n")
 def set_key(text: bytes, file: str, key: str, value: object) -> bytes:
     """The file with the top-level `key` set to `value` (a JSON scalar).
 
-    A key that stands in the file, in either spelling, gets the value in its place; a new
+    A key that stands in the file, in any of its `spellings`, gets the value in its place; a new
     one becomes the first. Raises InvalidError when the file cannot be read, and
     ConflictError (`legacy_markdown`) for the legacy form, which has no keys.
     """
@@ -41,7 +41,7 @@ def set_key(text: bytes, file: str, key: str, value: object) -> bytes:
 
 def _json(text: str, key: str, written: str) -> str:
     offsets = Offsets(text)
-    for spelling in (key, snake(key)):
+    for spelling in spellings(key):
         found = offsets.values.get(f"/{spelling}")
         if found is not None:
             return text[: found[0]] + written + text[found[1] :]
@@ -80,7 +80,7 @@ def _yaml(head: str, node: Node | None, key: str, written: str) -> str | None:
     if not isinstance(node, MappingNode):
         return None
     for key_node, value_node in frontmatter.members(node):
-        if key_node.value not in (key, snake(key)):
+        if key_node.value not in spellings(key):
             continue
         start, end = value_node.start_mark.index, value_node.end_mark.index
         if start == end:

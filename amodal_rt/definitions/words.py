@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 _LONGEST = 60
 WRONG_WHERE = "amodal-rt validate says what is wrong with it, and where"
 """The hint beside a name whose own file is invalid."""
+_OTHER_WORDS = {"title": ("name",), "workflow": ("config", "configId")}
+"""Keys of an automation's file that may be called otherwise."""
 
 
 @lru_cache(maxsize=1024)
@@ -21,6 +23,12 @@ def camel(key: str) -> str:
     """`write_enabled` → `writeEnabled`; what is no snake_case stays."""
     first, *rest = key.split("_")
     return first + "".join(each[:1].upper() + each[1:] for each in rest)
+
+
+def spellings(key: str) -> tuple[str, ...]:
+    """The keys that say in an automation's file what `key` (camelCase) says, `key` first."""
+    words = (key, *_OTHER_WORDS.get(key, ()))
+    return tuple(dict.fromkeys(each for word in words for each in (word, snake(word))))
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 from amodal_rt.domain.delivery import Delivery, FailureAlert, Target
@@ -325,7 +325,6 @@ class Definition:
     file: str
     secrets: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict[str, int])
-    loaded_at: datetime | None = None
 
     def place(self, pointer: str) -> str:
         """`automations/x.json:7`, or without the line where it is unknown."""

@@ -1,5 +1,6 @@
 """Which language models a run may use, and what they need from the environment."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -146,6 +147,8 @@ def _choice(reference: str, settings: WorkspaceSettings) -> ModelChoice:
         raise InvalidError(
             f"{reference!r} is neither provider:name nor a tier of models (tiers: {tiers})",
             code="unknown_model",
+            hint="write provider:name, or say in amodal.json what it stands for: "
+            f'"models": {{{json.dumps(reference)}: "provider:name"}}',
         )
     if provider is None:
         known = ", ".join(sorted({*settings.providers, *BUILT_IN}))

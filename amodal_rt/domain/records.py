@@ -17,6 +17,14 @@ class ArchivedDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveDates:
+    """Since when anything is live under a name, and since when what is live there now."""
+
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleState:
     """Where a schedule stands. Slots count from `counted_from`; `last_slot` is the newest
     slot that was ruled on. `fingerprint` changes when the schedule's text does."""

@@ -8,7 +8,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import Run
 from amodal_rt.engine.masking import masked
 from amodal_rt.errors import ConflictError, UnavailableError
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import JournalLedger, Signals, journal_topic
 
 FENCED = "fenced"
@@ -44,6 +44,7 @@ class RunJournal:
         self._mask = mask
         self._fenced = fenced
         self._open = True
+        self._waits = Spell(_log, clock, event="run.journal_waits", over="run.journal_resumed")
         self.wrote = False
 
     async def record(
@@ -94,6 +95,7 @@ class RunJournal:
                 self._fenced()
             raise
         except UnavailableError as error:
-            _log.error("run.journal_waits", run=self._run.run_id, error=error.message)
+            self._waits.failed(run=self._run.run_id, error=error.message)
             return False
+        self._waits.ended(run=self._run.run_id)
         return True

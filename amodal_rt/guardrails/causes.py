@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 
 from yarl import URL
@@ -44,8 +44,10 @@ class Causes:
         told = f"{cause.depth}.{cause.run_id or '-'}"
         return f"{told}.{self._seal(told)}"
 
-    def read(self, texts: Iterable[str]) -> Cause | None:
+    def read(self, texts: Sequence[str]) -> Cause | None:
         """The deepest genuine one; what is not genuine does not count."""
+        if not texts:
+            return None
         found = [cause for text in texts if (cause := self._read(text)) is not None]
         return max(found, key=lambda cause: cause.depth, default=None)
 

@@ -28,7 +28,8 @@ def received(receipt: Receipt) -> Answer:
         "run_id": run_id,
     }
     # A 4xx for a paused automation would make senders drop the subscription.
-    if run and all(each.status is RunStatus.SKIPPED for each in receipt.runs):
+    skipped = run is not None and run.status is RunStatus.SKIPPED
+    if run and skipped and all(each.status is RunStatus.SKIPPED for each in receipt.runs):
         document |= {"status": "skipped", "reason": run.reason}
     return Answer(status=202, document=document)
 

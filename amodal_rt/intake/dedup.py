@@ -21,27 +21,37 @@ _OF_WATCH = frozenset(
 def name_of(auth: WebhookAuth | None, headers: Headers, data: object) -> str | None:
     """What the sender calls this delivery, in a header or else where its provider's body says so:
     1 to 256 printable ASCII characters, or None."""
-    if found := _in_headers(auth, headers):
-        return found
-    row = PROVIDERS.get(auth.scheme) if auth else None
-    return _printable(first_text(data, row.keys)) if row else None
+    return name_in_headers(auth, headers) or name_in_body(auth, data)
 
 
-def _in_headers(auth: WebhookAuth | None, headers: Headers) -> str | None:
+def name_in_headers(auth: WebhookAuth | None, headers: Headers) -> str | None:
+    """The first half of `name_of`."""
     if auth and auth.dedupe_header:
         return _printable(headers.first(auth.dedupe_header.lower()))
     row = PROVIDERS.get(auth.scheme) if auth else None
-    for name in row.id_headers if row else ID_HEADERS:
-        if found := _printable(headers.first(name)):
+    for each in row.id_headers if row else ID_HEADERS:
+        said = headers.first(each)
+        if said is not None and (found := _printable(said)):
             return found
     return None
 
 
+def name_in_body(auth: WebhookAuth | None, data: object) -> str | None:
+    """The second half of `name_of`."""
+    row = PROVIDERS.get(auth.scheme) if auth else None
+    return _printable(first_text(data, row.keys)) if row else None
+
+
 def key_for(
-    endpoint: str, auth: WebhookAuth | None, headers: Headers, body: bytes, data: object
+    endpoint: str,
+    auth: WebhookAuth | None,
+    headers: Headers,
+    name: str | None,
+    body: bytes,
+    data: object,
 ) -> DedupKey | None:
-    """The keys of this delivery on `endpoint`; None when every such request is new."""
-    name = _in_headers(auth, headers)
+    """The keys of this delivery on `endpoint`, which its headers call `name`; None when every
+    such request is new."""
     row = PROVIDERS.get(auth.scheme) if auth else None
     if auth and auth.dedupe_header:
         keys = [f"header:{_digest(name.encode())}"] if name else []
@@ -56,11 +66,23 @@ def key_for(
     return DedupKey(endpoint=endpoint, keys=tuple(keys)) if keys else None
 
 
+def key_in_body(endpoint: str, auth: WebhookAuth | None, data: object) -> DedupKey | None:
+    """The key of a delivery of which nobody has the headers or the raw bytes; None where one of
+    these says what it is, and where every request is new."""
+    row = PROVIDERS.get(auth.scheme) if auth else None
+    if auth and auth.custom and auth.custom.dedup:
+        asked = auth.custom.dedup
+        said = None if asked == "digest" or asked.header else first_text(data, (asked.body,))
+    else:
+        said = first_text(data, row.keys) if row and auth and not auth.dedupe_header else None
+    return DedupKey(endpoint=endpoint, keys=(_event(said),)) if said else None
+
+
 def _by_row(
     row: Provider, name: str | None, headers: Headers, body: bytes, data: object
 ) -> list[str]:
     if said := first_text(data, row.keys):
-        return [f"event:{_digest(said.encode('utf-8', 'replace'))}"]
+        return [_event(said)]
     keys = [f"delivery:{_digest(name.encode())}"] if name else []
     if row.digested is None:
         return keys
@@ -77,7 +99,11 @@ def _custom(auth: WebhookAuth, headers: Headers, body: bytes, data: object) -> l
     if asked is None or asked == "digest":
         return [f"body:{_digest(body)}"]
     said = headers.first(asked.header) if asked.header else first_text(data, (asked.body,))
-    return [f"event:{_digest(said.encode('utf-8', 'replace'))}"] if said else []
+    return [_event(said)] if said else []
+
+
+def _event(said: str) -> str:
+    return f"event:{_digest(said.encode('utf-8', 'replace'))}"
 
 
 def may_repeat(event: str | None, data: object) -> bool:

@@ -76,7 +76,7 @@ class Examiner:
         if headers.compressed():
             message = "send the body without Content-Encoding"
             return self.refuse(place, 415, "compressed", message)
-        secrets = await self._keys(auth, environment)
+        secrets = await self._keys(auth, environment) if auth else ()
         if auth and not secrets:
             return self.later(place, "the endpoint's secret is not set, or is no key")
         body = await request.read_body(place.limit)
@@ -125,7 +125,7 @@ class Examiner:
             status=status, code=code, message=message, headers=headers or {}, rejection=rejection
         )
 
-    async def _keys(self, auth: WebhookAuth | None, environment: Environment) -> Sequence[str]:
+    async def _keys(self, auth: WebhookAuth, environment: Environment) -> Sequence[str]:
         """What may have signed; nothing where that cannot be had now."""
         url = _key_set(auth)
         if url is None:
@@ -174,11 +174,12 @@ class Examiner:
             return self.refuse(
                 place, 202, "other_account", "of another account", cause=f"other_account: {said}"
             )
-        key = dedup.key_for(place.endpoint, auth, headers, body, data)
+        called = dedup.name_in_headers(auth, headers)
+        key = dedup.key_for(place.endpoint, auth, headers, called, body, data)
         row = naming.provider_of(auth)
         return Verified(
             endpoint=place.endpoint,
-            event=self._event(place, headers, data, name),
+            event=self._event(place, headers, data, name, called or dedup.name_in_body(auth, data)),
             dedup=key,
             snapshot=snapshot,
             # Without a key, one that is sent again would count twice: better late than that.
@@ -186,7 +187,9 @@ class Examiner:
             silent=row.silent,
         )
 
-    def _event(self, place: Place, headers: Headers, data: object, name: EventName) -> Event:
+    def _event(
+        self, place: Place, headers: Headers, data: object, name: EventName, called: str | None
+    ) -> Event:
         now = self._clock.now()
         cause = self._causes.read(headers.all(HEADER))
         return Event(
@@ -201,7 +204,7 @@ class Examiner:
             time=name.at if name.at and name.at <= now + AHEAD else now,
             received_at=now,
             address=place.address,
-            delivery_id=dedup.name_of(place.auth, headers, data),
+            delivery_id=called,
             order=order_of(name.at, now=now),
             headers=headers.kept(also_secret=_proofs(place.auth)),
         )

@@ -61,7 +61,9 @@ class Headers:
 
     def compressed(self) -> bool:
         """Whether the body is not the bytes that were signed but a coding of them."""
-        values = self._values.get("content-encoding", [])
+        values = self._values.get("content-encoding")
+        if not values:
+            return False
         return any(value.strip().lower() not in ("", "identity") for value in values)
 
     def kept(self, *, also_secret: Collection[str]) -> Mapping[str, str]:

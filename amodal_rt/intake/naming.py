@@ -42,8 +42,10 @@ def provider_of(auth: WebhookAuth | None) -> Provider:
 def unwrapped(auth: WebhookAuth | None, data: object) -> object:
     """The data itself, where the sender puts all of it as JSON into one field of a form."""
     field = provider_of(auth).wrapped
+    if field is None:
+        return data
     fields = _object(data)
-    text = fields.get(field) if field else None
+    text = fields.get(field)
     if len(fields) != 1 or not isinstance(text, str):
         return data
     return parse_body(text.encode("utf-8", "replace"), "application/json")

@@ -39,10 +39,9 @@ class WebhookIntake:
         if found is None:
             return UNKNOWN
         state, place = found
-        if refusal := self._examiner.wrong_method(request, place):
-            return refusal
         if not state.runnable:
-            return self._examiner.later(place, "the automation is invalid")
+            refusal = self._examiner.wrong_method(request, place)
+            return refusal or self._examiner.later(place, "the automation is invalid")
         environment = self._catalogue.environment()
         return await self._examiner.examine(
             request, place, snapshot=snapshot, environment=environment

@@ -19,7 +19,7 @@ from amodal_rt.domain.delivery import Target
 from amodal_rt.domain.run import Run, SkippedReason
 from amodal_rt.domain.workspace import AutomationState
 from amodal_rt.operations.shapes import Document
-from amodal_rt.ports import AutomationFacts
+from amodal_rt.ports import AutomationFacts, LiveDates
 
 INVALID = "invalid"
 """The status of an automation whose file cannot run as it is."""
@@ -30,7 +30,8 @@ _STRICTNESS = (Lifecycle.ACTIVE, Lifecycle.DRAFT, Lifecycle.PAUSED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Everything about one automation that its document is made of. `creator_rule` says why
-    nobody answers for it any more; None while somebody does."""
+    nobody answers for it any more; None while somebody does. `dates` is None for what never had a
+    good version."""
 
     state: AutomationState
     facts: AutomationFacts
@@ -38,6 +39,7 @@ class Standing:
     webhook_url: str | None = None
     last_run: Run | None = None
     creator_rule: str | None = None
+    dates: LiveDates | None = None
 
 
 def effective(definition: Definition, facts: AutomationFacts) -> Lifecycle:

@@ -20,10 +20,12 @@ from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_startable, runnable
 from amodal_rt.operations.upcoming import Upcoming
 from amodal_rt.operations.watched import Watched, noted, noted_in_full
-from amodal_rt.ports import Caller, Catalogue, Ledger, OwnEvents
+from amodal_rt.ports import Caller, Catalogue, Ledger, LiveDates, OwnEvents
 from amodal_rt.triggers.holds import creator_rule
 from amodal_rt.workspace.rewrite import Witness
 
+AUTOMATION = "automation"
+"""The kind of an automation's versions in the archive."""
 WriteStatus = Callable[[str, Lifecycle, Witness], Awaitable[None]]
 """Writes `status` into an automation's file, everything else kept as it was; live on return. The
 witness is told right before.
@@ -185,7 +187,7 @@ class Automations:
         try:
             self.require(name)
         except NotFoundError:
-            if await self._ledger.versions_of("automation", name, limit=1):
+            if await self._ledger.versions_of(AUTOMATION, name, limit=1):
                 return
             if name not in await self._ledger.last_runs():
                 raise
@@ -215,11 +217,11 @@ class Automations:
 
     async def standings(self) -> list[Standing]:
         """What the documents of all automations are made of, by name."""
-        runs = await self._ledger.last_runs()
+        runs, dates = await self._ledger.last_runs(), await self._ledger.live_dates(AUTOMATION)
         automations = self._catalogue.snapshot().automations
         standings: list[Standing] = []
         for name, state in sorted(automations.items()):
-            standings.append(self._stand(state, runs.get(name)))
+            standings.append(self._stand(state, runs.get(name), dates.get(name)))
             await self._breathe(len(standings))
         return standings
 
@@ -233,10 +235,12 @@ class Automations:
             await self._clock.sleep(0)
 
     async def _standing(self, state: AutomationState) -> Standing:
-        runs = await self._ledger.last_runs()
-        return self._stand(state, runs.get(state.name))
+        runs, dates = await self._ledger.last_runs(), await self._ledger.live_dates(AUTOMATION)
+        return self._stand(state, runs.get(state.name), dates.get(state.name))
 
-    def _stand(self, state: AutomationState, last_run: Run | None) -> Standing:
+    def _stand(
+        self, state: AutomationState, last_run: Run | None, dates: LiveDates | None
+    ) -> Standing:
         facts = self._facts.of(state.name)
         definition = state.definition
         runs = state.runnable and definition and automation_shapes.effective(definition, facts)
@@ -248,6 +252,7 @@ class Automations:
             facts=facts,
             last_run=last_run,
             creator_rule=nobody,
+            dates=dates,
             next_run_at=self._upcoming.next_run_at(definition)
             if definition and runs is Lifecycle.ACTIVE and nobody is None
             else None,

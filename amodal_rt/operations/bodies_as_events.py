@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from amodal_rt.domain.automation import Definition
-from amodal_rt.domain.event import AHEAD, Event, order_of
+from amodal_rt.domain.event import AHEAD, DedupKey, Event, order_of
 from amodal_rt.domain.glob import fits
 from amodal_rt.domain.integration import SHARED
 from amodal_rt.domain.trigger import EventCondition, SignatureScheme, WebhookAuth
@@ -28,28 +28,36 @@ _PRESETS = frozenset(SignatureScheme) - SHARED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """An event that the body would be. `refused` says why its door would take none."""
+    """An event that the body would be. `refused` says why its door would take none; `dedup` is
+    what its door would know it again by, as far as the body says it."""
 
     event: Event
     refused: str | None = None
+    dedup: DedupKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Door:
     """One that takes events whose types begin with the word `first`; None: an own webhook, whose
-    sender no preset names."""
+    sender no preset names. `endpoint` is what its duplicates are looked for by; None where the
+    workspace has no such door."""
 
     auth: WebhookAuth | None
     first: str | None
     name: Callable[[Headers, object], EventName]
     account: str | None = None
+    endpoint: str | None = None
 
 
 class BodyReader:
     """Reads one body, by the files of the moment."""
 
-    def __init__(self, snapshot: Snapshot, *, ids: Ids, now: datetime) -> None:
+    def __init__(
+        self, snapshot: Snapshot, endpoint_of: Callable[[str], str], *, ids: Ids, now: datetime
+    ) -> None:
+        """`endpoint_of` says the id of an automation's own webhook."""
         self._snapshot = snapshot
+        self._endpoint_of = endpoint_of
         self._ids = ids
         self._now = now
 
@@ -60,7 +68,8 @@ class BodyReader:
         others: list[Reading] = []
         webhook = definition.automation.webhook
         if webhook is not None:
-            door = _own(webhook.auth, definition.automation.name)
+            name = definition.automation.name
+            door = _own(webhook.auth, name, self._endpoint_of(name))
             fitting.append(self._read(door, data, _type_at(door, data)))
         for condition in conditions_of(definition):
             doors = self._doors(condition)
@@ -95,6 +104,7 @@ class BodyReader:
                 first=each.family,
                 name=partial(naming.integration_name, each.auth, each.name),
                 account=each.account,
+                endpoint=f"/integrations/{each.name}",
             )
             for each in self._snapshot.integrations.values()
             if fits(first, each.family)
@@ -117,16 +127,19 @@ class BodyReader:
             delivery_id=dedup.name_of(door.auth, _NO_HEADERS, data),
             order=order_of(name.at, now=now),
         )
-        return Reading(event=event, refused=_refused(door, data, name))
+        place = door.endpoint
+        known_by = dedup.key_in_body(place, door.auth, data) if place else None
+        return Reading(event=event, refused=_refused(door, data, name), dedup=known_by)
 
 
-def _own(auth: WebhookAuth | None, stem: str) -> _Door:
+def _own(auth: WebhookAuth | None, stem: str, endpoint: str | None = None) -> _Door:
     known = auth is not None and auth.scheme is not SignatureScheme.HMAC_SHA256
     row = naming.provider_of(auth)
     return _Door(
         auth=auth,
         first=row.name if known else None,
         name=partial(naming.webhook_name, auth, stem),
+        endpoint=endpoint,
     )
 
 

@@ -1,6 +1,6 @@
 """What an event would do to an automation: `ops automations test-event`. Starts nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -16,21 +16,22 @@ from amodal_rt.definitions.liquid import (
 )
 from amodal_rt.definitions.other_names import OTHER_NAMES, example, meant
 from amodal_rt.domain.automation import AgentWork, Automation, Definition
-from amodal_rt.domain.event import Event
+from amodal_rt.domain.event import DedupKey, Event, order_of
 from amodal_rt.domain.filter import shown_path
 from amodal_rt.domain.glob import fits, is_glob
-from amodal_rt.domain.run import SkippedReason
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import InvalidError
 from amodal_rt.guardrails.redaction import Redactor
 from amodal_rt.guardrails.untrusted import event_block
 from amodal_rt.ids import Ids
 from amodal_rt.intake.bodies import parse_body
+from amodal_rt.intake.cloudevents import CloudEvent
 from amodal_rt.operations.bodies_as_events import SOURCE, BodyReader, Reading
 from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.foreseen import Foreseen
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting, require_depth, runnable
-from amodal_rt.ports import Caller, Catalogue, RunLedger
+from amodal_rt.ports import Caller, Catalogue, EventRecord, Ledger
 from amodal_rt.triggers.explaining import ANY_TYPE, Explanation, explain
 from amodal_rt.triggers.matching import conditions_of
 
@@ -48,7 +49,6 @@ _SAYS_ALL = frozenset({"specversion", "event_id"})
 """What an event that is written out whole has one of: nothing of it is taken from its data."""
 
 _FORM = "application/x-www-form-urlencoded"
-_DUPLICATE = SkippedReason.DUPLICATE
 
 
 class EventTests:
@@ -61,15 +61,18 @@ class EventTests:
         starting: Starting,
         redactor: Redactor,
         *,
-        ledger: RunLedger,
+        ledger: Ledger,
+        endpoint_of: Callable[[str], str],
         clock: Clock,
         ids: Ids,
     ) -> None:
+        """`endpoint_of` says the id of an automation's own webhook."""
         self._catalogue = catalogue
         self._facts = facts
         self._starting = starting
         self._redactor = redactor
-        self._ledger = ledger
+        self._foreseen = Foreseen(ledger, clock)
+        self._endpoint_of = endpoint_of
         self._clock = clock
         self._ids = ids
 
@@ -88,15 +91,21 @@ class EventTests:
         definition = state.definition or runnable(state)
         snapshot = self._catalogue.snapshot()
         type, samples = _text(asked, "type"), dict[str, object]()
+        record: EventRecord | None = None
         if "event" in asked or "body" in asked:
-            found = self._first(definition, snapshot, self._readings(asked, definition, snapshot))
+            given = _given(asked)
+            record = await self._foreseen.recorded(_envelope(given)) if type is None else None
+            readings = self._readings(given, type, definition, snapshot)
+            if record is not None:
+                readings = [Reading(event=record.event)]
+            found, dedup = self._first(definition, snapshot, readings)
         else:
             samples = _samples(definition, snapshot, type)
-            found = self._sampled(definition, snapshot, samples)
+            found, dedup = self._sampled(definition, snapshot, samples)
         rendered, fault = self._rendered(definition.automation, found)
         document = {
             **_document(found, rendered, fault),
-            "skipped": await self._skipped(found),
+            "skipped": await self._foreseen.skipped(found, record=record, dedup=dedup),
             "gate": _gate(definition.automation) if found.matches else None,
             "sample": found.event.type if samples else None,
             "samples": list(samples),
@@ -115,7 +124,7 @@ class EventTests:
 
     def _sampled(
         self, definition: Definition, snapshot: Snapshot, samples: Mapping[str, object]
-    ) -> Explanation:
+    ) -> tuple[Explanation, DedupKey | None]:
         """The first sample that matches, or else the first."""
         reader = self._reader(snapshot)
         # Whose account a sample is of is nobody's.
@@ -126,68 +135,54 @@ class EventTests:
 
     def _first(
         self, definition: Definition, snapshot: Snapshot, readings: Iterable[Reading]
-    ) -> Explanation:
-        """The first that matches, or else the first."""
-        first: Explanation | None = None
+    ) -> tuple[Explanation, DedupKey | None]:
+        """The first that matches, or else the first, with what its door would know it by."""
+        first: tuple[Explanation, DedupKey | None] | None = None
         for each in readings:
             found = self._explained(definition, snapshot, each.event)
             if each.refused is not None:
                 found = replace(found, matches=False, rule=each.refused, start=None, hold=None)
             if found.matches:
-                return found
-            first = first or found
+                return found, each.dedup
+            first = first or (found, each.dedup)
         assert first is not None
         return first
 
     def _readings(
-        self, asked: Mapping[str, object], definition: Definition, snapshot: Snapshot
+        self, given: object, type: str | None, definition: Definition, snapshot: Snapshot
     ) -> Sequence[Reading]:
-        type, reader = _text(asked, "type"), self._reader(snapshot)
-        form = _text(asked, "body")
-        given = parse_body(form.encode(), _FORM) if form else asked.get("event")
-        require_depth(given)
-        envelope = _envelope(given)
+        reader, envelope = self._reader(snapshot), _envelope(given)
         if envelope:
-            return [Reading(event=self._written(envelope, type, reader))]
+            return [self._written(envelope, type, reader)]
         if type is not None:
             return [reader.of_type(example(type), given)]
         return reader.as_wanted(given, definition)
 
     def _written(
         self, envelope: Mapping[str, object], type: str | None, reader: BodyReader
-    ) -> Event:
+    ) -> Reading:
         """The event that is written out; of what only the catalogue shows, the rest is read."""
         type = example(type or _text(envelope, "type") or ANY_TYPE)
         if not envelope.keys() & _SAYS_ALL:
             read = reader.of_type(type, envelope.get("data")).event
         else:
             read = reader.plain(type, envelope.get("data")).event
-        return replace(
+        id, source, said = _text(envelope, "id"), _text(envelope, "source"), _instant(envelope)
+        event = replace(
             read,
-            id=_text(envelope, "id") or read.id,
-            source=_text(envelope, "source") or SOURCE,
+            id=id or read.id,
+            source=source or SOURCE,
             subject=_text(envelope, "subject") or read.subject,
             actor=_text(envelope, "actor") or read.actor,
-            time=_instant(envelope) or read.received_at,
+            time=said or read.received_at,
+            order=order_of(said, now=read.received_at) or read.order,
             depth=_depth(envelope),
         )
+        sent = CloudEvent(id=id, source=source, type=type) if id and source else None
+        return Reading(event=event, dedup=sent.dedup if sent else None)
 
     def _reader(self, snapshot: Snapshot) -> BodyReader:
-        return BodyReader(snapshot, ids=self._ids, now=self._clock.now())
-
-    async def _skipped(self, found: Explanation) -> Document | None:
-        """What would skip it although it matches, by what stands on record now."""
-        if found.hold is not None:
-            return {"reason": found.hold.reason.value, "rule": found.hold.rule}
-        start = found.start
-        if start is None or start.idempotency_key is None:
-            return None
-        run = await self._ledger.find_keyed(
-            start.automation, start.idempotency_key, now=start.created_at
-        )
-        if run is None:
-            return None
-        return {"reason": _DUPLICATE.value, "rule": f"idempotencyKey: the first is {run.run_id}"}
+        return BodyReader(snapshot, self._endpoint_of, ids=self._ids, now=self._clock.now())
 
     def _rendered(
         self, automation: Automation, found: Explanation
@@ -249,6 +244,14 @@ def _filled(text: str, data: object) -> str:
     for hole in ("{{event}}", "{{ event }}"):
         text = text.replace(hole, reference)
     return text
+
+
+def _given(asked: Mapping[str, object]) -> object:
+    """What is to be tried. Raises InvalidError where it is nested too deeply."""
+    form = _text(asked, "body")
+    given = parse_body(form.encode(), _FORM) if form else asked.get("event")
+    require_depth(given)
+    return given
 
 
 def _envelope(given: object) -> Mapping[str, object]:

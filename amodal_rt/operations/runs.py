@@ -6,9 +6,12 @@ from datetime import datetime
 from amodal_rt.clock import Clock, first_of
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import DeliveryRecord
+from amodal_rt.domain.invocation import InvokeAuth
 from amodal_rt.domain.run import OPEN, Run, RunStatus
+from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import ConflictError, TimedOutError
 from amodal_rt.operations import asked, shapes
+from amodal_rt.operations.given import given_by_hand
 from amodal_rt.operations.shapes import Document
 from amodal_rt.operations.starting import Starting
 from amodal_rt.ports import (
@@ -28,6 +31,8 @@ CANCEL_SECONDS = 10
 _POLL_SECONDS = 1
 _PAGE = 500
 _DELIVERIES = 10_000
+_GIVEN = (TriggerKind.MANUAL, TriggerKind.INVOKED)
+"""Starts whose payload a caller gave."""
 
 
 class Runs:
@@ -92,21 +97,36 @@ class Runs:
                 ) from None
         return await self.show(caller, run_id)
 
-    async def replay(self, caller: Caller, run_id: str, *, cause: Cause | None = None) -> Document:
+    async def replay(
+        self,
+        caller: Caller,
+        run_id: str,
+        *,
+        shown: InvokeAuth | None = None,
+        cause: Cause | None = None,
+    ) -> Document:
         """Start a new run from the same event or payload, on the version that is live now.
 
-        Its chain begins anew, unless a run asks for it: `cause`.
+        Its chain begins anew, unless a run asks for it: `cause`. What somebody gave the run is
+        judged by that version's rules: raises as `given_by_hand`, and as `Starting.start`.
         """
         before = await self._get(run_id)
         return await self._starting.start(
             before.automation,
             caller=caller,
-            payload=before.payload,
+            payload=await self._given_again(before, shown),
             event_id=before.event_id,
             rehearse=before.rehearse,
             cause=cause,
             replay_of=run_id,
         )
+
+    async def _given_again(self, before: Run, shown: InvokeAuth | None) -> object:
+        # What an event or a schedule brought was never anybody's to choose.
+        if before.event_id is not None or before.trigger not in _GIVEN:
+            return before.payload
+        live = self._starting.definition(before.automation, rehearse=before.rehearse)
+        return await given_by_hand(before.payload, live, shown)
 
     async def journal(
         self, caller: Caller, run_id: str, *, after: int = 0, follow: bool = False

@@ -5,7 +5,7 @@ below is tested by the contract suite on every implementation. All ledger method
 durable when they return: what was acknowledged survives a crash of the process.
 """
 
-from amodal_rt.domain.records import ArchivedDefinition, ScheduleState, StoreItem
+from amodal_rt.domain.records import ArchivedDefinition, LiveDates, ScheduleState, StoreItem
 from amodal_rt.ports.audit import Act, AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
@@ -98,6 +98,7 @@ __all__ = [
     "LAPSED",
     "Lease",
     "Ledger",
+    "LiveDates",
     "MAXIMUM_DEPTH",
     "MINIMUM_INTERVAL",
     "NodeLedger",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from amodal_rt.domain.event import DedupKey, Event, Rejection
@@ -75,6 +75,11 @@ class EventLedger(Protocol):
 
     async def find_event(self, event_id: str) -> EventRecord | None:
         """One event, or None."""
+        ...
+
+    async def find_first(self, dedup: DedupKey, *, now: datetime) -> EventRecord | None:
+        """The event that one with these `keys`, received now, would be a duplicate of, or None.
+        `apiece` is not asked."""
         ...
 
     async def list_events(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from amodal_rt.domain.records import ArchivedDefinition
+from amodal_rt.domain.records import ArchivedDefinition, LiveDates
 from amodal_rt.domain.token import Token
 from amodal_rt.ports.audit import Act
 from amodal_rt.ports.signals import Caller
@@ -102,6 +102,10 @@ class DefinitionArchive(Protocol):
 
     async def live(self) -> list[ArchivedDefinition]:
         """The version of each kind and name that was live last."""
+        ...
+
+    async def live_dates(self, kind: str) -> Mapping[str, LiveDates]:
+        """By name, how old that is which is live; a name that was given up begins anew."""
         ...
 
     async def forget_live(self, kind: str, name: str) -> None:

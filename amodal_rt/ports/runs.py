@@ -78,6 +78,11 @@ Called in the ledger's thread, perhaps more than once for one name."""
 class RunLedger(Protocol):
     """Runs from acceptance to outcome."""
 
+    def expect(self, starts: Sequence[Start]) -> None:
+        """Work out ahead what can be of slots that `admit` will be given as they are here. Nothing
+        is written; what was expected of another instant is forgotten."""
+        ...
+
     async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
         """Rule on each start, in order, in one transaction with `act`; one ref per new row.
 
@@ -261,6 +266,11 @@ class RunLedger(Protocol):
     async def find_keyed(self, automation: str, key: str, *, now: datetime) -> Run | None:
         """The run of the automation, no skipped one, that took the idempotency key within
         `IDEMPOTENT_FOR` before `now`; the first of several, None where none did."""
+        ...
+
+    async def foretell(self, start: Start) -> tuple[SkippedReason, str | None] | None:
+        """What `admit` would say now of a start without `scheduled_for`: the reason that it would
+        be skipped for, and the rule; None where it would be pending. Nothing is written."""
         ...
 
     async def list_runs(self, wanted: RunFilter) -> list[Run]:

@@ -37,6 +37,7 @@ from amodal_rt.servers.control_requests import (
     asks,
     body_of,
     caller_of,
+    days_of,
     id_of,
     limit_of,
     name_of,
@@ -159,7 +160,7 @@ class _Door:
             "/v1/automations/{name}/test-event": self._test_event,
             "/v1/runs/{id}/cancel": lambda r: runs.cancel(caller_of(r), id_of(r)),
             "/v1/runs/{id}/replay": lambda r: runs.replay(
-                caller_of(r), id_of(r), cause=self._cause(r)
+                caller_of(r), id_of(r), shown=shown_by(r), cause=self._cause(r)
             ),
             "/v1/deliveries/retry": self._retry_all,
             "/v1/deliveries/{id}/retry": lambda r: self._verbs.deliveries.retry(
@@ -221,7 +222,7 @@ class _Door:
         query = request.query
         return await self._verbs.spending.show(
             caller_of(request),
-            days=number_of(query.get("days", "1")),
+            days=days_of(request),
             by=query.get("by", "automation"),
             automation=query.get("automation"),
         )

@@ -68,6 +68,15 @@ def number_of(text: str | None) -> int:
     return int(text)
 
 
+def days_of(request: web.Request) -> int:
+    """How many days are asked for, today included: 1 where none are. Raises InvalidError
+    (`bad_days`)."""
+    text = request.query.get("days", "1")
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidError(f"{text[:60]!r} is no number of days", code="bad_days")
+    return int(text)
+
+
 async def content_of(request: web.Request) -> bytes:
     """The body's bytes; over TCP the guard has read them."""
     return request[CONTENT] if CONTENT in request else await request.read()

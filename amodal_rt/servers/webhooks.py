@@ -83,7 +83,9 @@ class _Webhooks:
             endpoint=request.match_info.get("endpoint", ""),
             method=request.method,
             headers=tuple(request.headers.items()),
-            read_body=functools.partial(self._read, request),
+            read_body=functools.partial(
+                read_body, request, seconds=self._deadlines.body, clock=self._clock
+            ),
             key=request.match_info.get("key", ""),
             target=request.raw_path,
         )
@@ -105,9 +107,6 @@ class _Webhooks:
             _log.exception("webhook.failed", error)
             answer = answers.unavailable(UnavailableError("failed", code="internal"))
         return _respond(answer)
-
-    async def _read(self, request: web.Request, limit: int) -> bytes | None:
-        return await read_body(request, limit, seconds=self._deadlines.body, clock=self._clock)
 
 
 def _respond(answer: Answer) -> web.Response:

@@ -124,6 +124,12 @@ def refs_of(raw: Raw, event_id: str) -> Iterable[RunRef]:
         yield RunRef(run_id=run_id, automation=automation, status=RunStatus(status), reason=reason)
 
 
+def first_of(raw: Raw, dedup: DedupKey, seen_at: int) -> str | None:
+    """The event that one of these keys would be a duplicate of, or None."""
+    keys = _keys(dedup)
+    return _first(keys, seen_at, _remembered(raw, keys))
+
+
 def _keys(dedup: DedupKey) -> list[_Key]:
     endpoint = storable(dedup.endpoint)
     # A key that is named twice would make the event a duplicate of itself.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from amodal_rt.clock import AHEAD, to_millis
@@ -144,6 +144,34 @@ def _wish(start: Start) -> Wish:
     return Wish(start, row, *slot_of(row))
 
 
+class Expected:
+    """Rows of starts that are due at one instant, made before it: ten thousand would be made while
+    all of them are late."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+        self._made: dict[str, Wish] = {}
+
+    def add(self, starts: Sequence[Start]) -> None:
+        """Make theirs. What is left of another instant goes: nobody will ask for it."""
+        for start in starts:
+            if start.scheduled_for != self._at:
+                self._at, self._made = start.scheduled_for, {}
+            self._made[start.run_id] = _wish(start)
+
+    def take(self, starts: Sequence[Start]) -> list[Wish]:
+        """As `wishes`, with the rows that are made already."""
+        made = self._made
+        if not made:
+            return wishes(starts)
+        found: list[Wish] = []
+        for start in starts:
+            wish = made.pop(start.run_id, None)
+            # A start that was changed since has another row.
+            found.append(wish if wish is not None and wish.start is start else _wish(start))
+        return found
+
+
 def _counted(start: Start) -> bool:
     """Whether the number of open runs decides over it."""
     return start.skip is None and start.on_limit is OnLimit.SKIP
@@ -215,16 +243,26 @@ class Sitting:
             self.raw.executemany(_RULED_ON, self.ruled_on)
             self.ruled_on = []
 
+    def foretell(self, start: Start) -> tuple[SkippedReason, str | None] | None:
+        """What would rule out a start without a slot; None where it would be pending."""
+        if start.coalesce is None or start.skip is not None:
+            reason, rule = self._reason(start)
+        else:
+            reason, rule, *_ = self._reason_of_many(start, start.coalesce)
+        return None if reason is None else (reason, rule)
+
     def _rule(self, wish: Wish) -> RunRef | None:
         start = wish.start
         if wish.slot is not None and not self._take_slot(wish):
             self._refuse(wish)
             return None
-        others = keyed.NOBODY
+        others, newer = keyed.NOBODY, None
         if start.coalesce is None or start.skip is not None:
             reason, rule = self._reason(start)
         else:
-            reason, rule, others = self._reason_of_many(start, start.coalesce)
+            reason, rule, others, newer = self._reason_of_many(start, start.coalesce)
+        if newer is not None:
+            keyed.join(self.raw, newer)
         if reason is None:
             self.open_runs[start.automation] = self.open_runs.get(start.automation, 0) + 1
             self.rows.append((_PENDING, None, rule, *wish.row))
@@ -242,12 +280,14 @@ class Sitting:
 
     def _take_slot(self, wish: Wish) -> bool:
         start, until = wish.start, wish.until
-        slot = (start.automation, wish.slot, start.run_id)
-        refused = self.refused.get((start.automation, start.schedule_key), -1)
-        if wish.slot is not None and wish.slot <= refused:
-            return False
-        if not self.has_slots and _SLOTS.send(self.raw, [slot]) == 0:
-            return False
+        if self.refused and wish.slot is not None:
+            refused = self.refused.get((start.automation, start.schedule_key), -1)
+            if wish.slot <= refused:
+                return False
+        if not self.has_slots:
+            slot = (start.automation, wish.slot, start.run_id)
+            if _SLOTS.send(self.raw, [slot]) == 0:
+                return False
         if until != wish.slot:
             _SLOTS.send(self.raw, [(start.automation, until, start.run_id)])
         # A crash before the scheduler notes how far it came must not have it ask again
@@ -286,16 +326,16 @@ class Sitting:
 
     def _reason_of_many(
         self, start: Start, rule: Coalesce
-    ) -> tuple[SkippedReason | None, str | None, keyed.Superseded]:
-        """The same of a start that becomes one with those that wait, and who they are."""
+    ) -> tuple[SkippedReason | None, str | None, keyed.Superseded, str | None]:
+        """The same of a start that becomes one with those that wait, and who they are; last the
+        one of them that it joins because that is newer."""
         self.write()
         others, newer = keyed.waiting(self.raw, start, rule.key)
         reason, words = self._reason(start, others)
         known = reason in (SkippedReason.DUPLICATE, SkippedReason.STALE)
         if newer is None or known:
-            return reason, words, others
-        keyed.join(self.raw, newer)
-        return SkippedReason.COALESCED, f"coalesced into {newer}", others
+            return reason, words, others, None
+        return SkippedReason.COALESCED, f"coalesced into {newer}", others, newer
 
     def _take_place(self, start: Start, rule: Coalesce, others: keyed.Superseded) -> None:
         self.write()

@@ -1,11 +1,11 @@
 """Every version that was ever live: `ports.DefinitionArchive`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
 
 from amodal_rt.clock import from_millis, to_millis
-from amodal_rt.ports import ArchivedDefinition
+from amodal_rt.ports import ArchivedDefinition, LiveDates
 from amodal_rt.storage import tables
 from amodal_rt.storage.dialect import upsert
 from amodal_rt.storage.part import Part
@@ -16,17 +16,18 @@ class ArchiveRows(Part):
     """`ports.DefinitionArchive` over a database."""
 
     async def record_live(self, versions: Sequence[ArchivedDefinition]) -> None:
-        rows: list[Columns] = [
-            {
+        rows: list[Columns] = []
+        lives: list[Columns] = []
+        for version in versions:
+            row: Columns = {
                 "kind": version.kind,
                 "name": version.name,
                 "hash": version.hash,
-                "document": version.document,
                 "file": version.file,
                 "recorded_at": to_millis(version.recorded_at),
             }
-            for version in versions
-        ]
+            rows.append({**row, "document": version.document})
+            lives.append({**row, "since": row["recorded_at"]})
         live = upsert(tables.live_definitions)
         live = live.on_conflict_do_update(
             index_elements=["kind", "name"],
@@ -35,10 +36,7 @@ class ArchiveRows(Part):
 
         def work(connection: Connection) -> None:
             connection.execute(upsert(tables.definition_versions).on_conflict_do_nothing(), rows)
-            connection.execute(
-                live,
-                [{k: v for k, v in row.items() if k != "document"} for row in rows],
-            )
+            connection.execute(live, lives)
 
         if rows:
             await self._database.write(work)
@@ -58,6 +56,22 @@ class ArchiveRows(Part):
 
         def work(connection: Connection) -> list[ArchivedDefinition]:
             return [_to_archived(row) for row in connection.execute(query).mappings()]
+
+        return await self._database.read(work)
+
+    async def live_dates(self, kind: str) -> Mapping[str, LiveDates]:
+        columns = tables.live_definitions.c
+        query = select(columns.name, columns.since, columns.recorded_at).where(columns.kind == kind)
+
+        def work(connection: Connection) -> Mapping[str, LiveDates]:
+            return {
+                name: LiveDates(
+                    # One that an older release wrote beside this one says only the newer.
+                    created_at=from_millis(changed if since is None else since),
+                    updated_at=from_millis(changed),
+                )
+                for name, since, changed in connection.execute(query)
+            }
 
         return await self._database.read(work)
 

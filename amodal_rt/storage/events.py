@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
@@ -12,7 +13,7 @@ from amodal_rt.domain.glob import is_glob
 from amodal_rt.domain.run import Start
 from amodal_rt.ports import Act, EventRecord, Receipt
 from amodal_rt.storage import tables
-from amodal_rt.storage.acceptance import offer, refs_of
+from amodal_rt.storage.acceptance import first_of, offer, refs_of
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Columns, Row, maybe_storable, storable, to_event
@@ -87,6 +88,15 @@ class EventRows(Part):
         query = select(tables.events).where(tables.events.c.id == event_id)
         found = await self._database.read(lambda connection: _records(connection, query))
         return found[0] if found else None
+
+    async def find_first(self, dedup: DedupKey, *, now: datetime) -> EventRecord | None:
+        def work(connection: Connection) -> EventRecord | None:
+            first = first_of(driver(connection), dedup, to_millis(now))
+            query = select(tables.events).where(tables.events.c.id == first)
+            found = _records(connection, query) if first else ()
+            return found[0] if found else None
+
+        return await self._database.read(work)
 
     async def list_events(
         self,

@@ -23,7 +23,7 @@ class Scripts:
     head: str
 
 
-SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0009")
+SCRIPTS = Scripts(Path(__file__).parent / "migrations", "0010")
 
 # Word for word what alembic makes, so that a new file and an upgraded one are alike.
 _VERSION_TABLE = """

@@ -84,18 +84,19 @@ def event_row(event: Event, missed: int) -> tuple[str | int | None, ...]:
         event.id,
         storable(event.type),
         storable(event.source),
-        maybe_storable(event.subject),
-        maybe_storable(event.actor),
+        # Most of these are None, and so for every event: a call for each is dearer than asking.
+        event.subject and storable(event.subject),
+        event.actor and storable(event.actor),
         event.address,
-        maybe_storable(event.delivery_id),
+        event.delivery_id and storable(event.delivery_id),
         event.depth,
         missed,
         dumped(dict(event.headers)) if event.headers else "{}",
-        maybe_dumped(event.data),
+        None if event.data is None else dumped(event.data),
         time,
         time if event.received_at is event.time else to_millis(event.received_at),
         event.cause,
-        maybe_storable(event.order),
+        event.order and storable(event.order),
     )
 
 
@@ -137,33 +138,35 @@ def start_row(start: Start) -> StartRow:
         start.run_id,
         start.automation,
         storable(start.title),
-        start.trigger.value,
+        str(start.trigger),
         start.definition,
         start.event_id,
-        maybe_dumped(start.payload),
-        millis(start.scheduled_for),
-        millis(start.scheduled_until),
+        None if start.payload is None else dumped(start.payload),
+        start.scheduled_for and to_millis(start.scheduled_for),
+        start.scheduled_until and to_millis(start.scheduled_until),
         start.schedule_key,
         start.count,
         start.depth,
-        maybe_storable(start.requester),
-        maybe_storable(start.actor),
+        start.requester and storable(start.requester),
+        start.actor and storable(start.actor),
         start.door,
-        maybe_storable(start.conversation_key),
-        maybe_storable(start.idempotency_key),
+        start.conversation_key and storable(start.conversation_key),
+        start.idempotency_key and storable(start.idempotency_key),
         int(start.rehearse),
         start.concurrency,
-        start.on_limit.value,
+        str(start.on_limit),
         start.starts_per_hour,
         to_millis(start.created_at),
-        maybe_storable(start.order_key),
-        maybe_storable(start.fault),
+        start.order_key and storable(start.order_key),
+        start.fault and storable(start.fault),
     )
 
 
 def slot_of(row: StartRow) -> tuple[int | None, int | None]:
     """The first and the last slot of a start's row, in milliseconds; both None without slot."""
     first, last = row[_FOR], row[_UNTIL]
+    if first is None:
+        return None, None
     assert not isinstance(first, str)
     assert not isinstance(last, str)
     return first, first if last is None else last

@@ -17,9 +17,11 @@ from sqlalchemy import (
 )
 
 from amodal_rt.clock import from_millis, to_millis
-from amodal_rt.domain.run import Run, RunStatus
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
 from amodal_rt.ports import IDEMPOTENT_FOR, KeptValue, Previous, RunFilter
 from amodal_rt.storage import tables
+from amodal_rt.storage.admission import Admission, wishes
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.part import Part
 from amodal_rt.storage.rows import Row, storable, to_run
 
@@ -61,6 +63,15 @@ class RunQueries(Part):
         )
         found = await self._runs(query)
         return found[0] if found else None
+
+    async def foretell(self, start: Start) -> tuple[SkippedReason, str | None] | None:
+        wanted = wishes([start])
+
+        def work(connection: Connection) -> tuple[SkippedReason, str | None] | None:
+            # A sitting of its own: what the writer's thread knows by heart is not for readers.
+            return Admission().sit(driver(connection), wanted).foretell(start)
+
+        return await self._database.read(work)
 
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         upwards = wanted.newer_than is not None

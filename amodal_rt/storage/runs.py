@@ -14,7 +14,7 @@ from amodal_rt.domain.wait import Wait
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Act, Caller, CanRun, RunRef
 from amodal_rt.storage import journal, sealing, tables
-from amodal_rt.storage.admission import wishes
+from amodal_rt.storage.admission import Expected
 from amodal_rt.storage.claiming import Occupancy, Turns, claimable, held_back
 from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.lines import candidate
@@ -36,8 +36,15 @@ class RunRows(Part):
     def _turns(self) -> Turns:
         return Turns()
 
+    @cached_property
+    def _expected(self) -> Expected:
+        return Expected()
+
+    def expect(self, starts: Sequence[Start]) -> None:
+        self._expected.add(starts)
+
     async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
-        wanted = wishes(starts)
+        wanted = self._expected.take(starts)
         if not wanted:
             return []
 

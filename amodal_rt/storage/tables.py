@@ -51,6 +51,7 @@ live_definitions = Table(
     Column("hash", Text, nullable=False),
     Column("file", Text, nullable=False),
     instant("recorded_at", required=True),
+    instant("since"),
 )
 
 events = Table(

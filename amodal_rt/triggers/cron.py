@@ -75,6 +75,7 @@ class Scheduler:
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
         self._catalogue = catalogue
+        self._ledger = ledger
         self._fact_ledger = facts
         self._signals = signals
         self._clock = clock
@@ -334,9 +335,9 @@ class Scheduler:
         for number, key in enumerate(list(due), start=1):
             armed = self._armed.get(key)
             if armed is not None and armed.next_at == at and not armed.late:
-                self._readying.keep(
-                    armed, self._holds, wishes_of(armed, self._holds, at, self._ids)
-                )
+                wishes = wishes_of(armed, self._holds, at, self._ids)
+                self._readying.keep(armed, self._holds, wishes)
+                self._ledger.expect(wishes)
             await take_turns(self._clock, number)
 
     def _advance(self, armed: Armed, now: datetime) -> None:

@@ -53,10 +53,10 @@ class Matching:
         """The starts of all automations that the event is addressed to or matches, those that
         are ruled out included, and how many that wait for events it missed."""
         if event.address is not None:
-            found = (
-                self._addressed(event, each, snapshot, facts, now) for each in event.addressees
-            )
-            return [start for one in found for start in one], 0
+            addressed: list[Start] = []
+            for each in event.addressees:
+                addressed += self._addressed(event, each, snapshot, facts, now)
+            return addressed, 0
         index = self._index(snapshot)
         identities = snapshot.identities
         starts: list[Start] = []

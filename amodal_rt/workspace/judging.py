@@ -39,7 +39,7 @@ from amodal_rt.workspace.profiling import profile_errors, profile_secrets
 from amodal_rt.workspace.risks import risk_errors, risk_warnings
 from amodal_rt.workspace.secret_faults import hint_for, secret_faults
 from amodal_rt.workspace.world import DEFAULT_AGENT, World
-from amodal_rt.workspace.write_granting import write_errors
+from amodal_rt.workspace.write_granting import link_warnings, write_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,7 @@ def judge(definition: Definition, world: World) -> Verdict:
     warnings += unset_targets(graphs, world.settings.targets, world.environment)
     warnings += event_warnings(definition, sources)
     warnings += key_warnings(definition)
+    warnings += link_warnings(definition, world.settings)
     warnings += member_warnings(definition, world.identities)
     warnings += () if refused else risk_warnings(definition, holdings)
     return Verdict(

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from amodal_rt.domain.automation import AgentWork, Definition
@@ -72,6 +72,32 @@ def profile_errors(definition: Definition, world: World) -> Iterator[Problem]:
             )
     if runs_program(automation, agent):
         yield from _writes(definition, profile)
+
+
+def binding_warnings(world: World) -> Iterator[Problem]:
+    """What the latest version of each profile binds and is not there: nobody can use it."""
+    latest = {each.name: each for each in sorted(world.profiles, key=lambda each: each.version)}
+    connections = {*world.connections, *world.broken_connections}
+    agents = {DEFAULT_AGENT, *world.agents, *world.broken_agents}
+    for profile in latest.values():
+        for name in profile.connections or ():
+            if name not in connections:
+                yield _unbound(profile, "connection", name, connections)
+        if profile.agent is not None and profile.agent not in agents:
+            yield _unbound(profile, "agent", profile.agent, agents)
+
+
+def _unbound(profile: Profile, kind: str, name: str, known: Collection[str]) -> Problem:
+    near = difflib.get_close_matches(name, known, 1)
+    # A version that was used stays as it is: its mistakes are mended by the next one.
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+    return Problem(
+        file=profile.file,
+        code=f"unknown_{kind}",
+        message=f"it binds the {kind} {name!r}, which is not there",
+        severity="warning",
+        hint=hint,
+    )
 
 
 def profile_secrets(definition: Definition, world: World) -> tuple[str, ...]:

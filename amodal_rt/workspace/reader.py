@@ -6,7 +6,7 @@ Synchronous, so that it can run in a thread; one look at a time.
 import operator
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from amodal_rt.workspace.beside import Beside, each_of
 from amodal_rt.workspace.dotenv import readable_problem
 from amodal_rt.workspace.judging import Verdict, graph_problems, judge, unset_in_settings
 from amodal_rt.workspace.marks import nearest_folder, secret_files
-from amodal_rt.workspace.profiling import bound
+from amodal_rt.workspace.profiling import binding_warnings, bound
 from amodal_rt.workspace.reading import AUTOMATIONS, Found, Scan, find, scan
 from amodal_rt.workspace.secret_faults import wrong_in_integrations
 from amodal_rt.workspace.shelf import Need, Parsed, Shelf
@@ -97,7 +97,7 @@ class Reader:
         self._states: dict[str, AutomationState] = {}
         self._judged: dict[str, tuple[Parsed[Definition], ...]] = {}
         self._world: World | None = None
-        self._graph_problems: tuple[Problem, ...] = ()
+        self._named_problems: tuple[Problem, ...] = ()
         self._last: Reading | None = None
         self._vanishing = Vanishing()
         self._kept: frozenset[str] = frozenset()
@@ -123,7 +123,7 @@ class Reader:
         world = self._make_world()
         if changed or kept != self._kept or world is not self._world:
             self._kept = kept
-            self._make_states(world, now)
+            self._make_states(world)
         states = self._states
         snapshot = self._make_snapshot(world, states, found)
         reading = Reading(
@@ -220,7 +220,7 @@ class Reader:
         # The same object for an equal world: states are only judged again for another one.
         return self._world if self._world and world == self._world else world
 
-    def _make_states(self, world: World, now: datetime) -> None:
+    def _make_states(self, world: World) -> None:
         """Judge what is not as it was, by itself or in this world."""
         files: dict[str, list[str]] = {}
         for file in sorted(self._automations.names()):
@@ -235,11 +235,11 @@ class Reader:
                 states[name] = before
                 continue
             self._judged[name] = parsed
-            state = self._judge(name, twins, parsed, world, now)
+            state = self._judge(name, twins, parsed, world)
             states[name] = before if before and before == state else state
         for name in self._kept:
             before = self._states.get(name)
-            state = self._without_file(name, before, world, now)
+            state = self._without_file(name, before, world)
             states[name] = before if before and before == state else state
             self._judged.pop(name, None)
         for name in self._states.keys() - states.keys():
@@ -247,7 +247,7 @@ class Reader:
             self._good.pop(name, None)
             self._judged.pop(name, None)
         self._remembered = {}
-        self._graph_problems = graph_problems(world)
+        self._named_problems = (*graph_problems(world), *binding_warnings(world))
         self._states, self._world = states, world
 
     def _judge(
@@ -256,13 +256,12 @@ class Reader:
         files: list[str],
         parsed: tuple[Parsed[Definition], ...],
         world: World,
-        now: datetime,
     ) -> AutomationState:
         problems = [problem for each in parsed for problem in each.problems]
         candidate = parsed[0].value if len(parsed) == 1 else None
         problems += twin_problems(name, files)
         if candidate is not None:
-            candidate = self._stamped(name, bound(candidate, world), now)
+            candidate = self._standing(name, bound(candidate, world))
             verdict = judge(candidate, world)
             if not verdict.errors:
                 self._good[name] = candidate
@@ -270,7 +269,7 @@ class Reader:
             problems += verdict.errors
         else:
             verdict = Verdict()
-        good = self._last_good(name, world, now)
+        good = self._last_good(name, world)
         if good is None or (candidate and good.hash == candidate.hash):
             if candidate is None:
                 return AutomationState(name=name, file=files[0], problems=tuple(problems))
@@ -288,10 +287,10 @@ class Reader:
         )
 
     def _without_file(
-        self, name: str, before: AutomationState | None, world: World, now: datetime
+        self, name: str, before: AutomationState | None, world: World
     ) -> AutomationState:
         """How an automation stands whose file is gone, and perhaps back in a moment."""
-        good = self._last_good(name, world, now)
+        good = self._last_good(name, world)
         file = good.file if good else before.file if before else name
         gone = Problem(file=file, code="file_gone", message="the file is gone")
         if good is None:
@@ -307,14 +306,12 @@ class Reader:
             blocked=(*verdict.errors, *verdict.blocked),
         )
 
-    def _stamped(self, name: str, candidate: Definition, now: datetime) -> Definition:
-        """The version with the time it was first seen; the very same object if it stands."""
+    def _standing(self, name: str, candidate: Definition) -> Definition:
+        """The version; the very same object if it stands."""
         good = self._good.get(name)
-        if good and replace(candidate, loaded_at=good.loaded_at) == good:
-            return good
-        return replace(candidate, loaded_at=now)
+        return good if good is not None and good == candidate else candidate
 
-    def _last_good(self, name: str, world: World, now: datetime) -> Definition | None:
+    def _last_good(self, name: str, world: World) -> Definition | None:
         """The newest version that could run, by the settings and the profiles of now; None if
         there was none."""
         good = self._good.get(name)
@@ -322,15 +319,15 @@ class Reader:
             remembered = self._remembered.get(name)
             if remembered is None:
                 return None
-            document, file, loaded_at = remembered.document, remembered.file, now
+            document, file = remembered.document, remembered.file
         elif self._world and world.settings != self._world.settings:
-            document, file, loaded_at = good.document, good.file, good.loaded_at
+            document, file = good.document, good.file
         else:
             return bound(good, world)
         # The document names its targets: where they lead is for the settings to say.
         parsed = reparse(document, file=file, settings=world.settings)
         found = parsed.definition or good
-        return replace(bound(found, world), loaded_at=loaded_at) if found else None
+        return bound(found, world) if found else None
 
     def _make_snapshot(
         self, world: World, states: Mapping[str, AutomationState], found: Scan
@@ -339,7 +336,7 @@ class Reader:
         problems = beside.problems
         if found.dotenv and (warning := readable_problem(found.dotenv.mode, file=".env")):
             problems.append(warning)
-        problems += self._graph_problems
+        problems += self._named_problems
         problems += unset_in_settings(world.settings, world.environment)
         problems += wrong_in_integrations(world.integrations.values(), world.environment)
         knowledge = {each.name: each for each in beside.knowledge.values.values()}

@@ -135,7 +135,7 @@ class Workspace:
         if parsed.definition is None:
             return None
         # As it was named then: another release may spell its defaults differently.
-        return replace(parsed.definition, hash=found.hash, loaded_at=found.recorded_at)
+        return replace(parsed.definition, hash=found.hash)
 
     async def load(self) -> None:
         """Read everything for the first time.

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from amodal_rt.domain.automation import Definition, WriteGrant
 from amodal_rt.domain.connection import Connection, Protocol
 from amodal_rt.domain.problem import Problem
+from amodal_rt.domain.workspace import WorkspaceSettings
 from amodal_rt.guardrails.grants import Grants
 
 
@@ -31,6 +32,22 @@ def write_errors(
             yield _problem(definition, index, "not_granted", message, f'add "{name}" there')
         else:
             yield from _unlike(definition, index, grant, connection)
+
+
+def link_warnings(definition: Definition, settings: WorkspaceSettings) -> Iterator[Problem]:
+    """Messages about parked writes without the link that their `targets` are there for."""
+    if not definition.automation.approvals.targets or settings.public_url is not None:
+        return
+    lines = definition.lines
+    yield Problem(
+        file=definition.file,
+        code="no_link",
+        message="approvals.targets are told of parked writes without a link that decides: "
+        "amodal.json says no publicUrl",
+        line=lines.get("/approvals/targets") or lines.get("/approvals"),
+        severity="warning",
+        hint='"publicUrl" in amodal.json; until then the message names the command',
+    )
 
 
 def _unlike(

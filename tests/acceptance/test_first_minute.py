@@ -10,7 +10,7 @@ from waiting import eventually
 EXAMPLES = {
     "daily-digest", "daily-digest-flow", "drift-check", "echo-hook", "failed-runs", "github-triage",
     "incident-responder", "ingestion-failure", "linear-triage", "morning-brief", "slack-mention",
-    "stripe-payments", "weekly-review", "welcome-new-members",
+    "spend-limit", "stripe-payments", "weekly-review", "welcome-new-members",
 }  # fmt: skip
 
 

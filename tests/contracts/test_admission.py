@@ -1,6 +1,7 @@
 """`ports.RunLedger.admit`, sentence by sentence."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -267,3 +268,28 @@ async def test_a_failing_start_leaves_none_of_its_call(ledger: Ledger) -> None:
         await ledger.admit([first, given.start(run_id=first.run_id)])
 
     assert await ledger.find_run(first.run_id) is None
+
+
+async def test_what_was_expected_is_admitted_as_it_is_wanted_then(ledger: Ledger) -> None:
+    first, changed, dropped, other = (given.slot(NOW, each) for each in ("a", "b", "c", "d"))
+    ledger.expect([first, changed])
+    ledger.expect([dropped])
+    now = replace(changed, title="Renamed", skip=SkippedReason.PAUSED, rule="paused")
+
+    refs = await ledger.admit([first, now, other])
+
+    assert ruled(refs) == [PENDING, ("skipped", "paused"), PENDING]
+    titles = {each.run_id: each.title for each in await ledger.list_runs(RunFilter(limit=10))}
+    assert titles == {each.run_id: each.title for each in (first, now, other)}
+
+
+async def test_what_was_expected_of_another_instant_can_still_be_admitted(ledger: Ledger) -> None:
+    early, late = given.slot(NOW, "a"), given.slot(NOW + HOUR, "a")
+    ledger.expect([early])
+    ledger.expect([late])
+
+    refs = [*await ledger.admit([early]), *await ledger.admit([late])]
+
+    assert [each.run_id for each in refs] == [early.run_id, late.run_id]
+    slots = [each.scheduled_for for each in await ledger.list_runs(RunFilter(limit=10))]
+    assert sorted(filter(None, slots)) == [NOW, NOW + HOUR]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ledger_values import HOUR, NOW
 
-from amodal_rt.ports import ArchivedDefinition, Ledger
+from amodal_rt.ports import ArchivedDefinition, Ledger, LiveDates
 
 FIRST = ArchivedDefinition(
     kind="automation",
@@ -68,6 +68,19 @@ async def test_a_file_that_is_gone_leaves_its_version_but_nothing_live(ledger: L
 
     assert await ledger.live() == [OTHER]
     assert await ledger.find_definition(FIRST.hash) == FIRST
+
+
+async def test_a_name_is_as_old_as_its_first_version_until_it_is_given_up(ledger: Ledger) -> None:
+    await ledger.record_live([FIRST, OTHER])
+    await ledger.record_live([SECOND])
+    changed = await ledger.live_dates("automation")
+    await ledger.forget_live("automation", "digest")
+    await ledger.record_live([SECOND])
+
+    assert changed == {"digest": LiveDates(created_at=NOW, updated_at=NOW + HOUR)}
+    assert await ledger.live_dates("automation") == {
+        "digest": LiveDates(created_at=NOW + HOUR, updated_at=NOW + HOUR)
+    }
 
 
 async def test_two_names_may_have_one_text(ledger: Ledger) -> None:

@@ -294,3 +294,22 @@ async def test_a_rejection_may_stand_in_the_place_of_one_before(ledger: Ledger) 
 
     await ledger.reject(first, instead_of=first)
     assert await ledger.list_rejections(limit=9) == [first, other, longer]
+
+
+async def test_the_event_that_has_a_key_is_found_by_any_of_its_keys(ledger: Ledger) -> None:
+    event = given.event()
+    start = given.start(event_id=event.id)
+    dedup = DedupKey(endpoint="e", keys=("k", "l"))
+    receipt = await ledger.accept(event, dedup=dedup, starts=[start], queue_limit=PLENTY)
+
+    async def first(endpoint: str, *keys: str, after: timedelta = timedelta()) -> str | None:
+        asked = DedupKey(endpoint=endpoint, keys=keys)
+        found = await ledger.find_first(asked, now=NOW + after)
+        assert found is None or found.runs == receipt.runs
+        return found.event.id if found else None
+
+    assert await first("e", "x", "l") == event.id
+    assert await first("e", "k", after=DEDUP_RETENTION - timedelta(milliseconds=1)) == event.id
+    assert await first("e", "k", after=DEDUP_RETENTION) is None
+    assert [await first("e", "x"), await first("f", "k"), await first("e")] == [None] * 3
+    assert [each.event.id for each in await ledger.list_events(limit=9)] == [event.id]

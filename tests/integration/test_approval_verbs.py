@@ -77,6 +77,7 @@ def test_a_question_is_listed_shown_and_answered(
     _, rows = ops.json("approvals", "list")
     listed = ops("approvals", "list", "--automation", "asking")
     shown = ops("approvals", "show", run_id)
+    waiting = ops("runs", "show", run_id)
     answered = ops("approvals", verb, run_id, "--note", "as agreed")
     run = ops.child.finished(run_id)
     _, after = ops.json("approvals", "show", run_id)
@@ -91,6 +92,7 @@ def test_a_question_is_listed_shown_and_answered(
     assert "  status      open\n" in shown[1]
     assert shown[1].endswith("  question\nDelete the old branch?\n")
     assert f"ops approvals approve {run_id}" in shown[2]
+    assert "  status      pending (awaiting_approval)\n" in waiting[1]
     assert answered[:2] == (0, sentence.format(run_id) + "\n")
     assert (run["status"], run["result"]["payload"]) == ("completed", payload)
     assert after.keys() == row.keys()

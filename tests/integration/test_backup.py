@@ -192,7 +192,7 @@ def test_the_commands_answer_in_json_and_with_exit_codes(tmp_path: Path) -> None
     assert json.loads(made.stdout) == {
         "file": str(target),
         "bytes": target.stat().st_size,
-        "revision": "0008",
+        "revision": "0010",
         "runs": 22,
         "events": 2,
         "deliveries": 20,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_house import ADA, ApiHouse, api_house
@@ -156,6 +157,62 @@ async def test_what_a_program_said_of_callers_is_what_it_reads_back(
 
     assert status == 201
     assert {key: found[key] for key in said} == said
+
+
+@pytest.mark.parametrize("spelling", ["config", "config_id", "configId", "workflow"])
+async def test_whatever_a_workflow_is_called_there_is_one_word_for_it_in_the_file(
+    api: ApiHouse, root: Path, spelling: str
+) -> None:
+    for name in ("v", "w"):
+        trigger = {"kind": "WorkflowTrigger", "id": "t"}
+        graph = {"kind": "WorkflowGraph", "name": name, "nodes": [trigger]}
+        write(root, f"workflows/{name}.json", graph)
+    write(root, "automations/old.json", {"name": "Old", "config_id": "w"})
+    await api.house.ground.workspace.reload()
+    manager = await api.secret("manage")
+
+    made = await api.ask(manager, "POST", APP, {"name": "Flow", spelling: "w"})
+    changed = await api.ask(manager, "PATCH", f"{APP}/old", {"name": "New", spelling: "v"})
+
+    assert [(status, found["config"]) for status, found in (made, changed)] == [
+        (201, "w"),
+        (200, "v"),
+    ]
+    assert api.file("flow.json") == {"status": "draft", "title": "Flow", "workflow": "w"}
+    assert api.file("old.json") == {"name": "New", "config_id": "v"}
+
+
+async def test_a_schema_is_given_and_never_named(api: ApiHouse) -> None:
+    manager = await api.secret("manage")
+    schema = {"type": "object"}
+
+    async def make(name: str, **said: object) -> tuple[int, Any]:
+        return await api.ask(manager, "POST", APP, {"name": name, "prompt": "Look.", **said})
+
+    status, given = await make("Given", input_schema_config=schema)
+    _, shown = await make("Shown", input_schema=schema, input_schema_config=None)
+    refused, told = await make("Named", input_schema_config="cfg_1")
+
+    assert (status, given["input_schema"], shown["input_schema"]) == (201, schema, schema)
+    assert (refused, told["error"]["code"]) == (400, "bad_body")
+    assert "input_schema" in told["error"]["hint"]
+
+
+async def test_an_automation_is_as_old_as_its_file_and_no_younger_after_a_start(
+    root: Path,
+) -> None:
+    async with api_house(root) as api:
+        manager = await api.secret("manage", "read")
+        _, made = await api.ask(manager, "POST", APP, {"name": "Aged", "prompt": "Look."})
+        _, changed = await api.ask(manager, "PATCH", f"{APP}/aged", {"prompt": "Look again."})
+    async with api_house(root) as api:
+        _, listed = await api.ask(manager, "GET", APP)
+    page = {each["lookup_key"]: each for each in listed["data"]}
+
+    assert made["created_at"] == made["updated_at"] == changed["created_at"]
+    assert changed["updated_at"] > changed["created_at"]
+    assert page["aged"] == changed
+    assert page["broken"]["created_at"] is None
 
 
 async def test_a_program_gets_around_no_rule_by_starting_a_run_by_hand(

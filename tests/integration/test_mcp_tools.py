@@ -23,7 +23,7 @@ EIGHT = [
     "AUTOMATION_TRIGGER_REMOVE",
     "AUTOMATION_RUN",
 ]
-MORE = ["AUTOMATION_RUN_LIST", "AUTOMATION_RUN_GET", "EVENT_EMIT"]
+MORE = ["AUTOMATION_RUN_LIST", "AUTOMATION_RUN_GET", "EVENT_EMIT", "SPEND_GET"]
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ async def test_the_tools_are_listed_with_valid_schemas_and_hints(api: ApiHouse, 
         "AUTOMATION_LIST",
         "AUTOMATION_RUN_LIST",
         "AUTOMATION_RUN_GET",
+        "SPEND_GET",
     }
     assert not reads & destroys
     assert {"AUTOMATION_DELETE", "AUTOMATION_TRIGGER_REMOVE"} <= destroys

@@ -40,7 +40,7 @@ def _routes() -> list[Guarded]:
     nothing: Any = Nothing()
     runs = RunDoor(nothing, nothing)
     routes = [
-        *PublicApi(nothing, nothing, nothing, runs, nothing).routes(),
+        *PublicApi(nothing, nothing, nothing, runs, nothing, nothing).routes(),
         *ManagementApi(nothing, nothing, nothing, nothing, runs).routes(),
         *control_guarded(nothing),
     ]

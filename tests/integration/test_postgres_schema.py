@@ -93,6 +93,7 @@ async def test_a_database_of_the_version_before_gets_the_columns_it_lacks(empty:
         *(("runs", column) for column in RUNS_SINCE),
         ("journal", "digest"),
         *(("audit", column) for column in ("place", "digest")),
+        ("live_definitions", "since"),
     ):
         ask(empty, f"ALTER TABLE {table} DROP COLUMN {column}")
     ask(empty, "DROP INDEX runs_rehearsals, runs_idempotent, journal_on_trail, audit_by_age")

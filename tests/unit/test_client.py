@@ -142,6 +142,16 @@ def test_a_daemon_that_says_nothing_times_out(tmp_path: Path) -> None:
         client(tmp_path / "s", timeout=0.05).get("/v1/status")
 
 
+def test_what_takes_long_has_a_bound_of_its_own_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    hasty = client(tmp_path / "s", timeout=0.05)
+
+    with answering(tmp_path / "s", b"", hold=True), pytest.raises(TimedOutError, match=r"0\.2 s"):
+        hasty.within(0.2).get("/v1/status")
+    (tmp_path / "s").unlink()
+    with answering(tmp_path / "s", b"", hold=True), pytest.raises(TimedOutError, match=r"0\.05 s"):
+        hasty.get("/v1/status")
+
+
 def test_a_daemon_that_hangs_up_is_unreachable(tmp_path: Path) -> None:
     with answering(tmp_path / "s", b""), pytest.raises(UnavailableError) as caught:
         client(tmp_path / "s").get("/v1/status")

@@ -9,14 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from amodal_rt.cli.commands import options
-from amodal_rt.cli.connect import find_state, use, user
+from amodal_rt.cli.connect import connect, find_state, use, user
 from amodal_rt.cli.output import Output
 from amodal_rt.cli.verbs import audit
 from amodal_rt.cli.verbs.door import wanted
+from amodal_rt.client import Client
 from amodal_rt.errors import AmodalError
 from amodal_rt.operations.audit import Audit
 from amodal_rt.ports import Caller
 from amodal_rt.settings import load_process_settings, process_environment
+
+VERIFY_SECONDS = 3_600.0
+"""How long a daemon elsewhere may look at its record: it answers when it has seen every row."""
 
 _Asked = Callable[[Audit, Caller], Awaitable[Any]]
 
@@ -104,12 +108,16 @@ def verify(
         body = {"head": head} if head else {}
         return use(
             lambda door: audit.show_verdict(
-                door.output, door.daemon.post("/v1/audit/verify", body)
+                door.output, _patient(workspace).post("/v1/audit/verify", body)
             ),
             as_json=as_json,
             workspace=workspace,
         )
     return _local(read, audit.show_verdict, as_json=as_json, workspace=workspace)
+
+
+def _patient(workspace: str | None) -> Client:
+    return connect(workspace).within(VERIFY_SECONDS)
 
 
 def _remote(workspace: str | None) -> bool:

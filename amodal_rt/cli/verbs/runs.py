@@ -69,17 +69,20 @@ def show_run(door: Door, run: Document, *, brief: bool) -> None:
 
 
 def _closing(run: Document) -> str:
-    status = run["status"] + (f" ({run['reason']})" if run["reason"] else "")
     usage = run["usage"]
     tokens = usage["input_tokens"] + usage["output_tokens"]
     took = table.seconds(run["duration_seconds"])
-    closing = f"{status} in {took}, {tokens} tokens"
+    closing = f"{_status(run)} in {took}, {tokens} tokens"
     return closing + (f", delivered to {labels(run)}" if run["deliveries"] else "")
+
+
+def _status(run: Document) -> str:
+    return run["status"] + (f" ({run['reason']})" if run["reason"] else "")
 
 
 def _facts(run: Document) -> list[tuple[str, str]]:
     facts = [
-        ("status", _closing(run) if run["finished_at"] else run["status"]),
+        ("status", _closing(run) if run["finished_at"] else _status(run)),
         ("trigger", run["trigger"]),
         ("slot", run["scheduled_for"] and table.instant(run["scheduled_for"])),
         ("event", run.get("event_id")),

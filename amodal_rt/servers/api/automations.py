@@ -1,7 +1,6 @@
 """Automations over HTTP: `/apps/{app}/automations` and the developer plane of the platform."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from aiohttp import web
 
@@ -32,10 +31,14 @@ _RUNNING = "running"
 """The API's word for `active`."""
 _RENAMED: Mapping[str, str] = {
     "name": "title",
-    "run_as_user": "runAs",
-    "created_by_user": "createdBy",
+    "config": "workflow",
+    "configId": "workflow",
+    "runAsUser": "runAs",
+    "runAsAgent": "agent",
+    "createdByUser": "createdBy",
 }
-"""Fields of an Automation whose key in the file is another word."""
+"""Fields of an Automation, in camelCase, whose key in the file is another word."""
+_SCHEMA_CONFIG = "inputSchemaConfig"
 
 
 class ManagementApi:
@@ -167,11 +170,17 @@ def run_status_of(request: web.Request) -> RunStatus | None:
 def wanted_of(body: Mapping[str, object]) -> Wanted:
     """An Automation's fields, or keys of the file in either spelling, as keys of the file.
 
-    Raises InvalidError (`bad_body`) for a field that two spellings give.
+    Raises InvalidError (`bad_body`) for a field that two spellings give, and for a schema that is
+    named and not given.
     """
     keys: dict[str, object] = {}
     for field, value in body.items():
-        key = _RENAMED.get(field, camel(field))
+        key = _RENAMED.get(camel(field), camel(field))
+        if key == _SCHEMA_CONFIG:
+            if value is None:
+                # As it is shown: `input_schema` says which schema there is.
+                continue
+            key = _schema_key(value)
         if key in keys:
             raise InvalidError(f"{key} is given twice", code="bad_body")
         keys[key] = value
@@ -184,6 +193,17 @@ def wanted_of(body: Mapping[str, object]) -> Wanted:
     return Wanted(keys=keys, type=type_asked(kind), slug=slug if isinstance(slug, str) else None)
 
 
+def _schema_key(value: object) -> str:
+    """The key of the schema that a field gives which, on the platform, names one."""
+    if isinstance(value, Mapping):
+        return "inputSchema"
+    raise InvalidError(
+        "input_schema_config names a schema, and this runtime keeps none by name",
+        code="bad_body",
+        hint="give the JSON Schema itself, as input_schema",
+    )
+
+
 def automation_object(standing: Standing, *, app: str, url: str | None = None) -> Object:
     """An Automation. `issue` says why its file cannot run as it is; `lookup_key` is the file's
     stem where it has none of its own."""
@@ -191,7 +211,7 @@ def automation_object(standing: Standing, *, app: str, url: str | None = None) -
     parsed = state.definition.automation if state.definition else None
     status = lifecycle_of(standing)
     wrong = [each for each in (*state.problems, *state.blocked) if each.severity == "error"]
-    loaded: datetime | None = state.definition.loaded_at if state.definition else None
+    dates = standing.dates
     work = parsed.work if parsed else None
     rules = parsed.invocation if parsed else None
     return {
@@ -215,8 +235,8 @@ def automation_object(standing: Standing, *, app: str, url: str | None = None) -
         "prefills": {"payload": rules.prefills} if rules and rules.prefills else None,
         "created_by_user": parsed.created_by if parsed else None,
         "creator": None,
-        "created_at": None,
-        "updated_at": iso(loaded),
+        "created_at": iso(dates.created_at if dates else None),
+        "updated_at": iso(dates.updated_at if dates else None),
         "file": state.file,
         "next_run_at": iso(standing.next_run_at),
         "webhook_url": url,

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from amodal_rt import __version__
 from amodal_rt.domain.token import Scope
+from amodal_rt.operations.spending import GROUPS, MOST_DAYS
 from amodal_rt.servers.api.automations import PREFIXES
 from amodal_rt.servers.api.public import PREFIX
 from amodal_rt.servers.api.schemas import COMPONENTS, Schema, ref
@@ -68,6 +69,15 @@ _PUBLIC: Mapping[str, About] = {
     f"GET {PREFIX}/automation_runs/{{run}}": _SHOWN,
     f"GET {PREFIX}/automation_runs/{{run}}/journal": _STEPS,
     f"GET {PREFIX}/automation_runs/{{run}}/stream": _STREAM,
+    f"GET {PREFIX}/spend": About(
+        summary="What models cost, and how the budgets of today stand",
+        answer=ref("Spend"),
+        query={
+            "days": {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": 1},
+            "by": {"enum": list(GROUPS), "default": "automation"},
+            "automation": {"type": "string"},
+        },
+    ),
     f"GET {PATH}": About(summary="This document", answer={"type": "object"}),
 }
 _MANAGEMENT: Mapping[str, About] = {

@@ -1,4 +1,4 @@
-"""`/api/v1`: what the published client calls."""
+"""`/api/v1`: what the published client calls, and what models cost."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -12,8 +12,9 @@ from amodal_rt.guardrails.causes import HEADER, Causes
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.references import Names, run_id_of
 from amodal_rt.operations.run_pages import RunPages
+from amodal_rt.operations.spending import Spending
 from amodal_rt.servers.api.runs import RunDoor
-from amodal_rt.servers.control_requests import body_of, text_of
+from amodal_rt.servers.control_requests import body_of, days_of, text_of
 from amodal_rt.servers.guard import Guarded, caller_of
 from amodal_rt.servers.problems import respond
 
@@ -22,7 +23,7 @@ _INVOKE_KEYS = frozenset({"payload", "participants", "idempotency_key"})
 
 
 class PublicApi:
-    """Invoke, and look at runs."""
+    """Invoke, and look at runs and at what they cost."""
 
     def __init__(
         self,
@@ -31,12 +32,14 @@ class PublicApi:
         pages: RunPages,
         runs: RunDoor,
         causes: Causes,
+        spending: Spending,
     ) -> None:
         self._invoking = invoking
         self._causes = causes
         self._names = names
         self._pages = pages
         self._runs = runs
+        self._spending = spending
 
     def routes(self) -> list[Guarded]:
         """What answers where, and what for."""
@@ -54,7 +57,19 @@ class PublicApi:
                 answer=self._runs.stream,
                 streams=True,
             ),
+            Guarded(method="GET", path=f"{PREFIX}/spend", scope=read, answer=self._spend),
         ]
+
+    async def _spend(self, request: web.Request) -> web.StreamResponse:
+        query = request.query
+        return respond(
+            await self._spending.show(
+                caller_of(request),
+                days=days_of(request),
+                by=query.get("by", "automation"),
+                automation=query.get("automation") or None,
+            )
+        )
 
     async def _invoke(self, request: web.Request) -> web.StreamResponse:
         body = await body_of(request)

@@ -186,11 +186,46 @@ _INPUT: Schema = {
     },
 }
 
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_USED: Mapping[str, object] = {
+    "requests": _COUNT,
+    "input_tokens": _COUNT,
+    "output_tokens": _COUNT,
+    "unpriced_tokens": _COUNT,
+    "cost_usd": {"type": "number"},
+}
+_SPEND = object_of(
+    {
+        "since": _TEXT,
+        "until": _TEXT,
+        "day_ends_at": INSTANT,
+        "by": {"enum": ["automation", "model", "day"]},
+        "total": ref("SpendTotal"),
+        "rows": {"type": "array", "items": ref("SpendRow")},
+        "budgets": {"type": "array", "items": ref("Budget")},
+    },
+    about="What models cost on days of the workspace, `until` is today. Of `rows`, the dearest "
+    "come first; of days, the newest.",
+)
+_BUDGET = object_of(
+    {
+        "automation": _TEXT_OR_NULL,
+        "measure": {"enum": ["cost_usd", "tokens", "unpriced_tokens"]},
+        "limit": {"type": "number"},
+        "spent": {"type": "number"},
+        "is_spent": {"type": "boolean"},
+        "rule": _TEXT,
+    },
+    about="How a budget of today stands; `automation` null is all of them together, `rule` the "
+    "line that sets it.",
+)
+
 COMPONENTS: Mapping[str, Schema] = {
     "Automation": _AUTOMATION,
     "AutomationInput": _INPUT,
     "AutomationPage": _page("Automation", "Automations by name."),
     "AutomationRun": _RUN,
+    "Budget": _BUDGET,
     "EventName": object_of({"name": _TEXT, "description": _TEXT_OR_NULL}, about="A type of event."),
     "Invocation": _INVOKE,
     "Journal": _JOURNAL,
@@ -198,5 +233,12 @@ COMPONENTS: Mapping[str, Schema] = {
     "JournalPage": _JOURNAL_PAGE,
     "Problem": _PROBLEM,
     "RunPage": _page("AutomationRun", "Runs, newest first."),
+    "Spend": _SPEND,
+    "SpendRow": object_of(
+        _USED,
+        {"automation": _TEXT, "model": _TEXT, "day": _TEXT},
+        about="What one automation, model or day used: the key that was asked for names it.",
+    ),
+    "SpendTotal": object_of(_USED, about="All of it together."),
 }
 """By the name that `ref` takes."""

@@ -14,6 +14,7 @@ from amodal_rt.servers.dashboard.frames import Frames
 from amodal_rt.servers.dashboard.pages import Pages
 from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.dashboard.runs import RunPagesDoor
+from amodal_rt.servers.dashboard.spend import SpendPages
 
 
 def dashboard(rooms: Rooms, address: Address, *, name: Callable[[], str], ids: Ids) -> Dashboard:
@@ -26,5 +27,6 @@ def dashboard(rooms: Rooms, address: Address, *, name: Callable[[], str], ids: I
         *EventPages(rooms, frames).routes(),
         *DeliveryPages(rooms, frames).routes(),
         *ApprovalPages(rooms, frames).routes(),
+        *SpendPages(rooms, frames).routes(),
     ]
     return Dashboard(routes, rooms, address, frames, assets, ids=ids)

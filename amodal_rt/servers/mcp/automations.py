@@ -43,8 +43,6 @@ _WORK = (
     "inputTemplate",
     "instructions",
     "workflow",
-    "config",
-    "config_id",
     "prompt",
 )
 """Keys of a file that say what runs; a Markdown file's prompt, its body, is emptied last."""
@@ -120,9 +118,6 @@ class AutomationTools:
             "temperature": asked.temperature,
         }
         keys = {key: value for key, value in given.items() if value is not None}
-        if "title" in keys:
-            # Both spellings in one file would say it twice.
-            keys["name"] = None
         if asked.messages is not None:
             keys |= _instead(_work(asked.messages))
         if not keys and asked.active is None:

@@ -178,6 +178,14 @@ class RunGetInput(Input):
     after_cursor: Annotated[Cursor | None, Field(description="Leads to later entries.")] = None
 
 
+class SpendInput(Input):
+    """Which days, and summed up by what."""
+
+    days: Annotated[int, Field(ge=1, le=3_650, description="How many, today included.")] = 1
+    by: Literal["automation", "model", "day"] = "automation"
+    automation: Annotated[Reference | None, Field(description="Of this one alone.")] = None
+
+
 class EmitInput(Input):
     """Something that happened."""
 

@@ -45,7 +45,7 @@ def automation_row(standing: Standing) -> Document:
         "status": status,
         "reason": reason,
         "created_by": parsed.created_by if parsed else None,
-        "created_at": None,
+        "created_at": iso(standing.dates.created_at if standing.dates else None),
         "trigger_count": len(triggers_of(parsed)),
         "nearest_next_run_at": iso(standing.next_run_at),
         "virtual_mcp_id": parsed.agent if parsed else None,
@@ -55,13 +55,12 @@ def automation_row(standing: Standing) -> Document:
 def automation_whole(standing: Standing, snapshot: Snapshot, *, url: str | None) -> Document:
     """One, with what it asks and what starts it."""
     parsed = _parsed(standing)
-    definition = standing.state.definition
     row = automation_row(standing)
     del row["trigger_count"]
     work = parsed.work if parsed else None
     return {
         **row,
-        "updated_at": iso(definition.loaded_at if definition else None),
+        "updated_at": iso(standing.dates.updated_at if standing.dates else None),
         "description": parsed.description if parsed else None,
         "file": standing.state.file,
         "messages": _messages(parsed) if parsed else [],

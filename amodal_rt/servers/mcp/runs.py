@@ -1,4 +1,5 @@
-"""The tools that start runs and look at them, and the one that says what happened."""
+"""The tools that start runs, look at them and at their cost, and the one that says what
+happened."""
 
 from amodal_rt.domain.invocation import InvokeAuth
 from amodal_rt.domain.run import RunStatus
@@ -9,7 +10,14 @@ from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.references import Names, run_id_of
 from amodal_rt.operations.run_pages import RunPages, Wish
 from amodal_rt.operations.shapes import Document
-from amodal_rt.servers.mcp.inputs import EmitInput, RunGetInput, RunInput, RunListInput
+from amodal_rt.operations.spending import Spending
+from amodal_rt.servers.mcp.inputs import (
+    EmitInput,
+    RunGetInput,
+    RunInput,
+    RunListInput,
+    SpendInput,
+)
 from amodal_rt.servers.mcp.objects import is_active, run_row, thread_of
 from amodal_rt.servers.mcp.visit import Visit
 
@@ -27,12 +35,14 @@ class RunTools:
         names: Names,
         pages: RunPages,
         bus: EventBus,
+        spending: Spending,
     ) -> None:
         self._automations = automations
         self._invoking = invoking
         self._names = names
         self._pages = pages
         self._bus = bus
+        self._spending = spending
 
     async def run(self, visit: Visit, asked: RunInput) -> Document:
         """Start one, also of what is paused or a draft, unless programs invoke it: then its own
@@ -103,6 +113,16 @@ class RunTools:
                 "has_more": page.after is not None,
             },
         }
+
+    async def spend(self, visit: Visit, asked: SpendInput) -> Document:
+        """What models cost. Raises NotFoundError (`automation_not_found`)."""
+        named = asked.automation
+        return await self._spending.show(
+            visit.caller,
+            days=asked.days,
+            by=asked.by,
+            automation=None if named is None else self._names.find(named),
+        )
 
     async def emit(self, visit: Visit, asked: EmitInput) -> Document:
         """Say that something happened. Raises as `EventBus.emit`."""

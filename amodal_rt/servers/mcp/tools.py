@@ -31,6 +31,7 @@ from amodal_rt.servers.mcp.inputs import (
     RunGetInput,
     RunInput,
     RunListInput,
+    SpendInput,
     TriggerAddInput,
     TriggerRemoveInput,
     UpdateInput,
@@ -137,6 +138,7 @@ def all_tools(automations: AutomationTools, runs: RunTools) -> Sequence[Tool]:
         *_file_tools(automations, read=Scope.READ, manage=Scope.MANAGE),
         *_changing_tools(automations, manage=Scope.MANAGE),
         *_run_tools(runs, read=Scope.READ, trigger=Scope.TRIGGER),
+        _spend_tool(runs, read=Scope.READ),
     )
 
 
@@ -275,6 +277,20 @@ def _run_tools(runs: RunTools, *, read: Scope, trigger: Scope) -> Sequence[Tool]
             destroys=True,
             reaches=True,
         ),
+    )
+
+
+def _spend_tool(runs: RunTools, *, read: Scope) -> Tool:
+    return Tool(
+        name="SPEND_GET",
+        title="Show what models cost",
+        about="What models cost by automation, model or day, and how the budgets of today stand.",
+        scope=read,
+        input=SpendInput,
+        output=schemas.SPEND,
+        answer=runs.spend,
+        reads=True,
+        untrusted=True,
     )
 
 

@@ -24,6 +24,12 @@ def admit(store: MemoryStore, starts: Sequence[Start]) -> list[RunRef]:
     return [ref for start in starts if (ref := sitting.rule_on(start)) is not None]
 
 
+def foretell(store: MemoryStore, start: Start) -> tuple[SkippedReason, str | None] | None:
+    """What `admit` would say of a start without a slot. Writes nothing."""
+    reason, rule, *_ = _Sitting(store).judge(start)
+    return None if reason is None else (reason, rule)
+
+
 class _Sitting:
     """The rulings of one call."""
 
@@ -36,7 +42,9 @@ class _Sitting:
     def rule_on(self, start: Start) -> RunRef | None:
         if start.scheduled_for is not None and not self._take_slot(start, start.scheduled_for):
             return None
-        reason, rule, others = self._judge(start)
+        reason, rule, others, newer = self.judge(start)
+        if newer is not None:
+            keyed.join(self._store, newer)
         if reason is None:
             ref = self._insert(start, RunStatus.PENDING, None, rule)
             keyed.take_place(self._store, start, others)
@@ -72,19 +80,20 @@ class _Sitting:
         if state is not None and (state.last_slot is None or state.last_slot < slot):
             self._store.schedules.put(key, replace(state, last_slot=slot))
 
-    def _judge(self, start: Start) -> tuple[SkippedReason | None, str | None, list[Run]]:
-        """Why the start is ruled out, or whose place it takes."""
+    def judge(
+        self, start: Start
+    ) -> tuple[SkippedReason | None, str | None, Sequence[Run], Run | None]:
+        """Why the start is ruled out, or whose place it takes; last the newer run that it joins."""
         if start.skip is not None:
-            return start.skip, values.maybe_text(start.rule), []
+            return start.skip, values.maybe_text(start.rule), (), None
         known = keyed.known(self._store, start)
         if known is not None:
-            return *known, []
+            return *known, (), None
         others = keyed.waiting(self._store, start)
         newer = keyed.newer(start, others)
         if newer is not None:
-            keyed.join(self._store, newer)
-            return SkippedReason.COALESCED, f"coalesced into {newer.run_id}", []
-        return *self._reason(start, {run.run_id for run in others}), others
+            return SkippedReason.COALESCED, f"coalesced into {newer.run_id}", (), newer
+        return *self._reason(start, {run.run_id for run in others}), others, None
 
     def _reason(
         self, start: Start, others: Collection[str]

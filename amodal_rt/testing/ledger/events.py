@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from amodal_rt.domain.event import DedupKey, Event, Rejection
 from amodal_rt.domain.glob import fits
@@ -30,7 +31,7 @@ class EventRows(Part):
         act: Act | None = None,
     ) -> Receipt:
         def work() -> Receipt:
-            first = self._first(event, dedup)
+            first = self._first(event.received_at, dedup)
             if first is not None:
                 runs = self.store.refs_of(first)
                 return Receipt(event_id=first, duplicate=True, runs=runs)
@@ -40,7 +41,7 @@ class EventRows(Part):
                 raise _full(queue_limit)
             self.store.events.put(event.id, EventRow(stored(event), missed))
             for key in _taken(dedup, wanted):
-                if self._holder(key, event) is None:
+                if self._holder(key, event.received_at) is None:
                     self.store.keys.put(key, (event.id, values.instant(event.received_at)))
             self.store.note_act(act)
             refs = admit(self.store, wanted)
@@ -85,6 +86,10 @@ class EventRows(Part):
         row = self.store.events.get(event_id)
         return None if row is None else self._record(row)
 
+    async def find_first(self, dedup: DedupKey, *, now: datetime) -> EventRecord | None:
+        first = self._first(now, dedup)
+        return await self.find_event(first) if first else None
+
     async def list_events(
         self,
         *,
@@ -116,25 +121,25 @@ class EventRows(Part):
         runs = self.store.refs_of(row.event.id)
         return EventRecord(event=row.event, missed=row.missed, runs=runs)
 
-    def _first(self, event: Event, dedup: DedupKey | None) -> str | None:
-        """The event that this one repeats, or None."""
+    def _first(self, received_at: datetime, dedup: DedupKey | None) -> str | None:
+        """The event that one received then repeats, or None."""
         if dedup is None:
             return None
-        found = (self._holder(_key(dedup.endpoint, key), event) for key in dedup.keys)
+        found = (self._holder(_key(dedup.endpoint, key), received_at) for key in dedup.keys)
         return next(filter(None, found), None)
 
     def _told_apiece(self, event: Event, start: Start, dedup: DedupKey | None) -> Start:
         """The start, ruled out where its automation was told of the event before."""
         known = dedup.apiece.get(start.automation) if dedup else None
-        first = self._holder(_key(*known), event) if known else None
+        first = self._holder(_key(*known), event.received_at) if known else None
         if first is None:
             return start
         return replace(start, skip=SkippedReason.DUPLICATE, rule=f"id: the first is {first}")
 
-    def _holder(self, key: tuple[str, str], event: Event) -> str | None:
+    def _holder(self, key: tuple[str, str], received_at: datetime) -> str | None:
         taken = self.store.keys.get(key)
         # Past the retention, another may take the key.
-        if taken and taken[1] > values.instant(event.received_at) - DEDUP_RETENTION:
+        if taken and taken[1] > values.instant(received_at) - DEDUP_RETENTION:
             return taken[0]
         return None
 

@@ -6,7 +6,15 @@ from datetime import datetime
 
 from amodal_rt.clock import to_millis
 from amodal_rt.domain.condition import Condition, Ruling
-from amodal_rt.ports import Act, ArchivedDefinition, AutomationFacts, Caller, Intent, ScheduleState
+from amodal_rt.ports import (
+    Act,
+    ArchivedDefinition,
+    AutomationFacts,
+    Caller,
+    Intent,
+    LiveDates,
+    ScheduleState,
+)
 from amodal_rt.testing.ledger import values
 from amodal_rt.testing.ledger.failures import FailureRows
 from amodal_rt.testing.ledger.part import Part
@@ -191,7 +199,10 @@ class ArchiveRows(Part):
                 full = (version.kind, version.name, version.hash)
                 if full not in self.store.versions:
                     self.store.versions.put(full, stored)
-                self.store.live.put((version.kind, version.name), stored)
+                key = (version.kind, version.name)
+                if key not in self.store.live:
+                    self.store.live_since.put(key, stored.recorded_at)
+                self.store.live.put(key, stored)
 
         if versions:
             await self._write("record_live", work)
@@ -199,6 +210,14 @@ class ArchiveRows(Part):
     async def live(self) -> list[ArchivedDefinition]:
         self._check_reach()
         return sorted(self.store.live.values(), key=lambda version: (version.kind, version.name))
+
+    async def live_dates(self, kind: str) -> Mapping[str, LiveDates]:
+        self._check_reach()
+        return {
+            name: LiveDates(created_at=since, updated_at=live.recorded_at)
+            for (of, name), since in self.store.live_since.items()
+            if of == kind and (live := self.store.live.get((of, name))) is not None
+        }
 
     async def forget_live(self, kind: str, name: str) -> None:
         await self._write("forget_live", lambda: self.store.live.remove((kind, name)))

@@ -6,9 +6,10 @@ from itertools import islice
 
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.models import REHEARSAL
-from amodal_rt.domain.run import OPEN, Run, RunStatus
+from amodal_rt.domain.run import OPEN, Run, RunStatus, SkippedReason, Start
 from amodal_rt.ports import KeptValue, Previous, RunFilter
 from amodal_rt.testing.ledger import keyed
+from amodal_rt.testing.ledger.admission import foretell
 from amodal_rt.testing.ledger.part import Part
 
 
@@ -24,6 +25,10 @@ class RunQueries(Part):
         self._check_reach()
         rows = self.store.runs.of.get(automation, {}).values()
         return keyed.first_of([self.store.runs.row(each).run for each in rows], key, now)
+
+    async def foretell(self, start: Start) -> tuple[SkippedReason, str | None] | None:
+        self._check_reach()
+        return foretell(self.store, start)
 
     async def list_runs(self, wanted: RunFilter) -> list[Run]:
         self._check_reach()

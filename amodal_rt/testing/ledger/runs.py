@@ -62,6 +62,9 @@ class RunRows(Part):
     def _next_turn(self) -> Iterator[int]:
         return count(1)
 
+    def expect(self, starts: Sequence[Start]) -> None:
+        """Nothing of it is dear here."""
+
     async def admit(self, starts: Sequence[Start], *, act: Act | None = None) -> list[RunRef]:
         def work() -> list[RunRef]:
             refs = admit(self.store, starts)

@@ -127,6 +127,7 @@ class MemoryStore:
         self.audit: Table[int, AuditRow] = Table(undo)
         self.versions: Table[tuple[str, str, str], ArchivedDefinition] = Table(undo)
         self.live: Table[tuple[str, str], ArchivedDefinition] = Table(undo)
+        self.live_since: Table[tuple[str, str], datetime] = Table(undo)
         self.items: Table[tuple[str, str], ItemRow] = Table(undo)
         self.since: Table[str, datetime] = Table(undo)
         """By run: when the first of those that became one with it was made."""

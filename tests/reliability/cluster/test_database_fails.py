@@ -42,8 +42,11 @@ async def test_a_database_that_falls_silent_keeps_nobody_waiting(
     async with under_load(town, figures):
         for seconds in SILENCES:
             await asyncio.to_thread(town.database.pause)
-            await _stay_away(town, seconds)
-            await asyncio.to_thread(town.database.resume)
+            try:
+                await _stay_away(town, seconds)
+            finally:
+                # Else whoever has asked it would wait for an answer for ever.
+                await asyncio.to_thread(town.database.resume)
             await _is_back(town)
             figures.add("database_silences")
 

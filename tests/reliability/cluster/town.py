@@ -29,6 +29,8 @@ SECRET = "town-secret-of-ours-0123"
 PORT = 3847
 PATIENCE = 90.0
 OVERALL = 4
+ANSWER_SECONDS = 12.0
+"""How long the database is asked: longer than a connection to it may take."""
 MOST_WAITING = 12
 LIMITS = {"left": 2, "right": 3}
 _DAEMON = Path(sys.executable).parent / "amodal-rt"
@@ -216,9 +218,12 @@ class Town:
 
     async def _is_behind(self) -> bool:
         try:
-            rows = await self.database.rows("SELECT COUNT(*) FROM runs WHERE status = 'pending'")
-        except psycopg.Error:
-            # It is away: who sends now is refused, as is to be seen.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                rows = await self.database.rows(
+                    "SELECT COUNT(*) FROM runs WHERE status = 'pending'"
+                )
+        except (psycopg.Error, TimeoutError):
+            # It is away, or silent: who sends now is refused, as is to be seen.
             return False
         return rows[0][0] > MOST_WAITING
 

@@ -89,7 +89,8 @@ def _door(data: bytes) -> object:
     auths = [WebhookAuth(scheme=each, secrets=("s",)) for each in SignatureScheme]
     for auth in (None, *auths):
         data_of = naming.unwrapped(auth, parsed)
-        key = dedup.key_for("auto_x", auth, headers, body, data_of)
+        called = dedup.name_in_headers(auth, headers)
+        key = dedup.key_for("auto_x", auth, headers, called, body, data_of)
         assert key is None or key.keys
         for name in _names(auth, headers, data_of):
             json.dumps(asdict(name), default=str, ensure_ascii=False).encode()

@@ -53,7 +53,7 @@ def document() -> dict[str, Any]:
     nothing: Any = Nothing()
     runs = RunDoor(nothing, nothing)
     made = [
-        *PublicApi(nothing, nothing, nothing, runs, nothing).routes(),
+        *PublicApi(nothing, nothing, nothing, runs, nothing, nothing).routes(),
         *ManagementApi(nothing, nothing, nothing, nothing, runs).routes(),
     ]
     return openapi([*made, openapi_route(made)])
@@ -79,6 +79,7 @@ def methods(recorder: Recorder) -> dict[str, Any]:
         f"GET {routes.RUN.path}": runs.get,
         f"GET {routes.JOURNAL.path}": runs.journal,
         f"GET {routes.STREAM.path}": None,
+        f"GET {routes.SPEND.path}": client.spend,
         f"GET {routes.OPENAPI.path}": client.openapi,
         f"GET {routes.AUTOMATIONS.path}": automations.list,
         f"POST {routes.CREATE.path}": automations.create,
@@ -197,7 +198,8 @@ def listed(given: Any) -> list[str]:
 def kind(hint: Any) -> str:
     """The word of JSON Schema for a type."""
     plain = get_origin(hint) or hint
-    return {str: "string", int: "integer", bool: "boolean", dict: "object"}[plain]
+    words = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}
+    return words[plain]
 
 
 def test_a_key_that_is_missing_or_of_another_type_is_noticed() -> None:

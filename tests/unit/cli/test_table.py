@@ -3,7 +3,23 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from amodal_rt.cli import table
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.31, "0.3 s"),
+        (125, "2 min 5 s"),
+        (3_600, "1 h 0 min"),
+        (11_539, "3 h 12 min"),
+        (518_453, "6 d 0 h"),
+    ],
+)
+def test_a_run_that_waited_for_days_says_days(value: float, said: str) -> None:
+    assert table.seconds(value) == said
 
 
 def test_columns_line_up_and_nothing_is_cut_when_piped() -> None:

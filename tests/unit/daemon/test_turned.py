@@ -1,9 +1,12 @@
 """A wall clock that was ahead and is set right, over a ledger in memory."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+
+import pytest
 
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.daemon.turned import LOOK_SECONDS, TurnedBack
@@ -141,3 +144,21 @@ async def test_a_ledger_that_is_away_is_asked_again() -> None:
         await scene.clock.advance(LOOK_SECONDS)
 
         assert await scene.wait() <= 6
+
+
+async def test_a_ledger_that_stays_away_is_told_of_ever_more_rarely(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "amodal_rt")
+    scene = Scene()
+    scene.ledger.faults.away = True
+    async with scene.watching():
+        for _ in range(59):
+            await scene.clock.advance(LOOK_SECONDS)
+        scene.ledger.faults.away = False
+        await scene.clock.advance(LOOK_SECONDS)
+
+    said = [(each.getMessage(), vars(each)["fields"]["times"]) for each in caplog.records]
+    asked = [times for event, times in said if event == "clock.postponed"]
+    assert asked == [1, 2, 4, 8, 16, 28, 40, 52]
+    assert said[-1] == ("clock.resumed", 60)

@@ -40,6 +40,18 @@ def test_a_markdown_file(keys: dict[str, object], text: bytes) -> None:
     assert change(MARKDOWN, "automations/a.md", keys) == text
 
 
+@pytest.mark.parametrize("spelling", ["workflow", "config", "configId", "config_id"])
+def test_a_key_that_is_called_otherwise_gets_the_value_in_its_place(spelling: str) -> None:
+    json = f'{{"name": "A", "{spelling}": "a"}}'.encode()
+    markdown = f"---\nname: A\n{spelling}: a\n---\n".encode()
+    keys: dict[str, object] = {"title": "B", "workflow": "b"}
+
+    assert change(json, "a.json", keys) == f'{{"name": "B", "{spelling}": "b"}}'.encode()
+    assert change(json, "a.json", {"workflow": None}) == b'{"name": "A"}'
+    assert change(markdown, "a.md", keys) == f'---\nname: "B"\n{spelling}: "b"\n---\n'.encode()
+    assert change(markdown, "a.md", {"workflow": None}) == b"---\nname: A\n---\n"
+
+
 def test_a_byte_order_mark_stays() -> None:
     bom = b"\xef\xbb\xbf"
 

@@ -155,7 +155,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a key of another kind": (
         graph(START, value("a", script="x")),
         "unknown_key",
-        '"script" in nodes[1]',
+        'node "a": unknown key "script" in nodes[1]',
     ),
     "two nodes of one name": (graph(START, value("a"), value("a")), "duplicate_id", "called a"),
     "a name with a slash": (graph(START, value("a/b")), "wrong_value", "nodes[1].id"),

@@ -46,6 +46,7 @@ def test_what_is_neither_tier_nor_model_is_named(reference: str) -> None:
         resolve_models([reference], SETTINGS)
 
     assert refused.value.code == "unknown_model"
+    assert "amodal.json" in str(refused.value.hint)
 
 
 def test_a_ring_of_tiers_and_the_rehearsal_as_a_fallback_are_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from amodal_rt.domain.signing import CustomScheme, Recipe, Where
 from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
-from amodal_rt.intake.dedup import key_for, name_of
+from amodal_rt.intake.dedup import key_for, name_in_headers, name_of
 from amodal_rt.intake.headers import Headers
 
 GITHUB = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=("x",))
@@ -21,7 +21,7 @@ Delivery = tuple[dict[str, str], bytes]
 def _same(auth: WebhookAuth | None, first: Delivery, second: Delivery, data: object = None) -> bool:
     """Whether the ledger would take the two for one: any key in common."""
     keys = [
-        key_for("auto_x", auth, headers, body, data)
+        key_for("auto_x", auth, headers, name_in_headers(auth, headers), body, data)
         for headers, body in ((Headers(list(raw.items())), body) for raw, body in (first, second))
     ]
     assert all(key is None or key.endpoint == "auto_x" for key in keys)
@@ -137,8 +137,8 @@ def test_what_the_signed_body_calls_itself_decides_whatever_headers_say(
     first, second = ({"webhook-id": "1"}, b"a"), ({"webhook-id": "2"}, b"b")
 
     assert _same(auth, first, second, data)
-    one = key_for("auto_x", auth, Headers([]), b"a", data)
-    two = key_for("auto_x", auth, Headers([]), b"a", other)
+    one = key_for("auto_x", auth, Headers([]), None, b"a", data)
+    two = key_for("auto_x", auth, Headers([]), None, b"a", other)
     assert one
     assert two
     assert not set(one.keys) & set(two.keys)

@@ -18,6 +18,7 @@ from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import RunFilter
 
+ENDPOINT = "auto_of_{}"
 OPENED = "github.issues.opened"
 ISSUE = {"action": "opened", "issue": {"number": 7, "title": "<b>It broke</b>", "draft": False}}
 DEPLOYED = EventType(
@@ -49,6 +50,7 @@ class Asking:
             desk.starting,
             redactor,
             ledger=desk.ledger,
+            endpoint_of=ENDPOINT.format,
             clock=desk.clock,
             ids=desk.ids,
         )
@@ -75,8 +77,11 @@ class Asking:
 
     async def ask(self, asked: dict[str, Any], **keys: Any) -> Document:
         self.write(**keys)
-        before = await self._desk.ledger.list_runs(RunFilter(limit=9))
+        before = await self._on_record()
         found = await self.tests.test(ADA, "a", asked)
-        assert await self._desk.ledger.list_runs(RunFilter(limit=9)) == before
-        assert await self._desk.ledger.list_events(limit=1) == []
+        assert await self._on_record() == before
         return found
+
+    async def _on_record(self) -> object:
+        ledger = self._desk.ledger
+        return await ledger.list_runs(RunFilter(limit=9)), await ledger.list_events(limit=9)

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from desk import ADA, NOW, Desk, definition, live
+from desk import ADA, NOW, Desk, cron, definition, live
 
 from amodal_rt.domain.delivery import (
     DeliveryStatus,
@@ -15,11 +15,14 @@ from amodal_rt.domain.delivery import (
     Target,
     TargetType,
 )
+from amodal_rt.domain.invocation import Invocation, InvokeAuth
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Run, RunStatus, Usage
-from amodal_rt.errors import ConflictError, NotFoundError
+from amodal_rt.domain.trigger import TriggerKind
+from amodal_rt.errors import AmodalError, ConflictError, NotFoundError
 from amodal_rt.ports import journal_topic
+from amodal_rt.triggers.starts import start_for
 
 
 async def begin(desk: Desk, name: str = "a", payload: object = None) -> Run:
@@ -194,6 +197,42 @@ async def test_a_replay_is_a_new_run_of_the_same_payload_asked_for_by_the_caller
     assert found is not None
     assert found.run_id != run.run_id
     assert (found.payload, found.requester, found.status) == ({"n": 7}, "ada", RunStatus.PENDING)
+
+
+async def test_what_a_caller_gave_is_judged_anew_by_the_rules_of_now(desk: Desk) -> None:
+    run = await begin(desk, payload={"n": 7})
+    await finish(desk, run)
+    codes = list[str]()
+
+    for rules in (
+        Invocation(schema={"required": ["team"]}),
+        Invocation(prefills={"n": 8}),
+        Invocation(auth=InvokeAuth.USER),
+    ):
+        desk.files.add(live(definition("a", invocation=rules)))
+        with pytest.raises(AmodalError) as caught:
+            await desk.runs.replay(ADA, run.run_id, shown=InvokeAuth.SECRET_KEY)
+        codes.append(caught.value.code)
+    desk.files.add(live(definition("a", invocation=Invocation(prefills={"team": "ops"}))))
+    again = await desk.runs.replay(ADA, run.run_id)
+
+    found = await desk.ledger.find_run(str(again["run_id"]))
+    assert found is not None
+    assert codes == ["payload_misfit", "payload_locked", "wrong_invoke_auth"]
+    assert found.payload == {"n": 7, "team": "ops"}
+
+
+async def test_what_a_schedule_brought_is_nobodys_to_judge(desk: Desk) -> None:
+    due = definition("a", cron(), invocation=Invocation(schema={"required": ["team"]}))
+    desk.files.add(live(due))
+    slot = start_for(
+        due, TriggerKind.CRON, ids=desk.ids, now=NOW, payload={"scheduled_at": "2026-03-02"}
+    )
+    (ref,) = await desk.ledger.admit([slot])
+
+    again = await desk.runs.replay(ADA, ref.run_id)
+
+    assert again["status"] == "pending"
 
 
 @pytest.mark.parametrize("verb", ["show", "cancel", "replay"])

@@ -42,6 +42,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[SqliteLedger]:
         ("foreign_keys", 1),
         ("busy_timeout", 5000),
         ("temp_store", 2),
+        ("wal_autocheckpoint", 4000),
     ],
 )
 async def test_the_writer_is_durable_and_strict(

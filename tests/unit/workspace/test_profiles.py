@@ -169,6 +169,41 @@ async def test_a_profile_whose_variable_is_not_set_stops_its_automations(
     assert [each.code for each in state.blocked] == ["env_missing"]
 
 
+async def test_what_a_profile_binds_and_is_not_there_is_a_warning(house: House) -> None:
+    house.write("connections/shop/spec.json", {"protocol": "rest", "baseUrl": "https://s.example"})
+    house.write("agents/coder.md", "Code.")
+    write(house, "box/1.json", {"connections": ["gone"]})
+    write(house, "box/2.json", {"connections": ["shop", "shpo"], "agent": "codre"})
+    write(house, "fine/1.json", {"connections": ["shop"], "agent": "coder"})
+
+    snapshot = await house.start()
+    house.write("connections/shpo/spec.json", {"protocol": "rest", "baseUrl": "https://s.example"})
+    mended = await house.look()
+
+    found = [(each.file, each.code, each.severity, each.hint) for each in snapshot.problems]
+    assert found == [
+        ("profiles/box/2.json", "unknown_connection", "warning", "did you mean shop?"),
+        ("profiles/box/2.json", "unknown_agent", "warning", "did you mean coder?"),
+    ]
+    assert [each.code for each in mended.problems] == ["unknown_agent"]
+
+
+async def test_a_message_about_a_parked_write_that_will_have_no_link_is_a_warning(
+    house: House,
+) -> None:
+    target = {"type": "webhook", "url": "https://hooks.example/in"}
+    asks = {"title": "Run", "prompt": "x", "approvals": {"targets": [target]}}
+    house.write("automations/run.json", asks)
+
+    [warning] = problems(await house.start())
+    house.write("amodal.json", {"publicUrl": "https://runs.example"})
+    mended = problems(await house.look())
+
+    assert (warning.code, warning.severity, warning.line) == ("no_link", "warning", 1)
+    assert "publicUrl" in (warning.hint or "")
+    assert mended == []
+
+
 async def test_stray_files_are_told_of(house: House) -> None:
     write(house, "box/one.json", {})
     write(house, "box/notes.txt", "")
