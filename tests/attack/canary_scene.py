@@ -294,7 +294,7 @@ async def scene(folder: Path, *, blind: bool = False) -> AsyncIterator[Scene]:
             )
             found.token = made["secret"]
             headers = {"Authorization": f"Bearer {found.token}"}
-            timeout = aiohttp.ClientTimeout(total=30)
+            timeout = aiohttp.ClientTimeout(total=180)
             async with aiohttp.ClientSession(
                 headers=headers, timeout=timeout, cookie_jar=aiohttp.CookieJar(unsafe=True)
             ) as http:

@@ -49,7 +49,7 @@ async def _a_days_work(place: Scene) -> dict[str, bytes]:
     )
     for name in ("crm", "dying", "far", "notes"):
         said[f"test of {name}"] = await place.ask(f"/v1/connections/{name}/test", "POST")
-    for _ in range(600):
+    for _ in range(1800):
         rows = await place.document("/v1/runs?limit=100")
         going = [each for each in rows if each["status"] in {"pending", "running"}]
         told = sum(path.startswith("/services/") for path, _ in place.target.reached)
