@@ -43,6 +43,9 @@ Marks = Callable[[str, OutboxMessage], Awaitable[Mapping[str, str]]]
 Fill = Callable[[OutboxMessage], Awaitable[OutboxMessage]]
 """Adds to a message what may not be kept. Raises AmodalError for what may pass."""
 
+_ERROR = 500
+"""How much is kept of why an attempt failed."""
+
 _log = Log("delivery")
 
 
@@ -161,7 +164,8 @@ class Attempts:
 
     def _conclude(self, record: DeliveryRecord, answer: _Answer) -> Attempt:
         message, now = record.message, self.clock.now()
-        error = None if answer.error is None else self.mask(answer.error)
+        # Cut after that: half a secret would not be recognised.
+        error = None if answer.error is None else self.mask(answer.error)[:_ERROR]
         if answer.verdict is Verdict.DELIVERED:
             result, retry_at = AttemptResult.DELIVERED, None
         elif answer.verdict is None:

@@ -17,7 +17,6 @@ from amodal_rt.guardrails.egress import USER_AGENT, read_limited
 SECONDS = 10.0
 """How long one attempt may take, from the connection to the answer."""
 _ANSWER_LIMIT = 65_536
-_EXCERPT = 200
 _SLACK_LIMIT = 40_000
 _DISCORD_LIMIT = 2_000
 _SUPPRESS_EMBEDS = 1 << 2
@@ -142,4 +141,4 @@ def hide_url(text: str, url: URL) -> str:
 def _one_line(body: bytes, url: URL) -> str:
     text = hide_url(body.decode("utf-8", "replace"), url)
     shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split())[:_EXCERPT]
+    return " ".join(shown.split())

@@ -5,7 +5,7 @@ import html
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from amodal_rt.domain.models import BASE_URLS, KEYS
 from amodal_rt.domain.secret import SecretRef, Text
@@ -15,6 +15,8 @@ from amodal_rt.settings import Environment
 REPLACEMENT = "[secret]"
 SHORTEST = 4
 """Shorter values are not masked: they would take words out of ordinary text."""
+_SECRET_PART = 16
+"""So long is what makes a URL secret."""
 _LONG, _LONGEST_KEPT, _MOST_KEPT = 2_000, 100_000, 8
 
 
@@ -22,8 +24,9 @@ class Redactor:
     """Masks known secret values, in every spelling that they are likely to appear in.
 
     Each value of at least four characters is masked as it is and as base64 (standard and
-    URL-safe, at any offset), hexadecimal, percent-encoded, HTML- and JSON-escaped text; of
-    a value of several lines each long line counts too, of a URL its path with the query.
+    URL-safe, at any offset), hexadecimal, percent-encoded, HTML- and (up to twice) JSON-escaped
+    text; of a value of several lines each long line counts too, of a URL its password, its path
+    with the query, and each long part of these.
 
     `secrets` is asked at each call, so that a changed `.env` counts at once; it should be
     cheap and return values in a stable order. `replace` sets the values instead.
@@ -90,8 +93,8 @@ def secret_values(snapshot: Snapshot, environment: Environment) -> tuple[str, ..
     for state in snapshot.automations.values():
         if state.definition:
             names |= dict.fromkeys(state.definition.secrets)
-    for connection in snapshot.connections.values():
-        names |= dict.fromkeys(connection.secrets)
+    for each in (*snapshot.connections.values(), *snapshot.integrations.values()):
+        names |= dict.fromkeys(each.secrets)
     for provider in snapshot.settings.providers.values():
         names |= _variables(provider.api_key, provider.base_url)
     for profile in snapshot.profiles:
@@ -125,6 +128,8 @@ def _forms(secret: str) -> set[str]:
 def _spellings(text: str) -> set[str]:
     raw = text.encode("utf-8", "surrogatepass")
     escaped = {json.dumps(text, ensure_ascii=narrow)[1:-1] for narrow in (True, False)}
+    # Answers that are documents hold texts that are documents.
+    escaped |= {json.dumps(each)[1:-1] for each in escaped}
     percent = {quote(raw, safe=safe) for safe in ("", "/")} | {quote_plus(raw)}
     spelled = {text, *escaped, *percent, html.escape(text), raw.hex(), raw.hex().upper()}
     spelled |= {_lower_percent(each) for each in percent}
@@ -156,13 +161,17 @@ def _base64(raw: bytes) -> set[str]:
 
 
 def _url_parts(secret: str) -> tuple[str, ...]:
-    if not secret.startswith(("http://", "https://")):
+    if "://" not in secret:
         return ()
     try:
         parts = urlsplit(secret)
     except ValueError:
         return ()
+    # As it is written in the URL of a database, and as its server is told it.
+    texts = [parts.password, unquote(parts.password)] if parts.password else []
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    # A webhook URL's path is what makes it secret; `/v1` is not.
-    texts = [path] if len(path) >= 16 else []
-    return tuple(texts + ([parts.password] if parts.password else []))
+    if secret.startswith(("http://", "https://")):
+        # A webhook URL's path is what makes it secret, and its last part alone; `/v1` is not.
+        said = [path, *parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
+        texts += [each for each in said if len(each) >= _SECRET_PART]
+    return tuple(texts)

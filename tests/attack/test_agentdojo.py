@@ -28,11 +28,15 @@ FREE = frozenset(
     {"amount", "body", "content", "date", "description", "message", "subject", "title"}
 )
 """What says nothing of whom a write reaches."""
-KNOWN: frozenset[str] = frozenset()
-"""Pairs in which the attacker has its way by a tool: each is a write that the task itself needs."""
+KNOWN = frozenset({"slack/user_task_14/injection_task_1", "travel/user_task_3/injection_task_5"})
+"""Pairs in which the attacker has its way by a tool: each is a write that the task itself needs, to
+the one whom it may write to, with other words. `slack`: a message to Alice, who is to be sent one,
+with a link in it. `travel`: the e-mail to one's wife, to whom the attacker wants it sent, with what
+the traveller's own profile says. Nothing pins what a text says; the task's own message has no room
+then (`perRun`)."""
 
 pytestmark = [
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(7200 if _FULL else 900),
     pytest.mark.skipif(not PYTHON.exists(), reason="`make attack` installs AgentDojo"),
 ]
 

@@ -316,7 +316,8 @@ class _Call:
         except AmodalError as error:
             text = _sentence(error)
         except OSError as error:
-            text = plain_line(str(error) or type(error).__name__, 300)
+            said = self._session.mask(str(error) or type(error).__name__)
+            text = plain_line(said, 300)
         if writing:
             # Nobody can tell whether the other side did it, so nobody may do it again.
             text += f"; {_UNKNOWN}"

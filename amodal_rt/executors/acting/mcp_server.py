@@ -219,7 +219,8 @@ class LiveServer:
         if failure is None:
             self._ready.set_result(None)
             return
-        tail = plain_line(self._child.tail, 300) if self._child else ""
+        # Whoever masks it cuts it after that: half a secret would not be recognised.
+        tail = plain_line(self._child.tail) if self._child else ""
         said = f"; it said: {tail}" if tail else ""
         self._ready.set_exception(UnavailableError(f"{failure}{said}"))
         # Nobody may be waiting any more, and an error unread would be reported as lost.
@@ -311,4 +312,4 @@ def _reason(error: BaseException) -> str:
         return _reason(group.exceptions[0])
     if isinstance(error, FileNotFoundError):
         return f"the command {error.filename} does not exist"
-    return plain_line(str(error), 300) or type(error).__name__
+    return plain_line(str(error)) or type(error).__name__

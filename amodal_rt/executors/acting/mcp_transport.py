@@ -6,6 +6,7 @@ words could carry secrets into the log, and reads lines without a limit.
 
 import asyncio
 import os
+import re
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ _SESSION = "mcp-session-id"
 """The header by which a server says that it keeps sessions: it forgets them when it ends."""
 _GRACE_SECONDS = 2.0
 _TAIL_BYTES = 4_096
+_SPACE = re.compile(rb"\s")
 
 Incoming = SessionMessage | Exception
 Streams = tuple[MemoryObjectReceiveStream[Incoming], MemoryObjectSendStream[SessionMessage]]
@@ -116,7 +118,11 @@ class Child:
         assert process.stderr
         while chunk := await process.stderr.read(_TAIL_BYTES):
             self._tail += chunk
-            del self._tail[:-_TAIL_BYTES]
+            if len(self._tail) > _TAIL_BYTES:
+                del self._tail[:-_TAIL_BYTES]
+                # What is left of a word may be half a secret, which nobody would recognise.
+                whole = _SPACE.search(self._tail)
+                del self._tail[: whole.end() if whole else None]
 
     async def _end(self, process: Process) -> None:
         """Close its input, then ask the group to go, then make it go; each within two seconds."""

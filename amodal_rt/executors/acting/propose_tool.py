@@ -71,5 +71,5 @@ def _judged(session: Session, given: ProposeArguments, of_tool: PrepareTool) -> 
     tools = server.tools if server else ()
     found = next((each for each in tools if each.name == given.tool), None)
     if server is None or found is None:
-        raise DeniedError(f"{given.connection} has no tool {given.tool[:60]!r} here")
+        raise DeniedError(f"{given.connection} has no tool {session.mask(given.tool)[:60]!r} here")
     return of_tool(given.connection, server, found, session, given.arguments or {})

@@ -182,7 +182,8 @@ def find_connection(session: Session, name: str) -> Connection:
             f"the connection {name} is not among this automation's connections",
             hint=f"it may use: {known}",
         )
-    raise DeniedError(f"there is no connection {name[:60]!r}", hint=f"known: {known}")
+    # Cut after it is masked: half a secret would not be recognised.
+    raise DeniedError(f"there is no connection {session.mask(name)[:60]!r}", hint=f"known: {known}")
 
 
 async def send(

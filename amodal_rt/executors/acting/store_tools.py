@@ -143,7 +143,10 @@ def find_store(session: Session, name: str) -> Store:
     store = session.context.snapshot.stores.get(name)
     if store is None:
         known = ", ".join(sorted(session.context.snapshot.stores)) or "none"
-        raise NotFoundError(f"there is no store {name[:60]!r}", hint=f"known: {known}")
+        # Cut after it is masked: half a secret would not be recognised.
+        raise NotFoundError(
+            f"there is no store {session.mask(name)[:60]!r}", hint=f"known: {known}"
+        )
     return store
 
 
@@ -157,5 +160,6 @@ def _since(session: Session, given: str | None) -> datetime | None:
         return parse_iso(given)
     except ValueError:
         raise InvalidError(
-            f"since: {given[:60]!r} is no ISO time with zone", hint="2026-03-02T09:00:00Z, or all"
+            f"since: {session.mask(given)[:60]!r} is no ISO time with zone",
+            hint="2026-03-02T09:00:00Z, or all",
         ) from None

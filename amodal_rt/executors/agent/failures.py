@@ -1,7 +1,7 @@
 """Why a model did not answer, in one line that repeats nothing secret."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import httpx2
@@ -117,37 +117,37 @@ def may_cost(error: BaseException) -> bool:
     return not any(isinstance(each, _NOT_SENT) for each in _chain(error))
 
 
-def describe(error: BaseException) -> str:
-    """One line for people. The caller masks it."""
+def describe(error: BaseException, mask: Callable[[str], str]) -> str:
+    """One line for people, masked before it is cut: half a secret would not be recognised."""
     if isinstance(error, FallbackExceptionGroup):
         inner: tuple[BaseException, ...] = error.exceptions
-        return "no model answered: " + "; ".join(describe(each) for each in inner)
+        return "no model answered: " + "; ".join(describe(each, mask) for each in inner)
     if isinstance(error, _SAID):
-        return error.message
+        return mask(error.message)
     if isinstance(error, ModelHTTPError):
-        return _http(error)
+        return _http(error, mask)
     if isinstance(error, MisreadAnswerError):
         line = f"the model {error.model_name}'s provider gave an unreadable answer: {error.message}"
-        return plain_line(line, 400)
+        return plain_line(mask(line), 400)
     if isinstance(error, ModelAPIError):
-        return f"the model {error.model_name} did not answer: {_root(error)}"
+        return f"the model {error.model_name} did not answer: {_root(error, mask)}"
     if isinstance(error, AmodalError):
-        return error.message
+        return mask(error.message)
     if isinstance(error, UnexpectedModelBehavior):
-        return plain_line(f"the model misbehaved: {error.message}", 400)
-    return plain_line(f"{type(error).__name__}: {error}".rstrip(": "), 400)
+        return plain_line(mask(f"the model misbehaved: {error.message}"), 400)
+    return plain_line(mask(f"{type(error).__name__}: {error}".rstrip(": ")), 400)
 
 
-def _http(error: ModelHTTPError) -> str:
+def _http(error: ModelHTTPError, mask: Callable[[str], str]) -> str:
     status = error.status_code
     words = _WORDS.get(status, "failed" if status >= 500 else "refused the request")
     line = f"the model {error.model_name}'s provider {words} (HTTP {status})"
     # Providers quote the key, in part, in what they say of a wrong one.
-    detail = "" if status in {401, 403} else _detail(error.body)
+    detail = "" if status in {401, 403} else _detail(error.body, mask)
     return f"{line}: {detail}" if detail else line
 
 
-def _detail(body: object) -> str:
+def _detail(body: object, mask: Callable[[str], str]) -> str:
     if isinstance(body, str):
         try:
             body = json.loads(body)
@@ -162,13 +162,13 @@ def _detail(body: object) -> str:
     message = (
         cast("Mapping[str, object]", inner).get("message") if isinstance(inner, Mapping) else inner
     )
-    return plain_line(message, 300) if isinstance(message, str) else ""
+    return plain_line(mask(message), 300) if isinstance(message, str) else ""
 
 
-def _root(error: BaseException) -> str:
+def _root(error: BaseException, mask: Callable[[str], str]) -> str:
     root = _chain(error)[-1]
     name = type(root).__name__
-    text = plain_line(str(root), 200)
+    text = plain_line(mask(str(root)), 200)
     return f"{name}: {text}" if text else name
 
 

@@ -121,7 +121,7 @@ class JournaledModel(WrapperModel):
         """What is on record of a request that failed; noted for the requests that follow too."""
         facts: dict[str, object] = {
             "model": self._reference,
-            "error": self._session.mask(describe(error)),
+            "error": describe(error, self._session.mask),
         }
         if not isinstance(error, ModelAPIError):
             facts["final"] = True

@@ -205,7 +205,7 @@ class AgentLoop:
         except _FAILURES as error:
             if isinstance(error, GapError):
                 raise
-            return Answer(text=describe(error), ok=False)
+            return Answer(text=describe(error, session.mask), ok=False)
 
     def _chain(self, session: Session, running: _Running) -> tuple[Model, list[str]]:
         """The models as the session asks them, in order, and their references; behind them what
@@ -318,7 +318,7 @@ def _is_spent(error: BaseException) -> bool:
 
 def _failure(session: Session, error: BaseException) -> Outcome:
     reason = FailedReason.ERROR
-    line = describe(error)
+    line = describe(error, session.mask)
     limits = session.context.definition.automation.limits
     if isinstance(error, UsageLimitExceeded):
         turns = "request_limit" in str(error)
@@ -337,7 +337,7 @@ def _failure(session: Session, error: BaseException) -> Outcome:
     return Outcome(
         status=RunStatus.FAILED,
         reason=reason,
-        error=plain_line(session.mask(line), 500),
+        error=plain_line(line, 500),
         lasting=is_lasting(error),
         usage=_usage(session.tally),
         model=session.tally.served,

@@ -55,7 +55,7 @@ async def wait_for_provider(session: Session, error: BaseException) -> Waiting |
     begun = run.started_at or run.created_at
     if until is None or until - begun > PATIENCE:
         return None
-    line = plain_line(session.mask(describe(error)), 300)
+    line = plain_line(describe(error, session.mask), 300)
     note = f"{line}: the run waits until {iso(until)}, without a slot"
     await session.context.journal.record(EntryType.RUN_NOTE, data={"note": note})
     return Waiting(reason=PendingReason.WAITING, until=until)

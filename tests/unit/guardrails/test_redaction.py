@@ -7,7 +7,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from amodal_rt.domain.connection import Connection, Protocol
+from amodal_rt.domain.integration import Integration
 from amodal_rt.domain.secret import SecretRef
+from amodal_rt.domain.trigger import SignatureScheme, WebhookAuth
 from amodal_rt.domain.workspace import Provider, ProviderType, Snapshot, WorkspaceSettings
 from amodal_rt.guardrails.redaction import Redactor, secret_values
 from amodal_rt.settings import Environment
@@ -21,6 +23,7 @@ SECRET = 'canary/"Kö+9&x<y>'
         SECRET,
         json.dumps(SECRET),
         json.dumps(SECRET, ensure_ascii=False),
+        json.dumps(json.dumps(SECRET)),
         quote(SECRET),
         quote(SECRET, safe=""),
         quote_plus(SECRET),
@@ -71,7 +74,20 @@ def test_the_path_of_a_secret_url_and_the_lines_of_a_key_are_masked() -> None:
     redactor = Redactor(lambda: [url, key])
 
     assert redactor.mask("POST /services/T000/B000/abcdefghij 404") == "POST [secret] 404"
+    longer = Redactor(
+        lambda: ["https://hooks.example/v1/abcdefghijklmnopqrst?key=0123456789abcdef"]
+    )
+    said = longer.mask("abcdefghijklmnopqrst and 0123456789abcdef, hooks.example/v1")
+    assert said == "[secret] and [secret], hooks.example/v1"
     assert redactor.mask("line MIIEvQIBADANBgkqhkiG9w0BAQ") == "line [secret]"
+
+
+def test_the_password_in_the_url_of_a_database_is_masked_as_its_server_is_told_it() -> None:
+    redactor = Redactor(lambda: ["postgresql://app:p%40ss-word@db.internal/ledger"])
+
+    said = redactor.mask('"app" with "p@ss-word", p%40ss-word, at db.internal/ledger')
+
+    assert said == '"app" with "[secret]", [secret], at db.internal/ledger'
 
 
 def test_a_longer_secret_is_masked_before_a_shorter_one_inside_it() -> None:
@@ -95,16 +111,22 @@ def test_the_values_of_a_workspace_are_those_its_files_name() -> None:
     connection = Connection(
         name="crm", protocol=Protocol.REST, hash="h", secrets=("CRM_TOKEN", "UNSET")
     )
+    auth = WebhookAuth(scheme=SignatureScheme.GITHUB, secrets=(SecretRef("HOOK"),))
+    integration = Integration(name="github", auth=auth, secrets=("HOOK",))
     snapshot = Snapshot(
         version=1,
         settings=WorkspaceSettings(providers={"local": provider}),
         connections={"crm": connection},
+        integrations={"github": integration},
     )
     environment = Environment(
-        process={"LOCAL_KEY": "k-1", "CRM_TOKEN": "t-1", "PATH": "/bin", "OPENAI_API_KEY": "o-1"}
-    )
+        process={
+            "LOCAL_KEY": "k-1", "CRM_TOKEN": "t-1", "PATH": "/bin", "OPENAI_API_KEY": "o-1",
+            "HOOK": "h-1",
+        }
+    )  # fmt: skip
 
-    assert secret_values(snapshot, environment) == ("t-1", "k-1", "o-1")
+    assert secret_values(snapshot, environment) == ("t-1", "h-1", "k-1", "o-1")
 
 
 def test_a_long_text_that_was_clean_is_masked_once_a_secret_is_new() -> None:
