@@ -131,6 +131,8 @@ def _introduce(house: House) -> None:
     own = house.own_events
     notify = house.ground.signals.notify
     house.ground.ledger.note_with(own.note, partial(notify, EVENTS), partial(notify, OUTBOX))
+    house.ground.ledger.count_with(house.metrics.counted)
+    house.metrics.ready_with(house.readiness.why_not)
     for door in (house.events, house.event_bus):
         door.count_with(house.overflow)
     for room in (house.engine, house.sender, house.automations, house.connections):

@@ -21,6 +21,7 @@ from amodal_rt.operations.events import Events
 from amodal_rt.operations.identities import Members
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
+from amodal_rt.operations.metrics import Metrics
 from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.parked import Writes
 from amodal_rt.operations.references import Names
@@ -47,6 +48,7 @@ class Desks(TypedDict):
     managing: Managing
     mcp: McpDoor
     members: Members
+    metrics: Metrics
     names: Names
     outlook: Outlook
     pages: RunPages
@@ -82,6 +84,7 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
         managing=managing,
         mcp=McpDoor(Tools(tools, clock=clock), shared.causes),
         members=Members(workspace, write=ground.write_identities, changes=changes),
+        metrics=Metrics(workspace, ledger, spending, clock=clock),
         names=names,
         outlook=Outlook(managing, automations, ledger, clock=clock),
         pages=pages,

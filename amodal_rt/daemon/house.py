@@ -35,6 +35,7 @@ from amodal_rt.operations.identities import Members
 from amodal_rt.operations.integrations import Integrations
 from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
+from amodal_rt.operations.metrics import Metrics
 from amodal_rt.operations.nodes import Nodes
 from amodal_rt.operations.outlook import Outlook
 from amodal_rt.operations.overflow import Overflow
@@ -57,6 +58,7 @@ from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.events import EventsDoor
 from amodal_rt.servers.guard import Guard, Guarded
 from amodal_rt.servers.mcp.door import McpDoor
+from amodal_rt.servers.metrics import metrics_route
 from amodal_rt.servers.serve import Routes
 from amodal_rt.servers.sse import Streams
 from amodal_rt.servers.tokens import TokenCheck
@@ -112,6 +114,7 @@ class House:
     members: Members
     managing: Managing
     invoking: Invoking
+    metrics: Metrics
     names: Names
     pages: RunPages
     outlook: Outlook
@@ -166,7 +169,7 @@ class House:
             *control_guarded(verbs),
         ]
         # Of what MCP has to say its clients ask itself.
-        return [*routes, openapi_route(routes), *self.mcp.guarded()]
+        return [*routes, openapi_route(routes), *self.mcp.guarded(), metrics_route(self.metrics)]
 
     def dashboard(self, streams: Streams) -> Dashboard:
         """The pages for people, who prove themselves with a session, or with a link."""

@@ -170,6 +170,7 @@ class Daemon:
             run("scheduler", house.scheduler.run()),
             run("bus", house.bus.run()),
             run("own events", house.own_events.run()),
+            run("loop lag", house.metrics.lag.run()),
             run("overflow", house.overflow.run(), house.overflow.record),
             run("watcher", ground.workspace.watch()),
         ):

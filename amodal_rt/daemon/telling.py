@@ -5,12 +5,15 @@ that goes away. All of them end here, so that none is forgotten.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from amodal_rt.domain.delivery import OutboxMessage
-from amodal_rt.domain.event import DedupKey, Event
-from amodal_rt.domain.run import RunStatus, SkippedReason, Start
+from amodal_rt.domain.delivery import Attempt, FailureState, OutboxMessage, Plan
+from amodal_rt.domain.event import DedupKey, Event, Rejection
+from amodal_rt.domain.outcome import Outcome
+from amodal_rt.domain.run import Run, RunStatus, SkippedReason, Start
+from amodal_rt.operations.counted import Counted
 from amodal_rt.ports import Act, AutomationFacts, Caller, Receipt, RunFilter, RunRef
 from amodal_rt.storage.ledger import DatabaseLedger
 
@@ -21,6 +24,7 @@ _Refs = TypeVar("_Refs", bound=Sequence[RunRef])
 class Telling(DatabaseLedger):
     """Any ledger, once `note_with` was called. What it does and returns stays the same."""
 
+    _counted: Counted | None = None
     _note: Callable[[Iterable[RunRef]], None] | None = None
     _wake: Callable[[], None] | None = None
     _send: Callable[[], None] | None = None
@@ -34,6 +38,42 @@ class Telling(DatabaseLedger):
         """From now on, tell `note` of the runs that were skipped or cancelled, `wake` who matches
         events, and have `send` look at what a run owes before it ends."""
         self._note, self._wake, self._send = note, wake, send
+
+    def count_with(self, counted: Counted) -> None:
+        """From now on, count what comes and what ends."""
+        self._counted = counted
+
+    async def finish(
+        self,
+        run: Run,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        plan: Callable[[FailureState], Plan],
+        retry_at: datetime | None = None,
+    ) -> bool:
+        done = await super().finish(run, outcome, at=at, plan=plan, retry_at=retry_at)
+        if done and retry_at is None and self._counted is not None:
+            took = at - (run.started_at or at)
+            self._counted.note_finished(outcome.status, outcome.reason, took)
+        return done
+
+    async def record_attempt(self, attempt: Attempt) -> None:
+        await super().record_attempt(attempt)
+        if self._counted is not None:
+            self._counted.attempts[attempt.result.value] += 1
+
+    async def reject(
+        self,
+        rejection: Rejection,
+        *,
+        count: int = 1,
+        counted_as: str | None = None,
+        instead_of: Rejection | None = None,
+    ) -> None:
+        await super().reject(rejection, count=count, counted_as=counted_as, instead_of=instead_of)
+        if self._counted is not None:
+            self._counted.events["refused"] += count
 
     async def emit(
         self,
@@ -76,6 +116,8 @@ class Telling(DatabaseLedger):
         receipt = await super().accept(
             event, dedup=dedup, starts=starts, missed=missed, queue_limit=queue_limit, act=act
         )
+        if self._counted is not None:
+            self._counted.events["duplicate" if receipt.duplicate else "accepted"] += 1
         if not receipt.duplicate:
             self._told(receipt.runs)
         return receipt
@@ -102,7 +144,7 @@ class Telling(DatabaseLedger):
         self, run_id: str, *, reason: SkippedReason, rule: str, at: datetime
     ) -> bool:
         done = await super().skip_pending(run_id, reason=reason, rule=rule, at=at)
-        self._ended([run_id] if done else [], "", RunStatus.SKIPPED)
+        self._ended([run_id] if done else [], "", RunStatus.SKIPPED, reason)
         return done
 
     async def cancel(self, run_id: str, *, caller: Caller, at: datetime) -> RunStatus:
@@ -129,10 +171,19 @@ class Telling(DatabaseLedger):
         self._ended(waiting, name, RunStatus.CANCELLED)
         return facts
 
-    def _ended(self, run_ids: Sequence[str], automation: str, status: RunStatus) -> None:
-        self._told([RunRef(run_id=each, automation=automation, status=status) for each in run_ids])
+    def _ended(
+        self,
+        run_ids: Sequence[str],
+        automation: str,
+        status: RunStatus,
+        reason: SkippedReason | None = None,
+    ) -> None:
+        ref = RunRef(run_id="", automation=automation, status=status, reason=reason)
+        self._told([replace(ref, run_id=each) for each in run_ids])
 
     def _told(self, refs: _Refs) -> _Refs:
         if self._note is not None and refs:
             self._note(refs)
+        if self._counted is not None:
+            self._counted.note_unstarted(refs)
         return refs

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 
 from amodal_rt.clock import Clock, iso
 from amodal_rt.domain.budget import (
@@ -10,6 +10,7 @@ from amodal_rt.domain.budget import (
     Budget,
     Measure,
     Spent,
+    Standing,
     day_budgets,
     day_ends,
     day_of,
@@ -68,12 +69,21 @@ class Spending:
             "by": by,
             "total": _usage(rows),
             "rows": _grouped(rows, by),
-            "budgets": await self._budgets(today, automation),
+            "budgets": [_budget(each) for each in await self.standings(automation)],
         }
 
-    async def _budgets(self, today: date, automation: str | None) -> list[Document]:
-        spent = await self._ledger.spending(since=today, until=today)
-        return [_standing(each, spent) for each in self._budgets_of(automation)]
+    async def standings(self, automation: str | None = None) -> list[Standing]:
+        """How the budgets of today stand, those of all automations unless one is named. What is
+        held back for requests under way is not among it."""
+        today = day_of(self._catalogue.snapshot().settings, self._clock.now())
+        rows = await self._ledger.spending(since=today, until=today)
+        return [_standing(each, rows) for each in self._budgets_of(automation)]
+
+    async def cost_today(self) -> float:
+        """What models cost today, in dollars."""
+        today = day_of(self._catalogue.snapshot().settings, self._clock.now())
+        rows = await self._ledger.spending(since=today, until=today)
+        return sum(each.cost_usd for each in rows)
 
     def _budgets_of(self, automation: str | None) -> list[Budget]:
         snapshot = self._catalogue.snapshot()
@@ -111,12 +121,16 @@ def _usage(rows: list[Spent]) -> Document:
     }
 
 
-def _standing(budget: Budget, rows: list[Spent]) -> Document:
+def _standing(budget: Budget, rows: list[Spent]) -> Standing:
     spent = Amount()
     for each in rows:
         if budget.automation in (None, each.automation):
             spent += each.amount
-    used = spent.of(budget.measure)
+    return Standing(budget=budget, spent=spent.of(budget.measure), held=0)
+
+
+def _budget(standing: Standing) -> Document:
+    budget, used = standing.budget, standing.spent
     return {
         "automation": budget.automation,
         "measure": budget.measure.value,

@@ -9,6 +9,7 @@ from amodal_rt.domain.records import ArchivedDefinition, LiveDates, ScheduleStat
 from amodal_rt.ports.audit import Act, AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
 from amodal_rt.ports.catalogue import Catalogue, VersionedCatalogue, Versions
+from amodal_rt.ports.census import CensusLedger
 from amodal_rt.ports.events import (
     DEDUP_PROMISED,
     DEDUP_RETENTION,
@@ -79,6 +80,7 @@ __all__ = [
     "Caller",
     "CanRun",
     "Catalogue",
+    "CensusLedger",
     "ConditionLedger",
     "DEDUP_PROMISED",
     "DEDUP_RETENTION",

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from amodal_rt.ports.audit import AuditLedger
 from amodal_rt.ports.bus import BusLedger, RemoteTriggerLedger
+from amodal_rt.ports.census import CensusLedger
 from amodal_rt.ports.events import EventLedger
 from amodal_rt.ports.facts import DefinitionArchive, FactLedger, TokenLedger
 from amodal_rt.ports.journal import JournalLedger, StoreLedger
@@ -33,6 +34,7 @@ class Ledger(
     NodeLedger,
     WaitLedger,
     ParkedLedger,
+    CensusLedger,
     Protocol,
 ):
     """All of the above over one database."""

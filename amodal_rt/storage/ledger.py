@@ -7,6 +7,7 @@ from amodal_rt.storage.archive import ArchiveRows
 from amodal_rt.storage.audit import AuditRows
 from amodal_rt.storage.breakers import BreakerRows
 from amodal_rt.storage.bus import BusRows
+from amodal_rt.storage.census import CensusRows
 from amodal_rt.storage.conditions import ConditionRows
 from amodal_rt.storage.events import EventRows
 from amodal_rt.storage.facts import FactRows
@@ -48,6 +49,7 @@ class DatabaseLedger(
     RetentionRows,
     WaitRows,
     ParkedRows,
+    CensusRows,
 ):
     """`ports.Ledger` but for the choice of the database."""
 

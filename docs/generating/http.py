@@ -144,6 +144,9 @@ Runs that were skipped are listed to who asks for `status=skipped`.
 `POST /mcp` is the MCP server, for tokens of any scope: each tool has its own. See
 [Let agents use it over MCP](../how-to/use-mcp.md).
 
+`GET /metrics` tells the state of the daemon to Prometheus, for tokens that may read. See
+[Measure with Prometheus](../how-to/measure-with-prometheus.md).
+
 The routes of the control socket, below, are served here with the same documents and errors, but
 for the link to the dashboard, and that a request which is malformed as such is 400. Starting a run
 or an event needs `trigger`, looking `read`, and all else `manage`; `webhook_url` is shown to tokens

@@ -4,6 +4,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.ids import Ids, SystemIds
 from amodal_rt.testing.ledger.audit import AuditRows
 from amodal_rt.testing.ledger.bus import BusRows, RemoteTriggerRows, TokenRows
+from amodal_rt.testing.ledger.census import CensusRows
 from amodal_rt.testing.ledger.events import EventRows
 from amodal_rt.testing.ledger.facts import ArchiveRows, ConditionRows, ScheduleRows
 from amodal_rt.testing.ledger.journal import JournalRows, StoreRows
@@ -35,6 +36,7 @@ class MemoryLedger(
     NodeRows,
     WaitRows,
     ParkedRows,
+    CensusRows,
 ):
     """`ports.Ledger` in memory: all of its promises but that anything outlives the process.
 
