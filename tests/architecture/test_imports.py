@@ -33,7 +33,7 @@ OWNED = {
     "delivery/owned": "import aiohttp, liquid",
     "executors/owned": "import mcp, pydantic_ai, pydantic_monty",
     "definitions/owned": "import markdown_it, ruamel.yaml",
-    "servers/owned": "import jinja2, markupsafe",
+    "servers/owned": "import jinja2, markupsafe, prometheus_client",
 }
 
 
@@ -92,6 +92,7 @@ def test_each_contract_can_break(tmp_path: Path) -> None:
         "servers/script": "import pydantic_monty",
         "operations/protocol": "import mcp",
         "operations/page": "import jinja2",
+        "operations/measure": "import prometheus_client",
         "daemon/http": "import aiohttp.web",
         "workspace/yaml": "from ruamel.yaml import YAML",
     }
