@@ -230,6 +230,15 @@ OUTSIDE = {
 }
 
 
+async def test_a_long_fault_is_told_long_enough_to_be_masked_before_it_is_cut(
+    scripts: Scripts,
+) -> None:
+    error = await fault(scripts, "raise ValueError('x' * 490 + ' s3cret-value')", seconds=SECONDS)
+    assert "s3cret-value" in error.message
+    endless = await fault(scripts, "raise ValueError('x' * 1_000_000)", seconds=SECONDS)
+    assert len(endless.message) < 21_000
+
+
 @pytest.mark.parametrize(("source", "said"), OUTSIDE.values(), ids=OUTSIDE.keys())
 async def test_there_is_no_way_out(
     scripts: Scripts, source: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

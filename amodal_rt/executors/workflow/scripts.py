@@ -29,7 +29,8 @@ MOST_VALUE = 256 * 1024
 WORKERS = 8
 """Scripts that run at once; further ones wait. One that awaits an answer keeps its worker."""
 
-_LONGEST = 500
+_LONGEST = 20_000
+"""Far more than anybody keeps of an error: who masks it must see each secret whole."""
 _log = Log("workflow")
 
 
