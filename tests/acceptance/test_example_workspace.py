@@ -1,6 +1,7 @@
 """The workspace that newcomers copy runs as it is, with no key and no network."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,13 @@ from outside import Site, post_json
 
 EXAMPLES = ROOT / "automations.example"
 FLOWS = ["daily-digest-flow", "ingestion-failure", "welcome-new-members"]
-NAMES = sorted(path.stem for path in (EXAMPLES / "automations").iterdir() if path.stem not in FLOWS)
+PROGRAMS = ["spend-limit"]
+"""Those whose agent is a program, which runs where a model would be rehearsed."""
+NAMES = sorted(
+    path.stem
+    for path in (EXAMPLES / "automations").iterdir()
+    if path.stem not in (*FLOWS, *PROGRAMS)
+)
 TOLD = {
     "github-triage": senders.github_issue(7, "Checkout is slow"),
     "linear-triage": senders.linear_issue("PAY-1", "No card works", action="create", priority=1),
@@ -84,6 +91,17 @@ def test_each_workflow_completes_without_a_model(example: Site, name: str) -> No
 
     assert (run["status"], run["model"]) == ("completed", None)
     assert run["result"]["output"] != []
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="its program runs in bubblewrap")
+def test_a_budget_is_seen_to_hold_without_a_key(example: Site) -> None:
+    for _ in range(3):
+        run = example.ask("automations", "trigger", "spend-limit", "--wait")
+        assert (run["status"], run["usage"]["cost_usd"]) == ("completed", 0.2)
+
+    fourth = example.ops("automations", "trigger", "spend-limit", "--wait", "--json").json()
+    assert (fourth["status"], fourth["reason"]) == ("failed", "budget_exceeded")
+    assert "automations/spend-limit.json" in fourth["error"]
 
 
 def test_the_webhook_responder_quotes_what_it_was_sent(example: Site) -> None:
