@@ -61,6 +61,7 @@ class Page:
     def words(self) -> str:
         """What a person reads of it."""
         text = re.sub(r"<(script|style|title)\b.*?</\1>", " ", self.text, flags=re.DOTALL)
+        text = text.replace("<wbr>", "")
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 

@@ -132,6 +132,7 @@ async def _fill(site: DashboardHouse) -> tuple[dict[str, str], list[str]]:
         "deliveries": "/dashboard/deliveries",
         "delivery": f"/dashboard/deliveries/{letter}",
         "approvals": "/dashboard/approvals",
+        "spend": "/dashboard/spend?days=7",
         "nothing": "/dashboard/runs/run_nothing",
     }
     return paths, asking

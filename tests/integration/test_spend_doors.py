@@ -88,10 +88,10 @@ async def test_the_page_shows_who_spent_it_and_what_is_left(site: DashboardHouse
     by_model = await person.see("/dashboard/spend?by=model")
     wrong = await person.ask("GET", "/dashboard/spend?by=colour")
 
-    assert "digest $2.5000 3 0 0 0 watch $0.2500" in page.words
-    assert "total $2.7500 6" in page.words
-    assert "digest $2.5000 spent $2.0000" in page.words
-    assert "All automations $2.7500 $5.0000 limits.maxCostUsdPerDay" in page.words
+    assert "digest $2.50 3 0 0 0 watch $0.25" in page.words
+    assert "total $2.75 6" in page.words
+    assert "digest $2.50 spent $2.00" in page.words
+    assert "All automations $2.75 $5.00 limits.maxCostUsdPerDay" in page.words
     assert '<option value="7" selected>' in page.text
-    assert "a:dear $2.7500 6" in by_model.words
+    assert "a:dear $2.75 6" in by_model.words
     assert (wrong.status, "'colour' is none of" in wrong.words) == (422, True)

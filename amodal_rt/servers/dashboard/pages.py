@@ -9,6 +9,7 @@ from typing import Protocol
 from markupsafe import Markup
 
 from amodal_rt.clock import Clock
+from amodal_rt.domain.budget import dollars
 from amodal_rt.guardrails.untrusted import exact_json, plain
 from amodal_rt.servers.dashboard import words
 from amodal_rt.servers.dashboard.assets import Assets
@@ -71,7 +72,7 @@ def _load(assets: Assets, now: Callable[[], datetime]) -> Callable[[str], Templa
         "span": words.span,
         "reason": words.reason,
         "number": words.number,
-        "money": words.money,
+        "dollars": dollars,
         "pretty": words.pretty,
         "exact": exact_json,
     }
