@@ -308,7 +308,8 @@ async def test_the_probe_lists_each_tool_with_its_intent_and_tests(house: AgentH
     assert tools["read_items"]["rule"] == '{"read_*": {"intent": "read"}}'
     assert tools["delete_all"]["intent"] == "write"
     assert tools["set_item"]["intent"] == "unknown"
-    assert await house.probe.test(connection) == {"ok": True, "status": None, "detail": "9 tools"}
+    told = await house.probe.test(connection)
+    assert told == {"ok": True, "status": None, "detail": "9 tools", "hint": None}
     trusted = replace(connection, trust_annotations=True, access=Access())
     by_hint = {each["name"]: each["intent"] for each in await house.probe.tools(trusted)}
     assert (by_hint["delete_all"], by_hint["set_item"]) == ("read", "unknown")
@@ -327,6 +328,7 @@ async def test_the_probe_of_a_rest_connection_asks_its_test_path(house: AgentHou
         "ok": True,
         "status": 200,
         "detail": "HTTP 200 application/json /balance",
+        "hint": None,
     }
     assert house.service.requests[0].headers["Authorization"] == "Bearer s3cr3t-canary"
     offered = {each["name"]: each["intent"] for each in await house.probe.tools(connection)}
