@@ -66,7 +66,7 @@ async def test_the_tools_are_there_over_the_control_socket(child: Child, mode: s
         deleted = await caller.told("AUTOMATION_DELETE", id=made["id"])
     run = await asyncio.to_thread(child.client.get, f"/v1/runs/{started['run_id']}")
 
-    assert len(tools) == 11
+    assert len(tools) == 12
     assert f"by-{mode}" in [each["lookup_key"] for each in listed["automations"]]
     assert refused["code"] == "automation_not_found"
     assert deleted == {"success": True}
