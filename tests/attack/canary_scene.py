@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 from canaries import canary, gossip
+from scene import Served
 
 from amodal_rt.testing.model_server import Asked, Call, ModelServer, Turn
 
@@ -43,21 +44,12 @@ _BLIND = (
 """A daemon that has forgotten how to hide a secret, by which the search is tried."""
 
 
-class Gossip:
+class Gossip(Served):
     """A service that repeats every secret in what it answers, and keeps what reached it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.reached: list[tuple[str, bytes]] = []
-        self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.2)
-
-    async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
@@ -165,23 +157,31 @@ _TELLS = [
 
 def write_files(root: Path, crm: str, target: str, model: str) -> None:
     """The workspace: each kind of place for a secret has one of its own."""
-    bearer = {"type": "bearer", "token": "env:CRM_TOKEN"}
-    (root.parent / "gossip.txt").write_text(TEXT)
-    long = "y" * 200 + "\n" + "x" * 270 + SECRETS["MCP_TOKEN"] + " " + TEXT * 3
-    (root.parent / "last-words.txt").write_text(long)
-    (root.parent / "kept").write_text(SECRETS["KEPT_IN_A_FILE"])
-    script, told = str(HERE / "mcp_gossip.py"), str(root.parent / "gossip.txt")
-    words = [script, str(root.parent / "last-words.txt"), "dying"]
-    notes = {"protocol": "mcp", "transport": "stdio", "command": sys.executable}
-    extra = {"X-Extra": "env:EXTRA_HEADER"}
     hook = {"type": "webhook", "url": "env:TARGET_URL", "secret": "env:SIGNING_SECRET"}
-    refusing = {"type": "webhook", "url": f"{target}/refuse"}
-    hmac = {"type": "hmac-sha256", "secret": ["env:HOOK_SECRET", "env:HOOK_SECRET_BEFORE"]}
+    files = {
+        **_settings(model, hook),
+        **_connections(root.parent, crm),
+        **_automations([hook, {"type": "webhook", "url": f"{target}/refuse"}]),
+    }
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1))
+    (root.parent / "kept").write_text(SECRETS["KEPT_IN_A_FILE"])
+    urls = {
+        "TARGET_URL": f"{target}/services/{SECRETS['TARGET_PATH']}",
+        "HEARTBEAT_URL": f"{target}/{SECRETS['HEARTBEAT_PATH']}",
+        "KEPT_IN_A_FILE_FILE": str(root.parent / "kept"),
+    }
+    kept = {name: value for name, value in SECRETS.items() if name not in _IN_PROCESS}
+    lines = [f"{name}='{value}'\n" for name, value in {**kept, **urls}.items()]
+    (root / ".env").write_text("".join(lines))
+    (root / ".env").chmod(0o600)
+
+
+def _settings(model: str, hook: Mapping[str, str]) -> dict[str, object]:
     provider = {"type": "openai-compatible", "baseUrl": model, "apiKey": "env:MODEL_KEY"}
-    mcp = {"env": {"NOTES_TOKEN": "env:MCP_TOKEN"}}
-    shell = {"tools": ["bash"], "environment": {"GRANTED": "env:PROFILE_SECRET"}}
-    told_all = {"targets": [hook, refusing], "template": "{{ result }}"}
-    files: dict[str, object] = {
+    return {
         "amodal.json": {
             "providers": {"local": provider},
             "model": "local:small",
@@ -192,6 +192,20 @@ def write_files(root: Path, crm: str, target: str, model: str) -> None:
             "alerts": {"targets": ["people"], "heartbeatUrl": "env:HEARTBEAT_URL"},
             "limits": {"startWithin": "1h"},
         },
+    }
+
+
+def _connections(folder: Path, crm: str) -> dict[str, object]:
+    bearer = {"type": "bearer", "token": "env:CRM_TOKEN"}
+    (folder / "gossip.txt").write_text(TEXT)
+    long = "y" * 200 + "\n" + "x" * 270 + SECRETS["MCP_TOKEN"] + " " + TEXT * 3
+    (folder / "last-words.txt").write_text(long)
+    script, told = str(HERE / "mcp_gossip.py"), str(folder / "gossip.txt")
+    words = [script, str(folder / "last-words.txt"), "dying"]
+    notes = {"protocol": "mcp", "transport": "stdio", "command": sys.executable}
+    extra = {"X-Extra": "env:EXTRA_HEADER"}
+    mcp = {"env": {"NOTES_TOKEN": "env:MCP_TOKEN"}}
+    return {
         "connections/crm/spec.json": {
             "protocol": "rest", "baseUrl": crm, "auth": bearer, "headers": extra, "external": False,
         },
@@ -218,6 +232,15 @@ def write_files(root: Path, crm: str, target: str, model: str) -> None:
             "protocol": "mcp", "transport": "http", "url": f"{crm}/forbidden",
             "headers": {"X-Key": "env:MCP_HEADER"},
         },
+    }  # fmt: skip
+
+
+def _automations(targets: list[dict[str, str]]) -> dict[str, object]:
+    """With what stands beside them."""
+    hmac = {"type": "hmac-sha256", "secret": ["env:HOOK_SECRET", "env:HOOK_SECRET_BEFORE"]}
+    shell = {"tools": ["bash"], "environment": {"GRANTED": "env:PROFILE_SECRET"}}
+    told_all = {"targets": targets, "template": "{{ result }}"}
+    return {
         "integrations/github.json": {"provider": "github", "secret": "env:GITHUB_SECRET"},
         "stores/seen.json": {"schema": {"type": "object"}},
         "events/acme.told.json": {"description": "Told.", "sample": {"told": "x"}},
@@ -237,19 +260,6 @@ def write_files(root: Path, crm: str, target: str, model: str) -> None:
             "title": "Listen", "prompt": "Tell all.", "trigger": "acme.told", "delivery": told_all,
         },
     }  # fmt: skip
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1))
-    urls = {
-        "TARGET_URL": f"{target}/services/{SECRETS['TARGET_PATH']}",
-        "HEARTBEAT_URL": f"{target}/{SECRETS['HEARTBEAT_PATH']}",
-        "KEPT_IN_A_FILE_FILE": str(root.parent / "kept"),
-    }
-    kept = {name: value for name, value in SECRETS.items() if name not in _IN_PROCESS}
-    lines = [f"{name}='{value}'\n" for name, value in {**kept, **urls}.items()]
-    (root / ".env").write_text("".join(lines))
-    (root / ".env").chmod(0o600)
 
 
 _IN_PROCESS = frozenset(

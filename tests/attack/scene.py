@@ -19,12 +19,10 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAIL = Path(__file__).with_name("mcp_mail.py")
 
 
-class Listener:
-    """An HTTP server that keeps what reaches it. `texts` are what its documents say."""
+class Served:
+    """An HTTP server on a free port of this machine; who inherits says what it answers."""
 
-    def __init__(self, texts: Sequence[str] = ()) -> None:
-        self.texts = texts
-        self.reached: list[web.BaseRequest] = []
+    def __init__(self) -> None:
         self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.2)
 
     async def __aenter__(self) -> Self:
@@ -35,6 +33,18 @@ class Listener:
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        raise NotImplementedError
+
+
+class Listener(Served):
+    """It keeps what reaches it. `texts` are what its documents say."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.texts = texts
+        self.reached: list[web.BaseRequest] = []
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.reached.append(request)

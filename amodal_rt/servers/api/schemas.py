@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from amodal_rt.servers.spend_schemas import BUDGET, GROUP, USED
+
 Schema = Mapping[str, object]
 
 INSTANT: Schema = {"type": ["string", "null"], "format": "date-time"}
@@ -186,20 +188,12 @@ _INPUT: Schema = {
     },
 }
 
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_USED: Mapping[str, object] = {
-    "requests": _COUNT,
-    "input_tokens": _COUNT,
-    "output_tokens": _COUNT,
-    "unpriced_tokens": _COUNT,
-    "cost_usd": {"type": "number"},
-}
 _SPEND = object_of(
     {
         "since": _TEXT,
         "until": _TEXT,
         "day_ends_at": INSTANT,
-        "by": {"enum": ["automation", "model", "day"]},
+        "by": GROUP,
         "total": ref("SpendTotal"),
         "rows": {"type": "array", "items": ref("SpendRow")},
         "budgets": {"type": "array", "items": ref("Budget")},
@@ -208,14 +202,7 @@ _SPEND = object_of(
     "come first; of days, the newest.",
 )
 _BUDGET = object_of(
-    {
-        "automation": _TEXT_OR_NULL,
-        "measure": {"enum": ["cost_usd", "tokens", "unpriced_tokens"]},
-        "limit": {"type": "number"},
-        "spent": {"type": "number"},
-        "is_spent": {"type": "boolean"},
-        "rule": _TEXT,
-    },
+    BUDGET,
     about="How a budget of today stands; `automation` null is all of them together, `rule` the "
     "line that sets it.",
 )
@@ -235,10 +222,10 @@ COMPONENTS: Mapping[str, Schema] = {
     "RunPage": _page("AutomationRun", "Runs, newest first."),
     "Spend": _SPEND,
     "SpendRow": object_of(
-        _USED,
+        USED,
         {"automation": _TEXT, "model": _TEXT, "day": _TEXT},
         about="What one automation, model or day used: the key that was asked for names it.",
     ),
-    "SpendTotal": object_of(_USED, about="All of it together."),
+    "SpendTotal": object_of(USED, about="All of it together."),
 }
 """By the name that `ref` takes."""

@@ -26,15 +26,16 @@ class SpendPages:
         return [Route(method="GET", path="/dashboard/spend", scope=Scope.READ, answer=self._show)]
 
     async def _show(self, visit: Visit) -> web.StreamResponse:
+        days = days_of(visit.request)
         found = await self._rooms.spending.show(
             visit.caller,
-            days=days_of(visit.request),
+            days=days,
             by=visit.asked("by") or GROUPS[0],
             automation=visit.asked("automation"),
         )
         values = {
             "found": found,
-            "days": days_of(visit.request),
+            "days": days,
             "spans": _SPANS,
             "groups": GROUPS,
             "automation": visit.asked("automation") or "",

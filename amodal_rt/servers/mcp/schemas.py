@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from amodal_rt.servers.spend_schemas import BUDGET, GROUP, USED
+
 Schema = Mapping[str, object]
 
 _TEXT: Schema = {"type": "string"}
@@ -133,36 +135,17 @@ RUN = answer(
         ),
     }
 )
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_USED: Mapping[str, object] = {
-    "requests": _COUNT,
-    "input_tokens": _COUNT,
-    "output_tokens": _COUNT,
-    "unpriced_tokens": _COUNT,
-    "cost_usd": {"type": "number"},
-}
 SPEND = answer(
     {
         "since": _TEXT,
         "until": _TEXT,
         "day_ends_at": _INSTANT,
-        "by": {"enum": ["automation", "model", "day"]},
-        "total": answer(_USED),
+        "by": GROUP,
+        "total": answer(USED),
         "rows": _several(
-            answer({"automation": _TEXT, "model": _TEXT, "day": _TEXT, **_USED}, *_USED)
+            answer({"automation": _TEXT, "model": _TEXT, "day": _TEXT, **USED}, *USED)
         ),
-        "budgets": _several(
-            answer(
-                {
-                    "automation": _MAYBE,
-                    "measure": {"enum": ["cost_usd", "tokens", "unpriced_tokens"]},
-                    "limit": {"type": "number"},
-                    "spent": {"type": "number"},
-                    "is_spent": _BOOL,
-                    "rule": _TEXT,
-                }
-            )
-        ),
+        "budgets": _several(answer(BUDGET)),
     }
 )
 RECEIPT = answer(
