@@ -136,8 +136,9 @@ class Runs:
         while run is not None and run.trigger in _GIVEN:
             run_id = run.run_id
             rows = await self._ledger.trail(TrailFilter(run_id=run_id, limit=_ROWS))
-            told = (row.data for row in rows if (row.action, row.subject) == (REPLAYED, run_id))
-            origin = next(told, {}).get("replay_of")
+            acts = (row for row in rows if (row.action, row.subject) == (REPLAYED, run_id))
+            act = next(acts, None)
+            origin = act.data.get("replay_of") if act else None
             if not isinstance(origin, str):
                 return True
             run = await self._ledger.find_run(origin)
