@@ -62,6 +62,8 @@ def show_run(door: Door, run: Document, *, brief: bool) -> None:
     text = result.get("text")
     if text:
         say(text if brief else f"  result\n{text}")
+    if result.get("output") and not brief:
+        say("  output\n" + "\n".join(result["output"]))
     if run["error"]:
         door.output.remark(f"{run['status']}: {run['error']}")
     if brief:
