@@ -71,7 +71,7 @@ class DecisionLinks:
         """The write behind a link, as `ops approvals show` has it. Raises NotFoundError
         (`no_such_link`)."""
         write, _ = await self._behind(write_id, token)
-        return verbs.document(write)
+        return self._writes.document(write)
 
     async def decide(
         self, write_id: str, token: str, *, approved: bool, note: str | None
@@ -81,7 +81,7 @@ class DecisionLinks:
         write, link = await self._behind(write_id, token)
         caller = Caller(actor=f"link:{link.label}", door=DOOR)
         decided = await self._writes.settle(caller, write, approved=approved, note=note)
-        return verbs.document(decided)
+        return self._writes.document(decided)
 
     async def _behind(self, write_id: str, token: str) -> tuple[ParkedWrite, Link]:
         write = await self._ledger.find_parked(write_id)

@@ -30,7 +30,8 @@ from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.errors import AmodalError, DeniedError
 from amodal_rt.executors.acting.performing import ParkedWrites
-from amodal_rt.operations.parked import Writes, counts_of
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.parked import Pauses, Writes, counts_of
 from amodal_rt.ports import Caller, ParkedFilter
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -181,7 +182,10 @@ async def performing(house: AgentHouse, automation: Automation) -> AsyncIterator
     task = asyncio.create_task(performer.run())
     try:
         check = performer.checked
-        yield Writes(house.ledger, check=check, signals=signals, clock=house.clock)
+        facts = KnownFacts(house.ledger, signals)
+        await facts.reread()
+        pauses = Pauses(Files(house, automation), facts)
+        yield Writes(house.ledger, pauses, check=check, signals=signals, clock=house.clock)
     finally:
         await performer.stop()
         await task

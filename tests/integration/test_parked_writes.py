@@ -204,11 +204,12 @@ def _saved(child: Child, root: Path, file: str, content: object) -> None:
 def test_a_pause_of_everything_stops_parked_writes(child: Child, service: Bank) -> None:
     write_id = parked(child)
     child.client.post("/v1/automations/pause", {"reason": "stop it"})
-    refused = code_of(lambda: decide(child, write_id))
+    refused, shown = code_of(lambda: decide(child, write_id)), show(child, write_id)
     child.client.post("/v1/automations/pay/resume")
     said = decide(child, write_id)
 
     assert refused == "paused"
+    assert "pay is paused (stop it)" in shown["write"]["waits_for"]
     assert said["status"] == "performed"
     assert len(service.reached) == 1
 
