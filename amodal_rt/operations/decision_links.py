@@ -11,7 +11,7 @@ from dataclasses import replace
 from amodal_rt.clock import Clock
 from amodal_rt.domain import parked
 from amodal_rt.domain.delivery import MessageKind, OutboxMessage
-from amodal_rt.domain.parked import Change, Link, ParkedWrite
+from amodal_rt.domain.parked import Around, Change, Link, ParkedWrite
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ids import Ids
 from amodal_rt.operations import parked as verbs
@@ -51,7 +51,7 @@ class DecisionLinks:
         token, now = self._ids.token(_TOKEN_BYTES), self._clock.now()
         link = Link(digest=_digest(token), label=message.target.label)
 
-        def rule(write: ParkedWrite, _: bool) -> Change | None:
+        def rule(write: ParkedWrite, _: Around) -> Change | None:
             return parked.linked(write, link, now)
 
         write_id = str(message.body["write_id"])

@@ -1,12 +1,13 @@
 """The verbs of parked writes: what waits for a person, and what that person says."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from amodal_rt.clock import Clock, first_of, iso
 from amodal_rt.domain import parked
 from amodal_rt.domain.automation import Lifecycle
-from amodal_rt.domain.parked import Change, Edit, ParkedStatus, ParkedWrite, Verdict
+from amodal_rt.domain.parked import Around, Change, Edit, ParkedStatus, ParkedWrite, Verdict
 from amodal_rt.errors import ConflictError, DeniedError, NotFoundError
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
@@ -112,8 +113,8 @@ class Writes:
         With `call`, yes to that call instead, which is checked as every other.
 
         Raises NotFoundError, DeniedError (`not_an_approver`, `own_run`) and ConflictError
-        (`already_decided`, `approval_expired`, `paused`); for an edited call also why it may not
-        be made.
+        (`already_decided`, `approval_expired`, `parked_altered`, `paused`); for an edited call
+        also why it may not be made.
         """
         found = await self.get(write_id)
         require_approver(found, caller)
@@ -142,8 +143,9 @@ class Writes:
         )
         held = self._pauses.of(found.automation) is not None
 
-        def rule(write: ParkedWrite, paused: bool) -> Change | None:
-            return parked.decided(write, verdict, paused=paused or held, edit=edit)
+        def rule(write: ParkedWrite, around: Around) -> Change | None:
+            around = replace(around, paused=around.paused or held)
+            return parked.decided(write, verdict, around, edit=edit)
 
         decided = await self._ledger.rule_on_parked(write_id, rule, caller=caller, at=now)
         with self._signals.listen(PARKED) as changed:

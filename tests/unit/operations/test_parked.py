@@ -64,7 +64,7 @@ async def test_an_approved_write_says_that_it_waits_for_what_was_paused(waiting:
     before = await waiting.waits_for(write)
     await desk.ledger.rule_on_parked(
         write.write_id,
-        lambda it, paused: parked.decided(it, YES, paused=paused),
+        lambda it, around: parked.decided(it, YES, around),
         caller=ADA,
         at=NOW,
     )
@@ -72,7 +72,7 @@ async def test_an_approved_write_says_that_it_waits_for_what_was_paused(waiting:
 
     during = await waiting.waits_for(write)
     begun = await desk.ledger.rule_on_parked(
-        write.write_id, lambda it, paused: parked.begun(it, "n", NOW, paused=paused),
+        write.write_id, lambda it, around: parked.begun(it, "n", NOW, around),
         caller=ADA, at=NOW,
     )  # fmt: skip
     await desk.automations.resume(ADA, "a")
