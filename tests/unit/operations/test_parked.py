@@ -51,7 +51,7 @@ class Waiting:
 
     async def waits_for(self, write: ParkedWrite) -> object:
         document = self.writes.document(await self.writes.get(write.write_id))
-        return document["write"]["waits_for"]  # pyright: ignore[reportIndexIssue, reportUnknownVariableType]
+        return document["write"]["waits_for"]  # pyright: ignore[reportIndexIssue]
 
 
 @pytest.fixture
