@@ -135,9 +135,18 @@ class Change:
     messages: tuple[OutboxMessage, ...] = ()
 
 
-Ruling = Callable[[ParkedWrite, bool], Change | None]
-"""What becomes of a write as it stands, and whether its automation is paused; None for nothing.
-Pure, and may be asked more than once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What stands around a parked write when it is ruled on: whether its automation is paused,
+    and in words where its row is not what the audit trail says it is; None where it is."""
+
+    paused: bool = False
+    misfit: str | None = None
+
+
+Ruling = Callable[[ParkedWrite, Around], Change | None]
+"""What becomes of a write as it stands, with what is around it; None for nothing. Pure, and may be
+asked more than once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,15 +158,22 @@ class Edit:
 
 
 def decided(
-    write: ParkedWrite, verdict: Verdict, *, paused: bool, edit: Edit | None = None
+    write: ParkedWrite, verdict: Verdict, around: Around, *, edit: Edit | None = None
 ) -> Change:
     """A person has said yes or no, perhaps to an edited call. Raises ConflictError:
-    `already_decided`, `approval_expired`, `paused`."""
+    `already_decided`, `approval_expired`, `parked_altered`, `paused`."""
     if write.status is not ParkedStatus.OPEN:
         raise _too_late(write)
     if verdict.at >= write.expires_at:
         raise _over(write)
-    if paused and verdict.approved:
+    if around.misfit is not None and verdict.approved:
+        raise ConflictError(
+            f"{write.write_id} is not what was parked: {around.misfit}",
+            code="parked_altered",
+            hint=f"deny it; {write.run_id} has what was asked for, `amodal-rt audit verify` says "
+            "what else does not fit",
+        )
+    if around.paused and verdict.approved:
         raise ConflictError(
             f"{write.automation} is paused, and so are its writes",
             code="paused",
@@ -210,11 +226,11 @@ def expired(write: ParkedWrite, now: datetime) -> Change | None:
     )
 
 
-def begun(write: ParkedWrite, node: str, now: datetime, *, paused: bool) -> Change | None:
+def begun(write: ParkedWrite, node: str, now: datetime, around: Around) -> Change | None:
     """It is about to leave; None where it may not: it was not approved, or has begun, or its time
-    is over, or its automation is paused."""
-    late = now >= write.expires_at
-    if write.status is not ParkedStatus.APPROVED or paused or late:
+    is over, or its automation is paused, or it is not what was approved."""
+    held = around.paused or around.misfit is not None or now >= write.expires_at
+    if write.status is not ParkedStatus.APPROVED or held:
         return None
     data = {**write.facts, "idempotency_key": write.write_id, "parked": True}
     return Change(

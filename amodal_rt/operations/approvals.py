@@ -44,7 +44,7 @@ class Approvals:
             await self.find(caller, run.run_id) for run in await self._ledger.list_runs(wanted)
         ]
         writes = await self._writes.waiting(automation=automation, limit=limit)
-        rows = [each for each in found if each is not None] + [*map(parked.document, writes)]
+        rows = [each for each in found if each is not None] + [*map(self._writes.document, writes)]
         return sorted(rows, key=lambda row: str(row["asked_at"]), reverse=True)[:limit]
 
     async def find(self, caller: Caller, run_id: str) -> Document | None:
@@ -60,12 +60,12 @@ class Approvals:
         Raises NotFoundError (`run_not_found`, `approval_not_found`).
         """
         if run_id.startswith(parked.PREFIX):
-            return parked.document(await self._writes.get(run_id))
+            return self._writes.document(await self._writes.get(run_id))
         run, question = await self._last(run_id)
         if question is None:
             writes = await self._writes.of_run(run_id)
             if writes:
-                return parked.document(writes[-1])
+                return self._writes.document(writes[-1])
             raise NotFoundError(
                 f"{run_id} asks nobody anything",
                 code="approval_not_found",
@@ -104,7 +104,7 @@ class Approvals:
             decided = await self._writes.decide(
                 caller, write_id, approved=approved, note=said, call=call
             )
-            return parked.document(decided)
+            return self._writes.document(decided)
         if call is not None:
             raise InvalidError(f"{run_id} asks, and parks no call", code="bad_call")
         return await self._answer(caller, run_id, step=step, approved=approved, note=said)

@@ -14,7 +14,7 @@ from typing import Protocol
 from amodal_rt.clock import first_of
 from amodal_rt.domain import parked
 from amodal_rt.domain.automation import Lifecycle
-from amodal_rt.domain.parked import Change, Edit, ParkedStatus, ParkedWrite
+from amodal_rt.domain.parked import Around, Change, Edit, ParkedStatus, ParkedWrite
 from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.approved import Approved, Ready
 from amodal_rt.executors.acting.gate import Answer, cut
@@ -150,7 +150,7 @@ class ParkedWrites:
         now, state = self._clock.now(), self._catalogue.snapshot().automations.get(write.automation)
         definition = state.definition if state else None
 
-        def rule(found: ParkedWrite, _: bool) -> Change | None:
+        def rule(found: ParkedWrite, _: Around) -> Change | None:
             return parked.asked(found, self._messages.asking(found, definition, now))
 
         rule_on = self._ledger.rule_on_parked
@@ -188,22 +188,41 @@ class ParkedWrites:
         except AmodalError as error:
             await self._end(write, ParkedStatus.REFUSED, {"error": self._said(error)})
             return
-        if not await self._noted(write):
+        # Getting ready may have taken long: another node may be at it by now.
+        if not self._lease.held():
             return
-        while not self._lease.held():
-            await self._clock.sleep(_LEASE_SECONDS)
+        node = await self._noted(write)
+        if node is None:
+            return
+        if not await self._is_ours(node):
+            # Begun under a life that is over, it is for the next look to settle.
+            self._signals.notify(PARKED)
+            return
         status, outcome = await self._made(ready)
         await self._end(write, status, outcome)
 
-    async def _noted(self, write: ParkedWrite) -> bool:
-        """Whether it is on record that it begins, and may."""
+    async def _noted(self, write: ParkedWrite) -> str | None:
+        """The life of this node in whose name it is on record that it begins; None where it may
+        not, or is not what was made ready."""
         now, node = self._clock.now(), self._ledger.node_id
+        misfits: list[str] = []
 
-        def rule(found: ParkedWrite, paused: bool) -> Change | None:
-            return parked.begun(found, node, now, paused=paused)
+        def rule(found: ParkedWrite, around: Around) -> Change | None:
+            misfits[:] = [around.misfit] if around.misfit else []
+            return parked.begun(found, node, now, around) if _same(found, write) else None
 
         begun = await self._ledger.rule_on_parked(write.write_id, rule, caller=_RUNTIME, at=now)
-        return begun is not None
+        if misfits:
+            said = f"it is not what was approved: {misfits[0]}"
+            await self._end(write, ParkedStatus.REFUSED, {"error": said})
+        return node if begun is not None else None
+
+    async def _is_ours(self, node: str) -> bool:
+        """Whether this node still goes on under the life in whose name the write has begun, once
+        it can tell. Else whoever took over has it as one of which nobody knows."""
+        while not self._lease.held():
+            await self._clock.sleep(_LEASE_SECONDS)
+        return self._ledger.node_id == node
 
     async def _made(self, ready: Ready) -> tuple[ParkedStatus, Mapping[str, object]]:
         hit("parked.before_perform")
@@ -239,7 +258,7 @@ class ParkedWrites:
         state = snapshot.automations.get(write.automation)
         definition = state.definition if state else None
 
-        def rule(found: ParkedWrite, _: bool) -> Change | None:
+        def rule(found: ParkedWrite, _: Around) -> Change | None:
             said = self._messages.of_write(
                 found, status, str(outcome.get("error", "")), definition, snapshot.settings, now
             )
@@ -263,6 +282,12 @@ class ParkedWrites:
     def _said(self, error: AmodalError) -> str:
         text = error.message + (f" ({error.hint})" if error.hint else "")
         return plain_line(self._services.redactor.mask(text), 500)
+
+
+def _same(found: ParkedWrite, write: ParkedWrite) -> bool:
+    """Whether what is found would leave as what was looked at."""
+    same = replace(found, told=write.told, links=write.links) == write
+    return same and _spelled(found.call) == _spelled(write.call)
 
 
 def _spelled(call: Mapping[str, object]) -> str:
