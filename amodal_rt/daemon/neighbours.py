@@ -7,7 +7,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.daemon.ledgers import Touch
 from amodal_rt.daemon.signals import ProcessSignals
 from amodal_rt.errors import AmodalError
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import FACTS, OUTBOX, journal_topic
 
 REREAD_SECONDS = 5.0
@@ -56,6 +56,9 @@ class Neighbours:
         self._reread = reread
         self._clock = clock
         self._facts_changed = asyncio.Event()
+        self._postponed = Spell(
+            _log, clock, event="node.facts_postponed", over="node.facts_resumed"
+        )
 
     def hear(self, topic: str) -> None:
         """What another node said."""
@@ -78,8 +81,9 @@ class Neighbours:
             self._facts_changed.clear()
             try:
                 await self._reread()
+                self._postponed.ended()
             except AmodalError as error:
-                _log.warning("node.facts_postponed", error=error.message)
+                self._postponed.failed(code=error.code, error=error.message)
             self._signals.hear(FACTS)
 
     async def _look_again(self) -> None:

@@ -21,7 +21,7 @@ from amodal_rt.executors.acting.gate import Answer, cut
 from amodal_rt.executors.acting.session import Services
 from amodal_rt.failpoints import hit
 from amodal_rt.guardrails.untrusted import plain_line
-from amodal_rt.logs import Log
+from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     FACTS,
     OUTBOX,
@@ -73,6 +73,9 @@ class ParkedWrites:
         self._signals = signals
         self._clock = services.clock
         self._lease = lease
+        self._postponed = Spell(
+            _log, services.clock, event="writes.postponed", over="writes.resumed"
+        )
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
 
@@ -85,8 +88,9 @@ class ParkedWrites:
                 try:
                     if self._lease.held():
                         seconds = await self._look()
+                        self._postponed.ended()
                 except AmodalError as error:
-                    _log.warning("writes.postponed", code=error.code, error=error.message)
+                    self._postponed.failed(code=error.code, error=error.message)
                 await first_of(parked_(), files(), facts(), self._clock.sleep(seconds))
 
     async def stop(self) -> None:

@@ -1,6 +1,7 @@
 """What one node tells the others, and what it makes of their words."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -92,6 +93,29 @@ async def test_facts_are_read_again_without_a_word_and_after_a_refusal() -> None
     await clock.advance(REREAD_SECONDS * 2 + 0.1)
 
     assert len(reads) == 2
+    running.cancel()
+
+
+async def test_a_ledger_that_stays_away_is_told_of_ever_more_rarely(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "amodal_rt")
+    clock, tries = FakeClock(), 60
+    reads: list[None] = []
+
+    async def reread() -> None:
+        reads.append(None)
+        if len(reads) < tries:
+            raise UnavailableError("away", code="ledger")
+
+    running = asyncio.create_task(
+        Neighbours(SharedSignals(), reread=reread, clock=clock).run(Wire())
+    )
+    await clock.advance(REREAD_SECONDS * tries + 0.1)
+
+    said = [each.getMessage() for each in caplog.records]
+    assert 1 < said.count("node.facts_postponed") < tries / 4
+    assert said[-1] == "node.facts_resumed"
     running.cancel()
 
 
