@@ -71,7 +71,14 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
     triggers = Triggers(managing, names)
     spending = Spending(workspace, ledger, clock=clock)
     pauses = Pauses(workspace, shared.facts)
-    writes_verbs = Writes(ledger, pauses, check=writes.checked, signals=signals, clock=clock)
+    writes_verbs = Writes(
+        ledger,
+        pauses,
+        check=writes.checked,
+        pinned=writes.pinned,
+        signals=signals,
+        clock=clock,
+    )
     tools = all_tools(
         AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
         RunTools(automations, invoking, names, pages, event_bus, spending),

@@ -4,6 +4,7 @@ The changes of a parked write are the functions here; a ledger applies one in a 
 own, so that of two at once the second sees what the first has done.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -162,8 +163,7 @@ def decided(
 ) -> Change:
     """A person has said yes or no, perhaps to an edited call. Raises ConflictError:
     `already_decided`, `approval_expired`, `parked_altered`, `paused`."""
-    if write.status is not ParkedStatus.OPEN:
-        raise _too_late(write)
+    require_open(write)
     if verdict.at >= write.expires_at:
         raise _over(write)
     if around.misfit is not None and verdict.approved:
@@ -198,6 +198,19 @@ def decided(
         data=data,
         action="write.approved" if verdict.approved else "write.denied",
     )
+
+
+def require_open(write: ParkedWrite) -> ParkedWrite:
+    """The write, where somebody may still decide on it. Raises ConflictError (`already_decided`,
+    `approval_expired`)."""
+    if write.status is not ParkedStatus.OPEN:
+        raise _too_late(write)
+    return write
+
+
+def same_call(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two calls are the same: to Python, 1 and true are equal."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def asked(write: ParkedWrite, messages: tuple[OutboxMessage, ...]) -> Change | None:

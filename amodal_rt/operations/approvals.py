@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from amodal_rt.clock import Clock, iso
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.journal import Entry, Question, last_question, latest_try
+from amodal_rt.domain.parked import require_open, same_call
 from amodal_rt.domain.run import OPEN, PendingReason, Run, RunStatus
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from amodal_rt.guardrails.untrusted import plain
@@ -108,6 +109,26 @@ class Approvals:
         if call is not None:
             raise InvalidError(f"{run_id} asks, and parks no call", code="bad_call")
         return await self._answer(caller, run_id, step=step, approved=approved, note=said)
+
+    async def editing(self, caller: Caller, write_id: str) -> Document:
+        """A parked write that is open, with `free`, what a form lets a person edit of its call,
+        and what is `held`: `[{name, value, why}]`. Raises NotFoundError, and ConflictError
+        (`already_decided`)."""
+        write = await self._writes.get(write_id)
+        free, held = self._writes.free(require_open(write))
+        told = [{"name": each.name, "value": each.value, "why": each.why} for each in held]
+        return {**self._writes.document(write), "free": free, "held": told}
+
+    async def answer_edited(
+        self, caller: Caller, write_id: str, *, given: Mapping[str, object], note: str | None
+    ) -> Document:
+        """Yes to a parked write whose free part is `given`. As `answer`, and raises InvalidError
+        (`field_held`) and ConflictError (`not_edited`)."""
+        write = await self._writes.get(write_id)
+        call = self._writes.joined(write, given)
+        if same_call(call, write.call):
+            raise ConflictError("nothing was edited, and so nothing approved", code="not_edited")
+        return await self.answer(caller, write_id, approved=True, note=note, call=call)
 
     async def _answer(
         self, caller: Caller, run_id: str, *, step: str | None, approved: bool, note: str | None

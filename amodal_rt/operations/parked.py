@@ -9,6 +9,8 @@ from amodal_rt.domain import parked
 from amodal_rt.domain.automation import Lifecycle
 from amodal_rt.domain.parked import Around, Change, Edit, ParkedStatus, ParkedWrite, Verdict
 from amodal_rt.errors import ConflictError, DeniedError, NotFoundError
+from amodal_rt.operations import edited_calls
+from amodal_rt.operations.edited_calls import Held, Pins
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
@@ -27,6 +29,8 @@ SETTLED_SECONDS = 5.0
 """How long whoever approves is kept waiting for what became of it."""
 Check = Callable[[ParkedWrite, Mapping[str, object]], Awaitable[Edit | None]]
 """Judges another call instead of the one that was parked. Raises AmodalError."""
+Pinned = Callable[[ParkedWrite], Pins]
+"""What of its call the files hold to a value."""
 _UNDER_WAY = frozenset({ParkedStatus.APPROVED, ParkedStatus.PERFORMING})
 _APPROVED = tuple(
     each
@@ -58,11 +62,19 @@ class Writes:
     """Answers from the ledger; what is approved, somebody else performs."""
 
     def __init__(
-        self, ledger: ParkedLedger, pauses: Pauses, *, check: Check, signals: Signals, clock: Clock
+        self,
+        ledger: ParkedLedger,
+        pauses: Pauses,
+        *,
+        check: Check,
+        pinned: Pinned,
+        signals: Signals,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._pauses = pauses
         self._check = check
+        self._pinned = pinned
         self._signals = signals
         self._clock = clock
 
@@ -90,6 +102,15 @@ class Writes:
         """As `ops approvals` shows it: what questions have too, and all of the `write`."""
         waits = write.status in (ParkedStatus.OPEN, ParkedStatus.APPROVED)
         return _document(write, self._pauses.of(write.automation) if waits else None)
+
+    def free(self, write: ParkedWrite) -> tuple[dict[str, object], list[Held]]:
+        """What a person may edit of its call in a form, and what stays as it is."""
+        pins = self._pinned(write)
+        return edited_calls.free(write.call, pins), edited_calls.held(write.call, pins)
+
+    def joined(self, write: ParkedWrite, given: Mapping[str, object]) -> Mapping[str, object]:
+        """Its call, with that as its free part. Raises InvalidError (`field_held`)."""
+        return edited_calls.joined(write.call, self._pinned(write), given)
 
     async def only_of(self, run_id: str) -> ParkedWrite | None:
         """The one write of the run that waits, None for none. Raises ConflictError (`several`)

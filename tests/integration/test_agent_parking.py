@@ -185,7 +185,14 @@ async def performing(house: AgentHouse, automation: Automation) -> AsyncIterator
         facts = KnownFacts(house.ledger, signals)
         await facts.reread()
         pauses = Pauses(Files(house, automation), facts)
-        yield Writes(house.ledger, pauses, check=check, signals=signals, clock=house.clock)
+        yield Writes(
+            house.ledger,
+            pauses,
+            check=check,
+            pinned=performer.pinned,
+            signals=signals,
+            clock=house.clock,
+        )
     finally:
         await performer.stop()
         await task

@@ -5,7 +5,6 @@ cut off in between is never made again: whether it happened is unknown, and some
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +13,7 @@ from typing import Protocol
 from amodal_rt.clock import first_of
 from amodal_rt.domain import parked
 from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.filter import Path
 from amodal_rt.domain.parked import Around, Change, Edit, ParkedStatus, ParkedWrite
 from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.approved import Approved, Ready
@@ -108,7 +108,7 @@ class ParkedWrites:
     async def checked(self, write: ParkedWrite, call: Mapping[str, object]) -> Edit | None:
         """The edited call of a parked write, judged as any other by the files as they are; None
         where it is what was parked. Raises AmodalError for why it may not be made."""
-        if _spelled(call) == _spelled(write.call):
+        if parked.same_call(call, write.call):
             return None
         if call.get("connection") != write.connection or ("tool" in call) != ("tool" in write.call):
             raise InvalidError(
@@ -123,6 +123,11 @@ class ParkedWrites:
         edited = replace(write, call=call)
         ready = await Approved(edited, self._services, snapshot, environment).prepare()
         return Edit(call=call, label=ready.label)
+
+    def pinned(self, write: ParkedWrite) -> Mapping[Path, str]:
+        """As `Approved.pinned`, by the files as they are."""
+        snapshot, environment = self._catalogue.snapshot(), self._catalogue.environment()
+        return Approved(write, self._services, snapshot, environment).pinned()
 
     async def _look(self) -> float:
         """One round; how many seconds until the next is due."""
@@ -287,9 +292,4 @@ class ParkedWrites:
 def _same(found: ParkedWrite, write: ParkedWrite) -> bool:
     """Whether what is found would leave as what was looked at."""
     same = replace(found, told=write.told, links=write.links) == write
-    return same and _spelled(found.call) == _spelled(write.call)
-
-
-def _spelled(call: Mapping[str, object]) -> str:
-    """By which two calls are the same: to Python, 1 and true are equal."""
-    return json.dumps(call, sort_keys=True)
+    return same and parked.same_call(found.call, write.call)

@@ -32,6 +32,7 @@ class Waiting:
             desk.ledger,
             Pauses(desk.files, desk.facts),
             check=unchecked,
+            pinned=lambda _: {},
             signals=desk.signals,
             clock=desk.clock,
         )
