@@ -178,4 +178,5 @@ def _of_server(connection: str, found: RemoteType) -> EventType:
         source=connection,
         description=found.description,
         schema={"type": "object", "properties": dict(found.params)},
+        sample=found.sample(),
     )
