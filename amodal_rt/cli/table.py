@@ -163,6 +163,11 @@ def seconds(value: object) -> str:
     return f"{int(value // 60)} min {int(value % 60)} s"
 
 
+def dollars(amount: float) -> str:
+    """`$4.02`, `$0.0031`: never less than is there."""
+    return f"${amount:,.2f}" if amount == 0 or amount >= 0.01 else f"${amount:.2g}"
+
+
 def text(value: object) -> str:
     """A cell for any JSON scalar; `-` for null and empty."""
     return "-" if value is None or value == "" else str(value)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from amodal_rt.clock import Clock, SystemClock
+from amodal_rt.domain.chain import Head
 from amodal_rt.errors import AmodalError
 from amodal_rt.logs import Log
 from amodal_rt.operations.audit import Audit
@@ -48,10 +49,12 @@ class HeadLog:
             await self._clock.sleep(DAY_SECONDS)
 
     async def tell(self) -> None:
-        """Tell it now. A ledger that cannot be read costs the line, not the daemon."""
+        """Tell it now, unless nothing is on record yet. A ledger that cannot be read costs the
+        line, not the daemon."""
         try:
             head = await self._ledger.head()
         except AmodalError as error:
             _log.warning("audit.head_unknown", error=error.message)
-        else:
+            return
+        if head != Head():
             _log.info("audit.head", head=str(head))

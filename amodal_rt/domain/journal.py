@@ -115,6 +115,9 @@ def waited_last(entries: Sequence[Entry]) -> bool:
     return False
 
 
+GOES_ON = frozenset({EntryType.RUN_WAITING, EntryType.RUN_RESUMED})
+"""After which a run holds no slot for a while, and goes on with its journal."""
+
 UNSHOWN = frozenset({"response"})
 """Keys of `data` that only resuming reads; views for people leave them out."""
 

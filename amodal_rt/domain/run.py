@@ -182,12 +182,11 @@ class Run:
     """A row of the ledger.
 
     `reason` qualifies `status`; `error` is one line for people, without secrets. `attempt`
-    counts from 1, `resumes` how many of them went on from their journal, after a crash or a
-    wait; `term` fences writers; `node` is the daemon that runs it, or ran it last. `superseded`
-    counts the starts that became one with it; `fault` says why it can only fail; `profile` is
-    the one that it began in. `payload` is
-    what the run was started with (`{"scheduled_at": …}` for a slot); the event's data is found
-    by `event_id`.
+    counts from 1, `resumes` how often it went on from its journal, after a crash, which is an
+    attempt, or a wait, which is none; `term` fences writers; `node` is the daemon that runs it, or
+    ran it last. `superseded` counts the starts that became one with it; `fault` says why it can
+    only fail; `profile` is the one that it began in. `payload` is what the run was started with
+    (`{"scheduled_at": …}` for a slot); the event's data is found by `event_id`.
     """
 
     run_id: str

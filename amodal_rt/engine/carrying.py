@@ -17,7 +17,14 @@ from amodal_rt.domain.run import FailedReason, Run, RunStatus
 from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.engine.ending import raised, retry_at, stopped
 from amodal_rt.engine.masking import masked
-from amodal_rt.engine.recovery import Next, Ruling, entries_of, interrupted, seconds_left
+from amodal_rt.engine.recovery import (
+    Next,
+    Ruling,
+    entries_of,
+    interrupted,
+    seconds_left,
+    tries_of,
+)
 from amodal_rt.engine.run_journal import RunJournal
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.errors import UnavailableError
@@ -133,7 +140,9 @@ class Carrier:
     ) -> None:
         """Commit the outcome with what it owes, or send the run back for another attempt."""
         outcome = self._masked(outcome)
-        again = retry_at(run, outcome, definition, wrote=wrote, now=self._clock.now())
+        tries = await self._tries(run, outcome)
+        now = self._clock.now()
+        again = retry_at(run, outcome, definition, tries=tries, wrote=wrote, now=now)
         definition = definition or await self._version_of(run)
         try:
             written = await self._finish(run, outcome, definition, again)
@@ -147,6 +156,12 @@ class Carrier:
             _log.warning("run.fenced", run=run.run_id, term=run.term)
             return
         self._announce(run, outcome, again)
+
+    async def _tries(self, run: Run, outcome: Outcome) -> int:
+        """How often it began afresh; asked of the journal only where its row cannot tell."""
+        if not run.resumes or outcome.status is not RunStatus.FAILED:
+            return run.attempt
+        return await self._durably(lambda: tries_of(self._ledger, run))
 
     async def _begun_with(self, run: Run, current: Definition) -> Definition | None:
         """The version that a resumed run began with, or None where it is gone: half of the

@@ -35,18 +35,23 @@ def raised(error: BaseException, mask: Callable[[str], str]) -> Outcome:
 
 
 def retry_at(
-    run: Run, outcome: Outcome, definition: Definition | None, *, wrote: bool, now: datetime
+    run: Run,
+    outcome: Outcome,
+    definition: Definition | None,
+    *,
+    tries: int,
+    wrote: bool,
+    now: datetime,
 ) -> datetime | None:
     """When the run is tried again, or None when it is over.
 
-    Never after a write unless the file allows it: what was written would be written twice.
-    An attempt that went on from the journal after a crash is none that the rule counts. Nor is
-    a fault of its start tried again, nor what lasts: it would say the same.
+    `tries` counts how often it began afresh: an attempt that went on from the journal after a
+    crash is none. Never after a write unless the file allows it: what was written would be
+    written twice. Nor is a fault of its start tried again, nor what lasts: it would say the same.
     """
     if definition is None or outcome.status is not RunStatus.FAILED:
         return None
     retry = definition.automation.retry
-    tries = run.attempt - run.resumes
     over = tries > retry.attempts or run.fault is not None
     if over or run.rehearse or outcome.model == REHEARSAL:
         return None

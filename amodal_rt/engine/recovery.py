@@ -10,6 +10,7 @@ from typing import Protocol
 from amodal_rt.clock import Clock
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.journal import (
+    GOES_ON,
     MOST_RESUMES,
     RESUMES_WITHIN,
     Entry,
@@ -100,6 +101,15 @@ async def crashes_of(ledger: JournalLedger, run: Run) -> int:
     return count
 
 
+async def tries_of(ledger: JournalLedger, run: Run) -> int:
+    """How often the run began afresh, the first time included."""
+    count = after = 0
+    while page := await ledger.entries(run.run_id, after=after):
+        count += sum(each.type is EntryType.RUN_RETRIED for each in page)
+        after = page[-1].sequence
+    return count + 1
+
+
 def rule(run: Run, entries: Sequence[Entry], now: datetime, *, requeues: int = 0) -> Ruling:
     """What becomes of a run that was cut off, by what it journaled since it last began afresh,
     and by how often in a row it had begun again before.
@@ -147,15 +157,18 @@ def interrupted(ruling: Ruling) -> Outcome:
 def seconds_left(entries: Sequence[Entry], timeout: timedelta) -> float:
     """What a resumed run has left of its timeout, in seconds.
 
-    What its attempts took counts, each from its first entry to its last; the time between
-    them, when nothing of it ran, does not. At least a minute is left, or the whole timeout
-    where that is less: else a run cut off near its end could never say what it found.
+    What it took counts in stretches, each from its first entry to its last; the time between
+    them, when nothing of it ran, does not: a wait or a crash ends a stretch. At least a minute is
+    left, or the whole timeout where that is less: else a run cut off near its end could never say
+    what it found.
     """
     spans: dict[int, tuple[datetime, datetime]] = {}
+    stretch = 0
     for each in entries:
         if each.type not in _BETWEEN:
-            first, _ = spans.get(each.attempt, (each.at, each.at))
-            spans[each.attempt] = (first, each.at)
+            first, _ = spans.get(stretch, (each.at, each.at))
+            spans[stretch] = (first, each.at)
+        stretch += each.type in GOES_ON
     used = sum(max((last - first).total_seconds(), 0.0) for first, last in spans.values())
     whole = timeout.total_seconds()
     return max(whole - used, min(whole, LEAST_SECONDS))

@@ -38,6 +38,15 @@ async def given_by_hand(
     return None if payload is None and waits else await judged(payload, rules, definition)
 
 
+async def asks_for_payload(definition: Definition) -> bool:
+    """Whether a start by hand is refused without a payload."""
+    try:
+        await given_by_hand(None, definition)
+    except InvalidError:
+        return True
+    return False
+
+
 async def judged(payload: object, rules: Invocation, definition: Definition) -> object:
     """The payload as the run is given it.
 

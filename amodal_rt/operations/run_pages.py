@@ -293,5 +293,8 @@ def _number(entry: Entry, key: str) -> int:
 
 
 def standing_of(run: Run) -> str:
-    """What followers hear of; one text for one standing: `1-running`."""
-    return "-".join((str(run.attempt), run.status.value, *([run.reason] if run.reason else [])))
+    """What followers hear of; one text for one standing: `1-running`, `1.2-running` once it has
+    gone on twice from its journal."""
+    # A run that waits twice is pending twice in one attempt: each is heard of.
+    number = f"{run.attempt}.{run.resumes}" if run.resumes else str(run.attempt)
+    return "-".join((number, run.status.value, *([run.reason] if run.reason else [])))

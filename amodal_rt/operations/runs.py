@@ -8,12 +8,13 @@ from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.delivery import DeliveryRecord
 from amodal_rt.domain.invocation import InvokeAuth
 from amodal_rt.domain.run import OPEN, Run, RunStatus
+from amodal_rt.domain.trail import TrailFilter
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.errors import ConflictError, TimedOutError
 from amodal_rt.operations import asked, shapes
 from amodal_rt.operations.given import given_by_hand
 from amodal_rt.operations.shapes import Document
-from amodal_rt.operations.starting import Starting
+from amodal_rt.operations.starting import REPLAYED, Starting
 from amodal_rt.ports import (
     RUNS_PENDING,
     Caller,
@@ -31,6 +32,7 @@ CANCEL_SECONDS = 10
 _POLL_SECONDS = 1
 _PAGE = 500
 _DELIVERIES = 10_000
+_ROWS = 1000
 _GIVEN = (TriggerKind.MANUAL, TriggerKind.INVOKED)
 """Starts whose payload a caller gave."""
 
@@ -122,11 +124,25 @@ class Runs:
         )
 
     async def _given_again(self, before: Run, shown: InvokeAuth | None) -> object:
-        # What an event or a schedule brought was never anybody's to choose.
-        if before.event_id is not None or before.trigger not in _GIVEN:
+        if before.event_id is not None or not await self._was_given(before):
             return before.payload
         live = self._starting.definition(before.automation, rehearse=before.rehearse)
         return await given_by_hand(before.payload, live, shown)
+
+    async def _was_given(self, run: Run | None) -> bool:
+        """Whether a caller chose the payload: of a replay, that of the run that it goes back to.
+        What a schedule brought was never anybody's to choose."""
+        # An origin that is gone from the ledger counts as given: it is judged, never let through.
+        while run is not None and run.trigger in _GIVEN:
+            run_id = run.run_id
+            rows = await self._ledger.trail(TrailFilter(run_id=run_id, limit=_ROWS))
+            acts = (row for row in rows if (row.action, row.subject) == (REPLAYED, run_id))
+            act = next(acts, None)
+            origin = act.data.get("replay_of") if act else None
+            if not isinstance(origin, str):
+                return True
+            run = await self._ledger.find_run(origin)
+        return run is None
 
     async def journal(
         self, caller: Caller, run_id: str, *, after: int = 0, follow: bool = False

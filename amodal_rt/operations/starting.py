@@ -19,6 +19,10 @@ DEEPEST = 64
 """Levels of a payload; as of a webhook's body."""
 
 
+REPLAYED = "run.replayed"
+"""The act that names the run that is replayed as `replay_of`."""
+
+
 class Starting:
     """Turns a wish for a run into a row of the ledger."""
 
@@ -88,7 +92,7 @@ def _act(start: Start, caller: Caller, replay_of: str | None) -> Act:
         told["rehearse"] = True
     if replay_of is not None:
         told["replay_of"] = replay_of
-    action = "run.triggered" if replay_of is None else "run.replayed"
+    action = "run.triggered" if replay_of is None else REPLAYED
     return Act(action=action, subject=start.run_id, caller=caller, at=start.created_at, data=told)
 
 

@@ -195,7 +195,7 @@ class RunLedger(Protocol):
 
     async def park(self, run: Run, waiting: Waiting, *, at: datetime) -> bool:
         """Back to pending with a reason, outside any slot, until `waiting.until` or an answer;
-        then it continues its journal: `attempt` and `resumes` are raised, and a `run.waiting`
+        then it continues its journal in the same attempt: `resumes` is raised, and a `run.waiting`
         entry `{reason, until}` says so. False as for `finish`."""
         ...
 

@@ -81,7 +81,6 @@ class OutcomeRows(Part):
             parked: Columns = {
                 "status": RunStatus.PENDING.value,
                 "reason": waiting.reason,
-                "attempt": _RUNS.attempt + 1,
                 "resumes": _RUNS.resumes + 1,
                 "not_before": millis(waiting.until),
             }

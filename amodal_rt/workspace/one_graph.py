@@ -33,7 +33,8 @@ def read_graph(path: Path) -> tuple[Workflow | None, tuple[Problem, ...]]:
     reader = Reader(root, process_environment())
     reader.read(SystemClock().now())
     world = reader.world
-    errors = graph_errors(workflow, world, world.workflows)
+    # As it stands in this file: what runs itself is known by being the same one.
+    errors = graph_errors(workflow, world, {**world.workflows, workflow.name: workflow})
     found = (*errors, *graph_warnings(workflow, sources_of(world)))
     return workflow, (*problems, *found)
 

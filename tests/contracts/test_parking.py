@@ -54,7 +54,7 @@ async def test_a_parked_run_is_claimed_at_its_instant_and_goes_on(ledger: Ledger
 
     assert again.run_id == run.run_id
     assert (again.status.value, again.reason, again.not_before) == ("running", None, None)
-    assert (again.attempt, again.resumes, again.term) == (2, 1, 2)
+    assert (again.attempt, again.resumes, again.term) == (1, 1, 2)
     assert again.started_at == NOW
 
 

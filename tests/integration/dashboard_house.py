@@ -184,6 +184,9 @@ def workspace(root: Path) -> None:
     telling = [{"id": "say", "kind": "transform", "value": "said"}]
     graph = {"kind": "WorkflowGraph", "start_node": "say", "nodes": telling}
     write(root, "workflows/telling.json", graph)
+    order = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    asked = {"title": "Order", "workflow": "telling", "inputSchema": order}
+    write(root, "automations/order.json", {**asked, "prefills": {"payload": {"team": "shop"}}})
     nobody = {"targets": [{"type": "callback", "name": "nobody"}]}
     write(
         root,

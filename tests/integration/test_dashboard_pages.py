@@ -1,5 +1,6 @@
 """The dashboard's pages: what they show, and what their buttons do through the same verbs."""
 
+import re
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -123,6 +124,18 @@ async def test_a_run_is_started_with_a_payload_and_shown(site: DashboardHouse) -
     assert "Run finished" in page.words
     assert "Replay" in page.words
     assert "Cancel this run" not in page.words
+
+
+async def test_a_start_says_what_its_payload_must_look_like(site: DashboardHouse) -> None:
+    person = await site.person("read", "trigger")
+    order, digest = await person.see("/dashboard/automations/order"), await person.see(DIGEST)
+
+    assert "Payload (JSON, as inputSchema asks)" in order.words
+    assert re.search(r"<textarea[^>]* required>", order.text)
+    assert '"n": { "type": "integer" }' in order.words
+    assert 'What is locked { "team": "shop" }' in order.words
+    assert "Payload (JSON, may be empty)" in digest.words
+    assert not re.search(r"<textarea[^>]* required>", digest.text)
 
 
 @pytest.mark.parametrize(

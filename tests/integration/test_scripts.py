@@ -9,7 +9,9 @@ import pytest
 from script_runs import LOOP, SECONDS, fault, ran
 
 from amodal_rt.clock import SystemClock
+from amodal_rt.domain.workflow import Script
 from amodal_rt.errors import (
+    AmodalError,
     ConflictError,
     DeniedError,
     InvalidError,
@@ -145,6 +147,17 @@ async def test_an_endless_script_times_out(scripts: Scripts, source: str) -> Non
 async def test_a_timeout_of_its_own_is_an_ordinary_error(scripts: Scripts) -> None:
     error = await fault(scripts, "raise TimeoutError('mine: time limit exceeded')")
     assert error.message == "scripts/tidy.py:1: TimeoutError: mine: time limit exceeded"
+
+
+@pytest.mark.parametrize("end", ["1 / 0", "while True: pass", "{1, 2}"])
+async def test_what_it_printed_is_heard_where_it_fails_too(scripts: Scripts, end: str) -> None:
+    heard: list[str] = []
+    script = Script(name="tidy", source=f"print('one')\n{end}", file="scripts/tidy.py")
+
+    with pytest.raises(AmodalError):
+        await scripts.run(script, {}, functions={}, seconds=SECONDS, heard=heard)
+
+    assert heard == ["one"]
 
 
 async def test_time_in_functions_does_not_count(scripts: Scripts) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from workflow_house import WorkflowHouse, chain, graph, node
+from workflow_house import Ran, WorkflowHouse, chain, graph, node
 
 from amodal_rt.domain.automation import WriteLimits
 from amodal_rt.domain.connection import Store
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
+from amodal_rt.errors import InvalidError
+from amodal_rt.executors.acting import request_tool
 from amodal_rt.executors.workflow.walk import VALUE_BYTES
 from amodal_rt.testing.model_server import Turn
 
@@ -36,6 +38,22 @@ def broken(status: int = 500) -> web.Response:
 @pytest.fixture(autouse=True)
 def crm(flows: WorkflowHouse) -> None:
     flows.rest()
+
+
+async def test_what_a_script_printed_before_it_failed_is_kept(flows: WorkflowHouse) -> None:
+    async def failing(names: Any, functions: Any) -> Ran:
+        return Ran(InvalidError("no"), (f"try {len(flows.sandbox.ran)}",))
+
+    flows.sandbox.scripts["tidy"] = failing
+    script = {"kind": "Script", "id": "tidy", "script": "1"}
+    work = graph(dict(START, on_success="go"), node("script", "go", script="tidy", retry=QUICK),
+                 data=[script])  # fmt: skip
+
+    outcome = await flows.walk(work)
+
+    assert (outcome.status, outcome.output) == (RunStatus.FAILED, ("try 1", "try 2", "try 3"))
+    failures = [each.data for each in flows.entries if each.type is EntryType.NODE_FAILED]
+    assert [each["printed"] for each in failures] == [["try 1"], ["try 2"], ["try 3"]]
 
 
 async def test_a_failure_that_leads_nowhere_is_the_runs(flows: WorkflowHouse) -> None:
@@ -130,9 +148,20 @@ async def test_a_node_is_given_up_when_its_time_is_over(flows: WorkflowHouse) ->
     outcome = await flows.walk(work)
 
     assert outcome.payload == "late"
-    assert (
-        flows.entry(EntryType.NODE_FAILED, "get").data["error"] == "not finished within 0.2 seconds"
-    )
+    assert flows.entry(EntryType.NODE_FAILED, "get").data["error"] == "not finished within 0.2 s"
+
+
+@pytest.mark.parametrize(("own", "told"), [(None, "no answer within 0.1 seconds"), (20, None)])
+async def test_a_node_that_says_how_long_it_may_take_waits_that_long(
+    flows: WorkflowHouse, monkeypatch: pytest.MonkeyPatch, own: float | None, told: str | None
+) -> None:
+    monkeypatch.setattr(request_tool, "SECONDS", 0.1)
+    flows.service.answers = [0.5]
+
+    outcome = await flows.walk(graph(get(**({"timeout_seconds": own} if own else {}))))
+
+    assert (outcome.status is RunStatus.COMPLETED) is (told is None)
+    assert told is None or told in (outcome.error or "")
 
 
 async def test_a_write_given_up_in_the_middle_is_unknown_and_the_run_goes_on(

@@ -78,6 +78,10 @@ async def counting(names: Any, functions: Any) -> Ran:
     return Ran({"n": found["status"], "seen": names["inputs"]["both"]["a"]}, ("counted",))
 
 
+async def making(names: Any, functions: Any) -> Ran:
+    return Ran(names["payload"]["n"], ("made",))
+
+
 @pytest.fixture
 def stage(flows: WorkflowHouse) -> Stage:
     flows.rest()
@@ -85,11 +89,12 @@ def stage(flows: WorkflowHouse) -> Stage:
         "ops": Target(type=TargetType.WEBHOOK, label="#ops", url="https://ops.example/x")
     }
     flows.stores["seen"] = Store(name="seen", hash="s", schema={})
-    flows.sandbox.scripts["count"] = counting
+    flows.sandbox.scripts |= {"count": counting, "make": making}
     flows.model.answer(lambda asked: Turn(text="the sum"))
     flows.workflows["inner"] = graph(
-        node("transform", "make", "ask", value="{{ payload.n }}"),
+        node("script", "make", "ask", script="make"),
         node("request", "ask", connection="crm", endpoint="/inner/{{ inputs.make }}"),
+        data=[{"kind": "Script", "id": "make", "script": "1"}],
     )
     return Stage(flows)
 
@@ -107,7 +112,7 @@ async def test_the_story_is_walked_whole(stage: Stage) -> None:
 
     assert (outcome.status, outcome.error) == (RunStatus.COMPLETED, None)
     assert outcome.payload == [{"n": 200, "seen": 200}, "the sum"]
-    assert (outcome.output, outcome.usage.turns) == (("counted",), 1)
+    assert (outcome.output, outcome.usage.turns) == (("made", "counted"), 1)
     assert stage.writes() == {"POST /a": 1, "POST /count": 1, "POST /last": 1}
 
 

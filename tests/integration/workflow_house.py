@@ -48,7 +48,7 @@ def chain(*nodes: dict[str, Any]) -> Workflow:
 
 @dataclass
 class Ran:
-    """What a script gave."""
+    """What a script gave; an error is raised."""
 
     value: object
     printed: Sequence[str] = ()
@@ -70,13 +70,19 @@ class Sandbox:
         *,
         functions: Mapping[str, Any],
         seconds: float,
+        heard: list[str] | None = None,
     ) -> Ran:
         self.seconds.append(seconds)
         self.ran.append(script.name)
         if script.name not in self.scripts:
             raise InvalidError(f"{script.file}:{script.first_line}: it fails", code="script_failed")
         given = await self.scripts[script.name](names, functions)
-        return given if isinstance(given, Ran) else Ran(given)
+        ran = given if isinstance(given, Ran) else Ran(given)
+        if heard is not None:
+            heard += ran.printed
+        if isinstance(ran.value, Exception):
+            raise ran.value
+        return ran
 
     async def close(self) -> None:
         self.closed = True

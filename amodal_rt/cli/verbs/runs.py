@@ -62,6 +62,8 @@ def show_run(door: Door, run: Document, *, brief: bool) -> None:
     text = result.get("text")
     if text:
         say(text if brief else f"  result\n{text}")
+    if result.get("output") and not brief:
+        say("  output\n" + "\n".join(result["output"]))
     if run["error"]:
         door.output.remark(f"{run['status']}: {run['error']}")
     if brief:
@@ -69,11 +71,17 @@ def show_run(door: Door, run: Document, *, brief: bool) -> None:
 
 
 def _closing(run: Document) -> str:
-    usage = run["usage"]
-    tokens = usage["input_tokens"] + usage["output_tokens"]
     took = table.seconds(run["duration_seconds"])
-    closing = f"{_status(run)} in {took}, {tokens} tokens"
+    closing = f"{_status(run)} in {took}, {_used(run['usage'])}"
     return closing + (f", delivered to {labels(run)}" if run["deliveries"] else "")
+
+
+def _used(usage: Document) -> str:
+    """`1234 tokens, $0.02`; of an agent that is a program and tells its cost alone, that."""
+    tokens, cost = usage["input_tokens"] + usage["output_tokens"], usage["cost_usd"]
+    if not cost:
+        return f"{tokens} tokens"
+    return f"{tokens} tokens, {table.dollars(cost)}" if tokens else table.dollars(cost)
 
 
 def _status(run: Document) -> str:

@@ -1,6 +1,7 @@
 """`ops spend`."""
 
 from amodal_rt.cli import output as codes
+from amodal_rt.cli import table
 from amodal_rt.cli.verbs.door import Document, Door, wanted
 
 _MONEY = ("Cost", "Requests", "Tokens in", "Tokens out", "Unpriced")
@@ -27,7 +28,7 @@ def show(door: Door, *, days: int, by: str, automation: str | None) -> int:
 
 def _usage(row: Document) -> tuple[str, ...]:
     return (
-        _dollars(row["cost_usd"]),
+        table.dollars(row["cost_usd"]),
         f"{row['requests']:,}",
         f"{row['input_tokens']:,}",
         f"{row['output_tokens']:,}",
@@ -38,13 +39,9 @@ def _usage(row: Document) -> tuple[str, ...]:
 def _budget(row: Document) -> str:
     """`today $4.02 of $5.00 (limits.maxCostUsdPerDay, amodal.json)`"""
     if row["measure"] == "cost_usd":
-        said = f"{_dollars(row['spent'])} of {_dollars(row['limit'])}"
+        said = f"{table.dollars(row['spent'])} of {table.dollars(row['limit'])}"
     else:
         said = f"{row['spent']:,} of {row['limit']:,} {row['measure'].replace('_', ' ')}"
     over = ", spent" if row["is_spent"] else ""
     whose = f"{row['automation']}: " if row["automation"] else ""
     return f"{whose}today {said} ({row['rule']}){over}"
-
-
-def _dollars(amount: float) -> str:
-    return f"${amount:,.2f}" if amount == 0 or amount >= 0.01 else f"${amount:.2g}"

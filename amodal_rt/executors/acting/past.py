@@ -1,6 +1,6 @@
 """What earlier attempts of a run left in its journal: the steps that are not done again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, cast
@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from amodal_rt.clock import Clock, parse_iso
 from amodal_rt.domain.journal import (
     CALL_OUTCOMES,
+    GOES_ON,
     RESUMES_WITHIN,
     Entry,
     EntryType,
@@ -176,7 +177,7 @@ async def read_journal(run: Run, ledger: ReadsJournal, clock: Clock) -> list[Ent
                 await clock.sleep(_RETRY_SECONDS)
 
     entries = await latest_try(page)
-    before = [each for each in entries if not _of_this_attempt(each, run)]
+    before = _until_it_went_on(entries)
     late = before and clock.now() - before[-1].at > RESUMES_WITHIN
     if late and not waited_last(before):
         hours = RESUMES_WITHIN / timedelta(hours=1)
@@ -187,8 +188,10 @@ async def read_journal(run: Run, ledger: ReadsJournal, clock: Clock) -> list[Ent
     return entries
 
 
-def _of_this_attempt(entry: Entry, run: Run) -> bool:
-    return entry.attempt == run.attempt and entry.type is not EntryType.RUN_RESUMED
+def _until_it_went_on(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Without what was done since it last woke from a wait or went on after a crash."""
+    ends = [place for place, each in enumerate(entries, start=1) if each.type in GOES_ON]
+    return entries[: ends[-1]] if ends else []
 
 
 def past_of(entries: Iterable[Entry]) -> Past:

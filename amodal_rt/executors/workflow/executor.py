@@ -88,6 +88,7 @@ class WorkflowExecutor:
             trail=trail,
             spent=trail.used,
             model=trail.model,
+            output=list(trail.printed),
             rows=Rows(context.journal, services.clock),
             agents=self._agents,
             messages=self._messages,
@@ -135,7 +136,7 @@ async def _walked(run: WorkflowSession, graph: Workflow) -> Outcome | Waiting:
     await run.rows.settle()
     return replace(
         outcome,
-        output=tuple(walk.output),
+        output=tuple(run.output),
         usage=run.spent,
         model=REHEARSAL if context.run.rehearse else run.model,
         wrote=outcome.wrote or run.acting.effects.writes > 0,

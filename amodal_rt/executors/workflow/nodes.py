@@ -86,8 +86,6 @@ async def _branches(visit: Visit, work: graph.ParallelWork, walk_on: WalkOn) -> 
     for each in ended:
         if isinstance(each, BaseException) and not isinstance(each, NodeError):
             raise each
-    for walk in walks:
-        visit.walk.output += walk.output
     failed = {name: each for name, each in values.items() if isinstance(each, NodeError)}
     if failed:
         said = "; ".join(f'branch "{name}": {each.message}' for name, each in failed.items())
@@ -109,7 +107,4 @@ async def _other(
         raise NodeError(f"workflows stand in each other more than {DEEPEST} deep")
     payload = printed_value(work.payload.value, visit.walk.scope())
     walk = visit.walk.below(visit, found, payload)
-    try:
-        return await walk_on(walk, found.start)
-    finally:
-        visit.walk.output += walk.output
+    return await walk_on(walk, found.start)

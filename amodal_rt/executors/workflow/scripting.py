@@ -27,8 +27,9 @@ async def run_script(run: WorkflowSession, visit: Visit, script: Script, calls: 
         visit.walk.scope(),
         functions=_Functions(calls).all(),
         seconds=timeout.total_seconds() if timeout else SECONDS,
+        heard=visit.printed,
     )
-    return Done(value=ran.value, printed=tuple(ran.printed))
+    return Done(value=ran.value)
 
 
 async def decide(run: WorkflowSession, visit: Visit, script: Script) -> bool:

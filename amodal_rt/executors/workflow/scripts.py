@@ -63,8 +63,10 @@ class Scripts:
         *,
         functions: Mapping[str, Function],
         seconds: float,
+        heard: list[str] | None = None,
     ) -> Ran:
         """The value of the script's last expression; `names` and `functions` are its globals.
+        The lines that it prints are added to `heard`, where it fails too.
 
         `seconds` bounds the time that it computes, not that for which its functions take. The
         script calls them plainly or with `await`. What one of them raises as an AmodalError of any
@@ -82,14 +84,19 @@ class Scripts:
             seconds=seconds,
             now=self._clock.now(),
         )
-        given = await self._fed(script, feed)
+        try:
+            given = await self._fed(script, feed)
+        finally:
+            printed = _lines("".join(feed.printed))
+            if heard is not None:
+                heard += printed
         try:
             value = plain_value(given, MOST_VALUE)
         except NotPlainError as error:
             raise InvalidError(
                 f"{script.file}: the value of {script.name} {error}", code="script_value"
             ) from error
-        return Ran(value=value, printed=_lines("".join(feed.printed)))
+        return Ran(value=value, printed=printed)
 
     async def close(self) -> None:
         """End every worker, whatever it is doing. No script runs after that."""

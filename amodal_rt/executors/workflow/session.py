@@ -1,6 +1,6 @@
 """What one run of a workflow carries from node to node."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,13 +17,10 @@ Function = Callable[..., Awaitable[object]]
 
 
 class Ran(Protocol):
-    """What a script gave, and the lines that it printed."""
+    """What a script gave."""
 
     @property
     def value(self) -> object: ...
-
-    @property
-    def printed(self) -> Sequence[str]: ...
 
 
 class RunsScripts(Protocol):
@@ -36,8 +33,10 @@ class RunsScripts(Protocol):
         *,
         functions: Mapping[str, Function],
         seconds: float,
+        heard: list[str] | None = None,
     ) -> Ran:
-        """The value of the script's last expression. Raises AmodalError when it fails, is not
+        """The value of the script's last expression; what it prints is added to `heard`, line by
+        line, where it fails too. Raises AmodalError when it fails, is not
         done after `seconds`, or goes over another limit; a ConflictError of a function as it is.
         """
         ...
@@ -63,7 +62,8 @@ class WorkflowLedger(SessionLedger, Outbox, Protocol):
 class WorkflowSession:
     """`acting` may do what the run may, and its effects are the run's. `others` are the workflows
     that its own runs in turn. `trail` is what earlier attempts left; `spent` is what agents have
-    used so far, `model` the last of those that served.
+    used so far, `model` the last of those that served. `output` is what scripts printed, in the
+    order of the journal.
     """
 
     acting: Session
@@ -77,6 +77,7 @@ class WorkflowSession:
     spent: Usage = field(default_factory=Usage)
     visits: int = 0
     model: str | None = None
+    output: list[str] = field(default_factory=list[str])
 
     @property
     def context(self) -> RunContext:

@@ -25,12 +25,13 @@ class PastNode:
 
 
 class Trail:
-    """The visits of a run by their steps; and what was done and used in all of them, those that
-    are made again left out where nobody knows yet."""
+    """The visits of a run by their steps; and what was done, used and printed in all of them,
+    those that are made again left out where nobody knows yet."""
 
     def __init__(self, entries: Sequence[Entry] = ()) -> None:
         self._nodes: defaultdict[str, PastNode] = defaultdict(PastNode)
         self.used = Usage()
+        self.printed: list[str] = []
         self._writes: list[str] = []
         self.model: str | None = None
         waiting = PastNode()
@@ -79,7 +80,9 @@ class Trail:
         return None
 
     def _count(self, data: Mapping[str, object]) -> None:
-        usage, model = data.get("usage"), data.get("model")
+        usage, model, printed = data.get("usage"), data.get("model"), data.get("printed")
+        if isinstance(printed, list):
+            self.printed += (str(each) for each in cast("list[object]", printed))
         if isinstance(usage, Mapping):
             self.used += _usage(cast("Mapping[str, object]", usage))
         if isinstance(model, str):

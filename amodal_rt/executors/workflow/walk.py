@@ -63,7 +63,6 @@ class Done:
 
     value: object
     edge: str = "on_success"
-    printed: tuple[str, ...] = ()
     usage: Usage | None = None
     model: str | None = None
 
@@ -72,10 +71,9 @@ class Done:
 class Walk:
     """One way through a graph, of the run itself, of a branch or of a workflow within another.
 
-    `inputs` holds the last value of each node by its id, `output` what scripts printed. Steps are
-    named below `prefix` and counted by node, so that they are the same in every attempt. `effects`
-    are those of the run, or of the node that this is a part of. `env` holds the variables that the
-    automation was granted.
+    `inputs` holds the last value of each node by its id. Steps are named below `prefix` and counted
+    by node, so that they are the same in every attempt. `effects` are those of the run, or of the
+    node that this is a part of. `env` holds the variables that the automation was granted.
     `bound` says that it may not wait: others walk beside it.
     """
 
@@ -89,7 +87,6 @@ class Walk:
     depth: int = 0
     bound: bool = False
     inputs: dict[str, object] = field(default_factory=dict[str, object])
-    output: list[str] = field(default_factory=list[str])
     visits: Counter[str] = field(default_factory=Counter[str])
 
     def scope(self) -> Mapping[str, object]:
@@ -144,7 +141,7 @@ class Walk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """One try of one visit of a node. What it calls stands under `place` in the journal, which is
-    its `step`, with `~2` behind it for a second try."""
+    its `step`, with `~2` behind it for a second try. `printed` grows as its script prints."""
 
     walk: Walk
     node: Node
@@ -152,6 +149,7 @@ class Visit:
     number: int
     past: PastNode
     effects: Effects
+    printed: list[str] = field(default_factory=list[str])
 
     @property
     def place(self) -> str:

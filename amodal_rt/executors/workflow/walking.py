@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from amodal_rt.clock import iso
 from amodal_rt.domain.journal import EntryType
@@ -82,7 +82,6 @@ class Walker:
             await perform(self._run, self._visit_of(walk, node, step, past), self.walk)
         else:
             self._count_again(walk, step)
-            walk.output += cast("Sequence[str]", found.get("printed", ()))
         walk.inputs[node.id] = value
         return value, _text_or_none(found.get("next"))
 
@@ -165,7 +164,7 @@ class Walker:
         finally:
             timer.cancel()
         if task.cancelled():
-            raise NodeError(f"not finished within {seconds:g} seconds")
+            raise NodeError(f"not finished within {seconds:g} s")
         return task.result()
 
     def _check(self, done: Done) -> None:
@@ -181,7 +180,6 @@ class Walker:
     async def _finished(self, visit: Visit, done: Done) -> tuple[object, str | None]:
         walk, node = visit.walk, visit.node
         value = self._run.mask(done.value)
-        printed = [self._run.mask(each) for each in done.printed]
         following: str | None = getattr(node.edges, done.edge)
         facts: dict[str, object] = {
             "node": node.id,
@@ -189,12 +187,9 @@ class Walker:
             "edge": done.edge,
             "next": following,
         }
-        if printed:
-            facts["printed"] = printed
-        facts |= _consumed(done)
+        facts |= self._heard(visit) | _consumed(done)
         await self._post(EntryType.NODE_FINISHED, visit, facts)
         walk.inputs[node.id] = value
-        walk.output += printed
         return value, following
 
     async def _failed(self, visit: Visit, error: NodeError) -> Visit | None:
@@ -207,7 +202,7 @@ class Walker:
             "error": error.message,
             "attempt": visit.number,
         }
-        facts |= _consumed(error)
+        facts |= self._heard(visit) | _consumed(error)
         if not again:
             if error.reason is not FailedReason.ERROR:
                 facts["reason"] = error.reason.value
@@ -229,6 +224,12 @@ class Walker:
             past=visit.past,
             effects=effects,
         )
+
+    def _heard(self, visit: Visit) -> dict[str, object]:
+        """What its script printed, for the journal and for the run's output."""
+        printed = [self._run.mask(each) for each in visit.printed]
+        self._run.output += printed
+        return {"printed": printed} if printed else {}
 
     async def _post(self, type: EntryType, visit: Visit, facts: dict[str, object]) -> None:
         await self._run.rows.post(type, visit.step, visit.walk.parent, facts)

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
+from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.token import Scope
 from amodal_rt.errors import InvalidError
 from amodal_rt.operations import automation_shapes
+from amodal_rt.operations.given import asks_for_payload
 from amodal_rt.operations.outlook import Prospect
 from amodal_rt.operations.run_pages import Wish
 from amodal_rt.servers.dashboard import words
@@ -68,6 +71,7 @@ class AutomationPages:
             "zone": document["timezone"] or "UTC",
             "powers": words.powers(document),
             "runs": runs.runs,
+            "wanted": await _wanted(prospect.standing.state.definition),
             "at": at,
             "rulings": await rooms.why.explain(caller, name, at=at, limit=_RULINGS),
         }
@@ -108,6 +112,27 @@ def _row(found: Prospect) -> Mapping[str, object]:
         "rate": rate,
         "ended": ended,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What a payload must be like, as JSON for people; None where the file does not say.
+    `required`: without one nothing starts."""
+
+    required: bool = False
+    schema: str | None = None
+    locked: str | None = None
+
+
+async def _wanted(definition: Definition | None) -> _Wanted:
+    rules = definition.automation.invocation if definition else None
+    if definition is None or rules is None:
+        return _Wanted()
+    return _Wanted(
+        required=await asks_for_payload(definition),
+        schema=None if rules.schema is None else words.pretty(rules.schema),
+        locked=words.pretty(rules.prefills) if rules.prefills else None,
+    )
 
 
 def _shown(document: Mapping[str, object], visit: Visit) -> Mapping[str, object]:

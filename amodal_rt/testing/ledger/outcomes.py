@@ -64,7 +64,6 @@ class OutcomeRows(RunRows, FailureRows):
                 row,
                 status=RunStatus.PENDING,
                 reason=waiting.reason,
-                attempt=row.run.attempt + 1,
                 resumes=row.run.resumes + 1,
                 not_before=values.maybe_instant(waiting.until),
             )

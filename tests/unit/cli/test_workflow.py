@@ -56,6 +56,18 @@ def test_a_graph_of_a_workspace_is_judged_among_the_others(
     assert run("validate", path) == 0
 
 
+@pytest.mark.parametrize("other", ["again", "back"])
+def test_a_graph_that_comes_to_itself_is_no_valid_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    path = write(tmp_path, "workflows/again.json", graph(kind="workflow", workflow=other))
+    write(tmp_path, "workflows/back.json", graph(kind="workflow", workflow="again"))
+    write(tmp_path, "amodal.json", {})
+
+    assert run("validate", path) == 3
+    assert "without end" in capsys.readouterr().out
+
+
 def test_a_graph_is_drawn_whatever_its_surroundings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

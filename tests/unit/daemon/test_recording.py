@@ -47,6 +47,17 @@ async def test_the_head_is_told_at_the_start_every_day_and_at_the_stop(
     assert len(set(heads)) == 4
 
 
+async def test_where_nothing_is_on_record_there_is_nothing_to_keep(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "amodal_rt")
+    clock = FakeClock()
+
+    await HeadLog(MemoryLedger(clock=clock), clock=clock).tell()
+
+    assert _told(caplog) == []
+
+
 async def test_a_ledger_that_is_away_costs_the_line_and_not_the_daemon(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome, Waiting
 from amodal_rt.domain.run import RunStatus
+from amodal_rt.operations.run_pages import standing_of
 from amodal_rt.ports import RUNS_PENDING, Caller
 
 ADA = Caller(actor="ada", door="cli")
@@ -154,6 +155,64 @@ async def test_cut_off_before_it_did_anything_after_a_wait_of_days_it_goes_on(de
 
     run = await desk.run(run_id)
     assert (run.status, run.error, run.resumes) == (RunStatus.COMPLETED, None, 2)
+
+
+async def test_a_wait_is_no_new_attempt(desk):
+    waits_once(desk)
+    run_id = await desk.start(desk.put("job"))
+
+    await carried(desk)
+    waiting = await desk.run(run_id)
+    await desk.clock.advance(DAYS)
+    await carried(desk)
+
+    assert (waiting.status.value, waiting.attempt) == ("pending", 1)
+    assert (await desk.run(run_id)).attempt == 1
+    assert {each.attempt for each in await desk.ledger.entries(run_id)} == {1}
+
+
+async def test_what_follows_a_run_hears_of_each_of_its_waits(desk):
+    standings: list[str] = []
+
+    async def work(context) -> Outcome | Waiting:
+        standings.append(standing_of(context.run))
+        if context.run.resumes > 1:
+            return DONE
+        return Waiting(reason="waiting", until=desk.clock.now() + timedelta(seconds=1))
+
+    desk.executor.work = work
+    run_id = await desk.start(desk.put("job"))
+
+    for _ in range(3):
+        async with desk.running():
+            await desk.clock.settle()
+        standings.append(standing_of(await desk.run(run_id)))
+        await desk.clock.advance(1)
+
+    assert standings == [
+        *("1-running", "1.1-pending-waiting"),
+        *("1.1-running", "1.2-pending-waiting"),
+        *("1.2-running", "1.2-completed"),
+    ]
+
+
+async def test_what_fails_after_a_wait_is_tried_again_as_often_as_the_rule_says(desk):
+    async def work(context) -> Outcome | Waiting:
+        if context.run.resumes < context.run.attempt:
+            return Waiting(reason="waiting", until=desk.clock.now() + timedelta(seconds=1))
+        raise RuntimeError("no")
+
+    desk.executor.work = work
+    retry = {"attempts": 1, "backoffSeconds": 10}
+    run_id = await desk.start(desk.put("job", retry=retry))
+
+    async with desk.running():
+        await desk.clock.advance(60)
+
+    run = await desk.run(run_id)
+    assert (run.status.value, run.attempt, run.resumes) == ("failed", 2, 2)
+    kinds = [each.type for each in await desk.ledger.entries(run_id)]
+    assert kinds.count(EntryType.RUN_RETRIED) == 1
 
 
 async def test_waits_are_no_crashes(desk):

@@ -20,7 +20,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import Run, RunStatus, Usage
 from amodal_rt.domain.trigger import TriggerKind
-from amodal_rt.errors import AmodalError, ConflictError, NotFoundError
+from amodal_rt.errors import AmodalError, ConflictError, InvalidError, NotFoundError
 from amodal_rt.ports import journal_topic
 from amodal_rt.triggers.starts import start_for
 
@@ -231,8 +231,21 @@ async def test_what_a_schedule_brought_is_nobodys_to_judge(desk: Desk) -> None:
     (ref,) = await desk.ledger.admit([slot])
 
     again = await desk.runs.replay(ADA, ref.run_id)
+    and_again = await desk.runs.replay(ADA, str(again["run_id"]))
 
-    assert again["status"] == "pending"
+    assert (again["status"], and_again["status"]) == ("pending", "pending")
+
+
+async def test_a_replay_of_a_replay_is_judged_where_somebody_gave_the_first(desk: Desk) -> None:
+    run = await begin(desk, payload={"n": 7})
+    await finish(desk, run)
+    again = await desk.runs.replay(ADA, run.run_id)
+    desk.files.add(live(definition("a", cron(), invocation=Invocation(prefills={"n": 8}))))
+
+    with pytest.raises(InvalidError) as caught:
+        await desk.runs.replay(ADA, str(again["run_id"]))
+
+    assert caught.value.code == "payload_locked"
 
 
 @pytest.mark.parametrize("verb", ["show", "cancel", "replay"])
