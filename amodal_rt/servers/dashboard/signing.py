@@ -11,8 +11,9 @@ from amodal_rt.ids import Ids
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.sessions import LIFE_SECONDS, Session, Sessions
 from amodal_rt.servers.dashboard.frames import Frames
-from amodal_rt.servers.dashboard.tries import Tries
+from amodal_rt.servers.dashboard.tries import TOO_MANY, Tries
 from amodal_rt.servers.dashboard.visits import Form, quoted
+from amodal_rt.servers.problems import status_of
 
 HOME = "/"
 SIGN_IN = "/dashboard/sign-in"
@@ -48,12 +49,18 @@ class Signing:
         """The form for a token."""
         if self.session(request) is not None:
             return _moved(_inside(request.query.get("next")))
-        values = {"next": _inside(request.query.get("next"))}
-        return await self.page(request, "sign_in.html", values, title="Sign in")
+        return await self._ask(request, request.query.get("next"))
 
     async def take(self, request: web.Request, form: Form) -> web.StreamResponse:
-        """Begin a session with the token of the form."""
-        secret = await self._tried(request, token="".join(form.get("token", "").split()))
+        """Begin a session with the token of the form; ask again where it opens nothing."""
+        try:
+            secret = await self._tried(request, token="".join(form.get("token", "").split()))
+        except DeniedError as error:
+            if error.code == TOO_MANY:
+                raise
+            response = await self._ask(request, form.get("next"), error)
+            response.set_status(status_of(error))
+            return response
         return self._signed_in(request, secret, _inside(form.get("next")))
 
     async def show_link(self, request: web.Request) -> web.StreamResponse:
@@ -86,6 +93,12 @@ class Signing:
         except DeniedError:
             self._tries.failed(address)
             raise
+
+    async def _ask(
+        self, request: web.Request, path: str | None, error: DeniedError | None = None
+    ) -> web.Response:
+        values = {"next": _inside(path), "error": error}
+        return await self.page(request, "sign_in.html", values, title="Sign in")
 
     async def page(
         self, request: web.Request, template: str, values: Mapping[str, object], *, title: str
