@@ -23,7 +23,7 @@ from amodal_rt.operations.invoking import Invoking
 from amodal_rt.operations.managing import Managing
 from amodal_rt.operations.metrics import Metrics
 from amodal_rt.operations.outlook import Outlook
-from amodal_rt.operations.parked import Writes
+from amodal_rt.operations.parked import Pauses, Writes
 from amodal_rt.operations.references import Names
 from amodal_rt.operations.run_pages import RunPages
 from amodal_rt.operations.sessions import Sessions
@@ -70,7 +70,15 @@ def desks(ground: Ground, shared: Shared, automations: Automations, writes: Park
     event_bus = _event_bus(ground, shared)
     triggers = Triggers(managing, names)
     spending = Spending(workspace, ledger, clock=clock)
-    writes_verbs = Writes(ledger, check=writes.checked, signals=signals, clock=clock)
+    pauses = Pauses(workspace, shared.facts)
+    writes_verbs = Writes(
+        ledger,
+        pauses,
+        check=writes.checked,
+        pinned=writes.pinned,
+        signals=signals,
+        clock=clock,
+    )
     tools = all_tools(
         AutomationTools(automations, managing, triggers, names, workspace, clock=clock),
         RunTools(automations, invoking, names, pages, event_bus, spending),

@@ -50,7 +50,13 @@ class NodeShape(FileShape):
         described("The node that follows a failure; without it the run fails."),
     ] = None
     timeout_seconds: Annotated[
-        float | None, Field(gt=0, le=86_400, description="After that it has failed.")
+        float | None,
+        Field(
+            gt=0,
+            le=86_400,
+            description="After that it has failed. Without it a request has 30 seconds, and a "
+            "call of an MCP server's tool 60.",
+        ),
     ] = None
     retry: Annotated[NodeRetryShape | None, described("Whether it is tried again.")] = None
     max_visits: Annotated[

@@ -4,6 +4,7 @@ The changes of a parked write are the functions here; a ledger applies one in a 
 own, so that of two at once the second sees what the first has done.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -135,9 +136,18 @@ class Change:
     messages: tuple[OutboxMessage, ...] = ()
 
 
-Ruling = Callable[[ParkedWrite, bool], Change | None]
-"""What becomes of a write as it stands, and whether its automation is paused; None for nothing.
-Pure, and may be asked more than once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What stands around a parked write when it is ruled on: whether its automation is paused,
+    and in words where its row is not what the audit trail says it is; None where it is."""
+
+    paused: bool = False
+    misfit: str | None = None
+
+
+Ruling = Callable[[ParkedWrite, Around], Change | None]
+"""What becomes of a write as it stands, with what is around it; None for nothing. Pure, and may be
+asked more than once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,15 +159,21 @@ class Edit:
 
 
 def decided(
-    write: ParkedWrite, verdict: Verdict, *, paused: bool, edit: Edit | None = None
+    write: ParkedWrite, verdict: Verdict, around: Around, *, edit: Edit | None = None
 ) -> Change:
     """A person has said yes or no, perhaps to an edited call. Raises ConflictError:
-    `already_decided`, `approval_expired`, `paused`."""
-    if write.status is not ParkedStatus.OPEN:
-        raise _too_late(write)
+    `already_decided`, `approval_expired`, `parked_altered`, `paused`."""
+    require_open(write)
     if verdict.at >= write.expires_at:
         raise _over(write)
-    if paused and verdict.approved:
+    if around.misfit is not None and verdict.approved:
+        raise ConflictError(
+            f"{write.write_id} is not what was parked: {around.misfit}",
+            code="parked_altered",
+            hint=f"deny it; {write.run_id} has what was asked for, `amodal-rt audit verify` says "
+            "what else does not fit",
+        )
+    if around.paused and verdict.approved:
         raise ConflictError(
             f"{write.automation} is paused, and so are its writes",
             code="paused",
@@ -182,6 +198,19 @@ def decided(
         data=data,
         action="write.approved" if verdict.approved else "write.denied",
     )
+
+
+def require_open(write: ParkedWrite) -> ParkedWrite:
+    """The write, where somebody may still decide on it. Raises ConflictError (`already_decided`,
+    `approval_expired`)."""
+    if write.status is not ParkedStatus.OPEN:
+        raise _too_late(write)
+    return write
+
+
+def same_call(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two calls are the same: to Python, 1 and true are equal."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def asked(write: ParkedWrite, messages: tuple[OutboxMessage, ...]) -> Change | None:
@@ -210,11 +239,11 @@ def expired(write: ParkedWrite, now: datetime) -> Change | None:
     )
 
 
-def begun(write: ParkedWrite, node: str, now: datetime, *, paused: bool) -> Change | None:
+def begun(write: ParkedWrite, node: str, now: datetime, around: Around) -> Change | None:
     """It is about to leave; None where it may not: it was not approved, or has begun, or its time
-    is over, or its automation is paused."""
-    late = now >= write.expires_at
-    if write.status is not ParkedStatus.APPROVED or paused or late:
+    is over, or its automation is paused, or it is not what was approved."""
+    held = around.paused or around.misfit is not None or now >= write.expires_at
+    if write.status is not ParkedStatus.APPROVED or held:
         return None
     data = {**write.facts, "idempotency_key": write.write_id, "parked": True}
     return Change(

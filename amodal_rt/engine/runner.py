@@ -13,7 +13,7 @@ from amodal_rt.engine.recovery import Recovery
 from amodal_rt.engine.supervisor import Stop, Supervisor
 from amodal_rt.engine.withdrawals import Withdrawals
 from amodal_rt.errors import AmodalError
-from amodal_rt.guardrails.pacing import paced
+from amodal_rt.guardrails.pacing import starting
 from amodal_rt.logs import Log, Spell
 from amodal_rt.ports import (
     RUNS_PENDING,
@@ -190,7 +190,9 @@ class Engine:
             async with self._recovery.taking:
                 try:
                     # What cannot run here waits for another node, or until it can.
-                    can_run = paced(self._withdrawals.runs_here(snapshot), self._pacing, snapshot)
+                    can_run = starting(
+                        self._withdrawals.runs_here(snapshot), self._pacing, snapshot
+                    )
                     found = await self._ledger.claim(
                         limit=free, overall=overall, now=now, can_run=can_run
                     )

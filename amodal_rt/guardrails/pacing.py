@@ -70,14 +70,27 @@ class Pacing:
         one of its models may be asked, and for what is no agent's work."""
         if not self._pauses:
             return None
-        waits: list[tuple[datetime, str]] = []
-        for reference in _models_of(snapshot, name):
-            until = self._until(reference, name)
-            if until is None:
-                return None
-            waits.append((until, reference))
-        until, reference = min(waits, default=(None, ""))
-        return (reference, until) if until is not None else None
+        waits = [(self._until(each, name), each) for each in _models_of(snapshot, name)]
+        known = [(until, each) for until, each in waits if until is not None]
+        if len(known) < len(waits) or not known:
+            return None
+        until, reference = min(known)
+        return reference, until
+
+    def may_start(self, snapshot: Snapshot, name: str) -> bool:
+        """Whether a run of the automation that starts now need not wait: for a model that was left
+        alone until now it asks first."""
+        if self.held(snapshot, name) is not None:
+            return False
+        now = self._clock.now()
+        for reference in _models_of(snapshot, name) if self._pauses else ():
+            if self._until(reference, name) is not None:
+                continue
+            pause = self._pauses.get(reference)
+            if pause is not None and (pause.tried_until is None or pause.tried_until <= now):
+                pause.trier, pause.tried_until = name, now + _TRIAL
+            break
+        return True
 
     def next_at(self) -> datetime | None:
         """When the next model may be asked that now waits."""
@@ -90,13 +103,21 @@ class Pacing:
             return None
         if pause.until > now:
             return pause.until
-        if pause.tried_until is None or pause.tried_until <= now:
-            pause.trier, pause.tried_until = name, now + _TRIAL
-        return None if pause.trier == name else pause.tried_until
+        is_tried = pause.tried_until is not None and pause.tried_until > now
+        return pause.tried_until if is_tried and pause.trier != name else None
+
+
+def starting(can_run: CanRun, pacing: ModelPacing | None, snapshot: Snapshot) -> CanRun:
+    """`can_run` of a claim: what it says yes to, starts."""
+    if pacing is None:
+        return can_run
+    return lambda name, rehearse: (
+        can_run(name, rehearse) and (rehearse or pacing.may_start(snapshot, name))
+    )
 
 
 def paced(can_run: CanRun, pacing: ModelPacing | None, snapshot: Snapshot) -> CanRun:
-    """`can_run`, but for what waits for a provider; a rehearsal asks none."""
+    """`can_run`, but for what waits for a provider, changing nothing; a rehearsal asks none."""
     if pacing is None:
         return can_run
     return lambda name, rehearse: (

@@ -81,7 +81,7 @@ class Taint:
         for source, text in self._texts:
             if value in text:
                 return f"came from {source.name}"
-        return "stands in no file of this workspace"
+        return "stands in no file that this run goes by"
 
     def why(self) -> str:
         """`tainted by the event and GET /x of crm`, for refusals."""

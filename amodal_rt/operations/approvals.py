@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from amodal_rt.clock import Clock, iso
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.journal import Entry, Question, last_question, latest_try
+from amodal_rt.domain.parked import require_open, same_call
 from amodal_rt.domain.run import OPEN, PendingReason, Run, RunStatus
 from amodal_rt.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from amodal_rt.guardrails.untrusted import plain
@@ -44,7 +45,7 @@ class Approvals:
             await self.find(caller, run.run_id) for run in await self._ledger.list_runs(wanted)
         ]
         writes = await self._writes.waiting(automation=automation, limit=limit)
-        rows = [each for each in found if each is not None] + [*map(parked.document, writes)]
+        rows = [each for each in found if each is not None] + [*map(self._writes.document, writes)]
         return sorted(rows, key=lambda row: str(row["asked_at"]), reverse=True)[:limit]
 
     async def find(self, caller: Caller, run_id: str) -> Document | None:
@@ -60,12 +61,12 @@ class Approvals:
         Raises NotFoundError (`run_not_found`, `approval_not_found`).
         """
         if run_id.startswith(parked.PREFIX):
-            return parked.document(await self._writes.get(run_id))
+            return self._writes.document(await self._writes.get(run_id))
         run, question = await self._last(run_id)
         if question is None:
             writes = await self._writes.of_run(run_id)
             if writes:
-                return parked.document(writes[-1])
+                return self._writes.document(writes[-1])
             raise NotFoundError(
                 f"{run_id} asks nobody anything",
                 code="approval_not_found",
@@ -104,10 +105,30 @@ class Approvals:
             decided = await self._writes.decide(
                 caller, write_id, approved=approved, note=said, call=call
             )
-            return parked.document(decided)
+            return self._writes.document(decided)
         if call is not None:
             raise InvalidError(f"{run_id} asks, and parks no call", code="bad_call")
         return await self._answer(caller, run_id, step=step, approved=approved, note=said)
+
+    async def editing(self, caller: Caller, write_id: str) -> Document:
+        """A parked write that is open, with `free`, what a form lets a person edit of its call,
+        and what is `held`: `[{name, value, why}]`. Raises NotFoundError, and ConflictError
+        (`already_decided`)."""
+        write = await self._writes.get(write_id)
+        free, held = self._writes.free(require_open(write))
+        told = [{"name": each.name, "value": each.value, "why": each.why} for each in held]
+        return {**self._writes.document(write), "free": free, "held": told}
+
+    async def answer_edited(
+        self, caller: Caller, write_id: str, *, given: Mapping[str, object], note: str | None
+    ) -> Document:
+        """Yes to a parked write whose free part is `given`. As `answer`, and raises InvalidError
+        (`field_held`) and ConflictError (`not_edited`)."""
+        write = await self._writes.get(write_id)
+        call = self._writes.joined(write, given)
+        if same_call(call, write.call):
+            raise ConflictError("nothing was edited, and so nothing approved", code="not_edited")
+        return await self.answer(caller, write_id, approved=True, note=note, call=call)
 
     async def _answer(
         self, caller: Caller, run_id: str, *, step: str | None, approved: bool, note: str | None

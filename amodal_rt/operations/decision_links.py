@@ -11,7 +11,7 @@ from dataclasses import replace
 from amodal_rt.clock import Clock
 from amodal_rt.domain import parked
 from amodal_rt.domain.delivery import MessageKind, OutboxMessage
-from amodal_rt.domain.parked import Change, Link, ParkedWrite
+from amodal_rt.domain.parked import Around, Change, Link, ParkedWrite
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ids import Ids
 from amodal_rt.operations import parked as verbs
@@ -51,7 +51,7 @@ class DecisionLinks:
         token, now = self._ids.token(_TOKEN_BYTES), self._clock.now()
         link = Link(digest=_digest(token), label=message.target.label)
 
-        def rule(write: ParkedWrite, _: bool) -> Change | None:
+        def rule(write: ParkedWrite, _: Around) -> Change | None:
             return parked.linked(write, link, now)
 
         write_id = str(message.body["write_id"])
@@ -71,7 +71,7 @@ class DecisionLinks:
         """The write behind a link, as `ops approvals show` has it. Raises NotFoundError
         (`no_such_link`)."""
         write, _ = await self._behind(write_id, token)
-        return verbs.document(write)
+        return self._writes.document(write)
 
     async def decide(
         self, write_id: str, token: str, *, approved: bool, note: str | None
@@ -81,7 +81,7 @@ class DecisionLinks:
         write, link = await self._behind(write_id, token)
         caller = Caller(actor=f"link:{link.label}", door=DOOR)
         decided = await self._writes.settle(caller, write, approved=approved, note=note)
-        return verbs.document(decided)
+        return self._writes.document(decided)
 
     async def _behind(self, write_id: str, token: str) -> tuple[ParkedWrite, Link]:
         write = await self._ledger.find_parked(write_id)

@@ -1,16 +1,22 @@
 """The verbs of parked writes: what waits for a person, and what that person says."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from amodal_rt.clock import Clock, first_of, iso
 from amodal_rt.domain import parked
-from amodal_rt.domain.parked import Edit, ParkedStatus, ParkedWrite, Verdict
+from amodal_rt.domain.automation import Lifecycle
+from amodal_rt.domain.parked import Around, Change, Edit, ParkedStatus, ParkedWrite, Verdict
 from amodal_rt.errors import ConflictError, DeniedError, NotFoundError
+from amodal_rt.operations import edited_calls
+from amodal_rt.operations.edited_calls import Held, Pins
+from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import (
     PARKED,
     Caller,
+    Catalogue,
     ParkedFilter,
     ParkedLedger,
     Signals,
@@ -23,6 +29,8 @@ SETTLED_SECONDS = 5.0
 """How long whoever approves is kept waiting for what became of it."""
 Check = Callable[[ParkedWrite, Mapping[str, object]], Awaitable[Edit | None]]
 """Judges another call instead of the one that was parked. Raises AmodalError."""
+Pinned = Callable[[ParkedWrite], Pins]
+"""What of its call the files hold to a value."""
 _UNDER_WAY = frozenset({ParkedStatus.APPROVED, ParkedStatus.PERFORMING})
 _APPROVED = tuple(
     each
@@ -31,14 +39,42 @@ _APPROVED = tuple(
 )
 
 
+class Pauses:
+    """Which automations are paused, and with them their writes: by their file, or by somebody."""
+
+    def __init__(self, catalogue: Catalogue, facts: KnownFacts) -> None:
+        self._catalogue = catalogue
+        self._facts = facts
+
+    def of(self, automation: str) -> str | None:
+        """In words, and what would end it; None where it is not paused."""
+        definition = self._catalogue.snapshot().find(automation)
+        if definition is not None and definition.automation.status is Lifecycle.PAUSED:
+            return f"{automation} is paused by its file ({definition.place('/status')})"
+        facts = self._facts.of(automation)
+        if not facts.paused:
+            return None
+        reason = f" ({facts.paused_reason})" if facts.paused_reason else ""
+        return f"{automation} is paused{reason}, until `ops automations resume {automation}`"
+
+
 class Writes:
     """Answers from the ledger; what is approved, somebody else performs."""
 
     def __init__(
-        self, ledger: ParkedLedger, *, check: Check, signals: Signals, clock: Clock
+        self,
+        ledger: ParkedLedger,
+        pauses: Pauses,
+        *,
+        check: Check,
+        pinned: Pinned,
+        signals: Signals,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
+        self._pauses = pauses
         self._check = check
+        self._pinned = pinned
         self._signals = signals
         self._clock = clock
 
@@ -62,6 +98,20 @@ class Writes:
             )
         return found
 
+    def document(self, write: ParkedWrite) -> Document:
+        """As `ops approvals` shows it: what questions have too, and all of the `write`."""
+        waits = write.status in (ParkedStatus.OPEN, ParkedStatus.APPROVED)
+        return _document(write, self._pauses.of(write.automation) if waits else None)
+
+    def free(self, write: ParkedWrite) -> tuple[dict[str, object], list[Held]]:
+        """What a person may edit of its call in a form, and what stays as it is."""
+        pins = self._pinned(write)
+        return edited_calls.free(write.call, pins), edited_calls.held(write.call, pins)
+
+    def joined(self, write: ParkedWrite, given: Mapping[str, object]) -> Mapping[str, object]:
+        """Its call, with that as its free part. Raises InvalidError (`field_held`)."""
+        return edited_calls.joined(write.call, self._pinned(write), given)
+
     async def only_of(self, run_id: str) -> ParkedWrite | None:
         """The one write of the run that waits, None for none. Raises ConflictError (`several`)
         where there are more."""
@@ -84,8 +134,8 @@ class Writes:
         With `call`, yes to that call instead, which is checked as every other.
 
         Raises NotFoundError, DeniedError (`not_an_approver`, `own_run`) and ConflictError
-        (`already_decided`, `approval_expired`, `paused`); for an edited call also why it may not
-        be made.
+        (`already_decided`, `approval_expired`, `parked_altered`, `paused`); for an edited call
+        also why it may not be made.
         """
         found = await self.get(write_id)
         require_approver(found, caller)
@@ -112,12 +162,13 @@ class Writes:
             note=note,
             edited=edit is not None,
         )
-        decided = await self._ledger.rule_on_parked(
-            write_id,
-            lambda write, paused: parked.decided(write, verdict, paused=paused, edit=edit),
-            caller=caller,
-            at=now,
-        )
+        held = self._pauses.of(found.automation) is not None
+
+        def rule(write: ParkedWrite, around: Around) -> Change | None:
+            around = replace(around, paused=around.paused or held)
+            return parked.decided(write, verdict, around, edit=edit)
+
+        decided = await self._ledger.rule_on_parked(write_id, rule, caller=caller, at=now)
         with self._signals.listen(PARKED) as changed:
             self._signals.notify(PARKED)
             self._signals.notify(journal_topic(found.run_id))
@@ -168,8 +219,7 @@ def require_approver(write: ParkedWrite, caller: Caller) -> None:
         )
 
 
-def document(write: ParkedWrite) -> Document:
-    """As `ops approvals` shows it: what questions have too, and all of the `write`."""
+def _document(write: ParkedWrite, waits_for: str | None) -> Document:
     verdict = write.verdict
     return {
         "kind": "write",
@@ -199,6 +249,7 @@ def document(write: ParkedWrite) -> Document:
             "tainted_by": list(write.sources),
             "definition": write.definition,
             "idempotency_key": write.write_id,
+            "waits_for": waits_for,
             "begun_at": iso(write.begun_at),
             "finished_at": iso(write.finished_at),
             "outcome": dict(write.outcome) or None,

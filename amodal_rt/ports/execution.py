@@ -92,6 +92,11 @@ class ModelPacing(Protocol):
         it may start. Callable in the ledger's thread."""
         ...
 
+    def may_start(self, snapshot: Snapshot, name: str) -> bool:
+        """Whether a run of the automation that starts now need not wait. It may be the one that
+        asks a model first which was left alone: others wait for it then."""
+        ...
+
     def next_at(self) -> datetime | None:
         """When the next model may be asked that now waits."""
         ...

@@ -28,8 +28,9 @@ class ParkedLedger(Protocol):
         self, write: ParkedWrite, *, data: Mapping[str, object], attempt: int, term: int | None
     ) -> None:
         """Keep a write, with a `write.parked` entry of `data` in the journal of its run and a row
-        `write.parked` in the audit trail, all of it or nothing. With `term`, raises ConflictError
-        (`fenced`) unless its run is running under it; NotFoundError for a run that is not there.
+        `write.parked` in the audit trail, which holds a `digest` of it, all of it or nothing. With
+        `term`, raises ConflictError (`fenced`) unless its run is running under it; NotFoundError
+        for a run that is not there.
         """
         ...
 
@@ -60,7 +61,10 @@ class ParkedLedger(Protocol):
         self, write_id: str, rule: Ruling, *, caller: Caller, at: datetime
     ) -> ParkedWrite | None:
         """Change it as `rule` says, together with the entry in the journal of its run (where that
-        is still kept), the row in the audit trail and the messages of the change. What it is now;
+        is still kept), the row in the audit trail, which holds a `digest` of what it is now, and
+        the messages of the change. The rule is told where it is not what the last row of the
+        trail says (`misfit`), but for who was asked by which links; of such a one no later row
+        says otherwise. What it is now;
         None, and nothing written, where the rule says so. What the rule raises is raised, and
         nothing written. Raises NotFoundError (`approval_not_found`).
         """

@@ -124,9 +124,9 @@ class RunLedger(Protocol):
         the lowest `order_key` goes first (among equals, the oldest), and while that one is not
         due, no other with a key; those without go by their age. A parked run keeps nobody
         waiting until it is due.
-        What this node cannot run (`can_run`) stays pending, for another node or for later.
-        Sets `started_at` on the first attempt, takes the `reason` away, names this node as the
-        run's `node` and raises `term`.
+        What this node cannot run (`can_run`) stays pending, for another node or for later; only
+        of automations of which a run would start now is it asked. Sets `started_at` on the first
+        attempt, takes the `reason` away, names this node as the run's `node` and raises `term`.
         """
         ...
 

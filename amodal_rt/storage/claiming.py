@@ -143,6 +143,8 @@ class _Claim:
         self._lines = Lines(raw, now, limit)
         self._heads: list[tuple[_Place, Candidate, Line]] = []
         """A heap by place in line."""
+        self._can: dict[str, bool] = {}
+        """Of each automation of which a run could start: whether this node can execute it."""
         self._held = set[tuple[str, str]]()
         """Conversations whose first run is not due yet."""
         self._found: list[_Place] = []
@@ -182,9 +184,8 @@ class _Claim:
         return _Place(run.resumes == 0, running, turn, number)
 
     def _line_up(self, lines: dict[str, Line]) -> None:
-        for name, line in lines.items():
-            if self._can_run is None or self._can_run(name, False):
-                self._step_up(line)
+        for line in lines.values():
+            self._step_up(line)
 
     def _step_up(self, line: Line) -> None:
         """The first of the line that has room, if one has, takes its place among the heads."""
@@ -201,10 +202,19 @@ class _Claim:
         if run.conversation_key is not None:
             number = self._first_of(run, run.conversation_key)
         if number is not None:
+            if not self._may_start(run.automation):
+                return
             self._occupancy.take(run)
             self._found.append(place._replace(number=number))
         if len(self._found) < self._limit:
             self._step_up(line)
+
+    def _may_start(self, name: str) -> bool:
+        """Whether this node can execute runs of the automation, asked once."""
+        known = self._can.get(name)
+        if known is None:
+            known = self._can[name] = self._can_run is None or self._can_run(name, False)
+        return known
 
     def _first_of(self, run: Candidate, conversation: str) -> int | None:
         """The run of the conversation that must go first: of the lowest key, or `run` itself
@@ -227,7 +237,8 @@ class _Claim:
         """Those that may start of automations of which nothing else can."""
         found: list[_Place] = []
         for run in self._lines.rehearsals():
-            if can_run(run.automation, False) or not can_run(run.automation, True):
+            # What was not asked about had no room, or is behind all that were found.
+            if self._can.get(run.automation, True) or not can_run(run.automation, True):
                 continue
             if self._occupancy.has_room(run):
                 found.append(self._place(run, run.number))

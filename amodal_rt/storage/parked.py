@@ -9,10 +9,19 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from amodal_rt.clock import from_millis, to_millis
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.parked import Change, Link, ParkedStatus, ParkedWrite, Ruling, Verdict
+from amodal_rt.domain.parked import (
+    Around,
+    Change,
+    Link,
+    ParkedStatus,
+    ParkedWrite,
+    Ruling,
+    Verdict,
+)
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, ParkedFilter
-from amodal_rt.storage import failures, journal, tables
+from amodal_rt.storage import failures, journal, parked_proof, tables
+from amodal_rt.storage.dialect import driver
 from amodal_rt.storage.facts import note
 from amodal_rt.storage.parked_table import WAITING
 from amodal_rt.storage.part import Part, is_orphaned
@@ -53,6 +62,7 @@ class ParkedRows(Part):
                 data=data,
             )
             told = {**write.facts, "run_id": write.run_id, "rule": write.rule}
+            told["digest"] = parked_proof.digest(driver(connection), write.write_id)
             note(connection, "write.parked", write.write_id, caller, write.asked_at, told)
 
         await self._database.write(work)
@@ -125,15 +135,21 @@ class ParkedRows(Part):
             if write is None:
                 raise NotFoundError(f"no parked write {write_id}", code="approval_not_found")
             paused = select(_FACTS.paused).where(_FACTS.name == write.automation)
-            change = rule(write, bool(connection.execute(paused).scalar()))
+            around = Around(
+                paused=bool(connection.execute(paused).scalar()),
+                misfit=parked_proof.misfit_of(driver(connection), write_id),
+            )
+            change = rule(write, around)
             if change is not None:
-                _apply(connection, change, caller, at)
+                _apply(connection, change, around, caller, at)
             return change.write if change else None
 
         return await self._database.write(work)
 
 
-def _apply(connection: Connection, change: Change, caller: Caller, at: datetime) -> None:
+def _apply(
+    connection: Connection, change: Change, around: Around, caller: Caller, at: datetime
+) -> None:
     write = change.write
     connection.execute(
         update(tables.parked_writes).where(_WRITES.id == write.write_id).values(**_columns(write))
@@ -154,6 +170,11 @@ def _apply(connection: Connection, change: Change, caller: Caller, at: datetime)
     if change.action is None:
         return
     told = {**change.data, "run_id": write.run_id, "automation": write.automation}
+    told["digest"] = (
+        parked_proof.ALTERED
+        if around.misfit
+        else parked_proof.digest(driver(connection), write.write_id)
+    )
     note(connection, change.action, write.write_id, caller, at, told)
 
 

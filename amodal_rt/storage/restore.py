@@ -10,7 +10,7 @@ from amodal_rt.clock import Clock
 from amodal_rt.domain import parked
 from amodal_rt.domain.delivery import Plan
 from amodal_rt.domain.outcome import failed
-from amodal_rt.domain.parked import Change, ParkedStatus, ParkedWrite
+from amodal_rt.domain.parked import Around, Change, ParkedStatus, ParkedWrite
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.ids import Ids
 from amodal_rt.ports import Caller, ParkedFilter, RunFilter
@@ -101,7 +101,7 @@ async def _doubt(copy: SqliteLedger, caller: Caller, clock: Clock) -> None:
         for each in page:
             now = clock.now()
 
-            def rule(found: ParkedWrite, _: bool, now: datetime = now) -> Change | None:
+            def rule(found: ParkedWrite, _: Around, now: datetime = now) -> Change | None:
                 return parked.doubted(found, _MADE, now)
 
             await copy.rule_on_parked(each.write_id, rule, caller=caller, at=now)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from amodal_rt.domain.chain import Head, Link, Verdict
-from amodal_rt.storage import sealing
+from amodal_rt.storage import parked_proof, sealing
 from amodal_rt.storage.dialect import Raw
 from amodal_rt.storage.following import BEFORE_ALL, Chain, Tally
 from amodal_rt.storage.verifying_runs import RunLook, SealRow
@@ -23,6 +23,10 @@ _SEALS = (
     "SELECT number, kind, subject, entries, head, facts, at, digest FROM seals"
     " WHERE number > ? ORDER BY number LIMIT ?"
 )
+_PARKED = (
+    f"SELECT number, {', '.join(parked_proof.COLUMNS)} FROM parked_writes"  # noqa: S608  constants
+    " WHERE number > ? ORDER BY number LIMIT ?"
+)
 
 
 class Verification:
@@ -34,12 +38,13 @@ class Verification:
         self._trail = Chain(self._tally, "audit", self._kept.trail)
         self._seals = Chain(self._tally, "seals", self._kept.seals)
         self._runs = RunLook(self._tally)
-        self._last_note = self._last_seal = BEFORE_ALL
+        self._last_note = self._last_seal = self._last_parked = BEFORE_ALL
         self._head_forgotten = False
         self._steps: list[Callable[[Raw], bool]] = [
             self._trail_page,
             self._seals_page,
             self._runs.unsealed_page,
+            self._parked_page,
         ]
 
     def step(self, raw: Raw) -> bool:
@@ -132,3 +137,12 @@ class Verification:
         if seal.number == cut.place and seal.digest != cut.digest:
             what = "it is not the seal that the trail names: the seals were written anew"
             self._tally.miss("seals", seal.number, what, seal.subject)
+
+    def _parked_page(self, raw: Raw) -> bool:
+        rows = raw.execute(_PARKED, (self._last_parked, _PAGE)).fetchall()
+        for number, *row in rows:
+            self._last_parked = number
+            what = parked_proof.misfit(raw, row)
+            if what is not None:
+                self._tally.miss("parked_writes", row[0], what, row[1])
+        return len(rows) == _PAGE

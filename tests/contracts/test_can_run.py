@@ -74,3 +74,25 @@ async def test_a_retry_that_this_node_cannot_run_does_not_wake_it_twice(ledger: 
 
     assert await ledger.claim(limit=9, overall=9, now=NOW + MINUTE, can_run=only("here")) == []
     assert await ledger.next_claimable_at() is None
+
+
+async def test_nobody_asks_about_what_would_not_start(ledger: Ledger) -> None:
+    full = given.start("full", concurrency=1)
+    spoken = given.start("spoken", conversation_key="k")
+    await ledger.admit([full, spoken])
+    await ledger.claim(limit=9, overall=9, now=NOW)
+    waiting = [
+        given.start("full", concurrency=1),
+        given.start("spoken", conversation_key="k"),
+        given.start("next"),
+        given.start("behind"),
+    ]
+    await ledger.admit(waiting)
+    asked: list[str] = []
+
+    claimed = await ledger.claim(
+        limit=1, overall=9, now=NOW, can_run=lambda name, _: asked.append(name) is None
+    )
+
+    assert [run.automation for run in claimed] == ["next"]
+    assert asked == ["next"]

@@ -1,6 +1,8 @@
 """`ports.ParkedLedger`, sentence by sentence."""
 
 import asyncio
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -9,13 +11,17 @@ from typing import Any
 import ledger_values as given
 import pytest
 from ledger_values import CALLER, DAY, HOUR, MINUTE, NOW
+from sqlalchemy import Connection, select, update
 
 from amodal_rt.domain import parked
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.parked import Change, ParkedStatus, ParkedWrite, Verdict
+from amodal_rt.domain.parked import Around, Change, Link, ParkedStatus, ParkedWrite, Verdict
 from amodal_rt.domain.run import Run
 from amodal_rt.errors import ConflictError, NotFoundError
 from amodal_rt.ports import Ledger, ParkedFilter
+from amodal_rt.storage.ledger import DatabaseLedger
+from amodal_rt.storage.parked_table import parked_writes
+from amodal_rt.testing.ledger import MemoryLedger
 
 CALL: dict[str, object] = {
     "connection": "crm",
@@ -61,7 +67,7 @@ async def kept(ledger: Ledger, automation: str = "digest", **changed: Any) -> Pa
 async def decide(ledger: Ledger, write_id: str, verdict: Verdict = YES) -> ParkedWrite | None:
     return await ledger.rule_on_parked(
         write_id,
-        lambda found, paused: parked.decided(found, verdict, paused=paused),
+        lambda found, around: parked.decided(found, verdict, around),
         caller=CALLER,
         at=verdict.at,
     )
@@ -70,7 +76,7 @@ async def decide(ledger: Ledger, write_id: str, verdict: Verdict = YES) -> Parke
 async def begin(ledger: Ledger, write_id: str, at: datetime = NOW + MINUTE) -> ParkedWrite | None:
     return await ledger.rule_on_parked(
         write_id,
-        lambda found, paused: parked.begun(found, ledger.node_id, at, paused=paused),
+        lambda found, around: parked.begun(found, ledger.node_id, at, around),
         caller=CALLER,
         at=at,
     )
@@ -79,7 +85,7 @@ async def begin(ledger: Ledger, write_id: str, at: datetime = NOW + MINUTE) -> P
 async def end(
     ledger: Ledger, write_id: str, status: ParkedStatus = ParkedStatus.PERFORMED, **more: Any
 ) -> ParkedWrite | None:
-    def rule(found: ParkedWrite, _: bool) -> Change | None:
+    def rule(found: ParkedWrite, _: Around) -> Change | None:
         return parked.ended(found, status, {"status": 201}, NOW + HOUR, **more)
 
     return await ledger.rule_on_parked(write_id, rule, caller=CALLER, at=NOW + HOUR)
@@ -250,3 +256,80 @@ async def test_they_are_counted_by_automation_status_and_whether_somebody_edited
         (ParkedStatus.APPROVED, True, 2),
     ]
     assert await ledger.count_parked("other") == {"other": [(ParkedStatus.OPEN, False, 1)]}
+
+
+async def alter(ledger: Ledger, written: ParkedWrite) -> None:
+    """Do what somebody does who can write into the ledger."""
+    if isinstance(ledger, MemoryLedger):
+        ledger.store.parked.put(written.write_id, written)
+        return
+    assert isinstance(ledger, DatabaseLedger)
+    row = update(parked_writes).where(parked_writes.c.id == written.write_id)
+    found = select(parked_writes.c.data).where(parked_writes.c.id == written.write_id)
+    call = json.dumps(dict(written.call))
+
+    def work(connection: Connection) -> None:
+        data = json.loads(connection.execute(found).scalar_one())
+        told = json.dumps({**data, "call": json.loads(call)})
+        connection.execute(row.values(data=told, status=written.status.value))
+
+    await ledger._database.write(work)
+
+
+ELSEWHERE = {**CALL, "endpoint": "/deals/all"}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"call": ELSEWHERE}, {"status": ParkedStatus.APPROVED}], ids=["call", "status"]
+)
+async def test_what_was_altered_while_it_waited_is_neither_approved_nor_begun(
+    ledger: Ledger, changed: dict[str, Any]
+) -> None:
+    asked = await kept(ledger)
+    await alter(ledger, replace(asked, **changed))
+
+    with pytest.raises(ConflictError) as refused:
+        await decide(ledger, asked.write_id)
+    begun = await begin(ledger, asked.write_id)
+
+    assert begun is None
+    assert refused.value.code == ("parked_altered" if "call" in changed else "already_decided")
+    seen: list[str | None] = []
+    look: Callable[[ParkedWrite, Around], None] = lambda _, around: seen.append(around.misfit)  # noqa: E731
+    await ledger.rule_on_parked(asked.write_id, look, caller=CALLER, at=NOW)
+    assert seen == ["its row was changed after write.parked, of which the audit trail tells"]
+
+
+async def test_what_was_altered_after_its_approval_is_not_begun_and_stays_known_as_altered(
+    ledger: Ledger,
+) -> None:
+    asked = await kept(ledger)
+    approved = await decide(ledger, asked.write_id)
+    assert approved is not None
+    await alter(ledger, replace(approved, call=ELSEWHERE))
+    seen: list[str | None] = []
+
+    def refused(found: ParkedWrite, around: Around) -> Change | None:
+        seen.append(around.misfit)
+        return parked.ended(found, ParkedStatus.REFUSED, {"error": "altered"}, NOW)
+
+    assert await begin(ledger, asked.write_id) is None
+    for _ in range(2):
+        await ledger.rule_on_parked(asked.write_id, refused, caller=CALLER, at=NOW)
+
+    after = "its row was changed after write.approved, of which the audit trail tells"
+    assert seen[0] == after
+    assert seen[1] is not None
+
+
+async def test_whoever_asks_and_by_which_links_changes_nothing_that_counts(ledger: Ledger) -> None:
+    asked = await kept(ledger)
+    link = Link(digest="d" * 64, label="x")
+    for rule in (
+        lambda found, _: parked.asked(found, ()),
+        lambda found, _: parked.linked(found, link, NOW),
+    ):
+        await ledger.rule_on_parked(asked.write_id, rule, caller=CALLER, at=NOW)
+
+    assert await decide(ledger, asked.write_id) is not None
+    assert await begin(ledger, asked.write_id) is not None

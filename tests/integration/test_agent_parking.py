@@ -24,13 +24,14 @@ from amodal_rt.domain.automation import (
 )
 from amodal_rt.domain.connection import Access, AccessRule, Confirm
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.parked import ParkedWrite
+from amodal_rt.domain.parked import ParkedStatus, ParkedWrite
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.domain.workspace import AutomationState, Snapshot
 from amodal_rt.errors import AmodalError, DeniedError
 from amodal_rt.executors.acting.performing import ParkedWrites
-from amodal_rt.operations.parked import Writes, counts_of
+from amodal_rt.operations.facts import KnownFacts
+from amodal_rt.operations.parked import Pauses, Writes, counts_of
 from amodal_rt.ports import Caller, ParkedFilter
 from amodal_rt.testing.model_server import Call, Turn
 
@@ -181,7 +182,17 @@ async def performing(house: AgentHouse, automation: Automation) -> AsyncIterator
     task = asyncio.create_task(performer.run())
     try:
         check = performer.checked
-        yield Writes(house.ledger, check=check, signals=signals, clock=house.clock)
+        facts = KnownFacts(house.ledger, signals)
+        await facts.reread()
+        pauses = Pauses(Files(house, automation), facts)
+        yield Writes(
+            house.ledger,
+            pauses,
+            check=check,
+            pinned=performer.pinned,
+            signals=signals,
+            clock=house.clock,
+        )
     finally:
         await performer.stop()
         await task
@@ -220,6 +231,28 @@ async def test_without_an_answer_in_time_it_is_unknown_and_not_made_again(
 
     assert (done.status, done.outcome) == ("unknown", {"error": "no answer within 30 seconds"})
     assert len(asking.service.requests) == 1
+
+
+async def test_what_has_begun_does_not_leave_once_another_node_may_have_taken_over(
+    asking: AgentHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automation = writer(asking)
+    asking.model.script(*calls_then_done(request("POST", "/deals")))
+    await asking.run(automation)
+    [write] = await kept(asking)
+    rule_on = asking.ledger.rule_on_parked
+
+    async def retired_meanwhile(*words: Any, **keys: Any) -> ParkedWrite | None:
+        found = await rule_on(*words, **keys)
+        if found is not None and found.status is ParkedStatus.PERFORMING:
+            await asking.ledger.join(host="h", pid=1, version="1", lease=timedelta(seconds=15))
+        return found
+
+    monkeypatch.setattr(asking.ledger, "rule_on_parked", retired_meanwhile)
+    async with performing(asking, automation) as writes:
+        done = await writes.decide(BOSS, write.write_id, approved=True, note=None)
+
+    assert (done.status, asking.service.requests) == ("unknown", [])
 
 
 async def test_what_nobody_decided_on_expires_and_stays_undone(asking: AgentHouse) -> None:

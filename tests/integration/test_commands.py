@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sandbox_scene import BOX, NEEDED
 from amodal_rt.domain.automation import CommandRun
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
-from amodal_rt.domain.profile import NetworkHost, Profile, ProfileName, RunProfile
+from amodal_rt.domain.profile import Isolation, NetworkHost, Profile, ProfileName, RunProfile
 from amodal_rt.domain.run import FailedReason, RunStatus
 from amodal_rt.domain.secret import SecretRef
 from amodal_rt.executors.command.executor import CommandExecutor
@@ -20,6 +21,7 @@ from amodal_rt.executors.command.executor import CommandExecutor
 pytestmark = NEEDED
 
 WRITER = NetworkHost(host="x.example")
+BARE = replace(BOX, name="bare", isolation=Isolation.NONE)
 
 
 async def command(
@@ -156,6 +158,24 @@ async def test_a_version_that_changed_after_its_first_use_does_not_run(house: Ag
 
     assert outcome.status is RunStatus.FAILED
     assert "is not what it was when a run first used it" in (outcome.error or "")
+
+
+async def test_a_program_that_is_not_there_is_said_not_to_be(house: AgentHouse) -> None:
+    outcome = await command(house, "no-such-program", profile=BARE, write_enabled=True)
+
+    assert outcome.error == (
+        "no-such-program exited with 127: no-such-program: no such program in /bin:/usr/bin"
+    )
+
+
+async def test_a_program_that_cannot_be_executed_is_said_not_to_be(
+    house: AgentHouse, tmp_path: Path
+) -> None:
+    (plain := tmp_path / "plain").write_text("no program")
+
+    outcome = await command(house, str(plain), profile=BARE, write_enabled=True)
+
+    assert outcome.error == f"{plain} exited with 127: {plain}: Permission denied"
 
 
 async def test_a_run_keeps_the_version_that_it_began_in(house: AgentHouse) -> None:

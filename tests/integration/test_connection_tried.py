@@ -67,6 +67,18 @@ async def test_an_answer_that_is_no_success_names_the_line_that_would_change_it(
     assert said == hint
 
 
+async def test_a_redirect_is_no_success_and_says_where_it_leads(house: AgentHouse) -> None:
+    signing_in = {"Location": "https://crm.example/login?next=/"}
+    house.service.answers = [web.Response(status=302, headers=signing_in)]
+
+    detail, hint = await tried(house, house.rest())
+
+    assert detail == (
+        "HTTP 302 application/octet-stream /, which leads to https://crm.example/login?next=/"
+    )
+    assert hint.startswith("redirects are not followed: auth in connections/crm/spec.json")
+
+
 async def test_an_address_that_is_not_allowed_names_the_setting(house: AgentHouse) -> None:
     detail, hint = await tried(house, house.rest(base_url="http://10.255.255.1"))
 

@@ -23,6 +23,7 @@ PAGES = [
     "/dashboard/events",
     "/dashboard/deliveries",
     "/dashboard/approvals",
+    "/dashboard/approvals/write_0000000000000000/edit",
     "/dashboard",
     "/dashboard/nothing/here",
 ]
@@ -35,6 +36,7 @@ CHANGES = [
     "/dashboard/events/evt_0000000000000000/replay",
     "/dashboard/deliveries/msg_0000000000000000/retry",
     "/dashboard/approvals/run_0000000000000000",
+    "/dashboard/approvals/write_0000000000000000/edit",
     "/dashboard/sign-out",
 ]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -53,7 +53,7 @@ async def decide(ledger: SqliteLedger, write: ParkedWrite, *, approved: bool) ->
     verdict = Verdict(approved=approved, by="boss", door="cli", at=NOW)
     await ledger.rule_on_parked(
         write.write_id,
-        lambda found, paused: parked.decided(found, verdict, paused=paused),
+        lambda found, around: parked.decided(found, verdict, around),
         caller=BOSS,
         at=NOW,
     )

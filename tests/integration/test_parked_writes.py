@@ -1,11 +1,13 @@
 """Writes that a person decides on, in a real daemon, over its socket and through its kills."""
 
+import asyncio
 import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from daemon_child import Child, daemon, eventually, write
 from parked_scene import ACCESS, GRAPH, LARGE, SECRET, Bank, bank, furnish, parked
 
 from amodal_rt.cli.entry import main
+from amodal_rt.clock import SystemClock
+from amodal_rt.domain.parked import Around, Change, ParkedWrite, Verdict, decided
 from amodal_rt.errors import AmodalError
+from amodal_rt.ports import Caller
 from amodal_rt.servers.peers import user_name
+from amodal_rt.storage.sqlite import SqliteLedger
 
 ME = user_name(os.getuid())
 
@@ -204,11 +210,12 @@ def _saved(child: Child, root: Path, file: str, content: object) -> None:
 def test_a_pause_of_everything_stops_parked_writes(child: Child, service: Bank) -> None:
     write_id = parked(child)
     child.client.post("/v1/automations/pause", {"reason": "stop it"})
-    refused = code_of(lambda: decide(child, write_id))
+    refused, shown = code_of(lambda: decide(child, write_id)), show(child, write_id)
     child.client.post("/v1/automations/pay/resume")
     said = decide(child, write_id)
 
     assert refused == "paused"
+    assert "pay is paused (stop it)" in shown["write"]["waits_for"]
     assert said["status"] == "performed"
     assert len(service.reached) == 1
 
@@ -309,18 +316,70 @@ def _ended(child: Child) -> list[dict[str, Any]] | None:
     return runs if all(each["status"] not in ("pending", "running") for each in runs) else None
 
 
+def _run_of(child: Child, write_id: str) -> str:
+    with closing(sqlite3.connect(child.state / "ledger.sqlite")) as ledger:
+        query = "SELECT run_id FROM parked_writes WHERE id = ?"
+        return ledger.execute(query, (write_id,)).fetchone()[0]
+
+
 def _ids(child: Child) -> list[str]:
     with closing(sqlite3.connect(child.state / "ledger.sqlite")) as ledger:
         return [row[0] for row in ledger.execute("SELECT id FROM parked_writes")]
+
+
+async def _approve_in_the_ledger(child: Child, write_id: str) -> None:
+    """As a daemon does that ends right after it."""
+    now = datetime.now(UTC)
+    verdict = Verdict(approved=True, by="boss", door="cli", at=now)
+    caller = Caller(actor="boss", door="cli")
+
+    def rule(found: ParkedWrite, around: Around) -> Change:
+        return decided(found, verdict, around)
+
+    async with SqliteLedger(child.state / "ledger.sqlite", clock=SystemClock()) as ledger:
+        await ledger.rule_on_parked(write_id, rule, caller=caller, at=now)
+
+
+def _alter(child: Child, old: str, new: str) -> None:
+    """As somebody does who can write into the ledger."""
+    with closing(sqlite3.connect(child.state / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE parked_writes SET data = replace(data, ?, ?)", (old, new))
 
 
 def test_approved_and_not_begun_it_is_made_by_the_next_daemon(root: Path, service: Bank) -> None:
     with daemon(root, **SECRET) as first:
         write_id = parked(first)
         first.kill()
-    with closing(sqlite3.connect(first.state / "ledger.sqlite")) as ledger, ledger:
-        ledger.execute("UPDATE parked_writes SET status = 'approved'")
+    asyncio.run(_approve_in_the_ledger(first, write_id))
     with daemon(root, **SECRET) as second:
         settled(second, write_id, "performed")
 
     assert len(service.reached) == 1
+
+
+def test_what_is_altered_in_the_ledger_while_it_waits_is_not_made(
+    root: Path, service: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(root, **SECRET) as first:
+        write_id, other = parked(first), parked(first)
+        _alter(first, '"to":"ada"', '"to":"eve"')
+        refused = code_of(lambda: decide(first, write_id))
+        _alter(first, '"to":"eve"', '"to":"ada"')
+        first.kill()
+    asyncio.run(_approve_in_the_ledger(first, other))
+    _alter(first, '"to":"ada"', '"to":"eve"')
+    with daemon(root, **SECRET) as second:
+        ended = settled(second, other, "refused")
+        eventually(lambda: service.told)
+    verified = main(["audit", "verify", "--workspace", str(root)], program="amodal-rt")
+
+    assert refused == "parked_altered"
+    assert "its row was changed after write.approved" in ended["write"]["outcome"]["error"]
+    assert service.reached == []
+    assert verified == 1
+    said = capsys.readouterr().out
+    for row in (
+        f"parked_writes {write_id} (of {_run_of(first, write_id)}): its row was changed after",
+        f"parked_writes {other} (of {ended['run_id']}): its row had been changed before",
+    ):
+        assert row in said

@@ -183,6 +183,20 @@ async def test_a_type_that_the_event_brought_is_not_emitted(house: AgentHouse) -
     assert [each.type for each in events] == ["order.checked"]
 
 
+async def test_a_type_that_only_another_automation_waits_for_is_said_to_be_none_of_its_own(
+    house: AgentHouse,
+) -> None:
+    house.model.script(*calls_then_done(Call("emit_event", {"type": "deploy.now"})))
+    context = await house.context(house.automation("Say when you are done."), event={})
+    kind = EventType(name="x.y", origin=EventOrigin.WORKSPACE, source="events", description="d")
+    snapshot = replace(context.snapshot, event_types={"x.y": kind})
+
+    await house.execute(replace(context, snapshot=snapshot))
+
+    refused = house.model.requests[-1].results[0]
+    assert "the type deploy.now stands in no file that this run goes by" in refused
+
+
 @pytest.fixture
 def tainted_flows(flows: WorkflowHouse) -> WorkflowHouse:
     flows.rest(external=True)

@@ -15,6 +15,7 @@ from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.outcome import Outcome
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import InvalidError
+from amodal_rt.executors.acting import request_tool
 from amodal_rt.executors.workflow.walk import VALUE_BYTES
 from amodal_rt.testing.model_server import Turn
 
@@ -148,6 +149,19 @@ async def test_a_node_is_given_up_when_its_time_is_over(flows: WorkflowHouse) ->
 
     assert outcome.payload == "late"
     assert flows.entry(EntryType.NODE_FAILED, "get").data["error"] == "not finished within 0.2 s"
+
+
+@pytest.mark.parametrize(("own", "told"), [(None, "no answer within 0.1 seconds"), (20, None)])
+async def test_a_node_that_says_how_long_it_may_take_waits_that_long(
+    flows: WorkflowHouse, monkeypatch: pytest.MonkeyPatch, own: float | None, told: str | None
+) -> None:
+    monkeypatch.setattr(request_tool, "SECONDS", 0.1)
+    flows.service.answers = [0.5]
+
+    outcome = await flows.walk(graph(get(**({"timeout_seconds": own} if own else {}))))
+
+    assert (outcome.status is RunStatus.COMPLETED) is (told is None)
+    assert told is None or told in (outcome.error or "")
 
 
 async def test_a_write_given_up_in_the_middle_is_unknown_and_the_run_goes_on(

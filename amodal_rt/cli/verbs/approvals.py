@@ -62,6 +62,8 @@ def _show_write(door: Door, found: Document) -> None:
     if write["tainted_by"]:
         say(f"  had read    {table.text(', '.join(write['tainted_by']))}")
     say(f"  call\n{exact_json(write['call'])}")
+    if write["waits_for"]:
+        say(f"  waits       {table.text(write['waits_for'])}")
     if write["original"] is not None:
         say(f"  before it was edited\n{exact_json(write['original'])}")
     outcome = write["outcome"]
@@ -120,7 +122,7 @@ def _made(door: Door, found: Document) -> int:
         said = f"Approved, and {status}: {what}"
     door.output.answer(found, said)
     outcome: Document = found["write"]["outcome"] or {}
-    error = outcome.get("error")
+    error = outcome.get("error") or found["write"]["waits_for"]
     if error:
         door.output.remark(table.text(str(error)))
     return codes.OK if status == "performed" or status in _UNDER_WAY else codes.FAILED

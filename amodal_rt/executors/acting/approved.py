@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from amodal_rt.domain.automation import Definition
 from amodal_rt.domain.cause import Cause
 from amodal_rt.domain.connection import Connection, Protocol
+from amodal_rt.domain.filter import Path
 from amodal_rt.domain.parked import ParkedWrite
 from amodal_rt.domain.workspace import Snapshot
-from amodal_rt.errors import DeniedError, NotFoundError
+from amodal_rt.errors import AmodalError, DeniedError, NotFoundError
 from amodal_rt.executors.acting.gate import Answer, CallKey
 from amodal_rt.executors.acting.parking import surface_of
 from amodal_rt.executors.acting.request_tool import (
@@ -23,9 +24,10 @@ from amodal_rt.executors.acting.request_tool import (
 )
 from amodal_rt.executors.acting.session import Services
 from amodal_rt.executors.acting.tools import MCP_SECONDS
-from amodal_rt.guardrails.calls import Call, ToolCall
+from amodal_rt.guardrails.calls import Call, RestCall, ToolCall
 from amodal_rt.guardrails.endpoints import check_method
 from amodal_rt.guardrails.grants import REQUEST, grants_of
+from amodal_rt.guardrails.write_grants import Refused, find_grant
 from amodal_rt.guardrails.writes import Verdict, decide, powers_of
 from amodal_rt.settings import Environment
 
@@ -61,6 +63,25 @@ class Approved:
             return await self._tool(connection, definition)
         return self._request(connection, definition)
 
+    def pinned(self) -> Mapping[Path, str]:
+        """The fields of the call that the line of `writes` which covers it holds to a value, by
+        their path in it, each with the place of that line; of a call that none covers, none."""
+        definition = self._snapshot.find(self._write.automation)
+        connection = self._snapshot.connections.get(self._write.connection)
+        if definition is None or connection is None:
+            return {}
+        powers = powers_of(definition)
+        try:
+            call = self._call(connection, read_only_hint=None)
+        except AmodalError:
+            return {}
+        found = find_grant(call, connection.name, powers.grants or ())
+        if isinstance(found, Refused):
+            return {}
+        above = ("arguments",) if isinstance(call, ToolCall) else ()
+        pins = (powers.grants or ())[found.index].pins
+        return {(*above, *pin.path): powers.grant_places[found.index] for pin in pins}
+
     def _connection(self, definition: Definition) -> Connection:
         name = self._write.connection
         connection = self._snapshot.connections.get(name)
@@ -86,7 +107,15 @@ class Approved:
             )
         return connection
 
-    def _request(self, connection: Connection, definition: Definition) -> Ready:
+    def _call(self, connection: Connection, *, read_only_hint: bool | None) -> Call:
+        """What is to be judged. Raises DeniedError (`bad_call`) for a call that is none."""
+        if connection.protocol is Protocol.MCP:
+            return ToolCall(
+                tool=self._tool_name, read_only_hint=read_only_hint, arguments=self._arguments
+            )
+        return self._rest_call(connection)
+
+    def _rest_call(self, connection: Connection) -> RestCall:
         try:
             given = RequestArguments.model_validate(self._write.call)
         except ValidationError as error:
@@ -95,7 +124,10 @@ class Approved:
             raise DeniedError(
                 f"the call is none: {place}: {first['msg']}", code="bad_call"
             ) from None
-        call = checked_call(given, check_method(given.method), connection)
+        return checked_call(given, check_method(given.method), connection)
+
+    def _request(self, connection: Connection, definition: Definition) -> Ready:
+        call = self._rest_call(connection)
         self._judge(call, connection, definition)
         services, environment = self._services, self._environment
         check_reach(services.egress, connection, call, environment)
@@ -113,16 +145,14 @@ class Approved:
         return Ready(perform=perform, seconds=SECONDS, label=call.label)
 
     async def _tool(self, connection: Connection, definition: Definition) -> Ready:
-        name = str(self._write.call.get("tool", ""))
-        arguments = cast("Mapping[str, object]", self._write.call.get("arguments") or {})
+        name, arguments = self._tool_name, self._arguments
         pool, depth = self._services.pool, self._write.depth
         server = await pool.open(connection, self._environment, depth=depth)
         server.require(name)
         tool = next((each for each in server.tools if each.name == name), None)
         if tool is None:
             raise NotFoundError(f"the server of {connection.name} has no tool {name[:60]} any more")
-        hint = tool.read_only_hint
-        call = ToolCall(tool=name, read_only_hint=hint, arguments=arguments)
+        call = self._call(connection, read_only_hint=tool.read_only_hint)
         self._judge(call, connection, definition)
 
         async def perform() -> Answer:
@@ -132,6 +162,14 @@ class Approved:
             return Answer(text=answer.text, ok=answer.ok)
 
         return Ready(perform=perform, seconds=MCP_SECONDS, label=call.label)
+
+    @property
+    def _tool_name(self) -> str:
+        return str(self._write.call.get("tool", ""))
+
+    @property
+    def _arguments(self) -> Mapping[str, object]:
+        return cast("Mapping[str, object]", self._write.call.get("arguments") or {})
 
     @property
     def _key(self) -> CallKey:

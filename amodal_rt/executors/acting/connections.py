@@ -86,7 +86,8 @@ class ConnectionProbe:
         """Ask once, reading only: `testPath`, the list of tools, the list of automations.
 
         `{ok, status, detail, hint}`; `status` is an HTTP status where there is one, `hint` what a
-        person can do about a failure, where that is known.
+        person can do about a failure, where that is known. A redirect is no success: it is not
+        followed, and who is sent to a page for signing in was not let in.
         """
         try:
             # Starting an MCP server has a bound of its own, whose passing is remembered.
@@ -117,9 +118,10 @@ class ConnectionProbe:
         answer = await send(self._services.egress, connection, call, environment)
         raw = answer.facts.get("status")
         status = raw if isinstance(raw, int) else None
-        head = plain_line(self._services.redactor.mask(answer.text.partition("\n")[0]), 200)
-        hint = None if answer.ok else _hint(connection, status)
-        return _found(answer.ok, f"{head} {call.path}", hint, status=status)
+        ok = status is not None and 200 <= status < 300
+        hint = None if ok else _hint(connection, status)
+        detail = self._services.redactor.mask(_told(answer.text, call.path))
+        return _found(ok, plain_line(detail, 300), hint, status=status)
 
 
 def _found(
@@ -137,9 +139,21 @@ def _reached_by(connection: Connection) -> str:
     return f"{key} in connections/{connection.name}/spec.json"
 
 
+def _told(text: str, path: str) -> str:
+    """The status and the kind of an answer, what was asked, and where else it points."""
+    status, *headers = text.partition("\n\n")[0].split("\n")
+    found = [each.partition(": ")[2] for each in headers if each.startswith("location: ")]
+    return f"{status} {path}" + "".join(f", which leads to {each}" for each in found)
+
+
 def _hint(connection: Connection, status: int | None) -> str | None:
     """What a person can do about an answer that is no success."""
     file = f"connections/{connection.name}/spec.json"
+    if status is not None and 300 <= status < 400:
+        return (
+            f"redirects are not followed: auth in {file}, where it leads to a page for signing in, "
+            "else the final address as baseUrl or testPath"
+        )
     if status in (401, 403):
         held = ", ".join(connection.secrets)
         return f"auth in {file}" + (f", and what .env says of {held}" if held else "")

@@ -5,7 +5,6 @@ cut off in between is never made again: whether it happened is unknown, and some
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +13,8 @@ from typing import Protocol
 from amodal_rt.clock import first_of
 from amodal_rt.domain import parked
 from amodal_rt.domain.automation import Lifecycle
-from amodal_rt.domain.parked import Change, Edit, ParkedStatus, ParkedWrite
+from amodal_rt.domain.filter import Path
+from amodal_rt.domain.parked import Around, Change, Edit, ParkedStatus, ParkedWrite
 from amodal_rt.errors import AmodalError, DeniedError, InvalidError, UnavailableError
 from amodal_rt.executors.acting.approved import Approved, Ready
 from amodal_rt.executors.acting.gate import Answer, cut
@@ -108,7 +108,7 @@ class ParkedWrites:
     async def checked(self, write: ParkedWrite, call: Mapping[str, object]) -> Edit | None:
         """The edited call of a parked write, judged as any other by the files as they are; None
         where it is what was parked. Raises AmodalError for why it may not be made."""
-        if _spelled(call) == _spelled(write.call):
+        if parked.same_call(call, write.call):
             return None
         if call.get("connection") != write.connection or ("tool" in call) != ("tool" in write.call):
             raise InvalidError(
@@ -123,6 +123,11 @@ class ParkedWrites:
         edited = replace(write, call=call)
         ready = await Approved(edited, self._services, snapshot, environment).prepare()
         return Edit(call=call, label=ready.label)
+
+    def pinned(self, write: ParkedWrite) -> Mapping[Path, str]:
+        """As `Approved.pinned`, by the files as they are."""
+        snapshot, environment = self._catalogue.snapshot(), self._catalogue.environment()
+        return Approved(write, self._services, snapshot, environment).pinned()
 
     async def _look(self) -> float:
         """One round; how many seconds until the next is due."""
@@ -150,7 +155,7 @@ class ParkedWrites:
         now, state = self._clock.now(), self._catalogue.snapshot().automations.get(write.automation)
         definition = state.definition if state else None
 
-        def rule(found: ParkedWrite, _: bool) -> Change | None:
+        def rule(found: ParkedWrite, _: Around) -> Change | None:
             return parked.asked(found, self._messages.asking(found, definition, now))
 
         rule_on = self._ledger.rule_on_parked
@@ -188,22 +193,41 @@ class ParkedWrites:
         except AmodalError as error:
             await self._end(write, ParkedStatus.REFUSED, {"error": self._said(error)})
             return
-        if not await self._noted(write):
+        # Getting ready may have taken long: another node may be at it by now.
+        if not self._lease.held():
             return
-        while not self._lease.held():
-            await self._clock.sleep(_LEASE_SECONDS)
+        node = await self._noted(write)
+        if node is None:
+            return
+        if not await self._is_ours(node):
+            # Begun under a life that is over, it is for the next look to settle.
+            self._signals.notify(PARKED)
+            return
         status, outcome = await self._made(ready)
         await self._end(write, status, outcome)
 
-    async def _noted(self, write: ParkedWrite) -> bool:
-        """Whether it is on record that it begins, and may."""
+    async def _noted(self, write: ParkedWrite) -> str | None:
+        """The life of this node in whose name it is on record that it begins; None where it may
+        not, or is not what was made ready."""
         now, node = self._clock.now(), self._ledger.node_id
+        misfits: list[str] = []
 
-        def rule(found: ParkedWrite, paused: bool) -> Change | None:
-            return parked.begun(found, node, now, paused=paused)
+        def rule(found: ParkedWrite, around: Around) -> Change | None:
+            misfits[:] = [around.misfit] if around.misfit else []
+            return parked.begun(found, node, now, around) if _same(found, write) else None
 
         begun = await self._ledger.rule_on_parked(write.write_id, rule, caller=_RUNTIME, at=now)
-        return begun is not None
+        if misfits:
+            said = f"it is not what was approved: {misfits[0]}"
+            await self._end(write, ParkedStatus.REFUSED, {"error": said})
+        return node if begun is not None else None
+
+    async def _is_ours(self, node: str) -> bool:
+        """Whether this node still goes on under the life in whose name the write has begun, once
+        it can tell. Else whoever took over has it as one of which nobody knows."""
+        while not self._lease.held():
+            await self._clock.sleep(_LEASE_SECONDS)
+        return self._ledger.node_id == node
 
     async def _made(self, ready: Ready) -> tuple[ParkedStatus, Mapping[str, object]]:
         hit("parked.before_perform")
@@ -239,7 +263,7 @@ class ParkedWrites:
         state = snapshot.automations.get(write.automation)
         definition = state.definition if state else None
 
-        def rule(found: ParkedWrite, _: bool) -> Change | None:
+        def rule(found: ParkedWrite, _: Around) -> Change | None:
             said = self._messages.of_write(
                 found, status, str(outcome.get("error", "")), definition, snapshot.settings, now
             )
@@ -265,6 +289,7 @@ class ParkedWrites:
         return plain_line(self._services.redactor.mask(text), 500)
 
 
-def _spelled(call: Mapping[str, object]) -> str:
-    """By which two calls are the same: to Python, 1 and true are equal."""
-    return json.dumps(call, sort_keys=True)
+def _same(found: ParkedWrite, write: ParkedWrite) -> bool:
+    """Whether what is found would leave as what was looked at."""
+    same = replace(found, told=write.told, links=write.links) == write
+    return same and parked.same_call(found.call, write.call)

@@ -27,6 +27,8 @@ DIE_WITH_PARENT, JOIN_KEYRING, KILL = 1, 1, 9
 KEYCTL = {"x86_64": 250, "aarch64": 219}
 SET_FLAGS, UP = 0x8914, 1
 LATER_KILLED = "500"
+NOT_EXECUTED = 127
+"""What a shell says of a program that it cannot execute."""
 
 _c = ctypes.CDLL(None, use_errno=True)
 
@@ -73,12 +75,24 @@ def main() -> None:
         if listener is not None:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
             environment |= dict.fromkeys(spec.proxies, address)
-        _tell(channel, b"ready", listener)
         os.chdir(spec.folder)
-        os.execvpe(spec.argv[0], spec.argv, environment)  # noqa: S606 - a list, not a line
+        _tell(channel, b"ready", listener)
     except (_CannotError, OSError, ValueError) as error:
         channel.send(b"failed " + _told(error).encode())
         sys.exit(125)
+    _become(spec.argv, environment)
+
+
+def _become(argv: list[str], environment: dict[str, str]) -> None:
+    # The daemon has stopped listening: from here on it is told what a program's end tells it.
+    try:
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 - a list, not a line
+    except (OSError, ValueError) as error:
+        told = _told(error)
+        if isinstance(error, FileNotFoundError) and "/" not in argv[0]:
+            told = f"{argv[0]}: no such program in {environment.get('PATH', os.defpath)}"
+        sys.stderr.write(f"{told}\n")
+        sys.exit(NOT_EXECUTED)
 
 
 def _tell(channel: _socket.socket, text: bytes, listener: "_socket.socket | None") -> None:
@@ -234,7 +248,7 @@ def _try_write(path: str, text: str) -> None:
 
 def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 
 

@@ -43,10 +43,12 @@ Prepare = Callable[[], Awaitable[Wish]]
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The calls of one try of a node; `session` names their steps below it."""
+    """The calls of one try of a node; `session` names their steps below it. `timed` where the node
+    says itself how long it may take."""
 
     run: WorkflowSession
     session: Session
+    timed: bool = False
 
     async def request(self, fields: Mapping[str, object]) -> object:
         """`{status, body}`. An answer of 400 or more is a failure."""
@@ -140,7 +142,9 @@ class Calls:
                 answer = await wish.perform(key)
                 return self._kept(answer, value_of(answer)) if answer.ok else answer
 
-            return replace(wish, perform=perform)
+            # A node that says `timeoutSeconds` waits that long, and is ended by its own clock.
+            seconds = None if self.timed else wish.seconds
+            return replace(wish, perform=perform, seconds=seconds)
 
         await self.run.rows.sent()
         passed = await make_call(self.session, name, arguments or {}, call_id or name, valued)
@@ -169,7 +173,7 @@ def calls_of(run: WorkflowSession, visit: Visit) -> Calls:
         calls=Counter[str](),
         turn=[],
     )
-    return Calls(run, session)
+    return Calls(run, session, timed=visit.node.timeout is not None)
 
 
 async def ask_service(calls: Calls, work: RequestWork, scope: Mapping[str, object]) -> object:

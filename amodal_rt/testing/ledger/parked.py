@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
+from amodal_rt.domain.chain import digest_of
 from amodal_rt.domain.journal import EntryType
-from amodal_rt.domain.parked import UNSETTLED, Change, ParkedStatus, ParkedWrite, Ruling
+from amodal_rt.domain.parked import UNSETTLED, Around, Change, ParkedStatus, ParkedWrite, Ruling
 from amodal_rt.errors import NotFoundError
 from amodal_rt.ports import Caller, ParkedFilter
 from amodal_rt.testing.ledger import values
@@ -38,6 +40,7 @@ class ParkedRows(FailureRows):
             )
             caller = Caller(actor=write.automation, door="run")
             told = {**write.facts, "run_id": write.run_id, "rule": write.rule}
+            told["digest"] = _digest(_stored(write))
             self._note_parked("write.parked", write, caller, write.asked_at, told)
 
         await self._write("park_write", work)
@@ -87,14 +90,16 @@ class ParkedRows(FailureRows):
             if write is None:
                 raise NotFoundError(f"no parked write {write_id}", code="approval_not_found")
             facts = self.store.automations.get(write.automation)
-            change = rule(write, facts is not None and facts.paused)
+            paused = facts is not None and facts.paused
+            around = Around(paused=paused, misfit=self._misfit(write))
+            change = rule(write, around)
             if change is not None:
-                self._apply(change, caller, at)
+                self._apply(change, around, caller, at)
             return change.write if change else None
 
         return await self._write("rule_on_parked", work)
 
-    def _apply(self, change: Change, caller: Caller, at: datetime) -> None:
+    def _apply(self, change: Change, around: Around, caller: Caller, at: datetime) -> None:
         write = change.write
         self.store.parked.put(write.write_id, _stored(write))
         row = self.store.runs.get(write.run_id)
@@ -112,7 +117,17 @@ class ParkedRows(FailureRows):
         if change.action is None:
             return
         told = {**change.data, "run_id": write.run_id, "automation": write.automation}
+        told["digest"] = "altered" if around.misfit else _digest(_stored(write))
         self._note_parked(change.action, write, caller, at, told)
+
+    def _misfit(self, write: ParkedWrite) -> str | None:
+        told = [each for each in self.store.audit.values() if each.subject == write.write_id]
+        if not told:
+            return "the audit trail does not know it"
+        data = cast("Mapping[str, object]", told[-1].data)
+        if data["digest"] == _digest(write):
+            return None
+        return f"its row was changed after {told[-1].action}, of which the audit trail tells"
 
     def _note_parked(
         self,
@@ -131,6 +146,10 @@ class ParkedRows(FailureRows):
             data=values.mapping(data),
         )
         self.store.audit.put(next(self.store.numbers), row)
+
+
+def _digest(write: ParkedWrite) -> str:
+    return digest_of(repr(replace(write, told=False, links=())))
 
 
 def _is_wanted(write: ParkedWrite, wanted: ParkedFilter) -> bool:

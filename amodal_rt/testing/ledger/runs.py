@@ -210,7 +210,7 @@ class RunRows(Part):
         occupancy, turn = self._occupancy(overall), self._turns
         lines: dict[str, deque[RunRow]] = {}
         for row in self.store.runs.rows(self.store.runs.pending):
-            if _is_due(row.run, at) and can_run_here(row.run, can_run):
+            if _is_due(row.run, at):
                 lines.setdefault(row.run.automation, deque()).append(row)
 
         def place(name: str) -> tuple[bool, int, int, int, str]:
@@ -223,7 +223,7 @@ class RunRows(Part):
             *_, name = heappop(heads)
             each = lines[name].popleft()
             row = self._first_of(each, at) if occupancy.has_room(each) else None
-            if row is not None and _is_due(row.run, at):
+            if row is not None and _is_due(row.run, at) and can_run_here(row.run, can_run):
                 occupancy.take(row.run)
                 yield row
             if lines[name]:

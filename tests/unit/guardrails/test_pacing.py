@@ -5,7 +5,7 @@ import pytest
 
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.domain.workspace import AutomationState, Snapshot, WorkspaceSettings
-from amodal_rt.guardrails.pacing import FIRST, LONGEST, LONGEST_NAMED, Pacing, paced
+from amodal_rt.guardrails.pacing import FIRST, LONGEST, LONGEST_NAMED, Pacing, paced, starting
 from amodal_rt.testing.clock import FakeClock
 
 
@@ -58,11 +58,12 @@ async def test_when_the_time_is_over_one_asks_first_and_the_others_after_an_answ
 
     await clock.advance(30)
 
-    assert pacing.held(files, "one") is None
-    assert pacing.held(files, "one") is None
+    assert pacing.may_start(files, "one")
+    assert pacing.may_start(files, "one")
+    assert not pacing.may_start(files, "two")
     assert pacing.held(files, "two") is not None
     pacing.answered(SLOW)
-    assert pacing.held(files, "two") is None
+    assert pacing.may_start(files, "two")
 
 
 async def test_one_that_never_answers_gives_its_turn_to_the_next() -> None:
@@ -71,11 +72,27 @@ async def test_one_that_never_answers_gives_its_turn_to_the_next() -> None:
     files = _snapshot(one=[SLOW], two=[SLOW])
     pacing.slow(SLOW, seconds=30)
     await clock.advance(30)
-    assert pacing.held(files, "one") is None
+    assert pacing.may_start(files, "one")
+    await clock.advance(59)
+    assert (pacing.may_start(files, "one"), pacing.may_start(files, "two")) == (True, False)
 
-    await clock.advance(60)
+    await clock.advance(1)
 
-    assert pacing.held(files, "two") is None
+    assert pacing.may_start(files, "two")
+
+
+async def test_a_question_gives_nobody_the_turn() -> None:
+    clock = FakeClock()
+    pacing = Pacing(clock)
+    files = _snapshot(one=[SLOW], two=[SLOW])
+    pacing.slow(SLOW, seconds=30)
+    await clock.advance(30)
+
+    can_run = paced(files.can_run, pacing, files)
+
+    assert [can_run("one", False), can_run("two", False), can_run("one", False)] == [True] * 3
+    assert [pacing.held(files, each) for each in ("one", "two")] == [None, None]
+    assert pacing.may_start(files, "two")
 
 
 async def test_without_a_word_of_the_provider_the_pauses_double_up_to_a_bound() -> None:
@@ -108,6 +125,5 @@ def test_a_rehearsal_asks_no_provider_and_so_waits_for_none() -> None:
     files = _snapshot(one=[SLOW])
     pacing.slow(SLOW, seconds=30)
 
-    can_run = paced(files.can_run, pacing, files)
-
-    assert (can_run("one", False), can_run("one", True)) == (False, True)
+    for can_run in (paced(files.can_run, pacing, files), starting(files.can_run, pacing, files)):
+        assert (can_run("one", False), can_run("one", True)) == (False, True)
