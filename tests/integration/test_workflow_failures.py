@@ -158,7 +158,8 @@ async def test_a_node_that_says_how_long_it_may_take_waits_that_long(
     monkeypatch.setattr(request_tool, "SECONDS", 0.1)
     flows.service.answers = [0.5]
 
-    outcome = await flows.walk(graph(get(**({"timeout_seconds": own} if own else {}))))
+    keys: dict[str, Any] = {"timeout_seconds": own} if own else {}
+    outcome = await flows.walk(graph(get(**keys)))
 
     assert (outcome.status is RunStatus.COMPLETED) is (told is None)
     assert told is None or told in (outcome.error or "")
