@@ -28,7 +28,6 @@ from amodal_rt.servers.dashboard.deciding import DECIDE, Deciding
 from amodal_rt.servers.dashboard.frames import Frames
 from amodal_rt.servers.dashboard.rooms import Rooms
 from amodal_rt.servers.dashboard.signing import LINK, SIGN_IN, SIGN_OUT, Signing
-from amodal_rt.servers.dashboard.tries import TOO_MANY
 from amodal_rt.servers.dashboard.visits import (
     LARGEST_FORM,
     Form,
@@ -201,7 +200,7 @@ class Dashboard:
         return enter
 
     async def _told(self, request: web.Request, error: AmodalError) -> web.Response:
-        status = 429 if error.code == TOO_MANY else status_of(error)
+        status = 429 if error.code == "too_many_tries" else status_of(error)
         if isinstance(error, DeniedError):
             self._note(error.code)
         session: Session | None = None

@@ -11,7 +11,7 @@ from amodal_rt.ids import Ids
 from amodal_rt.operations.address import Address
 from amodal_rt.operations.sessions import LIFE_SECONDS, Session, Sessions
 from amodal_rt.servers.dashboard.frames import Frames
-from amodal_rt.servers.dashboard.tries import TOO_MANY, Tries
+from amodal_rt.servers.dashboard.tries import Tries
 from amodal_rt.servers.dashboard.visits import Form, quoted
 from amodal_rt.servers.problems import status_of
 
@@ -53,11 +53,10 @@ class Signing:
 
     async def take(self, request: web.Request, form: Form) -> web.StreamResponse:
         """Begin a session with the token of the form; ask again where it opens nothing."""
+        self._tries.require_room(request.remote or "")
         try:
             secret = await self._tried(request, token="".join(form.get("token", "").split()))
         except DeniedError as error:
-            if error.code == TOO_MANY:
-                raise
             response = await self._ask(request, form.get("next"), error)
             response.set_status(status_of(error))
             return response
@@ -70,6 +69,7 @@ class Signing:
 
     async def follow_link(self, request: web.Request, form: Form) -> web.StreamResponse:
         """Begin a session with a link."""
+        self._tries.require_room(request.remote or "")
         secret = await self._tried(request, code=request.match_info["code"])
         return self._signed_in(request, secret, HOME)
 
@@ -84,14 +84,12 @@ class Signing:
     async def _tried(
         self, request: web.Request, *, token: str | None = None, code: str | None = None
     ) -> str:
-        address = request.remote or ""
-        self._tries.require_room(address)
         try:
             if code is not None:
                 return await self._sessions.follow_link(code)
             return await self._sessions.sign_in(token or "")
         except DeniedError:
-            self._tries.failed(address)
+            self._tries.failed(request.remote or "")
             raise
 
     async def _ask(

@@ -9,7 +9,6 @@ MOST = 20
 """Failures of one address within `SECONDS`. A secret has 160 random bits: this bounds work and
 noise, and leaves whoever sits behind the same proxy in peace."""
 SECONDS = 60.0
-TOO_MANY = "too_many_tries"
 _MOST_ADDRESSES = 1024
 
 
@@ -26,7 +25,9 @@ class Tries:
         while found and found[0] <= self._clock.monotonic() - SECONDS:
             found.popleft()
         if found and len(found) >= MOST:
-            raise DeniedError("too many tries to sign in", code=TOO_MANY, hint="wait a minute")
+            raise DeniedError(
+                "too many tries to sign in", code="too_many_tries", hint="wait a minute"
+            )
 
     def failed(self, address: str) -> None:
         """Count one more."""
