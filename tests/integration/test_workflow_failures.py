@@ -151,15 +151,16 @@ async def test_a_node_is_given_up_when_its_time_is_over(flows: WorkflowHouse) ->
     assert flows.entry(EntryType.NODE_FAILED, "get").data["error"] == "not finished within 0.2 s"
 
 
-@pytest.mark.parametrize(("own", "told"), [(None, "no answer within 0.1 seconds"), (20, None)])
+@pytest.mark.parametrize(
+    ("own", "told"), [({}, "no answer within 0.1 seconds"), ({"timeout_seconds": 20}, None)]
+)
 async def test_a_node_that_says_how_long_it_may_take_waits_that_long(
-    flows: WorkflowHouse, monkeypatch: pytest.MonkeyPatch, own: float | None, told: str | None
+    flows: WorkflowHouse, monkeypatch: pytest.MonkeyPatch, own: dict[str, Any], told: str | None
 ) -> None:
     monkeypatch.setattr(request_tool, "SECONDS", 0.1)
     flows.service.answers = [0.5]
 
-    keys: dict[str, Any] = {"timeout_seconds": own} if own else {}
-    outcome = await flows.walk(graph(get(**keys)))
+    outcome = await flows.walk(graph(get(**own)))
 
     assert (outcome.status is RunStatus.COMPLETED) is (told is None)
     assert told is None or told in (outcome.error or "")
