@@ -87,6 +87,14 @@ class Spell:
             self._times = 0
 
 
+def unheard() -> None:
+    """Print nothing where whoever holds the runtime has configured no logging: Python's last
+    resort would print warnings as bare names of events, without what they are about."""
+    logger = logging.getLogger(_ROOT)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
 def configure(form: Format, *, mask: Mask, level: int = logging.INFO) -> None:
     """Send the package's log lines to stderr; `mask` sees each finished line and hides secrets.
 

@@ -16,6 +16,7 @@ from amodal_rt.daemon.stopping import Stopping
 from amodal_rt.delivery.callbacks import Callback
 from amodal_rt.domain.run import RunStatus
 from amodal_rt.errors import ConflictError, TimedOutError
+from amodal_rt.logs import unheard
 from amodal_rt.operations import asked
 from amodal_rt.operations.bus import Sender
 from amodal_rt.operations.shapes import Document
@@ -98,6 +99,7 @@ class Runtime:
         """
         if self._opened is not None:
             raise ConflictError("the runtime is open already", code="already_open")
+        unheard()
         stopping, stack = Stopping(bound=False), AsyncExitStack()
         daemon = Daemon(self._plan, stopping)
         house = await stack.enter_async_context(daemon.serving())

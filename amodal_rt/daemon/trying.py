@@ -15,6 +15,7 @@ from amodal_rt.daemon.serving import Daemon, Plan
 from amodal_rt.daemon.stopping import Stopping
 from amodal_rt.domain.automation import STEM
 from amodal_rt.domain.delivery import DeliveryRecord, DeliveryStatus
+from amodal_rt.logs import unheard
 from amodal_rt.settings import load_process_settings
 from amodal_rt.workspace.reading import AUTOMATIONS, CONNECTIONS, DOTENV, SETTINGS
 
@@ -46,6 +47,7 @@ def try_graph(trial: Trial, ask: Callable[[Path, str], int]) -> int:
     Stores are empty, the ledger is new, and both are gone afterwards; what a node sends is sent.
     Raises as `Daemon.serving`.
     """
+    unheard()
     with tempfile.TemporaryDirectory(prefix="amodal-rt-") as folder:
         name = _lay_out(trial, Path(folder))
         return asyncio.run(_served(Path(folder), name, ask))

@@ -4,10 +4,11 @@ error = payload.get("error") or "no reason was given"
 failures = 1
 if inputs["before"]:
     failures = inputs["before"]["failures"] + 1
+times = "once" if failures == 1 else f"{failures} times in a row"
 print(f"{source} failed, {failures} in a row")
 {
     "source": source,
     "failures": failures,
     "error": error,
-    "text": f"{source} could not be read {failures} times in a row: {error}",
+    "text": f"{source} could not be read {times}: {error}",
 }

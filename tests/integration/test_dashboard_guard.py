@@ -1,5 +1,6 @@
 """The dashboard's door: what a stranger, a page of another, and a small token try."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import urlencode
 
@@ -207,6 +208,8 @@ async def test_a_token_that_may_not_look_opens_nothing(site: DashboardHouse) -> 
     page = await stranger.sign_in(await site.api.secret("trigger", name="blind"))
 
     assert (page.status, "lacks the scope read" in page.words) == (403, True)
+    # There and then, another token can be typed.
+    assert re.search(r'<input id="token"[^>]* autofocus', page.text)
     assert (await stranger.ask("GET", "/")).status == 303
 
 

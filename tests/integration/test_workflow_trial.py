@@ -73,9 +73,13 @@ def test_it_writes_only_where_it_is_told_to(root: Path, capsys: pytest.CaptureFi
     path = graph(root, kind="request", connection="crm", method="POST", endpoint="/deals")
 
     assert run(path, "--json") == 1
-    assert "refused" in json.loads(capsys.readouterr().out)["error"]
+    said = capsys.readouterr()
+    assert "refused" in json.loads(said.out)["error"]
+    assert said.err == "here --write lets its nodes write\n"
     assert run(path, "--write", "--json") == 1
-    assert "refused:" not in json.loads(capsys.readouterr().out)["error"]
+    said = capsys.readouterr()
+    assert "refused:" not in json.loads(said.out)["error"]
+    assert said.err == ""
 
 
 def test_what_would_wait_for_days_ends_there(

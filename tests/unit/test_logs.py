@@ -91,3 +91,22 @@ async def test_the_end_of_a_fault_says_how_often_and_how_long_and_the_next_is_to
         ("a.resumed", {"times": 3, "seconds": 3.0}),
         ("a.postponed", {"times": 1}),
     ]
+
+
+UNHEARD = """
+import logging, sys
+from amodal_rt.logs import Log, unheard
+unheard()
+if sys.argv[1] == "heard":
+    logging.basicConfig(format="%(name)s: %(message)s")
+Log("engine").warning("run.finished", run="run_1")
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "err"), [("unheard", ""), ("heard", "amodal_rt.engine: run.finished\n")]
+)
+def test_a_program_that_configured_no_logging_is_told_nothing(how: str, err: str) -> None:
+    command = [sys.executable, "-c", UNHEARD, how]
+
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == err

@@ -14,6 +14,8 @@ from amodal_rt.cli.verbs.door import Door
 from amodal_rt.client import find_client
 from amodal_rt.errors import AmodalError
 
+_READS = "here --write lets its nodes write"
+
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A file of workflows/.")]
 
 
@@ -96,7 +98,9 @@ def run(
     def ask(state: Path, name: str) -> int:
         door = Door(find_client(state, actor=user()), Output(as_json=as_json))
         try:
-            return verbs.run(door, name, payload=parsed, rehearse=rehearse)
+            return verbs.run(
+                door, name, payload=parsed, rehearse=rehearse, refused=None if write else _READS
+            )
         except AmodalError as error:
             return door.output.error(error)
 

@@ -113,8 +113,10 @@ def _profile(run: Document) -> str | None:
 
 def _payload(run: Document) -> str | None:
     result: Document = run.get("result") or {}
-    payload = result.get("payload")
-    return None if payload is None else json.dumps(payload)
+    payload, text = result.get("payload"), result.get("text")
+    # Of a workflow the text is the payload once more, and is shown as the result.
+    same = payload in (None, text) or text == json.dumps(payload, ensure_ascii=False)
+    return None if same else json.dumps(payload)
 
 
 def logs(door: Door, run_id: str, *, follow: bool) -> int:

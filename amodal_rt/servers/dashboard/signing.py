@@ -13,6 +13,7 @@ from amodal_rt.operations.sessions import LIFE_SECONDS, Session, Sessions
 from amodal_rt.servers.dashboard.frames import Frames
 from amodal_rt.servers.dashboard.tries import Tries
 from amodal_rt.servers.dashboard.visits import Form, quoted
+from amodal_rt.servers.problems import status_of
 
 HOME = "/"
 SIGN_IN = "/dashboard/sign-in"
@@ -48,12 +49,17 @@ class Signing:
         """The form for a token."""
         if self.session(request) is not None:
             return _moved(_inside(request.query.get("next")))
-        values = {"next": _inside(request.query.get("next"))}
-        return await self.page(request, "sign_in.html", values, title="Sign in")
+        return await self._ask(request, request.query.get("next"))
 
     async def take(self, request: web.Request, form: Form) -> web.StreamResponse:
-        """Begin a session with the token of the form."""
-        secret = await self._tried(request, token="".join(form.get("token", "").split()))
+        """Begin a session with the token of the form; ask again where it opens nothing."""
+        self._tries.require_room(request.remote or "")
+        try:
+            secret = await self._tried(request, token="".join(form.get("token", "").split()))
+        except DeniedError as error:
+            response = await self._ask(request, form.get("next"), error)
+            response.set_status(status_of(error))
+            return response
         return self._signed_in(request, secret, _inside(form.get("next")))
 
     async def show_link(self, request: web.Request) -> web.StreamResponse:
@@ -63,6 +69,7 @@ class Signing:
 
     async def follow_link(self, request: web.Request, form: Form) -> web.StreamResponse:
         """Begin a session with a link."""
+        self._tries.require_room(request.remote or "")
         secret = await self._tried(request, code=request.match_info["code"])
         return self._signed_in(request, secret, HOME)
 
@@ -77,15 +84,19 @@ class Signing:
     async def _tried(
         self, request: web.Request, *, token: str | None = None, code: str | None = None
     ) -> str:
-        address = request.remote or ""
-        self._tries.require_room(address)
         try:
             if code is not None:
                 return await self._sessions.follow_link(code)
             return await self._sessions.sign_in(token or "")
         except DeniedError:
-            self._tries.failed(address)
+            self._tries.failed(request.remote or "")
             raise
+
+    async def _ask(
+        self, request: web.Request, path: str | None, error: DeniedError | None = None
+    ) -> web.Response:
+        values = {"next": _inside(path), "error": error}
+        return await self.page(request, "sign_in.html", values, title="Sign in")
 
     async def page(
         self, request: web.Request, template: str, values: Mapping[str, object], *, title: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from amodal_rt.domain.journal import UNSHOWN, Entry
+from amodal_rt.domain.journal import UNSHOWN, Entry, EntryType
 from amodal_rt.guardrails.untrusted import plain_line
 from amodal_rt.servers.dashboard.words import instant, pretty, reason
 
@@ -36,6 +36,7 @@ _TONES: Mapping[str, str] = {
     "denied": "bad",
     "waiting": "wait",
 }
+_ENDS: Mapping[str, str] = {"completed": "good", "failed": "bad"}
 _REFUSED = "denied"
 
 
@@ -72,12 +73,18 @@ def step_of(entry: Entry, *, inline: int | None = INLINE) -> Step:
         at=f"{entry.at:%H:%M:%S}",
         room=_ROOMS.get(room, room),
         what="refused" if what == _REFUSED else what,
-        tone=_TONES.get(what, ""),
+        tone=_tone(entry, what),
         words=plain_line(" · ".join(_words(data)), SHORT),
         tokens=_tokens(data),
         depth=1 if entry.parent else 0,
         details=tuple(_details(data, inline)),
     )
+
+
+def _tone(entry: Entry, what: str) -> str:
+    if entry.type is EntryType.RUN_FINISHED:
+        return _ENDS.get(str(entry.data.get("status")), "")
+    return _TONES.get(what, "")
 
 
 def _words(data: Mapping[str, object]) -> Iterator[str]:

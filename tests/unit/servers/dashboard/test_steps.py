@@ -41,6 +41,9 @@ def step(type: EntryType, data: dict[str, Any], **keys: Any) -> Step:
             "good",
             "local:small · calls request · I look.",
         ),
+        (EntryType.RUN_FINISHED, {"status": "completed"}, "Run finished", "good", "completed"),
+        (EntryType.RUN_FINISHED, {"status": "failed"}, "Run finished", "bad", "failed"),
+        (EntryType.RUN_FINISHED, {"status": "cancelled"}, "Run finished", "", "cancelled"),
         (
             EntryType.RUN_WAITING,
             {"reason": "awaiting_approval"},
