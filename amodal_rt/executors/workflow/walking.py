@@ -9,11 +9,12 @@ from typing import Any
 from amodal_rt.clock import iso
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason
-from amodal_rt.domain.workflow import Node, ParallelWork, WorkflowWork
+from amodal_rt.domain.workflow import Node, ParallelWork, ScriptWork, WorkflowWork
 from amodal_rt.errors import AmodalError, ConflictError
 from amodal_rt.executors.acting.past import GapError, gap
 from amodal_rt.executors.acting.session import Effects
 from amodal_rt.executors.workflow.nodes import perform
+from amodal_rt.executors.workflow.scripts import SCRIPT_OVERDUE
 from amodal_rt.executors.workflow.session import WorkflowSession
 from amodal_rt.executors.workflow.trail import PastNode
 from amodal_rt.executors.workflow.walk import (
@@ -164,7 +165,9 @@ class Walker:
         finally:
             timer.cancel()
         if task.cancelled():
-            raise NodeError(f"not finished within {seconds:g} s")
+            # One word for it, whether its own clock or the node's was faster.
+            script = isinstance(visit.node.work, ScriptWork)
+            raise NodeError(SCRIPT_OVERDUE if script else f"not finished within {seconds:g} s")
         return task.result()
 
     def _check(self, done: Done) -> None:
