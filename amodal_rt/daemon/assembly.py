@@ -128,6 +128,7 @@ def _usual(ground: Ground) -> _Usual:
 def _introduce(house: House) -> None:
     """Let the rooms say on the bus what happens in them, and ask and count what others know."""
     house.automations.watch_with(house.remote.standings)
+    house.event_tests.sample_from(house.event_types)
     own = house.own_events
     notify = house.ground.signals.notify
     house.ground.ledger.note_with(own.note, partial(notify, EVENTS), partial(notify, OUTBOX))

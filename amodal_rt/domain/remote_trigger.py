@@ -27,6 +27,11 @@ class RemoteType:
     description: str
     params: Mapping[str, object] = field(default_factory=dict[str, object])
 
+    def sample(self) -> dict[str, object]:
+        """Data as the server might report it, as far as it tells: of each param the first choice,
+        else its name."""
+        return {key: (_choices(said) or [key])[0] for key, said in self.params.items()}
+
     def find_fault(self, params: Mapping[str, str]) -> str | None:
         """Why it never happens with those params, or None: a value that is none of its `enum`."""
         for key, value in params.items():

@@ -1,7 +1,7 @@
 """The verbs of the catalogue: which types of event there are."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from amodal_rt.definitions.catalogue import BUILT_IN
@@ -27,6 +27,11 @@ class Offered:
 
 RemoteTypes = Callable[[], Awaitable[Mapping[str, Offered]]]
 """What the MCP servers of the workspace can watch for, by connection. Never raises."""
+
+
+async def no_servers() -> Mapping[str, Offered]:
+    """Where nobody can be asked."""
+    return {}
 
 
 class Servers:
@@ -100,6 +105,18 @@ class EventTypes:
         if name not in types and (server := server_of(name, remote)) is not None:
             _require_asked(remote, server[0])
         return whole(name, types)
+
+    async def find(self, names: Collection[str]) -> Mapping[str, EventType]:
+        """Those of the names that are known. Servers are only asked where one of them may be the
+        one to know; of a server that cannot be asked none is."""
+        snapshot = self._catalogue.snapshot()
+        types: Mapping[str, EventType] = {**snapshot.event_types, **BUILT_IN}
+        servers = [
+            each.name for each in snapshot.connections.values() if each.protocol is Protocol.MCP
+        ]
+        if any(name not in types and server_of(name, servers) for name in names):
+            types = self._all(await self._remote_types())
+        return {name: types[name] for name in names if name in types}
 
     def _all(self, remote: Mapping[str, Offered]) -> Mapping[str, EventType]:
         types = (
@@ -178,4 +195,5 @@ def _of_server(connection: str, found: RemoteType) -> EventType:
         source=connection,
         description=found.description,
         schema={"type": "object", "properties": dict(found.params)},
+        sample=found.sample(),
     )

@@ -27,6 +27,7 @@ from amodal_rt.ids import Ids
 from amodal_rt.intake.bodies import parse_body
 from amodal_rt.intake.cloudevents import CloudEvent
 from amodal_rt.operations.bodies_as_events import SOURCE, BodyReader, Reading
+from amodal_rt.operations.catalogue import EventTypes, no_servers
 from amodal_rt.operations.facts import KnownFacts
 from amodal_rt.operations.foreseen import Foreseen
 from amodal_rt.operations.shapes import Document
@@ -71,10 +72,15 @@ class EventTests:
         self._facts = facts
         self._starting = starting
         self._redactor = redactor
+        self._types = EventTypes(catalogue, no_servers)
         self._foreseen = Foreseen(ledger, clock)
         self._endpoint_of = endpoint_of
         self._clock = clock
         self._ids = ids
+
+    def sample_from(self, types: EventTypes) -> None:
+        """From now on, try what servers say that they watch for."""
+        self._types = types
 
     async def test(self, caller: Caller, name: str, asked: Mapping[str, object]) -> Document:
         """`{matches, rule, rendered, …}` for `asked["event"]`: data alone, an envelope of
@@ -100,7 +106,7 @@ class EventTests:
                 readings = [Reading(event=record.event)]
             found, dedup = self._first(definition, snapshot, readings)
         else:
-            samples = _samples(definition, snapshot, type)
+            samples = await self._samples(definition, snapshot, type)
             found, dedup = self._sampled(definition, snapshot, samples)
         rendered, fault = self._rendered(definition.automation, found)
         document = {
@@ -121,6 +127,30 @@ class EventTests:
             ids=self._ids,
             now=self._clock.now(),
         )
+
+    async def _samples(
+        self, definition: Definition, snapshot: Snapshot, type: str | None
+    ) -> dict[str, object]:
+        """Data as it may come, by type: of the one that is asked for, or of each that the
+        automation waits for, in file order. Raises InvalidError (`no_sample`) where none is
+        known."""
+        wanted = (meant(type),) if type else tuple(each.event for each in conditions_of(definition))
+        if not wanted:
+            raise InvalidError(
+                "nothing says of which type of event a sample is wanted",
+                code="no_sample",
+                hint="give a file, or --type",
+            )
+        names = dict.fromkeys(name for each in wanted for name in _types(each, snapshot))
+        known = await self._types.find(names.keys())
+        samples = {name: each.sample for name, each in known.items() if each.sample is not None}
+        if not samples:
+            raise InvalidError(
+                f"no sample of {' or '.join(wanted)} is known",
+                code="no_sample",
+                hint="give a file, or --type; ops events types lists those with a sample",
+            )
+        return samples
 
     def _sampled(
         self, definition: Definition, snapshot: Snapshot, samples: Mapping[str, object]
@@ -265,28 +295,6 @@ def _envelope(given: object) -> Mapping[str, object]:
         return {"type": fields["type"], "data": fields["sample"]}
     whole = "specversion" in fields or {"type", "data"} <= fields.keys() <= _ENVELOPE
     return fields if whole else {}
-
-
-def _samples(definition: Definition, snapshot: Snapshot, type: str | None) -> dict[str, object]:
-    """Data as it may come, by type: of the one that is asked for, or of each that the automation
-    waits for, in file order. Raises InvalidError (`no_sample`) where none is known."""
-    wanted = (meant(type),) if type else tuple(each.event for each in conditions_of(definition))
-    if not wanted:
-        raise InvalidError(
-            "nothing says of which type of event a sample is wanted",
-            code="no_sample",
-            hint="give a file, or --type",
-        )
-    names = dict.fromkeys(name for each in wanted for name in _types(each, snapshot))
-    known = ((name, snapshot.event_types.get(name) or BUILT_IN.get(name)) for name in names)
-    samples = {name: each.sample for name, each in known if each and each.sample is not None}
-    if not samples:
-        raise InvalidError(
-            f"no sample of {' or '.join(wanted)} is known",
-            code="no_sample",
-            hint="give a file, or --type; ops events types lists those with a sample",
-        )
-    return samples
 
 
 def _types(name: str, snapshot: Snapshot) -> Iterable[str]:

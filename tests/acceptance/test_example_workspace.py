@@ -14,10 +14,12 @@ EXAMPLES = ROOT / "automations.example"
 FLOWS = ["daily-digest-flow", "ingestion-failure", "welcome-new-members"]
 PROGRAMS = ["spend-limit"]
 """Those whose agent is a program, which runs where a model would be rehearsed."""
+WRITES = ["refunds"]
+"""Those that write, and wait for a person above a limit."""
 NAMES = sorted(
     path.stem
     for path in (EXAMPLES / "automations").iterdir()
-    if path.stem not in (*FLOWS, *PROGRAMS)
+    if path.stem not in (*FLOWS, *PROGRAMS, *WRITES)
 )
 TOLD = {
     "github-triage": senders.github_issue(7, "Checkout is slow"),
@@ -104,6 +106,27 @@ def test_a_budget_is_seen_to_hold_without_a_key(example: Site) -> None:
     assert "automations/spend-limit.json" in fourth["error"]
 
 
+def test_a_write_waits_for_a_person_without_a_key(example: Site) -> None:
+    book = example.workspace / "refunds.jsonl"
+    small, large = {"order": 4711, "amount": 20}, {"order": 4712, "amount": 700}
+    done, asks = (
+        example.ops("automations", "trigger", "refunds", "--wait", "--payload", json.dumps(each))
+        for each in (small, large)
+    )
+    before = book.read_text()
+    [waiting] = example.ask("approvals", "list")
+    approved = example.ask("approvals", "approve", waiting["id"])
+    again = example.ops("approvals", "approve", waiting["id"])
+
+    assert (done.code, asks.code, again.code) == (0, 6, 1)
+    assert before == json.dumps(small) + "\n"
+    assert (approved["status"], approved["write"]["outcome"]["result"]) == (
+        "performed", "order 4712: 700 given back",
+    )  # fmt: skip
+    assert book.read_text() == before + json.dumps(large) + "\n"
+    book.unlink()
+
+
 def test_the_webhook_responder_quotes_what_it_was_sent(example: Site) -> None:
     answer = post_json(example.hook("echo-hook"), {"greeting": "good morning"})
     run = example.finished(answer.json()["run_id"])
@@ -123,7 +146,7 @@ def test_a_rehearsal_is_not_remembered_as_a_last_run(example: Site) -> None:
 
 def test_every_connection_of_it_answers(example: Site) -> None:
     rows = {row["name"]: row["state"] for row in example.ask("connections", "list")}
-    assert rows == {"runtime": "ready", "slack": "ready"}
+    assert rows == {"runtime": "ready", "shop": "ready", "slack": "ready"}
     assert example.ops("connections", "test", "runtime").code == 0
     tools = example.ask("connections", "tools", "runtime")
     assert {each["intent"] for each in tools} == {"read"}

@@ -9,8 +9,8 @@ from waiting import eventually
 
 EXAMPLES = {
     "daily-digest", "daily-digest-flow", "drift-check", "echo-hook", "failed-runs", "github-triage",
-    "incident-responder", "ingestion-failure", "linear-triage", "morning-brief", "slack-mention",
-    "spend-limit", "stripe-payments", "weekly-review", "welcome-new-members",
+    "incident-responder", "ingestion-failure", "linear-triage", "morning-brief", "refunds",
+    "slack-mention", "spend-limit", "stripe-payments", "weekly-review", "welcome-new-members",
 }  # fmt: skip
 
 

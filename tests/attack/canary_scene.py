@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -34,6 +35,8 @@ SECRETS |= {
     name: canary(name, plain=True) for name in ("TARGET_PATH", "HEARTBEAT_PATH", "WEBHOOK_KEY")
 }
 """Each stands in another kind of place."""
+DATABASE_PASSWORD = canary("DATABASE_PASSWORD")
+"""The one secret that the daemon needs before it has a ledger."""
 TEXT = gossip(SECRETS.values())
 _BLIND = (
     "import sys; from amodal_rt.guardrails.redaction import Redactor;"
@@ -77,6 +80,7 @@ class Scene:
     process: asyncio.subprocess.Process
     environment: dict[str, str]
     log: Path
+    begin: Callable[[], Awaitable[asyncio.subprocess.Process]]
     token: str = ""
     url: str = ""
     http: aiohttp.ClientSession = field(init=False)
@@ -99,6 +103,18 @@ class Scene:
             if found["status"] not in {"pending", "running"}:
                 return started["run_id"]
             await asyncio.sleep(0.05)
+
+    async def end(self) -> None:
+        """Stop the daemon."""
+        if self.process.returncode is None:
+            self.process.terminate()
+            await self.process.wait()
+
+    async def start_again(self) -> None:
+        """Start the daemon that was stopped."""
+        (self.root / ".amodal-rt" / "daemon.json").unlink(missing_ok=True)
+        self.process = await self.begin()
+        await _ready(self)
 
     async def command(self, *words: str) -> bytes:
         """What a command prints on both streams."""
@@ -277,26 +293,44 @@ def _environment(root: Path) -> dict[str, str]:
     }
 
 
+def _keep_in(root: Path, database: str) -> None:
+    """The ledger at that URL, with the password that is a canary."""
+    settings = json.loads((root / "amodal.json").read_text())
+    told = json.dumps({**settings, "database": "env:DATABASE_URL"})
+    (root / "amodal.json").write_text(told)
+    secret = quote(DATABASE_PASSWORD, safe="")
+    with (root / ".env").open("a") as kept:
+        kept.write(f"DATABASE_URL='{database.replace('@', f':{secret}@', 1)}'\n")
+
+
 @asynccontextmanager
-async def scene(folder: Path, *, blind: bool = False) -> AsyncIterator[Scene]:
-    """Serve it; a `blind` one hides nothing."""
+async def scene(
+    folder: Path, *, blind: bool = False, database: str | None = None
+) -> AsyncIterator[Scene]:
+    """Serve it; a `blind` one hides nothing. With the URL of a `database`, its ledger is there,
+    under a password that is a canary too."""
     root = folder / "workspace"
     root.mkdir(parents=True)
     async with Gossip() as crm, Gossip() as target, ModelServer() as model:
         model.answer(answer)
         write_files(root, crm.origin, target.origin, model.openai_url)
+        if database is not None:
+            _keep_in(root, database)
         own = _environment(root)
         secret = {"QUERY_TOKEN": SECRETS["QUERY_TOKEN"]}
         secret["AMODAL_RT_WEBHOOK_KEY"] = SECRETS["WEBHOOK_KEY"]
         start = ["-c", _BLIND] if blind else ["-m", "amodal_rt"]
         log = folder / "daemon.log"
-        with log.open("wb") as out:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *start, "up", "--workspace", str(root), cwd=folder,
-                env={**own, **secret, "AMODAL_RT_LOG": "json"},
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            )  # fmt: skip
-        found = Scene(root, crm, target, model, process, own, log)
+
+        async def begin() -> asyncio.subprocess.Process:
+            with log.open("ab") as out:
+                return await asyncio.create_subprocess_exec(
+                    sys.executable, *start, "up", "--workspace", str(root), cwd=folder,
+                    env={**own, **secret, "AMODAL_RT_LOG": "json"},
+                    stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                )  # fmt: skip
+
+        found = Scene(root, crm, target, model, await begin(), own, log, begin)
         try:
             await _ready(found)
             made = json.loads(
@@ -311,9 +345,7 @@ async def scene(folder: Path, *, blind: bool = False) -> AsyncIterator[Scene]:
                 found.http = http
                 yield found
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+            await found.end()
 
 
 async def _ready(found: Scene) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 PARTS = "AMODAL_RT_ATTACK_PARTS"
 """A folder in which each part leaves its figures, so that processes of one run share them."""

@@ -5,14 +5,16 @@ import asyncio
 import json
 import re
 import sqlite3
+import stat
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
+import postgres_server
 import pytest
 from canaries import canary, find_leaks, random_part, spellings
-from canary_scene import ROOT, SANDBOXED, SECRETS, Scene, children, scene
+from canary_scene import DATABASE_PASSWORD, ROOT, SANDBOXED, SECRETS, Scene, children, scene
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -25,6 +27,12 @@ COMMANDS = [
     ("ops", "deliveries", "list", "--json"), ("ops", "approvals", "list"), ("ops", "spend"),
     ("ops", "automations", "show", "../../etc", "--json"), ("ops", "stores", "show", "seen"),
 ]  # fmt: skip
+OLDER = "0009"
+_OLDER = (
+    "ALTER TABLE live_definitions DROP COLUMN since",
+    f"UPDATE alembic_version SET version_num = '{OLDER}'",
+)
+"""What makes a ledger one of the version before."""
 _SOCKET = re.compile(r"^\| `GET (/v1/[^`]*)`", re.MULTILINE)
 _STREAMS = re.compile(r"stream$")
 
@@ -76,7 +84,7 @@ async def _everything(place: Scene) -> dict[str, bytes]:
     for words in (["init", "-q"], ["add", "automations"], ["commit", "-qm", "x"]):
         await asyncio.to_thread(subprocess.run, [*git, *words], cwd=place.root, check=True)
     (place.root / "automations" / "reader.json").touch()
-    for words in (*COMMANDS, ("backup", "../backup.db", "--json")):
+    for words in COMMANDS:
         found[f"command: {' '.join(words)}"] = await place.command(*words)
     for number, asked in enumerate(place.model.requests):
         # What a model said itself is told to nobody else by telling it again.
@@ -85,12 +93,32 @@ async def _everything(place: Scene) -> dict[str, bytes]:
     for number, (_, body) in enumerate(place.target.reached):
         found[f"message {number}"] = body
     found |= {f"variable or argument: {k}": v for k, v in _processes(place).items()}
-    found["log"] = place.log.read_bytes()
+    return found | _left(place)
+
+
+def _left(place: Scene) -> dict[str, bytes]:
+    """The log, and every file of the state folder."""
+    found = {"log": place.log.read_bytes()}
     for path in (place.root / ".amodal-rt").rglob("*"):
         if path.is_file():
             found[f"file {path.name}"] = path.read_bytes()
-    found["backup"] = (place.root.parent / "backup.db").read_bytes()
-    return found | _rows(place.root.parent / "backup.db")
+    return found
+
+
+async def _ledger(place: Scene) -> dict[str, bytes]:
+    """A backup, as a file and by its columns; and what an upgrade puts aside."""
+    words, backup = ("backup", "../backup.db", "--json"), place.root.parent / "backup.db"
+    found = {f"command: {' '.join(words)}": await place.command(*words)}
+    found |= {"backup": backup.read_bytes(), **_rows(backup)}
+    await place.end()
+    ledger = place.root / ".amodal-rt" / "ledger.sqlite"
+    with closing(sqlite3.connect(ledger)) as older, older:
+        for statement in _OLDER:
+            older.execute(statement)
+    await place.start_again()
+    kept = ledger.with_name(f"{ledger.name}.before-{OLDER}")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    return {**found, "kept": kept.read_bytes(), "log": place.log.read_bytes()}
 
 
 def _processes(place: Scene) -> Mapping[str, bytes]:
@@ -197,7 +225,7 @@ def _issued(place: Scene) -> dict[str, str]:
 async def test_no_secret_is_found_in_anything_that_the_daemon_says_or_leaves_behind(
     place: Scene, record: Callable[..., None]
 ) -> None:
-    found = await _everything(place)
+    found = await _everything(place) | await _ledger(place)
 
     leaks = find_leaks(found, SECRETS)
     issued = {
@@ -222,13 +250,53 @@ async def test_no_secret_is_found_in_anything_that_the_daemon_says_or_leaves_beh
 
 async def test_the_search_finds_what_a_daemon_that_hides_nothing_leaves(tmp_path: Path) -> None:
     async with scene(tmp_path, blind=True) as place:
-        found = await _everything(place)
+        found = await _everything(place) | await _ledger(place)
 
     leaks = find_leaks(found, SECRETS)
     names = {each.partition(":")[0] for each in leaks}
     places = {each.partition(": ")[2].split(" ", 1)[0] for each in leaks}
     assert names == set(SECRETS)
-    assert places >= {"GET", "backup", "column", "file", "message", "page", "prompt"}
+    assert places >= {"GET", "backup", "column", "file", "kept", "message", "page", "prompt"}
+
+
+async def test_the_password_of_its_database_is_found_nowhere(
+    tmp_path: Path, record: Callable[..., None]
+) -> None:
+    server = postgres_server.shared()
+    database = server.fresh()
+    async with scene(tmp_path, database=server.url(database)) as place:
+        found = await _everything(place)
+        server.stop()
+        found["GET /readyz while it is away"] = await _away(place)
+        found["doctor while it is away"] = await place.command("doctor", "--json")
+        server.start()
+        found |= _left(place)
+    tables = server.ask(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
+        database=database,
+    )
+    for (table,) in tables:
+        rows = server.ask(f'SELECT t::text FROM "{table}" AS t', database=database)
+        found[f"table {table}"] = "\n".join(each for (each,) in rows).encode()
+
+    secrets = {**SECRETS, "DATABASE_PASSWORD": DATABASE_PASSWORD}
+    leaks = find_leaks(found, secrets)
+    searched = {"artefacts": len(found), "bytes": sum(map(len, found.values()))}
+    record("canaries_postgres", {"secrets": len(secrets), **searched, "found": len(leaks)})
+    assert sorted(leaks) == []
+    assert b"[secret]" in found["table journal"]
+    assert b"503" in found["GET /readyz while it is away"]
+
+
+async def _away(place: Scene) -> bytes:
+    """What it says once it knows that its database is away."""
+    for _ in range(300):
+        async with place.http.get(f"{place.url}/readyz") as answered:
+            said = f"{answered.status} {await answered.text()}".encode()
+            if answered.status == 503:
+                return said
+        await asyncio.sleep(0.1)
+    return said
 
 
 @pytest.mark.parametrize("plain", [False, True])

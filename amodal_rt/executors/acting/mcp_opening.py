@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from amodal_rt.domain.connection import Connection, Intent
@@ -91,7 +92,7 @@ class McpServer(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """How to reach a server, secrets filled in. Never logged or stored. `own`: `url` is this
-    runtime's."""
+    runtime's. `folder` is where `command` starts."""
 
     name: str
     command: str | None
@@ -100,13 +101,14 @@ class Opening:
     url: str | None
     headers: Mapping[str, str]
     own: bool = False
+    folder: Path | None = None
 
     @property
     def key(self) -> str:
         """Equal exactly for servers that can stand in for each other."""
         parts = (
             self.name, self.command, self.args, sorted(self.env.items()), self.url,
-            sorted(self.headers.items()), self.own,
+            sorted(self.headers.items()), self.own, self.folder,
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 from amodal_rt.clock import Clock
@@ -29,8 +30,8 @@ SILENT_SECONDS = 60.0
 class McpPool:
     """One server a connection and set of secrets, shared by all runs of one depth.
 
-    What a child process starts is one deeper than the runs that it serves, which its
-    environment says: runs of another depth in their chains have a child of their own.
+    A program starts in `folder`. What it starts is one deeper than the runs that it serves,
+    which its environment says: runs of another depth in their chains have a child of their own.
 
     A server that died is started anew by the next run; one whose connection changed is
     replaced, and the old one ends once no newer run can ask for it.
@@ -43,8 +44,11 @@ class McpPool:
         redactor: Redactor,
         causes: Causes,
         pins: ToolPins,
+        *,
+        folder: Path | None = None,
     ) -> None:
         self.pins = pins
+        self._folder = folder
         self._falls = Falls(clock)
         self._egress = egress
         self._clock = clock
@@ -183,7 +187,7 @@ class McpPool:
         if opening.command is None:
             return replace(opening, own=self._causes.is_own(opening.url or ""))
         token = self._causes.token(Cause(depth=depth))
-        return replace(opening, env={**opening.env, VARIABLE: token})
+        return replace(opening, env={**opening.env, VARIABLE: token}, folder=self._folder)
 
     async def _try(
         self, connection: Connection, environment: Environment, depth: int

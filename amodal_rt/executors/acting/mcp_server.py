@@ -229,7 +229,8 @@ class LiveServer:
     def _transport(self) -> AbstractAsyncContextManager[Streams]:
         opening = self._opening
         if opening.command is not None:
-            self._child = Child((opening.command, *opening.args), opening.env, self._clock)
+            argv = (opening.command, *opening.args)
+            self._child = Child(argv, opening.env, self._clock, folder=opening.folder)
             return self._watched(self._child.transport())
         return http_transport(
             self._egress, opening.url or "", opening.headers, on_session=self._note_session

@@ -11,6 +11,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import httpx2
@@ -41,8 +42,16 @@ Streams = tuple[MemoryObjectReceiveStream[Incoming], MemoryObjectSendStream[Sess
 class Child:
     """A server process: `tail` holds the last of what it said on standard error."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        clock: Clock,
+        *,
+        folder: Path | None = None,
+    ) -> None:
         self._argv = argv
+        self._folder = folder
         self._env = env
         self._clock = clock
         self._tail = bytearray()
@@ -67,6 +76,7 @@ class Child:
             stdout=PIPE,
             stderr=PIPE,
             env=dict(self._env),
+            cwd=self._folder,
             start_new_session=True,
             limit=LINE_BYTES,
         )

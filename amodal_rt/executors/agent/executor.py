@@ -78,7 +78,14 @@ class AgentExecutor:
             ids=ids,
             redactor=redactor,
             causes=causes,
-            pool=McpPool(egress, clock, redactor, causes, ToolPins(ledger, clock)),
+            pool=McpPool(
+                egress,
+                clock,
+                redactor,
+                causes,
+                ToolPins(ledger, clock),
+                folder=sandboxes.workspace,
+            ),
             sandboxes=sandboxes,
             pacing=Pacing(clock),
         )

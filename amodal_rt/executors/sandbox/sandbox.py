@@ -92,7 +92,8 @@ class Sandboxes:
         self._causes = causes
         self._clock = clock
         self._ids = ids
-        self._workspace = Path(os.path.realpath(workspace))
+        self.workspace = Path(os.path.realpath(workspace))
+        """The folder of the workspace."""
         self._private = tuple(private)
         self._cells = Cells(clock, ids)
         self._room = Room(CONNECTIONS)
@@ -195,7 +196,7 @@ class Sandboxes:
                 raise _unavailable(
                     "bubblewrap is not installed", "on Debian: apt-get install bubblewrap"
                 )
-            sources = bubblewrap.sources(profile, self._workspace)
+            sources = bubblewrap.sources(profile, self.workspace)
             argv = self._arguments(job, status)
             argv[0] = program
         elif cell is None and os.getuid() == 0:
@@ -211,7 +212,7 @@ class Sandboxes:
             "proxies": PROXIES if profile.network else (),
             "limits": _limits(profile, cell),
             "user": self._user(profile, sources) if isolated else None,
-            "folder": "/" if isolated else str(self._workspace),
+            "folder": "/" if isolated else str(self.workspace),
             "parent": os.getpid(),
         }
 
@@ -220,9 +221,9 @@ class Sandboxes:
             return bubblewrap.arguments(
                 job.profile,
                 job.argv,
-                workspace=self._workspace,
+                workspace=self.workspace,
                 status=status,
-                hidden=[self._workspace, *self._real_private(), *_closed(job.secrets)],
+                hidden=[self.workspace, *self._real_private(), *_closed(job.secrets)],
             )
         except OSError as error:
             raise _unavailable(f"its base {job.profile.base}: {error.strerror}") from error
@@ -259,12 +260,12 @@ class Sandboxes:
 
     def _check_mounts(self, job: Job) -> None:
         real = [*self._real_private(), *map(_real, job.secrets)]
-        definitions = [_real(self._workspace / each) for each in DEFINITIONS]
+        definitions = [_real(self.workspace / each) for each in DEFINITIONS]
         writable = {each.source for each in job.profile.mounts if each.writable}
         named = [each.source for each in job.profile.mounts]
         named += [job.profile.base] if job.profile.base is not None else []
         for source in named:
-            path = Path(os.path.normpath(self._workspace / source))
+            path = Path(os.path.normpath(self.workspace / source))
             for each in real:
                 if _overlap(path, each):
                     raise InvalidError(

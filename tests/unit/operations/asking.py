@@ -1,12 +1,14 @@
 """Asks `test-event` about one automation that a test writes."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from desk import ADA, Desk, live
 
 from amodal_rt.definitions.automation import parse_automation
 from amodal_rt.domain.automation import Definition, OnLimit
+from amodal_rt.domain.connection import Connection, McpServer, Protocol
 from amodal_rt.domain.event_type import EventOrigin, EventType
 from amodal_rt.domain.identity import Identities, Member
 from amodal_rt.domain.integration import Integration
@@ -14,6 +16,7 @@ from amodal_rt.domain.run import Start
 from amodal_rt.domain.trigger import TriggerKind
 from amodal_rt.domain.workspace import Snapshot, WorkspaceSettings
 from amodal_rt.guardrails.redaction import Redactor
+from amodal_rt.operations.catalogue import EventTypes, Offered
 from amodal_rt.operations.event_tests import EventTests
 from amodal_rt.operations.shapes import Document
 from amodal_rt.ports import RunFilter
@@ -55,7 +58,9 @@ class Asking:
             ids=desk.ids,
         )
 
+        self.tests.sample_from(EventTypes(desk.files, self._offered))
         self.integrations: dict[str, Integration] = {}
+        self.servers: dict[str, Offered] = {}
 
     async def start(self, **changes: Any) -> str:
         """Let a run of `a` be on record."""
@@ -67,12 +72,21 @@ class Asking:
         [ref] = await self._desk.ledger.admit([start])
         return ref.run_id
 
+    async def _offered(self) -> Mapping[str, Offered]:
+        return self.servers
+
     def write(self, **keys: Any) -> None:
         self._desk.files.add(live(parsed("a", **keys)))
         now = self._desk.files.current
         self._desk.files.current = Snapshot(
             version=now.version, automations=now.automations, identities=TEAM,
             event_types={DEPLOYED.name: DEPLOYED}, integrations=self.integrations,
+            connections={
+                name: Connection(
+                    name=name, protocol=Protocol.MCP, mcp=McpServer(command="x"), hash="h"
+                )
+                for name in self.servers
+            },
         )  # fmt: skip
 
     async def ask(self, asked: dict[str, Any], **keys: Any) -> Document:

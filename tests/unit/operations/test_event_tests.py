@@ -7,7 +7,9 @@ import pytest
 from asking import ISSUE, OPENED, Asking
 from desk import ADA
 
+from amodal_rt.domain.remote_trigger import RemoteType
 from amodal_rt.errors import InvalidError, NotFoundError
+from amodal_rt.operations.catalogue import Offered
 
 
 async def test_an_event_that_matches_is_shown_with_all_that_it_becomes(asking: Asking) -> None:
@@ -217,6 +219,28 @@ async def test_another_platforms_name_of_a_type_is_the_type_that_it_means(asking
     of_a_glob = await asking.ask({"type": "webhook.github_app.issues"}, triggers=waits)
     assert of_a_glob["matches"] is False
     assert str(of_a_glob["sample"]).startswith("github.issues.")
+
+
+async def test_what_a_server_watches_for_is_tried_with_what_params_may_say(asking: Asking) -> None:
+    params = {"list": {"type": "string", "enum": ["inbox", "later"]}}
+    created = RemoteType(type="item.created", description="An item was made", params=params)
+    asking.servers["notes"] = Offered(types=[created])
+    waits = {"type": "event", "event": "notes.item.created"}
+
+    inbox = await asking.ask({}, triggers=[{**waits, "params": {"list": "inbox"}}])
+    later = await asking.ask({}, triggers=[{**waits, "params": {"list": "later"}}])
+
+    assert (inbox["matches"], inbox["sample"]) == (True, "notes.item.created")
+    assert later["matches"] is False
+
+
+async def test_of_a_server_that_cannot_be_asked_there_is_no_sample(asking: Asking) -> None:
+    asking.servers["notes"] = Offered(failure="connection refused")
+
+    with pytest.raises(InvalidError) as refused:
+        await asking.ask({}, triggers=[{"type": "event", "event": "notes.item.created"}])
+
+    assert refused.value.code == "no_sample"
 
 
 async def test_a_glob_over_another_platforms_names_has_no_sample(asking: Asking) -> None:

@@ -1,6 +1,7 @@
 """What the catalogue says of servers that it can ask, and of those that it cannot."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from desk import ADA, Desk
@@ -11,7 +12,11 @@ from amodal_rt.domain.workspace import Snapshot
 from amodal_rt.errors import NotFoundError, UnavailableError
 from amodal_rt.operations.catalogue import EventTypes, Servers
 
-CREATED = RemoteType(type="item.created", description="An item was made")
+CREATED = RemoteType(
+    type="item.created",
+    description="An item was made",
+    params={"list": {"type": "string", "enum": ["inbox", "later"]}, "author": {"type": "string"}},
+)
 
 
 class Answers:
@@ -49,6 +54,13 @@ async def test_a_server_that_answers_is_a_source(types: EventTypes) -> None:
 
     assert (row["type"], row["origin"]) == ("notes.item.created", "connection")
     assert (await types.show(ADA, "notes.item.created"))["source"] == "notes"
+
+
+async def test_its_sample_holds_what_params_can_be_compared_with(types: EventTypes) -> None:
+    shown: Any = await types.show(ADA, "notes.item.created")
+
+    assert shown["sample"] == {"list": "inbox", "author": "author"}
+    assert set(shown["sample"]) == set(shown["schema"]["properties"])
 
 
 async def test_one_that_knows_no_triggers_has_no_types(types: EventTypes) -> None:
