@@ -26,7 +26,6 @@ from amodal_rt.logs import Log
 
 MOST_VALUE = 256 * 1024
 """Bytes of JSON that its value may have: the journal is no store."""
-SCRIPT_OVERDUE = "Script execution timed out"
 WORKERS = 8
 """Scripts that run at once; further ones wait. One that awaits an answer keeps its worker."""
 
@@ -120,7 +119,7 @@ class Scripts:
                 feed.printed.clear()
                 return await sandbox.feed(feed)
         except OverdueError as error:
-            raise TimedOutError(SCRIPT_OVERDUE, code="script_timed_out") from error
+            raise TimedOutError("Script execution timed out", code="script_timed_out") from error
         except CrashedError as error:
             _log.warning("script.crashed", file=script.file, said=str(error))
             message = f"{script.file}: the worker of the script ended before the script did"

@@ -14,7 +14,6 @@ from amodal_rt.errors import AmodalError, ConflictError
 from amodal_rt.executors.acting.past import GapError, gap
 from amodal_rt.executors.acting.session import Effects
 from amodal_rt.executors.workflow.nodes import perform
-from amodal_rt.executors.workflow.scripts import SCRIPT_OVERDUE
 from amodal_rt.executors.workflow.session import WorkflowSession
 from amodal_rt.executors.workflow.trail import PastNode
 from amodal_rt.executors.workflow.walk import (
@@ -30,6 +29,8 @@ from amodal_rt.guardrails.untrusted import plain_line
 
 MOST_VISITS = 100_000
 """How many nodes one run may come by, whatever its graph says."""
+_SCRIPT_OVERDUE = "Script execution timed out"
+"""As its sandbox says it, whose own clock counts less."""
 _LONGEST_BACKOFF = timedelta(hours=1)
 
 
@@ -167,7 +168,7 @@ class Walker:
         if task.cancelled():
             # One word for it, whether its own clock or the node's was faster.
             script = isinstance(visit.node.work, ScriptWork)
-            raise NodeError(SCRIPT_OVERDUE if script else f"not finished within {seconds:g} s")
+            raise NodeError(_SCRIPT_OVERDUE if script else f"not finished within {seconds:g} s")
         return task.result()
 
     def _check(self, done: Done) -> None:
