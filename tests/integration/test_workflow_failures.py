@@ -166,6 +166,19 @@ async def test_a_node_that_says_how_long_it_may_take_waits_that_long(
     assert told is None or told in (outcome.error or "")
 
 
+async def test_a_script_that_is_given_up_is_said_to_have_timed_out(flows: WorkflowHouse) -> None:
+    async def slow(names: Any, functions: Any) -> None:
+        await asyncio.sleep(5)
+
+    flows.sandbox.scripts["slow"] = slow
+    script = {"kind": "Script", "id": "slow", "script": "1"}
+    work = graph(node("script", "go", script="slow", timeout_seconds=0.1), data=[script])
+
+    outcome = await flows.walk(work)
+
+    assert outcome.error == 'node "go": Script execution timed out'
+
+
 async def test_a_write_given_up_in_the_middle_is_unknown_and_the_run_goes_on(
     flows: WorkflowHouse,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from amodal_rt.clock import iso
 from amodal_rt.domain.journal import EntryType
 from amodal_rt.domain.run import FailedReason
-from amodal_rt.domain.workflow import Node, ParallelWork, WorkflowWork
+from amodal_rt.domain.workflow import Node, ParallelWork, ScriptWork, WorkflowWork
 from amodal_rt.errors import AmodalError, ConflictError
 from amodal_rt.executors.acting.past import GapError, gap
 from amodal_rt.executors.acting.session import Effects
@@ -29,6 +29,8 @@ from amodal_rt.guardrails.untrusted import plain_line
 
 MOST_VISITS = 100_000
 """How many nodes one run may come by, whatever its graph says."""
+_SCRIPT_OVERDUE = "Script execution timed out"
+"""As its sandbox says it, whose own clock counts less."""
 _LONGEST_BACKOFF = timedelta(hours=1)
 
 
@@ -164,7 +166,9 @@ class Walker:
         finally:
             timer.cancel()
         if task.cancelled():
-            raise NodeError(f"not finished within {seconds:g} s")
+            # One word for it, whether its own clock or the node's was faster.
+            script = isinstance(visit.node.work, ScriptWork)
+            raise NodeError(_SCRIPT_OVERDUE if script else f"not finished within {seconds:g} s")
         return task.result()
 
     def _check(self, done: Done) -> None:
