@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "delivery"))
 
 from agent_house import AgentHouse
 from delivery_desk import Desk  # pyright: ignore[reportMissingImports]
+from parking_house import asking_house
 from workflow_house import WorkflowHouse
 
 from amodal_rt.testing.receiver import Receiver
@@ -21,6 +23,12 @@ async def house(tmp_path: Path) -> AsyncIterator[AgentHouse]:
     """Agents over a real ledger, a model server, and a recorded service behind a connection."""
     async with AgentHouse(tmp_path) as built:
         yield built
+
+
+@pytest.fixture
+def asking(house: AgentHouse) -> AgentHouse:
+    """The same house, where each write over `crm` and of `set_item` needs a person."""
+    return asking_house(house)
 
 
 @pytest_asyncio.fixture

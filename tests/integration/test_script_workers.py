@@ -82,7 +82,7 @@ async def test_a_worker_that_died_while_idle_is_replaced(scripts: Scripts) -> No
     await ran(scripts, "1")
     for pid in workers():
         os.kill(pid, signal.SIGINT)
-    assert (await ran(scripts, "2")).value == 2
+    assert (await ran(scripts, "2")) == 2
 
 
 async def test_a_crash_of_the_worker_is_tried_once_more_and_no_more(scripts: Scripts) -> None:
@@ -129,7 +129,7 @@ async def test_a_script_that_is_cancelled_takes_a_dead_worker_with_it() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(SECONDS):
                 await ran(scripts, "1")
-        assert (await ran(scripts, "2")).value == 2
+        assert (await ran(scripts, "2")) == 2
     finally:
         await scripts.close()
 
@@ -139,7 +139,7 @@ async def test_more_scripts_than_workers_wait_for_their_turn() -> None:
     try:
         sources = [f"{n} * 2" for n in range(20)]
         found = await asyncio.gather(*(ran(scripts, each) for each in sources))
-        assert [each.value for each in found] == [n * 2 for n in range(20)]
+        assert found == [n * 2 for n in range(20)]
         assert len(workers()) <= 2
     finally:
         await scripts.close()

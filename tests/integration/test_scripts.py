@@ -18,7 +18,7 @@ from amodal_rt.errors import (
     TimedOutError,
 )
 from amodal_rt.executors.workflow.sandbox import MOST_CALLS
-from amodal_rt.executors.workflow.scripts import Ran, Scripts
+from amodal_rt.executors.workflow.scripts import Scripts
 from amodal_rt.testing.clock import FakeClock
 
 
@@ -37,11 +37,13 @@ async def test_the_last_expression_is_the_value_and_printed_lines_are_kept(
     scripts: Scripts,
 ) -> None:
     source = 'print("one")\nprint("two\\nthree", end="")\nnames = [each["n"] for each in payload]\n'
-    found = await ran(scripts, source + "{'names': names, 't': (1, 2.5, None)}", payload=[{"n": 1}])
-    assert found.value == {"names": [1], "t": [1, 2.5, None]}
-    assert found.printed == ("one", "two", "three")
-    assert (await ran(scripts, "x = 1")).value is None
-    assert (await ran(scripts, "")) == Ran(value=None)
+    source += "{'names': names, 't': (1, 2.5, None)}"
+    heard: list[str] = []
+    found = await ran(scripts, source, payload=[{"n": 1}], heard=heard)
+    assert found == {"names": [1], "t": [1, 2.5, None]}
+    assert heard == ["one", "two", "three"]
+    assert (await ran(scripts, "x = 1")) is None
+    assert (await ran(scripts, "")) is None
 
 
 async def test_nothing_of_a_script_reaches_the_next(scripts: Scripts) -> None:
@@ -51,17 +53,17 @@ async def test_nothing_of_a_script_reaches_the_next(scripts: Scripts) -> None:
     assert (await fault(scripts, "leak")).message == (
         "scripts/tidy.py:1: NameError: name 'leak' is not defined"
     )
-    assert (await ran(scripts, "len([1])")).value == 1
+    assert (await ran(scripts, "len([1])")) == 1
 
 
 async def test_a_name_that_only_eval_makes_up_is_there_too(scripts: Scripts) -> None:
-    assert (await ran(scripts, "eval('pay' + 'load')", payload=3)).value == 3
+    assert (await ran(scripts, "eval('pay' + 'load')", payload=3)) == 3
 
 
 @pytest.mark.parametrize("spelling", ["call(1, b=2)", "await call(1, b=2)", "[call][0](1, b=2)"])
 async def test_functions_are_called_plainly_or_awaited(scripts: Scripts, spelling: str) -> None:
     found = await ran(scripts, f"({spelling})['named']['b']", functions={"call": call})
-    assert found.value == 2
+    assert found == 2
 
 
 async def test_a_script_is_told_what_a_function_refuses(scripts: Scripts) -> None:
@@ -69,7 +71,7 @@ async def test_a_script_is_told_what_a_function_refuses(scripts: Scripts) -> Non
         raise DeniedError("writes are refused")
 
     source = "try:\n  denied()\nexcept RuntimeError as error:\n  said = str(error)\nsaid"
-    assert (await ran(scripts, source, functions={"denied": denied})).value == "writes are refused"
+    assert (await ran(scripts, source, functions={"denied": denied})) == "writes are refused"
     error = await fault(scripts, "\n\ndenied()", functions={"denied": denied})
     assert error.message == "scripts/tidy.py:3: RuntimeError: writes are refused"
 
@@ -86,7 +88,7 @@ async def test_what_ends_the_run_cannot_be_caught_by_a_script(scripts: Scripts) 
         await ran(scripts, source.format("gone"), functions={"gone": gone})
     with pytest.raises(KeyError):
         await ran(scripts, source.format("broken"), functions={"broken": broken})
-    assert (await ran(scripts, "1")).value == 1
+    assert (await ran(scripts, "1")) == 1
 
 
 async def test_arguments_of_functions_are_plain_json(scripts: Scripts) -> None:
@@ -124,7 +126,7 @@ async def test_its_clock_is_the_runtimes_and_stands_still() -> None:
         found = await ran(scripts, source + "time.perf_counter() == time.perf_counter()]")
     finally:
         await scripts.close()
-    assert found.value == ["2026-03-02 08:00:00", 1772438400.0, True]
+    assert found == ["2026-03-02 08:00:00", 1772438400.0, True]
 
 
 HOSTILE_TIME = {
@@ -165,7 +167,7 @@ async def test_time_in_functions_does_not_count(scripts: Scripts) -> None:
         await asyncio.sleep(SECONDS * 1.5)
         return 1
 
-    assert (await ran(scripts, "slow()", functions={"slow": slow}, seconds=SECONDS)).value == 1
+    assert (await ran(scripts, "slow()", functions={"slow": slow}, seconds=SECONDS)) == 1
 
 
 TOO_MUCH = {

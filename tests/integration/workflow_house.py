@@ -71,7 +71,7 @@ class Sandbox:
         functions: Mapping[str, Any],
         seconds: float,
         heard: list[str] | None = None,
-    ) -> Ran:
+    ) -> object:
         self.seconds.append(seconds)
         self.ran.append(script.name)
         if script.name not in self.scripts:
@@ -82,7 +82,7 @@ class Sandbox:
             heard += ran.printed
         if isinstance(ran.value, Exception):
             raise ran.value
-        return ran
+        return ran.value
 
     async def close(self) -> None:
         self.closed = True

@@ -22,14 +22,14 @@ async def run_script(run: WorkflowSession, visit: Visit, script: Script, calls: 
     if run.scripts is None:
         raise NodeError("scripts cannot run here")
     timeout = visit.node.timeout
-    ran = await run.scripts.run(
+    value = await run.scripts.run(
         script,
         visit.walk.scope(),
         functions=_Functions(calls).all(),
         seconds=timeout.total_seconds() if timeout else SECONDS,
         heard=visit.printed,
     )
-    return Done(value=ran.value)
+    return Done(value=value)
 
 
 async def decide(run: WorkflowSession, visit: Visit, script: Script) -> bool:
@@ -38,8 +38,7 @@ async def decide(run: WorkflowSession, visit: Visit, script: Script) -> bool:
         raise NodeError("expressions cannot be computed here")
     timeout = visit.node.timeout
     seconds = timeout.total_seconds() if timeout else SECONDS
-    ran = await run.scripts.run(script, visit.walk.scope(), functions={}, seconds=seconds)
-    return bool(ran.value)
+    return bool(await run.scripts.run(script, visit.walk.scope(), functions={}, seconds=seconds))
 
 
 class _Functions:

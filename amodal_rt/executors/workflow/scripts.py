@@ -6,7 +6,6 @@ run as a tool does.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from amodal_rt.clock import Clock
 from amodal_rt.domain.workflow import Script
@@ -34,14 +33,6 @@ _LONGEST = 20_000
 _log = Log("workflow")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """What a script gave: plain JSON, and the lines that it printed."""
-
-    value: object
-    printed: tuple[str, ...] = ()
-
-
 class Scripts:
     """Runs scripts in worker processes, which are started when they are first needed.
 
@@ -64,7 +55,7 @@ class Scripts:
         functions: Mapping[str, Function],
         seconds: float,
         heard: list[str] | None = None,
-    ) -> Ran:
+    ) -> object:
         """The value of the script's last expression; `names` and `functions` are its globals.
         The lines that it prints are added to `heard`, where it fails too.
 
@@ -87,16 +78,14 @@ class Scripts:
         try:
             given = await self._fed(script, feed)
         finally:
-            printed = _lines("".join(feed.printed))
             if heard is not None:
-                heard += printed
+                heard += _lines("".join(feed.printed))
         try:
-            value = plain_value(given, MOST_VALUE)
+            return plain_value(given, MOST_VALUE)
         except NotPlainError as error:
             raise InvalidError(
                 f"{script.file}: the value of {script.name} {error}", code="script_value"
             ) from error
-        return Ran(value=value, printed=printed)
 
     async def close(self) -> None:
         """End every worker, whatever it is doing. No script runs after that."""

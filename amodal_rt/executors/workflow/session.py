@@ -16,13 +16,6 @@ Function = Callable[..., Awaitable[object]]
 """What a script may call from outside of its sandbox."""
 
 
-class Ran(Protocol):
-    """What a script gave."""
-
-    @property
-    def value(self) -> object: ...
-
-
 class RunsScripts(Protocol):
     """A sandbox for scripts."""
 
@@ -34,7 +27,7 @@ class RunsScripts(Protocol):
         functions: Mapping[str, Function],
         seconds: float,
         heard: list[str] | None = None,
-    ) -> Ran:
+    ) -> object:
         """The value of the script's last expression; what it prints is added to `heard`, line by
         line, where it fails too. Raises AmodalError when it fails, is not
         done after `seconds`, or goes over another limit; a ConflictError of a function as it is.

@@ -50,13 +50,17 @@ def test_with_all_its_models_slowed_it_waits_for_the_first() -> None:
     assert pacing.held(_snapshot(two=[SLOW, QUICK]), "two") == (QUICK, sooner)
 
 
-async def test_when_the_time_is_over_one_asks_first_and_the_others_after_an_answer() -> None:
+async def _over() -> tuple[FakeClock, Pacing, Snapshot]:
+    """Two automations of one model, which was left alone until now."""
     clock = FakeClock()
     pacing = Pacing(clock)
-    files = _snapshot(one=[SLOW], two=[SLOW])
     pacing.slow(SLOW, seconds=30)
-
     await clock.advance(30)
+    return clock, pacing, _snapshot(one=[SLOW], two=[SLOW])
+
+
+async def test_when_the_time_is_over_one_asks_first_and_the_others_after_an_answer() -> None:
+    _, pacing, files = await _over()
 
     assert pacing.may_start(files, "one")
     assert pacing.may_start(files, "one")
@@ -67,11 +71,7 @@ async def test_when_the_time_is_over_one_asks_first_and_the_others_after_an_answ
 
 
 async def test_one_that_never_answers_gives_its_turn_to_the_next() -> None:
-    clock = FakeClock()
-    pacing = Pacing(clock)
-    files = _snapshot(one=[SLOW], two=[SLOW])
-    pacing.slow(SLOW, seconds=30)
-    await clock.advance(30)
+    clock, pacing, files = await _over()
     assert pacing.may_start(files, "one")
     await clock.advance(59)
     assert (pacing.may_start(files, "one"), pacing.may_start(files, "two")) == (True, False)
@@ -82,11 +82,7 @@ async def test_one_that_never_answers_gives_its_turn_to_the_next() -> None:
 
 
 async def test_a_question_gives_nobody_the_turn() -> None:
-    clock = FakeClock()
-    pacing = Pacing(clock)
-    files = _snapshot(one=[SLOW], two=[SLOW])
-    pacing.slow(SLOW, seconds=30)
-    await clock.advance(30)
+    _, pacing, files = await _over()
 
     can_run = paced(files.can_run, pacing, files)
 
