@@ -54,8 +54,8 @@ class NodeShape(FileShape):
         Field(
             gt=0,
             le=86_400,
-            description="After that it has failed. Without it a request has 30 seconds, and a "
-            "call of an MCP server's tool 60.",
+            description="After that it has failed. A wait, or waiting for a person, is not "
+            "bounded by it.",
         ),
     ] = None
     retry: Annotated[NodeRetryShape | None, described("Whether it is tried again.")] = None
